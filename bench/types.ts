@@ -1,0 +1,213 @@
+/**
+ * The words that the harness is built of, on one page. Data flows one way:
+ * Experiment -> Variant (a cell of the plan) -> Block (a line of samples.jsonl)
+ * -> Results -> Table, Chart, Claim -> report.
+ */
+import type { TopLevelSpec } from 'vega-lite';
+import type { Tracer } from '../native/index.ts';
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+export type Unit = 'ns' | 'bytes' | 'count' | 'bytes/s';
+
+/** Of which quantity a round gives one number. */
+export interface Metric {
+	title: string;
+	unit: Unit;
+}
+
+export type ProfileName = 'smoke' | 'paper';
+
+/** One cell of the plan: a combination of factors, measured `rounds` times. */
+export interface Variant {
+	/** Unique within its experiment, readable: `inject rss=28MiB pages=4KiB`. */
+	id: string;
+	factors: Record<string, string | number>;
+	/** Measured rounds. They are run in blocks of `blockRounds`, interleaved with the other variants' blocks. */
+	rounds: number;
+	/** Rounds run before each block; kept in the data, left out of summaries. */
+	warmupRounds: number;
+	blockRounds: number;
+}
+
+/** One round's numbers: a metric's name to its value in the metric's unit; NaN where a round has none. */
+export type Sample = Record<string, number>;
+
+/** A variant made ready to measure: its target runs. */
+export interface Session {
+	/** Synchronous, and the clock is held in C: no time of JavaScript's is in a sample. Throws if the round failed. */
+	round: () => Sample;
+	/** What is not sampled but read: program sizes, system calls counted, hexdumps. Read once, after the block. */
+	facts?: () => Record<string, Json>;
+	/** Ends target and duplicates. Called once, also after a failure. */
+	close: () => Promise<void>;
+}
+
+/** One line of samples.jsonl: one block of one variant, in the order in which it was measured. */
+export interface Block {
+	seq: number;
+	experiment: string;
+	variant: string;
+	factors: Record<string, string | number>;
+	status: 'ok' | 'failed' | 'interrupted';
+	/** Why a block that is not `ok` ended early. Its samples so far are kept, and count. */
+	error?: string;
+	/** Milliseconds since the run began. */
+	startedMs: number;
+	/** How many of the first samples are warm-ups. */
+	warmupRounds: number;
+	/** Metric name to its samples, in order; all metrics of a block have the same length; null = the round has none. */
+	samples: Record<string, Array<number | null>>;
+	/** Rounds that threw: their position in the block and the message. They have null in every metric. */
+	failures: Array<{ round: number; message: string }>;
+	facts: Record<string, Json>;
+}
+
+export interface Summary {
+	n: number;
+	min: number;
+	median: number;
+	/** Bootstrap 95 % interval of the median; both equal the median where n is 1. */
+	medianLow: number;
+	medianHigh: number;
+	mean: number;
+	p95: number;
+	/** null where n is below 100: there it would only be the maximum again. */
+	p99: number | null;
+	max: number;
+}
+
+/** All blocks of one variant together; warm-ups and failed rounds left out of samples and summary. */
+export interface VariantResult {
+	id: string;
+	factors: Record<string, string | number>;
+	samples: Record<string, number[]>;
+	summary: Record<string, Summary>;
+	failures: number;
+	facts: Record<string, Json>;
+}
+
+/** One experiment's measured variants, in the order of its plan. */
+export interface Results {
+	variants: VariantResult[];
+	/** All variants whose factors include these. */
+	where: (factors: Record<string, string | number>) => VariantResult[];
+	/** Mechanisms seen, in the order of the plan. */
+	mechanisms: string[];
+}
+
+export type CellValue = string | number | null;
+
+export interface Column {
+	key: string;
+	title: string;
+	/** Numbers of a column share a unit: it stands in the heading and decides how they are written. */
+	unit?: 'ns' | 'us' | 'ms' | 'B' | 'KiB' | 'MiB' | 'GB/s' | 'ratio' | 'count' | 'percent';
+	/** From the paper: shown apart from what was measured here. */
+	paper?: boolean;
+}
+
+export interface Table {
+	/** File name without ending: `table-5`. */
+	name: string;
+	title: string;
+	columns: Column[];
+	rows: Array<Record<string, CellValue>>;
+	notes: string[];
+}
+
+export interface Chart {
+	/** File name without ending: `figure-4`. */
+	name: string;
+	title: string;
+	/** What to see in it, in one or two sentences. */
+	caption: string;
+	spec: TopLevelSpec;
+}
+
+/** A passage of text for the report that is neither table nor chart: figure 3's hexdumps. */
+export interface Listing {
+	name: string;
+	title: string;
+	caption: string;
+	text: string;
+}
+
+/** A claim of the paper, and whether this run's samples bear it out. */
+export interface Claim {
+	claim: string;
+	/** Where the paper says it: `5.3, table 5`. */
+	where: string;
+	paper: string;
+	here: string;
+	/** null: this run has not the samples to tell. */
+	holds: boolean | null;
+}
+
+/** The paper's figures: results/paper.json. */
+export type Paper = typeof import('../results/paper.json', { with: { type: 'json' } });
+
+/** A target that runs, with what a mechanism may need of it. */
+export interface Target {
+	pid: number;
+	/** Only a cooperating workload has one: it forks itself where the mechanism `fork` asks it to. */
+	fork?: () => { pid: number; forkNs: number };
+	reap?: (pid: number) => void;
+}
+
+/** A still copy, and what it cost. */
+export interface Taken {
+	/** The process to read the copy from. */
+	pid: number;
+	/** What the call cost its caller. */
+	takeNs: number;
+	/** For how long the target could not run, as far as this mechanism can tell. */
+	pauseNs: number;
+	/** Bytes copied by a mechanism that copies instead of duplicating. */
+	copiedBytes?: number;
+	/** `killNs`: the kill() call alone. `reapNs`: from its start until the duplicate is gone. */
+	end: () => { killNs: number; reapNs: number };
+}
+
+/** One way to get a still copy of a process. One file in bench/backends/. */
+export interface Backend {
+	name: string;
+	title: string;
+	/** Leaves a process from which the copy is read while the target goes on. */
+	duplicates: boolean;
+	/** Needs `Target.fork`. */
+	cooperative: boolean;
+	/** null if it can be used here, otherwise why not and what to do. */
+	unavailable: () => string | null;
+	take: (tracer: Tracer, target: Target) => Taken;
+}
+
+/** What an experiment is given to build its sessions from. */
+export interface Lab {
+	tracer: Tracer;
+	backends: Backend[];
+	/** CPU that targets run on; the tracer and this process are on another where there are two. */
+	targetCpu: number;
+	/** FIFO priority for targets, 0 where it is not allowed. */
+	targetPriority: number;
+	seed: number;
+}
+
+/** One file in bench/experiments/: what to measure, and what the paper says of it. */
+export interface Experiment {
+	name: string;
+	/** Place in lists, runs and the report: the smaller first, equal ones by name. */
+	order: number;
+	title: string;
+	/** The question it answers, in one sentence. */
+	question: string;
+	metrics: Record<string, Metric>;
+	/** Pure. Mechanisms are the names of the usable backends. */
+	variants: (profile: ProfileName, backends: Backend[]) => Variant[];
+	open: (variant: Variant, lab: Lab) => Promise<Session>;
+	/** Pure, from samples alone: the report is made again from a run's folder years later. */
+	tables: (results: Results, paper: Paper) => Table[];
+	charts: (results: Results, paper: Paper) => Chart[];
+	listings?: (results: Results) => Listing[];
+	claims: (results: Results, paper: Paper) => Claim[];
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// The one file that knows Node-API: arguments in, numbers and arrays out.
+// What it exports is typed and explained in index.ts.
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <napi.h>
+#include <sched.h>
+#include <spawn.h>
+#include <string>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+extern "C" {
+#include "tracer/protocol.h"
+}
+
+namespace {
+
+[[noreturn]] void fail(Napi::Env env, const std::string &what, int error)
+{
+	throw Napi::Error::New(env, what + ": " + std::strerror(error));
+}
+
+int64_t integer(const Napi::CallbackInfo &info, size_t index)
+{
+	bool lossless;
+	Napi::Value value = info[index];
+
+	if (value.IsBigInt()) {
+		uint64_t bits = value.As<Napi::BigInt>().Uint64Value(&lossless);
+
+		return static_cast<int64_t>(bits);
+	}
+	return value.IsNumber() ? value.As<Napi::Number>().Int64Value() : 0;
+}
+
+// A memfd, mapped shared and handed to JavaScript as an ArrayBuffer.
+Napi::Object share(Napi::Env env, size_t bytes)
+{
+	int fd = memfd_create("procsnap", MFD_CLOEXEC);
+	void *memory;
+
+	if (fd < 0 || ftruncate(fd, bytes))
+		fail(env, "no shared memory of " + std::to_string(bytes) + " bytes", errno);
+	memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED) {
+		int error = errno;
+
+		close(fd);
+		fail(env, "shared memory cannot be mapped", error);
+	}
+	Napi::Object result = Napi::Object::New(env);
+	result["fd"] = Napi::Number::New(env, fd);
+	result["buffer"] = Napi::ArrayBuffer::New(env, memory, bytes, [bytes](Napi::Env, void *data) { munmap(data, bytes); });
+	return result;
+}
+
+Napi::Value create_shared(const Napi::CallbackInfo &info)
+{
+	return share(info.Env(), integer(info, 0));
+}
+
+Napi::Value close_fd(const Napi::CallbackInfo &info)
+{
+	close(integer(info, 0));
+	return info.Env().Undefined();
+}
+
+uint32_t *word(const Napi::CallbackInfo &info)
+{
+	Napi::ArrayBuffer buffer = info[0].As<Napi::ArrayBuffer>();
+	size_t offset = integer(info, 1);
+
+	if (offset + sizeof(int64_t) > buffer.ByteLength())
+		throw Napi::RangeError::New(info.Env(), "offset outside of the shared memory");
+	return reinterpret_cast<uint32_t *>(static_cast<char *>(buffer.Data()) + offset);
+}
+
+Napi::Value futex_wake(const Napi::CallbackInfo &info)
+{
+	syscall(SYS_futex, word(info), FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+	return info.Env().Undefined();
+}
+
+// Sleep until the 64-bit number at the offset is at least `value`: true, or false when the time is over.
+Napi::Value wait_for(const Napi::CallbackInfo &info)
+{
+	const int64_t *number = reinterpret_cast<const int64_t *>(word(info));
+	int64_t value = integer(info, 2), until = ps_now_ns() + integer(info, 3) * 1000000;
+	const struct timespec nap = { 0, 20000 };
+	bool reached;
+
+	while (!(reached = __atomic_load_n(number, __ATOMIC_ACQUIRE) >= value) && ps_now_ns() < until)
+		nanosleep(&nap, nullptr);
+	return Napi::Boolean::New(info.Env(), reached);
+}
+
+Napi::Value now_ns(const Napi::CallbackInfo &info)
+{
+	return Napi::BigInt::New(info.Env(), ps_now_ns());
+}
+
+Napi::Value clock(const Napi::CallbackInfo &info)
+{
+	Napi::Object result = Napi::Object::New(info.Env());
+
+	result["source"] = Napi::String::New(info.Env(), "CLOCK_MONOTONIC_RAW");
+	result["resolutionNs"] = Napi::Number::New(info.Env(), ps_clock_resolution_ns());
+	result["overheadNs"] = Napi::Number::New(info.Env(), ps_clock_overhead_ns(1001));
+	return result;
+}
+
+// Returns 0 or a negative errno.
+Napi::Value set_affinity(const Napi::CallbackInfo &info)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(integer(info, 1), &cpus);
+	return Napi::Number::New(info.Env(), sched_setaffinity(integer(info, 0), sizeof(cpus), &cpus) ? -errno : 0);
+}
+
+Napi::Value set_fifo(const Napi::CallbackInfo &info)
+{
+	struct sched_param param = {};
+
+	param.sched_priority = integer(info, 1);
+	return Napi::Number::New(info.Env(), sched_setscheduler(integer(info, 0), SCHED_FIFO, &param) ? -errno : 0);
+}
+
+bool receive(int socket, tracer_reply &reply)
+{
+	ssize_t got;
+
+	do
+		got = recv(socket, &reply, sizeof(reply), 0);
+	while (got < 0 && errno == EINTR);
+	return got == sizeof(reply);
+}
+
+Napi::Object describe(Napi::Env env, const tracer_reply &reply)
+{
+	Napi::Object result = Napi::Object::New(env);
+	Napi::BigInt64Array numbers = Napi::BigInt64Array::New(env, TRACER_RESULTS);
+
+	for (size_t i = 0; i < TRACER_RESULTS; i++)
+		numbers[i] = reply.result[i];
+	result["code"] = Napi::Number::New(env, reply.code);
+	result["message"] = Napi::String::New(env, reply.message);
+	result["result"] = numbers;
+	return result;
+}
+
+// start_tracer(path, cpu, priority, dataBytes)
+Napi::Value start_tracer(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	std::string path = info[0].As<Napi::String>(), cpu = std::to_string(integer(info, 1)),
+		    priority = std::to_string(integer(info, 2)), data_bytes = std::to_string(integer(info, 3));
+	Napi::Object area = share(env, TRACER_REGISTERS_BYTES + integer(info, 3));
+	const struct timeval patience = { 300, 0 };
+	posix_spawn_file_actions_t actions;
+	tracer_reply hello = {};
+	int pair[2], high[2], error;
+	pid_t pid = 0;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		fail(env, "no socket for the tracer", errno);
+	// Above 3 and 4, so that dup2() to those does not close the other one first.
+	high[0] = fcntl(pair[1], F_DUPFD_CLOEXEC, 10);
+	high[1] = fcntl(area.Get("fd").As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 10);
+	char *argv[] = { path.data(), cpu.data(), priority.data(), data_bytes.data(), nullptr };
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, high[0], TRACER_SOCKET_FD);
+	posix_spawn_file_actions_adddup2(&actions, high[1], TRACER_AREA_FD);
+	error = posix_spawn(&pid, path.c_str(), &actions, nullptr, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(high[0]);
+	close(high[1]);
+	close(pair[1]);
+	close(area.Get("fd").As<Napi::Number>().Int32Value());
+	if (error) {
+		close(pair[0]);
+		fail(env, path + " cannot be started (npm run bench builds it)", error);
+	}
+	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (!receive(pair[0], hello)) {
+		close(pair[0]);
+		waitpid(pid, nullptr, 0);
+		throw Napi::Error::New(env, "the tracer did not start: see its message above");
+	}
+	Napi::Object result = Napi::Object::New(env);
+	result["pid"] = Napi::Number::New(env, pid);
+	result["socket"] = Napi::Number::New(env, pair[0]);
+	result["area"] = area.Get("buffer");
+	result["hello"] = describe(env, hello);
+	return result;
+}
+
+// request(socket, op, pid, timeoutNs, four arguments)
+Napi::Value request(const Napi::CallbackInfo &info)
+{
+	tracer_request asked = {};
+	tracer_reply reply = {};
+	int socket = integer(info, 0);
+
+	asked.op = integer(info, 1);
+	asked.pid = integer(info, 2);
+	asked.timeout_ns = integer(info, 3);
+	for (size_t i = 0; i < 4; i++)
+		asked.argument[i] = integer(info, 4 + i);
+	if (send(socket, &asked, sizeof(asked), MSG_NOSIGNAL) != sizeof(asked) || !receive(socket, reply)) {
+		reply.code = -EPIPE;
+		snprintf(reply.message, sizeof(reply.message), "the tracer is gone, or has not answered for five minutes");
+	}
+	return describe(info.Env(), reply);
+}
+
+// stop_tracer(socket, pid): it ends what it holds and leaves; waits for that.
+Napi::Value stop_tracer(const Napi::CallbackInfo &info)
+{
+	close(integer(info, 0));
+	waitpid(integer(info, 1), nullptr, 0);
+	return info.Env().Undefined();
+}
+
+Napi::Value sizes(const Napi::CallbackInfo &info)
+{
+	Napi::Object result = Napi::Object::New(info.Env());
+
+	result["registersBytes"] = Napi::Number::New(info.Env(), sizeof(struct ps_registers));
+	result["generalOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, general));
+	result["generalBytes"] = Napi::Number::New(info.Env(), sizeof(struct user_regs_struct));
+	result["xstateOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, xstate));
+	result["maxThreads"] = Napi::Number::New(info.Env(), PS_MAX_THREADS);
+	return result;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports)
+{
+	const struct { const char *name; Napi::Value (*function)(const Napi::CallbackInfo &); } functions[] = {
+		{ "createShared", create_shared }, { "closeFd", close_fd }, { "futexWake", futex_wake },
+		{ "waitFor", wait_for }, { "nowNs", now_ns }, { "clock", clock },
+		{ "setAffinity", set_affinity }, { "setFifo", set_fifo },
+		{ "startTracer", start_tracer }, { "request", request }, { "stopTracer", stop_tracer }, { "sizes", sizes },
+	};
+
+	for (const auto &entry : functions)
+		exports[entry.name] = Napi::Function::New(env, entry.function, entry.name);
+	Napi::Array steps = Napi::Array::New(env);
+	for (uint32_t i = 0; i < PS_STEPS; i++)
+		steps[i] = Napi::String::New(env, ps_step_names[i]);
+	exports["steps"] = steps;
+	return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(procsnap, init)

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+/* What /proc says of a process: proc(5). Nothing here touches the process itself. */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "procsnap.h"
+
+#define PF_KTHREAD 0x00200000	/* include/linux/sched.h; field 9 of /proc/PID/stat */
+
+int ps_for_regions(pid_t pid, int (*visit)(const struct ps_region *, void *), void *arg)
+{
+	char path[32], line[4352], mode[5];
+	int err = 0;
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	maps = fopen(path, "re");
+	if (!maps)
+		return ps_fail(-errno, "%s cannot be opened: %s", path, strerror(errno));
+	while (!err && fgets(line, sizeof(line), maps)) {
+		struct ps_region region = { 0 };
+		int name = 0;
+
+		if (sscanf(line, "%lx-%lx %4s %*x %*x:%*x %*u %n", &region.start, &region.end, mode, &name) < 3)
+			continue;
+		region.readable = mode[0] == 'r';
+		region.writable = mode[1] == 'w';
+		region.executable = mode[2] == 'x';
+		region.shared = mode[3] == 's';
+		if (name)
+			snprintf(region.name, sizeof(region.name), "%.*s", (int)strcspn(line + name, "\n"), line + name);
+		err = visit(&region, arg);
+	}
+	fclose(maps);
+	return err;
+}
+
+int64_t ps_proc_number(const char *path, const char *key, int64_t scale)
+{
+	char line[256];
+	int64_t found = -ENOENT;
+	FILE *file = fopen(path, "re");
+
+	if (!file)
+		return -errno;
+	while (found == -ENOENT && fgets(line, sizeof(line), file)) {
+		char *value, *fraction;
+		size_t length = strlen(key);
+
+		if (strncmp(line, key, length) || (line[length] != ':' && !isspace((unsigned char)line[length])))
+			continue;
+		value = strchr(line, ':');
+		if (!value)
+			continue;
+		found = strtoll(value + 1, &fraction, 10) * scale;
+		if (*fraction == '.')
+			for (scale /= 10; isdigit((unsigned char)*++fraction) && scale; scale /= 10)
+				found += (*fraction - '0') * scale;
+	}
+	fclose(file);
+	return found;
+}
+
+int ps_identify(pid_t pid, struct ps_identity *identity)
+{
+	char path[48], stat[512], *end;
+	unsigned int flags = 0;
+	ssize_t got;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -ESRCH;
+	got = read(fd, stat, sizeof(stat) - 1);
+	close(fd);
+	if (got <= 0)
+		return -ESRCH;
+	stat[got] = 0;
+	end = strrchr(stat, ')');	/* the name may hold anything, brackets too */
+	if (!end || sscanf(end + 2, "%c %*d %*d %*d %*d %*d %u", &identity->state, &flags) != 2)
+		return -ESRCH;
+	identity->kernel_thread = flags & PF_KTHREAD;
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	identity->tgid = ps_proc_number(path, "Tgid", 1);
+	identity->tracer = ps_proc_number(path, "TracerPid", 1);
+	identity->seccomp = ps_proc_number(path, "Seccomp", 1);
+	return identity->tgid > 0 ? 0 : -ESRCH;
+}
+
+int ps_check_target(pid_t pid)
+{
+	struct ps_identity identity;
+
+	if (pid <= 0)
+		return ps_fail(-EINVAL, "%d is no process id: give a positive number", pid);
+	if (pid == getpid() || pid == getppid())
+		return ps_fail(-EINVAL, "process %d is procsnap itself: it cannot duplicate its own requester", pid);
+	if (ps_identify(pid, &identity))
+		return ps_fail(-ESRCH, "there is no process %d: check the pid (in a container, that of procsnap's own pid namespace)", pid);
+	if (identity.kernel_thread)
+		return ps_fail(-EINVAL, "process %d is a kernel thread: it has no memory of its own to take", pid);
+	if (identity.tgid != pid)
+		return ps_fail(-EINVAL, "%d is a thread of process %d: name the process", pid, identity.tgid);
+	if (identity.tracer)
+		return ps_fail(-EBUSY, "process %d is traced by process %d (a debugger, strace?): end that first", pid, identity.tracer);
+	return 0;
+}
+
+int ps_list_threads(pid_t pid, pid_t *tids, int max)
+{
+	struct dirent *entry;
+	char path[32];
+	int count = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	if (!dir)
+		return ps_fail(-ESRCH, "process %d is gone", pid);
+	while ((entry = readdir(dir)))
+		if (isdigit((unsigned char)entry->d_name[0])) {
+			if (count == max) {
+				closedir(dir);
+				return ps_fail(-E2BIG, "process %d has more than %d threads", pid, max);
+			}
+			tids[count++] = atoi(entry->d_name);
+		}
+	closedir(dir);
+	return count;
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+/* stop - the classical way: stop the target, copy what can be read, let it go on. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "procsnap.h"
+
+/* Room for regions that grow between the look and the stop. */
+#define SLACK		(16UL << 20)
+
+/* Device mappings are shared; [vvar] gives EIO, [vsyscall] is the kernel's. */
+static bool wanted(const struct ps_region *region)
+{
+	return region->readable && !region->shared && strncmp(region->name, "[vvar", 5) && strcmp(region->name, "[vsyscall]");
+}
+
+static int measure(const struct ps_region *region, void *arg)
+{
+	struct ps_copy *copy = arg;
+
+	if (wanted(region)) {
+		copy->size += region->end - region->start;
+		copy->max_regions++;
+	}
+	return 0;
+}
+
+static int copy_region(const struct ps_region *region, void *arg)
+{
+	struct ps_copy *copy = ((void **)arg)[0];
+	int fd = *(int *)((void **)arg)[1];
+	size_t length = region->end - region->start, done = 0;
+
+	if (!wanted(region))
+		return 0;
+	if (copy->used + length > copy->size || copy->regions == copy->max_regions)
+		return ps_fail(-EAGAIN, "the target grew by more than 16 MiB while it was being stopped: try again");
+	while (done < length) {
+		ssize_t got = pread(fd, copy->bytes + copy->used + done, length - done, region->start + done);
+
+		if (got <= 0)
+			break;
+		done += got;
+	}
+	copy->unreadable += length - done;
+	if (done) {
+		copy->region[copy->regions].address = region->start;
+		copy->region[copy->regions].length = done;
+		copy->region[copy->regions++].offset = copy->used;
+	}
+	copy->used += done;
+	return 0;
+}
+
+void ps_copy_free(struct ps_copy *copy)
+{
+	if (copy->bytes)
+		munmap(copy->bytes, copy->size);
+	free(copy->region);
+	*copy = (struct ps_copy){ 0 };
+}
+
+int ps_stop_copy(pid_t target, int64_t timeout_ns, struct ps_copy *copy,
+		 struct ps_registers *registers, int max_registers)
+{
+	static struct ps_thread room[PS_MAX_THREADS];
+	struct ps_stop stop = { .thread = room };
+	int64_t start;
+	int err, fd = -1;
+	char path[32];
+	void *arg[] = { copy, &fd };
+
+	*copy = (struct ps_copy){ 0 };
+	err = ps_check_target(target);
+	if (!err)
+		err = ps_for_regions(target, measure, copy);
+	if (err)
+		return err;
+	/* Memory for the copy is made ready before the target is stopped. */
+	copy->size += SLACK;
+	copy->max_regions += 64;
+	copy->region = calloc(copy->max_regions, sizeof(*copy->region));
+	copy->bytes = mmap(NULL, copy->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (!copy->region || copy->bytes == MAP_FAILED) {
+		err = ps_fail(-ENOMEM, "there is no memory for a copy of %zu MiB of process %d", copy->size >> 20, target);
+		copy->bytes = NULL;
+		goto fail;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/mem", target);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		err = ps_fail(-errno, "%s cannot be opened: %s (run as root or with CAP_SYS_PTRACE)", path, strerror(errno));
+		goto fail;
+	}
+
+	start = ps_now_ns();
+	err = ps_stop_all(&stop, target, timeout_ns);
+	if (err)
+		goto fail;
+	copy->threads = stop.threads;
+	for (int i = 0; i < stop.threads; i++)
+		copy->restarted_calls += ps_mend_call(target, &stop.thread[i], &copy->lengthened_timeouts);
+	if (registers)
+		copy->registers = ps_read_registers(&stop, registers, max_registers);
+	err = ps_for_regions(target, copy_region, arg);
+	ps_release(&stop, -1);
+	copy->take_ns = ps_now_ns() - start;
+	copy->pause_ns = start + copy->take_ns - stop.first_ns;
+	if (err)
+		goto fail;
+	close(fd);
+	return 0;
+fail:
+	if (fd >= 0)
+		close(fd);
+	ps_copy_free(copy);
+	return err;
+}

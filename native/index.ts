@@ -1,0 +1,295 @@
+/**
+ * The native core as the rest of the project sees it. Everything that traces a
+ * process happens in a small process of its own, the tracer: if this process
+ * dies, at whatever moment, the tracer finishes what it has begun, puts the
+ * target back, ends the duplicates and goes.
+ *
+ * Times are nanoseconds of CLOCK_MONOTONIC_RAW, taken in C around the operation
+ * itself; the way to the tracer and back is in none of them.
+ */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { constants } from 'node:os';
+import { readdirSync } from 'node:fs';
+
+/** What a duplicate cost, and whom. */
+export interface Duplicate {
+	/** The duplicate's process id. It is stopped for ever and reads as the target was. */
+	pid: number;
+	/** Threads of the target that were stopped for the copy; their registers are in `registers`. */
+	threads: number;
+	/** From the call to the duplicate being ready to read: what create_proc_snap() costs its caller. */
+	takeNs: number;
+	/** From the first thread's interruption to the last one's release: the most the target can have been kept. */
+	pauseNs: number;
+	/** For how long the target had registers or a signal mask that were not its own. */
+	windowNs: number;
+	/** The clone system call alone, between its entry stop and its exit stop. */
+	cloneNs: number;
+	/** CLOCK_MONOTONIC_RAW at the moment of the copy: after it and before the release. */
+	momentNs: number;
+	/** Blocked calls that would have returned EINTR and were put back. */
+	restartedCalls: number;
+	/** Among them, those with a relative timeout of which the part gone by could not be told: it starts anew. */
+	lengthenedTimeouts: number;
+}
+
+export interface Ended {
+	/** The kill() call alone. */
+	killNs: number;
+	/** From the start of kill() until the duplicate's memory is gone and it is no child of anybody. */
+	reapNs: number;
+	/** How long the target was kept a second time, to reap its child; 0 where that was not needed. */
+	pauseNs: number;
+}
+
+/** One thread's registers. */
+export interface ThreadRegisters {
+	tid: number;
+	/** struct user_regs_struct of <sys/user.h>, 27 words of 8 bytes. */
+	general: Uint8Array;
+	/** The XSAVE area as PTRACE_GETREGSET NT_X86_XSTATE gives it. */
+	xstate: Uint8Array;
+}
+
+/** Ways of reading another process's memory, as `read` names them. */
+export const WAYS = ['proc-mem-paper', 'proc-mem', 'peek', 'vm-readv', 'memcpy'] as const;
+export type Way = (typeof WAYS)[number];
+
+/** The classical way: all of the target's memory, copied while it stood still. The tracer keeps the copy. */
+export interface Copy {
+	bytes: number;
+	threads: number;
+	takeNs: number;
+	pauseNs: number;
+	/** Bytes of private readable regions that gave an error instead. */
+	unreadableBytes: number;
+	regions: number;
+	restartedCalls: number;
+	lengthenedTimeouts: number;
+}
+
+/** A failure of the native core: `code` is the errno's name, the message says what to do. */
+export class ProcsnapError extends Error {
+	readonly code: string;
+	constructor(code: string, message: string) {
+		super(message);
+		this.name = 'ProcsnapError';
+		this.code = code;
+	}
+}
+
+interface Reply { code: number; message: string; result: BigInt64Array }
+
+interface Addon {
+	createShared: (bytes: number) => { fd: number; buffer: ArrayBuffer };
+	closeFd: (fd: number) => void;
+	futexWake: (buffer: ArrayBuffer, offset: number) => void;
+	waitFor: (buffer: ArrayBuffer, offset: number, value: number | bigint, timeoutMs: number) => boolean;
+	nowNs: () => bigint;
+	clock: () => Clock;
+	setAffinity: (tid: number, cpu: number) => number;
+	setFifo: (tid: number, priority: number) => number;
+	startTracer: (path: string, cpu: number, priority: number, dataBytes: number) =>
+		{ pid: number; socket: number; area: ArrayBuffer; hello: Reply };
+	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;
+	stopTracer: (socket: number, pid: number) => void;
+	sizes: () => { registersBytes: number; generalOffset: number; generalBytes: number; xstateOffset: number; maxThreads: number };
+	steps: string[];
+}
+
+const addon = createRequire(import.meta.url)('./build/procsnap.node') as Addon;
+const sizes = addon.sizes();
+
+/** The steps of a take and an end, in order; tests kill requester or tracer at each. */
+export const STEPS: readonly string[] = addon.steps;
+
+// As in tracer/protocol.h.
+const OP = { inject: 1, end: 2, stopCopy: 3, readCopy: 4, hold: 5, letGo: 6, read: 7, count: 8, hook: 9 } as const;
+
+const errnoName = (code: number): string =>
+	Object.entries(constants.errno).find(([, value]) => value === -code)?.[0] ?? `errno ${-code}`;
+
+export interface Clock { source: string; resolutionNs: number; overheadNs: number }
+
+/** The clock of every figure, its resolution, and the median time of one reading (measured now, about 3 ms). */
+export const clock = (): Clock => addon.clock();
+
+/** CLOCK_MONOTONIC_RAW. */
+export const nowNs = (): bigint => addon.nowNs();
+
+const allThreads = (pid: number): number[] => readdirSync(`/proc/${pid}/task`).map(Number);
+
+/** Let this process, all threads of it, run on one CPU only. Throws if the machine forbids it. */
+export function pinProcess(cpu: number): void {
+	for (const tid of allThreads(process.pid)) {
+		const code = addon.setAffinity(tid, cpu);
+		if (code !== 0 && code !== -constants.errno.ESRCH) throw new ProcsnapError(errnoName(code), `CPU ${cpu} cannot be used: ${errnoName(code)}`);
+	}
+}
+
+/** Place a process (its first thread) on a CPU, and under SCHED_FIFO where priority is over 0. What failed, or null. */
+export function place(pid: number, cpu: number, priority: number): string | null {
+	const pinned = addon.setAffinity(pid, cpu);
+	if (pinned !== 0) return `sched_setaffinity: ${errnoName(pinned)}`;
+	const code = priority > 0 ? addon.setFifo(pid, priority) : 0;
+	return code === 0 ? null : `sched_setscheduler: ${errnoName(code)}`;
+}
+
+/** Memory shared with a child process that inherits `fd`. */
+export class Shared {
+	readonly fd: number;
+	readonly words: BigInt64Array;
+	constructor(bytes: number) {
+		const { fd, buffer } = addon.createShared(bytes);
+		this.fd = fd;
+		this.words = new BigInt64Array(buffer);
+	}
+
+	wake(word: number): void {
+		addon.futexWake(this.words.buffer as ArrayBuffer, word * 8);
+	}
+
+	/** Sleep until a word is at least `value`; false when the time is over. */
+	waitFor(word: number, value: number | bigint, timeoutMs: number): boolean {
+		return addon.waitFor(this.words.buffer as ArrayBuffer, word * 8, value, timeoutMs);
+	}
+
+	/** The child has its own by now; the mapping stays. */
+	closeFd(): void {
+		addon.closeFd(this.fd);
+	}
+}
+
+export interface TracerOptions {
+	/** CPU that the tracer runs on, and that ended duplicates are cleaned up on. Default: any. */
+	cpu?: number;
+	/** SCHED_FIFO priority, 0: an ordinary process. */
+	priority?: number;
+	/** The most that one `read` can return. */
+	dataBytes?: number;
+	/** How long a target's thread may take to stop. */
+	timeoutMs?: number;
+}
+
+/** One tracer process. It holds one duplicate, one copy or one stopped target at a time. */
+export class Tracer {
+	readonly pid: number;
+	/** What was asked for and not got (`sched_setscheduler: EPERM`). */
+	readonly notGot: string[];
+	/** The bytes of the last `read`, `readCopy` or `countCalls`. */
+	readonly data: Uint8Array;
+	readonly #area: ArrayBuffer;
+	readonly #socket: number;
+	readonly #cpu: number;
+	readonly #timeoutNs: number;
+	#registers = 0;
+	#open = true;
+
+	private constructor(options: TracerOptions) {
+		const { cpu = -1, priority = 0, dataBytes = 1 << 20, timeoutMs = 1000 } = options;
+		const path = fileURLToPath(new URL('build/procsnap-tracer', import.meta.url));
+		const { pid, socket, area, hello } = addon.startTracer(path, cpu, priority, dataBytes);
+		this.pid = pid;
+		this.#socket = socket;
+		this.#area = area;
+		this.#cpu = cpu;
+		this.#timeoutNs = timeoutMs * 1e6;
+		this.data = new Uint8Array(area, sizes.registersBytes * sizes.maxThreads);
+		this.notGot = ['sched_setaffinity', 'sched_setscheduler'].flatMap((name, i) =>
+			hello.result[i] === 0n ? [] : [`${name}: ${errnoName(Number(hello.result[i]))}`]);
+		if (hello.code !== 0) throw new ProcsnapError(errnoName(hello.code), hello.message);
+	}
+
+	static start(options: TracerOptions = {}): Tracer {
+		return new Tracer(options);
+	}
+
+	#ask(op: number, pid: number, ...args: Array<number | bigint>): number[] {
+		if (!this.#open) throw new ProcsnapError('EBADF', 'this tracer was closed');
+		const { code, message, result } = addon.request(this.#socket, op, pid, this.#timeoutNs, ...args);
+		if (code !== 0) throw new ProcsnapError(errnoName(code), message);
+		return Array.from(result, Number);
+	}
+
+	/** A still duplicate of a process, by one clone() in it. See native/duplicate/inject.c. */
+	inject(pid: number): Duplicate {
+		const [duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, restartedCalls, lengthenedTimeouts, registers] =
+			this.#ask(OP.inject, pid, this.#cpu) as [number, number, number, number, number, number, number, number, number, number];
+		this.#registers = registers;
+		return { pid: duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, restartedCalls, lengthenedTimeouts };
+	}
+
+	/** Stop, copy everything, let go. */
+	stopCopy(pid: number): Copy {
+		const [bytes, threads, takeNs, pauseNs, unreadableBytes, regions, , restartedCalls, lengthenedTimeouts, registers] =
+			this.#ask(OP.stopCopy, pid) as [number, number, number, number, number, number, number, number, number, number];
+		this.#registers = registers;
+		return { bytes, threads, takeNs, pauseNs, unreadableBytes, regions, restartedCalls, lengthenedTimeouts };
+	}
+
+	/** End the duplicate, or give up the copy. */
+	end(): Ended {
+		const [killNs, reapNs, pauseNs] = this.#ask(OP.end, 0) as [number, number, number];
+		return { killNs, reapNs, pauseNs };
+	}
+
+	/** Stop a process until `letGo`; it goes on too if this process or the tracer dies. Returns its number of threads. */
+	hold(pid: number): number {
+		const [threads, registers] = this.#ask(OP.hold, pid) as [number, number];
+		this.#registers = registers;
+		return threads;
+	}
+
+	/** Returns for how many nanoseconds it was held. */
+	letGo(): number {
+		return this.#ask(OP.letGo, 0)[0] as number;
+	}
+
+	/** Read into `data`. `bytes` is short where the region ends. `peek` works on duplicates and held targets only. */
+	read(way: Way, pid: number, address: bigint, length: number): { ns: number; bytes: number } {
+		const [ns, bytes] = this.#ask(OP.read, pid, WAYS.indexOf(way), address, length) as [number, number];
+		return { ns, bytes };
+	}
+
+	/** Read from the copy of `stopCopy` into `data`; the number of bytes. */
+	readCopy(address: bigint, length: number): number {
+		return this.#ask(OP.readCopy, 0, address, length)[1] as number;
+	}
+
+	/** System-call number -> how often one read of `length` bytes makes it, counted by an observer. */
+	countCalls(way: Way, length: number): Map<number, number> {
+		this.#ask(OP.count, 0, WAYS.indexOf(way), length);
+		const calls = new Uint32Array(this.data.buffer, this.data.byteOffset, 512);
+		return new Map([...calls.entries()].filter(([, count]) => count > 0));
+	}
+
+	/** All threads' registers at the moment of the last take or hold. */
+	registers(): ThreadRegisters[] {
+		return Array.from({ length: this.#registers }, (_, i) => {
+			const base = i * sizes.registersBytes;
+			const head = new DataView(this.#area, base, 8);
+			return {
+				tid: head.getInt32(0, true),
+				general: new Uint8Array(this.#area.slice(base + sizes.generalOffset, base + sizes.generalOffset + sizes.generalBytes)),
+				xstate: new Uint8Array(this.#area.slice(base + sizes.xstateOffset, base + sizes.xstateOffset + head.getUint32(4, true))),
+			};
+		});
+	}
+
+	/** For tests: at a step of the next take or end, kill the tracer or the requester. */
+	killAt(step: string, whom: 'tracer' | 'requester'): void {
+		this.#ask(OP.hook, 0, STEPS.indexOf(step), whom === 'tracer' ? 1 : 2);
+	}
+
+	/** End what it holds, and the tracer. */
+	close(): void {
+		if (!this.#open) return;
+		this.#open = false;
+		addon.stopTracer(this.#socket, this.pid);
+	}
+
+	[Symbol.dispose](): void {
+		this.close();
+	}
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * procsnap.h - still copies of running processes, on a kernel as it is
+ *
+ * The whole C interface. Linux, x86-64. Functions return 0 (or a count) on
+ * success and -errno on failure; ps_error() then says what went wrong, at which
+ * step, and what to do. All times are nanoseconds of CLOCK_MONOTONIC_RAW.
+ *
+ * Whoever calls ps_stop_all() becomes the tracer of the target's threads until
+ * ps_release(): ptrace belongs to a THREAD, so take, read by PEEKTEXT and end
+ * must come from one thread. If that thread ends, the kernel lets go of
+ * everything it traced; a duplicate is then killed (PTRACE_O_EXITKILL).
+ */
+#ifndef PROCSNAP_H
+#define PROCSNAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+/* ---- core: clock, errors, /proc ---------------------------------------- */
+
+#define PS_NSEC_PER_SEC	1000000000LL
+
+int64_t ps_now_ns(void);
+int64_t ps_clock_resolution_ns(void);
+/* Median time of one ps_now_ns(), of @rounds pairs of readings. */
+int64_t ps_clock_overhead_ns(unsigned int rounds);
+
+/* Set the text that ps_error() returns, and return @code (a negative errno). */
+int ps_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *ps_error(void);
+
+struct ps_region {			/* a line of /proc/PID/maps, proc_pid_maps(5) */
+	uint64_t start, end;
+	bool	readable, writable, executable, shared;
+	char	name[80];		/* cut off where it is longer */
+};
+
+/* Call @visit for each region until it returns not 0; that value is returned. */
+int ps_for_regions(pid_t pid, int (*visit)(const struct ps_region *, void *), void *arg);
+
+struct ps_identity {			/* what /proc says of a process before it is touched */
+	bool	kernel_thread;
+	char	state;			/* R, S, D, T, t, Z ... of the thread group's leader */
+	pid_t	tgid;
+	pid_t	tracer;			/* 0: not traced */
+	int	seccomp;		/* 0 none, 1 strict, 2 filter */
+};
+
+/* -ESRCH if there is no such process. */
+int ps_identify(pid_t pid, struct ps_identity *identity);
+/* 0 if @pid is a process that may be asked for; a clear error otherwise. */
+int ps_check_target(pid_t pid);
+/* The pids in /proc/PID/task, at most @max; their number. */
+int ps_list_threads(pid_t pid, pid_t *tids, int max);
+/* The number after @key (such as "se.exec_start") in a /proc file, or -ENOENT; fractions become @scale-ths. */
+int64_t ps_proc_number(const char *path, const char *key, int64_t scale);
+
+/* ---- registers and threads ---------------------------------------------- */
+
+#define PS_MAX_THREADS	1024
+#define PS_XSTATE_BYTES	11264		/* AMX included: 11,008 bytes on today's processors */
+
+struct ps_registers {			/* one thread's registers at the moment of the copy */
+	int32_t	 tid;
+	uint32_t xstate_bytes;
+	struct user_regs_struct general;
+	uint8_t	 xstate[PS_XSTATE_BYTES];
+};
+
+struct ps_thread {
+	pid_t	tid;
+	bool	stopped;		/* in a ptrace stop */
+	bool	interrupted;		/* PTRACE_INTERRUPT was sent */
+	bool	changed;		/* `mended` differs from what the thread has */
+	bool	settle;			/* ps_settle_wait() is to be called before it goes on */
+	int	signal;			/* a SIGSTOP taken off the thread, to be sent again */
+	struct user_regs_struct general;	/* as found */
+	struct user_regs_struct mended;		/* to be put back */
+	/* Of a blocked call with a relative timeout, seen before the stop: */
+	long	waited_call;		/* its number, or -1 */
+	int64_t	waited_ns;		/* how long it had waited; -1: cannot be told */
+	int64_t	switches;		/* voluntary switches at that time */
+};
+
+struct ps_stop {			/* a target with all of its threads stopped */
+	pid_t	pid;
+	int	threads;
+	int64_t	first_ns;		/* when the first thread was interrupted */
+	int64_t	timeout_ns;		/* how long to wait for threads to stop */
+	struct ps_thread *thread;	/* PS_MAX_THREADS of them */
+};
+
+/*
+ * Stop all threads of @pid and note their registers, mended so that no blocked
+ * call will return EINTR and no restartable sequence goes on where it must
+ * abort. On failure nothing is left stopped, but a thread that could not be
+ * stopped in time (-ETIMEDOUT: vfork(2), a dead disk) stays seized until the
+ * CALLING THREAD ends: end it.
+ */
+int ps_stop_all(struct ps_stop *stop, pid_t pid, int64_t timeout_ns);
+/* Put every thread's registers back and let it go; thread @except is left alone (-1: none). */
+void ps_release(struct ps_stop *stop, int except);
+/* Write all threads' registers to @out, at most @max; their number. */
+int ps_read_registers(const struct ps_stop *stop, struct ps_registers *out, int max);
+/* Wait for @tid to stop: its wait status, -ETIMEDOUT, or -ESRCH. Spins: a sleep costs the target 20 to 60 us. */
+int ps_wait_stop(pid_t tid, int64_t timeout_ns, int *status);
+
+/* ---- blocked calls -------------------------------------------------------- */
+
+/* Before the stop: note how long @thread has waited, if it is in a call with a relative timeout. */
+void ps_note_wait(pid_t pid, struct ps_thread *thread);
+/* At the stop: change thread->mended so that the call goes on. 1 if it did, 0 if there was nothing to do. */
+int ps_mend_call(pid_t pid, struct ps_thread *thread, int *lengthened);
+/*
+ * Relative timeouts that cannot be shortened in a register are kept here: when
+ * one has run out, ps_expire_waits() ends the call as the kernel would have.
+ * ps_next_wait_ns() is when that is due next, or INT64_MAX.
+ */
+void ps_settle_wait(pid_t pid, const struct ps_thread *thread);	/* last thing before the thread goes on */
+int64_t ps_next_wait_ns(void);
+void ps_expire_waits(void);
+/* At the stop: a restartable sequence (rseq(2)) that was cut off goes on at its abort address. */
+void ps_mend_rseq(struct ps_thread *thread);
+
+/* ---- duplicates ----------------------------------------------------------- */
+
+enum ps_step {				/* where a take or an end is; tests name them */
+	PS_STEP_NONE, PS_STEP_CHECKED, PS_STEP_STOPPED, PS_STEP_REGISTERS,
+	PS_STEP_MASKED, PS_STEP_INJECTED, PS_STEP_ENTERED, PS_STEP_CLONED,
+	PS_STEP_RESTORED, PS_STEP_UNMASKED, PS_STEP_RELEASED, PS_STEP_HELD,
+	PS_STEP_KILLED, PS_STEP_BURIED, PS_STEPS
+};
+extern const char *const ps_step_names[PS_STEPS];
+extern void (*ps_step_hook)(enum ps_step step);	/* called at each step; NULL: none */
+
+struct ps_duplicate {
+	pid_t	 pid;			/* in our pid namespace */
+	pid_t	 target;
+	pid_t	 inner_pid;		/* in the target's pid namespace: for its wait4() */
+	int32_t	 threads;
+	int64_t	 take_ns, pause_ns, window_ns, clone_ns, moment_ns;
+	int32_t	 restarted_calls, lengthened_timeouts;
+	int32_t	 registers;		/* how many were written */
+};
+
+/*
+ * inject: one clone() in the target, as if it had called it, and everything put
+ * back. The child never runs a user instruction. @registers may be NULL.
+ * @cpu: CPU that the duplicate may use when it is ended, -1: any.
+ */
+int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *duplicate,
+	      struct ps_registers *registers, int max_registers);
+
+struct ps_ended { int64_t kill_ns, reap_ns, pause_ns; };
+/* End a duplicate of ps_inject() and take it off the target's list of children. */
+int ps_end(struct ps_duplicate *duplicate, int64_t timeout_ns, struct ps_ended *ended);
+
+/* stop: the classical way. The copy is kept in memory: */
+struct ps_copy {
+	uint8_t	*bytes;
+	size_t	 size, used;
+	int	 regions, max_regions;
+	struct { uint64_t address, length; size_t offset; } *region;
+	int64_t	 take_ns, pause_ns;
+	int64_t	 unreadable;		/* bytes of private, readable regions that gave an error */
+	int32_t	 threads, restarted_calls, lengthened_timeouts, registers;
+};
+int ps_stop_copy(pid_t target, int64_t timeout_ns, struct ps_copy *copy,
+		 struct ps_registers *registers, int max_registers);
+void ps_copy_free(struct ps_copy *copy);
+
+/* ---- reading -------------------------------------------------------------- */
+
+enum ps_way { PS_WAY_PROC_MEM_PAPER, PS_WAY_PROC_MEM, PS_WAY_PEEK, PS_WAY_VM_READV, PS_WAY_MEMCPY, PS_WAYS };
+
+struct ps_reader {			/* a process's memory, ready to be read in one of the ways */
+	enum ps_way way;
+	pid_t	pid;
+	int	fd;			/* PS_WAY_PROC_MEM keeps /proc/PID/mem open */
+};
+int ps_reader_open(struct ps_reader *reader, enum ps_way way, pid_t pid);
+void ps_reader_close(struct ps_reader *reader);
+/* Bytes read (short where the region ends), or -errno. PEEK wants the caller to be the tracer. */
+ssize_t ps_read(struct ps_reader *reader, uint64_t address, void *buffer, size_t length);
+
+/*
+ * The system calls that ps_read() really makes, told by an observer (ptrace)
+ * that watches it read @length bytes: calls[number] times each, up to @max.
+ */
+int ps_count_calls(enum ps_way way, size_t length, uint32_t *calls, int max);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What requester and tracer say to each other: one request, one reply, over a
+ * SOCK_SEQPACKET pair. The end of the pair is how either learns that the other
+ * is gone. Bulk goes through an area of memory that both map: first the
+ * registers, then data.
+ */
+#ifndef PROCSNAP_PROTOCOL_H
+#define PROCSNAP_PROTOCOL_H
+
+#include "procsnap.h"
+
+#define TRACER_SOCKET_FD	3
+#define TRACER_AREA_FD		4
+#define TRACER_REGISTERS_BYTES	(PS_MAX_THREADS * sizeof(struct ps_registers))
+#define TRACER_RESULTS		12
+
+enum tracer_op {
+	OP_INJECT = 1,	/* pid, cpu -> struct ps_duplicate's figures, registers */
+	OP_END,		/* the duplicate, or the copy -> struct ps_ended's figures */
+	OP_STOP_COPY,	/* pid -> struct ps_copy's figures, registers */
+	OP_READ_COPY,	/* address, length -> bytes, data */
+	OP_HOLD,	/* pid -> threads, registers: stopped until OP_LET_GO */
+	OP_LET_GO,	/* -> for how long it was held */
+	OP_READ,	/* pid, way, address, length -> ns, bytes, data */
+	OP_COUNT,	/* way, length -> data: uint32_t calls[512] */
+	OP_HOOK,	/* step, action: tests only */
+};
+
+enum hook_action { HOOK_NONE, HOOK_KILL_TRACER, HOOK_KILL_REQUESTER };
+
+struct tracer_request {
+	int32_t	op, pid;
+	int64_t	timeout_ns;
+	int64_t	argument[4];
+};
+
+struct tracer_reply {
+	int32_t	code;			/* 0, or a negative errno */
+	char	message[256];
+	int64_t	result[TRACER_RESULTS];
+};
+
+#endif
