@@ -4,6 +4,7 @@
  * -> Results -> Table, Chart, Claim -> report.
  */
 import type { TopLevelSpec } from 'vega-lite';
+import type paper from '../results/paper.json';
 import type { Tracer } from '../native/index.ts';
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
@@ -145,7 +146,7 @@ export interface Claim {
 }
 
 /** The paper's figures: results/paper.json. */
-export type Paper = typeof import('../results/paper.json', { with: { type: 'json' } });
+export type Paper = typeof paper;
 
 /** A target that runs, with what a mechanism may need of it. */
 export interface Target {
@@ -157,7 +158,7 @@ export interface Target {
 
 /** A still copy, and what it cost. */
 export interface Taken {
-	/** The process to read the copy from. */
+	/** The process to read the copy from; 0 where there is none, but a copy in the tracer. */
 	pid: number;
 	/** What the call cost its caller. */
 	takeNs: number;
@@ -165,6 +166,8 @@ export interface Taken {
 	pauseNs: number;
 	/** Bytes copied by a mechanism that copies instead of duplicating. */
 	copiedBytes?: number;
+	/** Bytes of the copy, valid until the next read; fewer than asked for where a region ends. Not timed. */
+	read: (address: bigint, length: number) => Uint8Array;
 	/** `killNs`: the kill() call alone. `reapNs`: from its start until the duplicate is gone. */
 	end: () => { killNs: number; reapNs: number };
 }

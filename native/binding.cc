@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <napi.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <string>
 #include <sys/mman.h>
@@ -158,6 +160,39 @@ Napi::Object describe(Napi::Env env, const tracer_reply &reply)
 	return result;
 }
 
+// end_process(pid, cpu): kill it, wait until its memory is gone; it is another process's to reap.
+Napi::Value end_process(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	pid_t pid = integer(info, 0);
+	int cpu = integer(info, 1), handle = syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd ended = { handle, POLLIN, 0 };
+	struct sched_param other = {};
+	int64_t start, killed;
+
+	if (handle < 0)
+		fail(env, "process " + std::to_string(pid) + " cannot be ended", errno);
+	// As a duplicate of the tracer's: it does not clean up on the target's CPU, with the target's priority.
+	sched_setscheduler(pid, SCHED_OTHER, &other);
+	if (cpu >= 0) {
+		cpu_set_t cpus;
+
+		CPU_ZERO(&cpus);
+		CPU_SET(cpu, &cpus);
+		sched_setaffinity(pid, sizeof(cpus), &cpus);
+	}
+	start = ps_now_ns();
+	syscall(SYS_pidfd_send_signal, handle, SIGKILL, nullptr, 0);
+	killed = ps_now_ns();
+	while (poll(&ended, 1, -1) < 0 && errno == EINTR)
+		;
+	Napi::Object result = Napi::Object::New(env);
+	result["killNs"] = Napi::Number::New(env, killed - start);
+	result["reapNs"] = Napi::Number::New(env, ps_now_ns() - start);
+	close(handle);
+	return result;
+}
+
 // start_tracer(path, cpu, priority, dataBytes)
 Napi::Value start_tracer(const Napi::CallbackInfo &info)
 {
@@ -249,7 +284,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "createShared", create_shared }, { "closeFd", close_fd }, { "futexWake", futex_wake },
 		{ "waitFor", wait_for }, { "nowNs", now_ns }, { "clock", clock },
 		{ "setAffinity", set_affinity }, { "setFifo", set_fifo },
-		{ "startTracer", start_tracer }, { "request", request }, { "stopTracer", stop_tracer }, { "sizes", sizes },
+		{ "endProcess", end_process }, { "startTracer", start_tracer }, { "request", request }, { "stopTracer", stop_tracer }, { "sizes", sizes },
 	};
 
 	for (const auto &entry : functions)

@@ -90,6 +90,7 @@ interface Addon {
 	clock: () => Clock;
 	setAffinity: (tid: number, cpu: number) => number;
 	setFifo: (tid: number, priority: number) => number;
+	endProcess: (pid: number, cpu: number) => { killNs: number; reapNs: number };
 	startTracer: (path: string, cpu: number, priority: number, dataBytes: number) =>
 		{ pid: number; socket: number; area: ArrayBuffer; hello: Reply };
 	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;
@@ -136,6 +137,12 @@ export function place(pid: number, cpu: number, priority: number): string | null
 	return code === 0 ? null : `sched_setscheduler: ${errnoName(code)}`;
 }
 
+/**
+ * Kill a process that is not ours to reap, and wait until its memory is gone. It is moved to `cpu` first (-1: left
+ * where it is). Nanoseconds: the kill alone, and from its start until the end.
+ */
+export const endProcess = (pid: number, cpu: number): { killNs: number; reapNs: number } => addon.endProcess(pid, cpu);
+
 /** Memory shared with a child process that inherits `fd`. */
 export class Shared {
 	readonly fd: number;
@@ -166,7 +173,7 @@ export interface TracerOptions {
 	cpu?: number;
 	/** SCHED_FIFO priority, 0: an ordinary process. */
 	priority?: number;
-	/** The most that one `read` can return. */
+	/** The most that one `read` can return. Default: 64 MiB, of which only what is used takes memory. */
 	dataBytes?: number;
 	/** How long a target's thread may take to stop. */
 	timeoutMs?: number;
@@ -175,25 +182,26 @@ export interface TracerOptions {
 /** One tracer process. It holds one duplicate, one copy or one stopped target at a time. */
 export class Tracer {
 	readonly pid: number;
+	/** The CPU that was asked for, -1: any. */
+	readonly cpu: number;
 	/** What was asked for and not got (`sched_setscheduler: EPERM`). */
 	readonly notGot: string[];
 	/** The bytes of the last `read`, `readCopy` or `countCalls`. */
 	readonly data: Uint8Array;
 	readonly #area: ArrayBuffer;
 	readonly #socket: number;
-	readonly #cpu: number;
 	readonly #timeoutNs: number;
 	#registers = 0;
 	#open = true;
 
 	private constructor(options: TracerOptions) {
-		const { cpu = -1, priority = 0, dataBytes = 1 << 20, timeoutMs = 1000 } = options;
+		const { cpu = -1, priority = 0, dataBytes = 64 << 20, timeoutMs = 1000 } = options;
 		const path = fileURLToPath(new URL('build/procsnap-tracer', import.meta.url));
 		const { pid, socket, area, hello } = addon.startTracer(path, cpu, priority, dataBytes);
 		this.pid = pid;
 		this.#socket = socket;
 		this.#area = area;
-		this.#cpu = cpu;
+		this.cpu = cpu;
 		this.#timeoutNs = timeoutMs * 1e6;
 		this.data = new Uint8Array(area, sizes.registersBytes * sizes.maxThreads);
 		this.notGot = ['sched_setaffinity', 'sched_setscheduler'].flatMap((name, i) =>
@@ -215,7 +223,7 @@ export class Tracer {
 	/** A still duplicate of a process, by one clone() in it. See native/duplicate/inject.c. */
 	inject(pid: number): Duplicate {
 		const [duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, restartedCalls, lengthenedTimeouts, registers] =
-			this.#ask(OP.inject, pid, this.#cpu) as [number, number, number, number, number, number, number, number, number, number];
+			this.#ask(OP.inject, pid, this.cpu) as [number, number, number, number, number, number, number, number, number, number];
 		this.#registers = registers;
 		return { pid: duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, restartedCalls, lengthenedTimeouts };
 	}

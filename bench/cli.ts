@@ -1,0 +1,45 @@
+/**
+ * The command line. A verb is a file in commands/. This is the only file that
+ * ends the process.
+ */
+import { discoverCommands } from './discover.ts';
+import { Failure, UsageError, codeOf, messageOf } from './errors.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+async function main([verb, ...args]: string[]): Promise<number> {
+	const commands = await discoverCommands();
+	if (verb === undefined || verb === '--help') {
+		const lines = [...commands].map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}\n`);
+		process.stdout.write(`procsnap's evaluation harness. Verbs (each has --help):\n${lines.join('')}`);
+		return verb === undefined ? EXIT_USAGE : 0;
+	}
+	const command = commands.get(verb);
+	if (command === undefined) {
+		throw new UsageError(`unknown verb ${JSON.stringify(verb)}: the verbs are ${[...commands.keys()].join(', ')}`);
+	}
+	return command.run(args);
+}
+
+/** A Failure is for the user: its message says it all. Anything else is a mistake of ours. */
+function explain(error: unknown): number {
+	if (error instanceof Failure) {
+		process.stderr.write(`procsnap: ${error.message}\n`);
+		return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;
+	}
+	const trace = error instanceof Error ? error.stack ?? messageOf(error) : messageOf(error);
+	process.stderr.write(`procsnap: unexpected error, please report it:\n${trace}\n`);
+	return EXIT_FAILED;
+}
+
+// `procsnap ... | head`: the measurement goes on, nobody reads the rest.
+for (const stream of [process.stdout, process.stderr]) {
+	stream.on('error', (error) => {
+		if (codeOf(error) !== 'EPIPE') {
+			throw error;
+		}
+	});
+}
+
+process.exit(await main(process.argv.slice(2)).catch(explain));

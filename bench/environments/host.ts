@@ -1,0 +1,148 @@
+/** This machine, under the kernel that it runs. */
+import { Failure, messageOf } from '../errors.ts';
+import { planBlocks, type Chosen } from '../runner/plan.ts';
+import { createProgress, type Screen } from '../runner/progress.ts';
+import { runPlan } from '../runner/run.ts';
+import { SCHEMA_VERSION, type Clock, type Isolation, type Manifest } from '../store/manifest.ts';
+import { createRun, createRunId, type Run } from '../store/run.ts';
+import type { SampleWriter } from '../store/samples.ts';
+import type { Tracer, TracerOptions } from '../../native/index.ts';
+import type { Backend, Lab } from '../types.ts';
+import type { Environment, MeasuredRun, Request } from './environment.ts';
+import { planIsolation } from './isolation.ts';
+import { labelFrom, readEvidence } from './label.ts';
+import { describeMachine } from './machine.ts';
+import { describeSoftware } from './software.ts';
+import { checkTracing } from './tracing.ts';
+
+/** Of the native core what measuring needs; tests put a fake in its place. */
+export interface Native {
+	startTracer: (options: TracerOptions) => Tracer;
+	clock: () => Clock;
+	pinProcess: (cpu: number) => void;
+}
+
+/** The target's FIFO priority where it is allowed; the tracer's is one higher. */
+const PRIORITY = 10;
+
+/** The most that one read may return: the largest that an experiment reads. */
+const READ_BYTES = 64 << 20;
+
+export const host: Environment = {
+	name: 'host',
+	title: 'this machine, under the kernel that it runs',
+	unavailable: () => null,
+	label: () => labelFrom(readEvidence()),
+	measure: async (request, screen, interrupt) => measureOnHost(await loadNative(), request, screen, interrupt),
+};
+
+export async function measureOnHost(native: Native, request: Request, screen: Screen, interrupt: { readonly requested: boolean }): Promise<MeasuredRun> {
+	const usable = usableBackends(request);
+	const chosen = chooseVariants(request, usable);
+	const planned = planIsolation();
+	const tracer = native.startTracer({ cpu: planned.requesterCpu, priority: planned.fifoTracer ? PRIORITY + 1 : 0, dataBytes: READ_BYTES });
+	try {
+		const isolation = withNotGot(planned, tracer.notGot);
+		const draft = describe(request, chosen, isolation, native.clock());
+		await checkTracing(tracer, request.backends.filter((backend) => backend.unavailable() === null));
+		native.pinProcess(isolation.requesterCpu);
+		const lab: Lab = { tracer, backends: usable, targetCpu: isolation.targetCpu, targetPriority: isolation.fifoTarget ? PRIORITY : 0, seed: request.seed };
+		const run = createRun(draft.id, request.out);
+		return await record(run, draft, chosen, lab, screen, interrupt);
+	} finally {
+		tracer.close();
+	}
+}
+
+/** Manifest first, then the blocks, then the manifest again with how it ended. */
+async function record(run: Run, draft: Manifest, chosen: Chosen[], lab: Lab, screen: Screen, interrupt: { readonly requested: boolean }): Promise<MeasuredRun> {
+	const plan = planBlocks(chosen, draft.seed);
+	const samples = begin(run, draft);
+	screen.write(`${plan.length} blocks of ${draft.experiments.reduce((sum, { variants }) => sum + variants.length, 0)} variants, seed ${draft.seed}, into ${run.dir}\n`);
+	try {
+		const outcome = await runPlan({ plan, lab, write: samples.append, progress: createProgress(plan, screen), interrupt });
+		run.writeManifest({ ...draft, status: outcome.status, dropped: outcome.dropped, finishedAt: new Date().toISOString() });
+		return { dir: run.dir, ...outcome };
+	} catch (error) {
+		noteFailure(run, draft, error);
+		throw error;
+	} finally {
+		samples.close();
+	}
+}
+
+function begin(run: Run, draft: Manifest): SampleWriter {
+	try {
+		run.writeManifest(draft);
+		return run.openSamples();
+	} catch (error) {
+		run.discard();
+		throw error;
+	}
+}
+
+/** On a full disk this cannot be written either: then the manifest goes on saying `running`. */
+function noteFailure(run: Run, draft: Manifest, error: unknown): void {
+	try {
+		run.writeManifest({ ...draft, status: 'failed', error: messageOf(error), finishedAt: new Date().toISOString() });
+	} catch {
+		// The first error is the one to tell.
+	}
+}
+
+function usableBackends({ backends, options }: Request): Backend[] {
+	const usable: Backend[] = [];
+	for (const backend of backends) {
+		const reason = backend.unavailable();
+		if (reason === null) {
+			usable.push(backend);
+		} else if (options.backends.includes(backend.name)) {
+			throw new Failure(`the mechanism ${backend.name} cannot be used here: ${reason}`);
+		}
+	}
+	return usable;
+}
+
+function chooseVariants({ experiments, profile }: Request, backends: Backend[]): Chosen[] {
+	const chosen = experiments
+		.map((experiment) => ({ experiment, variants: experiment.variants(profile, backends) }))
+		.filter(({ variants }) => variants.length > 0);
+	if (chosen.length === 0) {
+		throw new Failure('there is nothing to measure: none of the chosen experiments has a variant for the chosen mechanisms; --list shows them');
+	}
+	return chosen;
+}
+
+/** What the tracer asked for and was refused. */
+function withNotGot(planned: Isolation, notGot: readonly string[]): Isolation {
+	const refused = notGot.some((reason) => reason.startsWith('sched_setscheduler'));
+	return { ...planned, fifoTracer: planned.fifoTracer && !refused, reasons: [...planned.reasons, ...notGot.map((reason) => `tracer: ${reason}`)] };
+}
+
+function describe(request: Request, chosen: Chosen[], isolation: Isolation, clock: Clock): Manifest {
+	return {
+		schemaVersion: SCHEMA_VERSION,
+		id: createRunId(),
+		status: 'running',
+		error: null,
+		startedAt: new Date().toISOString(),
+		finishedAt: null,
+		profile: request.profile,
+		seed: request.seed,
+		options: request.options,
+		environment: { name: host.name, ...host.label() },
+		experiments: chosen.map(({ experiment, variants }) => ({ name: experiment.name, variants: variants.map(({ id }) => id) })),
+		backends: request.backends.map((backend) => ({ name: backend.name, title: backend.title, unavailable: backend.unavailable() })),
+		dropped: [],
+		isolation,
+		clock,
+		machine: describeMachine(),
+		software: describeSoftware(),
+	};
+}
+
+/** Only where it is measured: usage errors and reports do without the compiled addon. */
+async function loadNative(): Promise<Native> {
+	const { Tracer, clock, pinProcess } = await import('../../native/index.ts');
+	return { startTracer: (options) => Tracer.start(options), clock, pinProcess };
+}

@@ -1,0 +1,49 @@
+/** What several experiments' tables and charts need. Pure. */
+import type { Results, Summary, VariantResult } from '../../types.ts';
+
+export const US = 1e3;
+export const MS = 1e6;
+export const KIB = 1024;
+export const MIB = 1024 * 1024;
+
+/** A number of a metric's summary divided by `divisor`; null where it was not measured. */
+export function of(variant: VariantResult | undefined, metric: string, statistic: keyof Summary, divisor = 1): number | null {
+	const value = variant?.summary[metric]?.[statistic];
+	return value === undefined || value === null ? null : value / divisor;
+}
+
+export const roundsOf = (variant: VariantResult | undefined, metric: string): number | null => of(variant, metric, 'n');
+
+/** a / b, or null if either is missing. */
+export const ratio = (a: number | null, b: number | null): number | null => (a === null || b === null || b === 0 ? null : a / b);
+
+/** One median with its 95 % interval a variant, as rows for a chart. */
+export function medianPoints(variants: VariantResult[], metric: string, divisor: number): Array<Record<string, string | number>> {
+	return variants.flatMap((variant) => {
+		const summary = variant.summary[metric];
+		return summary === undefined ? [] : [{
+			...variant.factors,
+			median: summary.median / divisor,
+			low: summary.medianLow / divisor,
+			high: summary.medianHigh / divisor,
+			p95: summary.p95 / divisor,
+		}];
+	});
+}
+
+/** Factors of all variants, under one name, each value once, in order. */
+export function levels(results: Results, factor: string): Array<string | number> {
+	return [...new Set(results.variants.flatMap(({ factors }) => factors[factor] ?? []))];
+}
+
+/** `4 KiB`, `28 MiB`, `1 GiB`. */
+export function size(bytes: number): string {
+	const [unit, divisor] = bytes >= 1024 * MIB ? ['GiB', 1024 * MIB] : bytes >= MIB ? ['MiB', MIB] : ['KiB', KIB];
+	return `${+(bytes / (divisor as number)).toFixed(1)} ${unit}`;
+}
+
+/** `168 µs`, `0.25 ms`: three significant digits. */
+export function time(ns: number): string {
+	const [unit, divisor] = ns >= 1e9 ? ['s', 1e9] : ns >= 1e6 ? ['ms', 1e6] : ['µs', 1e3];
+	return `${+(ns / (divisor as number)).toPrecision(3)} ${unit}`;
+}

@@ -1,0 +1,81 @@
+/** The command line's options. An unknown one is an error of one line that names the valid ones. */
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { UsageError } from './errors.ts';
+
+export interface Option {
+	/** `flag` takes no value, `one` takes one, `many` may be repeated. */
+	kind: 'flag' | 'one' | 'many';
+	/** How the value is called in the help: `N`. */
+	value?: string;
+	help: string;
+}
+
+export interface Parsed<Name extends string> {
+	flags: Set<Name>;
+	/** The values given, in order; the last one counts where only one may be given. */
+	values: Partial<Record<Name, string[]>>;
+	positionals: string[];
+}
+
+/** parseArgs finds the options; what is wrong with them is said here, in one line. */
+export function parseOptions<Name extends string>(args: string[], options: Record<Name, Option>, positionals = 0): Parsed<Name> {
+	const names = Object.keys(options) as Name[];
+	const { tokens } = parseArgs({
+		args,
+		options: Object.fromEntries(names.map((name) => [name, { type: options[name].kind === 'flag' ? 'boolean' as const : 'string' as const }])),
+		strict: false,
+		tokens: true,
+	});
+	const parsed: Parsed<Name> = { flags: new Set(), values: {}, positionals: [] };
+	for (const token of tokens) {
+		if (token.kind === 'positional') {
+			parsed.positionals.push(token.value);
+		} else if (token.kind === 'option') {
+			const name = names.find((known) => known === token.name);
+			if (name === undefined) {
+				throw new UsageError(`unknown option ${token.rawName}: the options are ${names.map((known) => `--${known}`).join(', ')}`);
+			}
+			const { kind, value: placeholder = 'VALUE' } = options[name];
+			if (kind === 'flag') {
+				if (token.value !== undefined) {
+					throw new UsageError(`--${name} takes no value`);
+				}
+				parsed.flags.add(name);
+			} else if (token.value === undefined || token.value === '' || (!token.inlineValue && token.value.startsWith('-'))) {
+				throw new UsageError(`--${name} needs a value: --${name} ${placeholder}`);
+			} else {
+				(parsed.values[name] ??= []).push(token.value);
+			}
+		}
+	}
+	const extra = parsed.positionals[positionals];
+	if (extra !== undefined) {
+		throw new UsageError(`unexpected argument ${JSON.stringify(extra)}: ${positionals === 0 ? 'there are only options' : `there is one argument and the options`} ${names.map((known) => `--${known}`).join(', ')}`);
+	}
+	return parsed;
+}
+
+/** Throws a usage error that lists the valid names unless this is one of them. */
+export function expectOneOf<Name extends string>(what: string, name: string, valid: readonly Name[]): Name {
+	const found = valid.find((known) => known === name);
+	if (found === undefined) {
+		throw new UsageError(`unknown ${what} ${JSON.stringify(name)}: there ${valid.length === 1 ? 'is' : 'are'} ${valid.join(', ') || 'none'}`);
+	}
+	return found;
+}
+
+/** `--profile NAME   help`, one line each. */
+export function helpFor(options: Record<string, Option>): string {
+	const left = Object.entries(options).map(([name, { kind, value }]) => `--${name}${kind === 'flag' ? '' : ` ${value ?? 'VALUE'}`}`);
+	const width = Math.max(...left.map((text) => text.length));
+	return Object.values(options).map(({ help }, index) => `  ${left[index]?.padEnd(width)}  ${help}\n`).join('');
+}
+
+/** A path as the user meant it: npm changes to the project's folder and notes where it was called. */
+export function userPath(path: string, env = process.env): string {
+	const project = fileURLToPath(new URL('../package.json', import.meta.url));
+	const calledIn = env['npm_package_json'] === project ? env['INIT_CWD'] : undefined;
+	return resolve(calledIn ?? '.', path);
+}

@@ -1,0 +1,76 @@
+import type { Manifest } from '../../store/manifest.ts';
+import { formatNumber } from '../format.ts';
+import { html, type Html } from './markup.ts';
+
+const MEANING: Record<Manifest['environment']['label'], string> = {
+	'bare-metal': 'a machine of its own, no hypervisor',
+	vm: 'a virtual machine: a hypervisor shares the CPU, and what it takes is in the times',
+	'nested-vm': 'a virtual machine in a virtual machine: every page-table operation costs more than it would without',
+	emulated: 'an emulated CPU: no time here is the time of a real one, only growth with size and ratios say something',
+	unknown: 'nothing tells whether this is a machine of its own or a virtual one',
+};
+
+/** What stands on every table of an emulated run, so that its times are not taken for times. */
+export function timesMark(manifest: Manifest): string | null {
+	return manifest.environment.label === 'emulated' ? 'emulated CPU: not times of a real one' : null;
+}
+
+/** Where it was measured and what of isolation was got, in the terms a reader needs to judge the figures. */
+export function environmentBox(manifest: Manifest): Html {
+	const { environment, machine, isolation, clock, software } = manifest;
+	const entries: Array<[string, Html]> = [
+		['CPU', html`${machine.cpuModel}, ${machine.cores} ${machine.cores === 1 ? 'core' : 'cores'}, ${formatNumber(machine.memoryBytes / 2 ** 30, 1)} GiB of memory`],
+		['Kernel', html`${machine.kernel.release}`],
+		['Clock', html`${clock.source}; reading it costs ${formatNumber(clock.overheadNs, 1)} ns, resolution ${formatNumber(clock.resolutionNs, 1)} ns`],
+		['Isolation', html`${isolationText(isolation)}${isolation.reasons.map((reason) => html`<br><span class="quiet">${reason}</span>`)}`],
+		['Mechanisms', mechanisms(manifest)],
+		['Measured', html`${readableTime(manifest.startedAt)}, profile ${manifest.profile}, seed ${manifest.seed}`],
+		['procsnap', html`${software.procsnap.version}, ${commitText(software.procsnap)}`],
+	];
+	return html`<section class="environment" aria-label="Environment">
+<p class="label"><span class="badge ${environment.label}">${environment.label}</span> ${MEANING[environment.label]}</p>
+<dl>
+${entries.map(([term, description]) => html`<div><dt>${term}</dt><dd>${description}</dd></div>\n`)}</dl>
+</section>
+`;
+}
+
+/** A run that did not come to its end says so before anything else. */
+export function statusNotice({ status, error }: Manifest): Html | null {
+	if (status === 'complete') {
+		return null;
+	}
+	const why = status === 'failed' ? `This run failed${error === null ? '' : `: ${error}`}.` : 'This run was interrupted before its end.';
+	return html`<p class="notice" role="note">${why} The report has what was measured until then.</p>\n`;
+}
+
+export function readableTime(iso: string): string {
+	const match = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2})(?::[\d.]+)?Z$/.exec(iso);
+	return match === null ? iso : `${match[1]} ${match[2]} UTC`;
+}
+
+function isolationText(isolation: Manifest['isolation']): string {
+	const pinned = isolation.targetCpu === isolation.requesterCpu
+		? `target and requester share CPU ${isolation.targetCpu}`
+		: `target on CPU ${isolation.targetCpu}, requester on CPU ${isolation.requesterCpu}`;
+	return `${pinned}; SCHED_FIFO ${fifo(isolation)}`;
+}
+
+function fifo({ fifoTarget, fifoTracer }: Manifest['isolation']): string {
+	if (fifoTarget && fifoTracer) {
+		return 'for both';
+	}
+	return fifoTarget ? 'for the target only' : fifoTracer ? 'for the requester only' : 'for neither';
+}
+
+function mechanisms({ backends }: Manifest): Html {
+	const lines = backends.map(({ name, unavailable }) => html`<li>${name}${unavailable === null ? null : html` <span class="quiet">not available: ${unavailable}</span>`}</li>`);
+	return html`<ul>${lines}</ul>`;
+}
+
+function commitText({ commit, dirty }: Manifest['software']['procsnap']): string {
+	if (commit === null) {
+		return 'commit not known';
+	}
+	return `commit ${commit.slice(0, 12)}${dirty === true ? ', with changes that are not committed' : ''}`;
+}

@@ -1,0 +1,33 @@
+/** What a running process is: its program's sizes and its memory. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync, readlinkSync } from 'node:fs';
+
+export interface ProgramSize { program: string; text: number; data: number; bss: number; total: number }
+
+/** Segment sizes of the program that the process really runs, as size(1) of binutils counts them, in bytes. */
+export function programSize(pid: number): ProgramSize & Record<string, string | number> {
+	const [text, data, bss, total] = execFileSync('size', [`/proc/${pid}/exe`], { encoding: 'utf8' }).split('\n')[1]?.trim().split(/\s+/).map(Number) ?? [];
+	if (text === undefined || data === undefined || bss === undefined || total === undefined) throw new Error(`size(1) cannot tell the sizes of process ${pid}`);
+	return { program: readlinkSync(`/proc/${pid}/exe`).replace(/^.*\//, ''), text, data, bss, total };
+}
+
+/** VmSize and VmRSS of proc_pid_status(5), in KiB. */
+export function memoryOf(pid: number): { virtualKiB: number; residentKiB: number } {
+	const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+	const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? Number.NaN);
+	return { virtualKiB: field('VmSize'), residentKiB: field('VmRSS') };
+}
+
+export interface Region { start: bigint; end: bigint; permissions: string; name: string }
+
+/** /proc/PID/maps, proc_pid_maps(5). */
+export function readRegions(pid: number): Region[] {
+	return readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n').flatMap((line) => {
+		const found = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \S+\s*(.*)$/.exec(line);
+		return found === null ? [] : [{ start: BigInt(`0x${found[1]}`), end: BigInt(`0x${found[2]}`), permissions: found[3] as string, name: found[4] as string }];
+	});
+}
+
+/** Regions that a duplicate holds still: private and readable. The kernel's own ([vvar], [vsyscall]) cannot be read by others. */
+export const isEvidence = ({ permissions, name }: Region): boolean =>
+	permissions.startsWith('r') && permissions.endsWith('p') && !name.startsWith('[vvar') && name !== '[vsyscall]';

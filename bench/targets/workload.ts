@@ -1,0 +1,150 @@
+/** Starting the workloads of workloads/ and giving them commands, over the page of workloads/control.h. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Shared } from '../../native/index.ts';
+import type { Lab, Target } from '../types.ts';
+
+/** Words of struct control. */
+const WORD = {
+	ready: 0, commandSeq: 1, command: 2, argument: 3, doneSeq: 4, result: 5,
+	regionAddress: 13, regionBytes: 14, spinStop: 15, spinning: 16, largestGapNs: 17, counter: 19, passes: 32,
+} as const;
+const COMMAND = { exit: 1, fork: 2, reap: 3, spin: 4, update: 5 } as const;
+const RESULTS = 8;
+const PASSES = 4096;
+const BYTES = (WORD.passes + 2 * PASSES) * 8;
+
+/** Long enough for a machine that is busy elsewhere; a workload that takes longer hangs. */
+const COMMAND_TIMEOUT_MS = 30_000;
+
+const programPath = (name: string): string => fileURLToPath(new URL(`../../workloads/build/${name}`, import.meta.url));
+
+/** `detached`: Ctrl-C on the terminal is not the workload's; it ends with us (PR_SET_PDEATHSIG). */
+export function startProgram(name: string, args: string[], stdio: Array<'pipe' | 'ignore' | 'inherit' | number>): ChildProcess {
+	return spawn(programPath(name), args, { stdio, detached: true });
+}
+
+/** `--cpu` and `--fifo` as the lab has them for targets. */
+export const placement = ({ targetCpu, targetPriority }: Lab): string[] =>
+	['--cpu', String(targetCpu), ...(targetPriority > 0 ? ['--fifo', String(targetPriority)] : [])];
+
+export async function ended(child: ChildProcess): Promise<void> {
+	if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+}
+
+/** A running workload. */
+export class Workload implements Target {
+	readonly pid: number;
+	readonly #child: ChildProcess;
+	readonly #shared: Shared;
+
+	private constructor(child: ChildProcess, shared: Shared) {
+		this.pid = child.pid as number;
+		this.#child = child;
+		this.#shared = shared;
+	}
+
+	/** Resolves when the workload is set up. Rejects with its own message if it cannot be. */
+	static async start(name: string, args: string[]): Promise<Workload> {
+		const shared = new Shared(BYTES);
+		const child = startProgram(name, args, ['pipe', 'ignore', 'pipe', shared.fd]);
+		let said = '';
+		child.stderr?.setEncoding('utf8').on('data', (text: string) => { said += text; });
+		await once(child, 'spawn');
+		shared.closeFd();
+		while (!shared.waitFor(WORD.ready, 1, 5)) {
+			await setImmediate();
+			if (child.exitCode !== null || child.signalCode !== null) {
+				throw new Error(`the workload ${name} ${args.join(' ')} did not start: ${said.trim() || (child.signalCode ?? `exit ${child.exitCode}`)}`);
+			}
+		}
+		return new Workload(child, shared);
+	}
+
+	get regionAddress(): bigint {
+		return this.#word(WORD.regionAddress);
+	}
+
+	get regionBytes(): number {
+		return Number(this.#word(WORD.regionBytes));
+	}
+
+	/** The workload's own progress: passes, rounds of writing. */
+	get counter(): number {
+		return Number(this.#word(WORD.counter));
+	}
+
+	/** Sleep until the counter is at least `value`. */
+	awaitCounter(value: number): void {
+		if (!this.#shared.waitFor(WORD.counter, value, COMMAND_TIMEOUT_MS)) {
+			throw new Error(`workload ${this.pid} stands still: its counter has not reached ${value} within ${COMMAND_TIMEOUT_MS / 1000} s`);
+		}
+	}
+
+	/** The last result that the workload left at `index` of result[]. */
+	result(index: number): number {
+		return Number(this.#word(WORD.result + index));
+	}
+
+	#word(index: number): bigint {
+		return Atomics.load(this.#shared.words, index);
+	}
+
+	#command(code: number, argument = 0): number[] {
+		const { words } = this.#shared;
+		words[WORD.command] = BigInt(code);
+		words[WORD.argument] = BigInt(argument);
+		const seq = Atomics.add(words, WORD.commandSeq, 1n) + 1n;
+		this.#shared.wake(WORD.commandSeq);
+		if (!this.#shared.waitFor(WORD.doneSeq, seq, COMMAND_TIMEOUT_MS)) {
+			throw new Error(`workload ${this.pid} did not answer command ${code} within ${COMMAND_TIMEOUT_MS / 1000} s`);
+		}
+		return Array.from({ length: RESULTS }, (_, i) => this.result(i));
+	}
+
+	/** The workload forks itself; its child is still and can be read. `forkNs` is the fork() call, timed inside. */
+	fork(): { pid: number; forkNs: number } {
+		const [forkNs, pid] = this.#command(COMMAND.fork) as [number, number];
+		if (pid <= 0) throw new Error(`workload ${this.pid} could not fork: errno ${-pid}`);
+		return { pid, forkNs };
+	}
+
+	reap(pid: number): void {
+		this.#command(COMMAND.reap, pid);
+	}
+
+	/** Run `action` while the workload reads the clock in a loop: the longest time for which it could not, in ns. */
+	longestGap<T>(action: () => T): { gapNs: number; value: T } {
+		const { words } = this.#shared;
+		this.#command(COMMAND.spin);
+		try {
+			const value = action();
+			return { value, gapNs: this.#stopSpinning() };
+		} finally {
+			Atomics.store(words, WORD.spinStop, 1n);
+		}
+	}
+
+	#stopSpinning(): number {
+		const { words } = this.#shared;
+		Atomics.store(words, WORD.spinStop, 1n);
+		for (const until = performance.now() + COMMAND_TIMEOUT_MS; Atomics.load(words, WORD.spinning) !== 0n;) {
+			if (performance.now() > until) throw new Error(`workload ${this.pid} does not leave its loop`);
+		}
+		return Number(this.#word(WORD.largestGapNs));
+	}
+
+	/** updater: sleep until pass number `pass` (from 0) is done; when it began (CLOCK_MONOTONIC_RAW) and how long it took. */
+	pass(pass: number): { startNs: number; durationNs: number } {
+		this.awaitCounter(pass + 1);
+		const at = WORD.passes + 2 * (pass % PASSES);
+		return { startNs: Number(this.#shared.words[at]), durationNs: Number(this.#shared.words[at + 1]) };
+	}
+
+	async close(): Promise<void> {
+		this.#child.kill('SIGKILL');
+		await ended(this.#child);
+	}
+}
