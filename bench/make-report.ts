@@ -41,7 +41,8 @@ export async function makeReport(dir: string, known?: Experiment[]): Promise<Mad
 
 /** The tables, and as the last line where to read on. */
 export function showReport({ tables, page, notice }: MadeReport, out: NodeJS.WriteStream): void {
-	const width = out.isTTY ? out.columns : 100;
+	// A terminal that does not know its width says 0.
+	const width = out.isTTY && out.columns > 0 ? out.columns : 100;
 	for (const table of tables) {
 		out.write(`\n${tableToTerminal(table, { width, colour: out.isTTY })}`);
 	}

@@ -106,7 +106,7 @@ function tableNine(results: Results, { table9 }: Paper): Table {
 		without: row.withoutMeanMs, withMin: row.withMinMs, withMean: row.withMeanMs, withMax: row.withMaxMs, delayMin: row.delayMinMs, delayMean: row.delayMeanMs, delayMax: row.delayMaxMs,
 		pageMin: row.delayPerPageMinMs, pageMean: row.delayPerPageMeanMs, pageMax: row.delayPerPageMaxMs,
 	});
-	const capital = (word: string) => word[0]?.toUpperCase() + word.slice(1);
+	const capital = (word: string) => word.slice(0, 1).toUpperCase() + word.slice(1);
 	return {
 		name: 'table-9',
 		title: 'Table 9: time to update a region, without and with a duplicate, and the delay',

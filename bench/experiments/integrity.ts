@@ -19,10 +19,13 @@ const PIECE = 1 << 20;
 const EXCERPT = 256;
 const CONTROL = 'none';
 
-/** Bytes that differ between the duplicate and the held original; both are read in pieces. */
-function compareRegion(lab: Lab, pid: number, taken: Taken, { start, end }: Region): { compared: number; differing: number } {
+interface Comparison { compared: number; differing: number; first: string | null }
+
+/** Bytes that differ between the duplicate and the held original, and where the first is; both are read in pieces. */
+function compareRegion(lab: Lab, pid: number, taken: Taken, { start, end, name }: Region): Comparison {
 	let compared = 0;
 	let differing = 0;
+	let first: string | null = null;
 	for (let at = start; at < end; at += BigInt(PIECE)) {
 		const length = Math.min(PIECE, Number(end - at));
 		const copy = Buffer.from(taken.read(at, length));
@@ -30,9 +33,11 @@ function compareRegion(lab: Lab, pid: number, taken: Taken, { start, end }: Regi
 		const original = lab.tracer.data.subarray(0, bytes);
 		if (copy.length !== bytes) throw new Error(`0x${at.toString(16)}: ${bytes} bytes of the original, ${copy.length} of the duplicate`);
 		compared += bytes;
-		if (!copy.equals(original)) differing += original.reduce((sum, byte, i) => sum + Number(byte !== copy[i]), 0);
+		if (copy.equals(original)) continue;
+		first ??= `0x${(at + BigInt(original.findIndex((byte, i) => byte !== copy[i]))).toString(16)} in ${name || 'anonymous memory'}`;
+		differing += original.reduce((sum, byte, i) => sum + Number(byte !== copy[i]), 0);
 	}
-	return { compared, differing };
+	return { compared, differing, first };
 }
 
 async function openShell(lab: Lab, backend: Backend): Promise<Session> {
@@ -47,6 +52,8 @@ async function openShell(lab: Lab, backend: Backend): Promise<Session> {
 				const sums = regions.map((region) => compareRegion(lab, shell.pid, taken, region));
 				const heap = regions.find(({ name }) => name === '[heap]') ?? regions[0];
 				if (heap !== undefined) Object.assign(facts, excerpts(lab, shell.pid, taken, heap), { regions: regions.length });
+				const first = sums.find((sum) => sum.first !== null)?.first;
+				if (first !== undefined) facts.firstDifference = first;
 				return {
 					comparedBytes: sums.reduce((sum, { compared }) => sum + compared, 0),
 					differingBytes: sums.reduce((sum, { differing }) => sum + differing, 0),
@@ -146,11 +153,11 @@ export const experiment: Experiment = {
 		}];
 	},
 	listings: (results) => results.where({ target: 'bash' }).flatMap(({ factors, facts }) =>
-		typeof facts.original !== 'string' ? [] : [{
+		typeof facts.original !== 'string' || typeof facts.duplicate !== 'string' || typeof facts.excerptOf !== 'string' ? [] : [{
 			name: `figure-3-${factors.mechanism}`,
-			title: `Figure 3: the same memory of original and duplicate (${factors.mechanism}, part of ${String(facts.excerptOf)})`,
+			title: `Figure 3: the same memory of original and duplicate (${factors.mechanism}, part of ${facts.excerptOf})`,
 			caption: 'bash at its prompt. Above the original, held still; below the duplicate, taken before.',
-			text: `original\n${facts.original}\n\nduplicate\n${String(facts.duplicate)}`,
+			text: `original\n${facts.original}\n\nduplicate\n${facts.duplicate}`,
 		}]),
 	claims: (results) => results.where({ target: 'bash' }).map(({ factors, samples }) => {
 		const differing = samples.differingBytes?.reduce((sum, bytes) => sum + bytes, 0);

@@ -189,13 +189,13 @@ function claims(results: Results, { table6, table7 }: Paper): Claim[] {
 		where: '5.4, table 6',
 		paper: table6.rows.map((row) => `${row.ptraceToReadRatio} ×`).join(', '),
 		here: written,
-		holds: known ? ratios.every((each) => (each as number) > 1) : null,
+		holds: known ? ratios.every((each) => (each) > 1) : null,
 	}, {
 		claim: 'and the more so, the more is read',
 		where: '5.4, table 6',
 		paper: table6.rows.map((row) => `${row.ptraceToReadRatio} ×`).join(', '),
 		here: written,
-		holds: known ? ratios.every((each, i) => i === 0 || (each as number) > (ratios[i - 1] as number)) : null,
+		holds: known ? ratios.every((each, i) => i === 0 || (each) > (ratios[i - 1] as number)) : null,
 	}, {
 		claim: 'because it takes one system call where ptrace takes one for every 8 bytes',
 		where: '5.4, table 7',

@@ -1,6 +1,6 @@
 import { Resvg } from '@resvg/resvg-js';
 import * as vega from 'vega';
-import { compile, type Config, type TopLevelSpec } from 'vega-lite';
+import { compile, type TopLevelSpec } from 'vega-lite';
 import type { Chart } from '../types.ts';
 import { CHART_CONFIG, PLOT_WIDTH, TITLE_SIZE } from './chart-style.ts';
 import { FONT_FILES, textWidth } from './font.ts';
@@ -22,7 +22,7 @@ export async function chartToSvg(chart: Chart): Promise<string> {
 	try {
 		const logger = vega.logger(vega.Error);
 		const titled: TopLevelSpec = { ...spec, title: spec.title ?? title(chart, spec) };
-		const compiled = compile(titled, { config: CHART_CONFIG as Config, logger });
+		const compiled = compile(titled, { config: CHART_CONFIG, logger });
 		const view = new vega.View(vega.parse(fitLegends(compiled.spec, plotWidth(spec))), { renderer: 'none', logger });
 		const svg = await view.toSVG();
 		view.finalize();
@@ -48,7 +48,7 @@ export function svgToPng(svg: string): Buffer {
  * the measure be replaced, which its types do not tell.
  */
 function useBundledFontsWidths(): void {
-	const { textMetrics } = vega as unknown as { textMetrics: { width: (item: TextItem, text: unknown) => number } };
+	const { textMetrics } = vega as unknown as { textMetrics: { width: (item: TextItem, text: string | number | null) => number } };
 	textMetrics.width = (item, text) => {
 		const bold = item.fontWeight === 'bold' || Number(item.fontWeight) >= 600;
 		const width = textWidth(String(text ?? '').trim(), item.fontSize ?? 11, bold ? 'bold' : 'regular');

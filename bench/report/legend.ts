@@ -20,7 +20,7 @@ function columns(legend: Legend, scales: Scale[], width: number): number {
 	if (domain === null || domain.length === 0) {
 		return 3;
 	}
-	const labels = domain.map((label) => textWidth(String(label), LABEL_SIZE) + SYMBOL_AND_GAPS);
+	const labels = domain.map((label) => textWidth(typeof label === 'string' ? label : JSON.stringify(label), LABEL_SIZE) + SYMBOL_AND_GAPS);
 	for (let count = domain.length; count > 1; count--) {
 		// In a grid each column is as wide as its widest label.
 		const widths = Array.from({ length: count }, (_, column) => Math.max(...labels.filter((_, i) => i % count === column)));

@@ -1,4 +1,5 @@
-import type { Column, Metric, Results, Summary, Table, Unit } from '../types.ts';
+import { P99_NEEDS } from '../stats/summarize.ts';
+import type { CellValue, Column, Metric, Results, Summary, Table, Unit } from '../types.ts';
 
 /** How a metric's unit is shown: samples are nanoseconds and bytes, which nobody reads. */
 const SHOWN: Record<Unit, { unit: NonNullable<Column['unit']>; divisor: number }> = {
@@ -34,9 +35,9 @@ function summaryTable(name: string, metric: Metric, variants: Results['variants'
 		],
 		rows: variants.map((variant) => {
 			const summary = variant.summary[name] as Summary;
-			const shown = STATISTICS.map(([key]) => {
+			const shown = STATISTICS.map(([key]): [string, CellValue] => {
 				const value = summary[key];
-				return [key, value === null ? 'n < 100' : value / divisor];
+				return [key, value === null ? `n < ${P99_NEEDS}` : value / divisor];
 			});
 			return { variant: variant.id, n: summary.n, ...Object.fromEntries(shown), failures: variant.failures };
 		}),

@@ -35,7 +35,7 @@ function createRedrawn(plan: PlannedBlock[], screen: Screen): Progress {
 
 	const draw = (text: string) => {
 		line = text;
-		screen.write(`\r\x1b[K${text.slice(0, (screen.columns ?? 80) - 1)}`);
+		screen.write(`\r\x1b[K${text.slice(0, (screen.columns === undefined || screen.columns === 0 ? 80 : screen.columns) - 1)}`);
 	};
 	const settle = () => {
 		if (line !== '') {

@@ -29,7 +29,8 @@ export function medianInterval(sorted: readonly number[]): { low: number; high: 
 	return { low: quantileSorted(medians, 0.025), high: quantileSorted(medians, 0.975) };
 }
 
-function resampledMedian(sorted: readonly number[], random: Random): number {
+/** The median of one resample. */
+export function resampledMedian(sorted: readonly number[], random: Random): number {
 	const n = sorted.length;
 	const k = Math.floor((n + 1) / 2);
 	const a = gamma(k, random);

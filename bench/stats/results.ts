@@ -43,12 +43,17 @@ function variantResult(id: string, blocks: readonly Block[]): VariantResult {
 	const measured = Object.entries(samples).filter(([, values]) => values.length > 0);
 	return {
 		id,
-		factors: Object.assign({}, ...blocks.map((block) => block.factors)),
+		factors: merge(blocks.map((block) => block.factors)),
 		samples: Object.fromEntries(measured),
 		summary: Object.fromEntries(measured.map(([metric, values]): [string, Summary] => [metric, summarize(values)])),
 		failures: blocks.reduce((sum, block) => sum + failuresOf(block), 0),
-		facts: Object.assign({}, ...blocks.map((block) => block.facts)),
+		facts: merge(blocks.map((block) => block.facts)),
 	};
+}
+
+/** Later ones win. */
+function merge<Value>(records: Array<Record<string, Value>>): Record<string, Value> {
+	return Object.fromEntries(records.flatMap((record) => Object.entries(record)));
 }
 
 /** A block that failed before its first round has no failed round to count, and yet failed. */

@@ -9,13 +9,15 @@ export interface Shell extends Target {
 
 export async function startBash(lab: Lab): Promise<Shell> {
 	const child = startProgram('on-pty', [...placement(lab), 'bash', '--norc', '-i'], ['pipe', 'pipe', 'pipe']);
+	const { stdout } = child;
+	if (stdout === null) throw new Error('bash could not be started: no pipe to its launcher');
 	let said = '';
 	let out = '';
 	child.stderr?.setEncoding('utf8').on('data', (text: string) => { said += text; });
-	child.stdout?.setEncoding('utf8');
+	stdout.setEncoding('utf8');
 	const gone = once(child, 'exit');
 	while (!out.includes('\n')) {
-		const [text] = await Promise.race([once(child.stdout!, 'data'), gone]) as [unknown];
+		const [text] = await Promise.race([once(stdout, 'data'), gone]) as [unknown];
 		if (typeof text !== 'string') throw new Error(`bash could not be started on a terminal: ${said.trim()}`);
 		out += text;
 	}

@@ -1,13 +1,16 @@
 /** What a running process is: its program's sizes and its memory. */
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 
 export interface ProgramSize { program: string; text: number; data: number; bss: number; total: number }
 
 /** Segment sizes of the program that the process really runs, as size(1) of binutils counts them, in bytes. */
 export function programSize(pid: number): ProgramSize & Record<string, string | number> {
-	const [text, data, bss, total] = execFileSync('size', [`/proc/${pid}/exe`], { encoding: 'utf8' }).split('\n')[1]?.trim().split(/\s+/).map(Number) ?? [];
-	if (text === undefined || data === undefined || bss === undefined || total === undefined) throw new Error(`size(1) cannot tell the sizes of process ${pid}`);
+	const { stdout, stderr, error } = spawnSync('size', [`/proc/${pid}/exe`], { encoding: 'utf8' });
+	const [text, data, bss, total] = (error === undefined ? stdout : '').split('\n')[1]?.trim().split(/\s+/).map(Number) ?? [];
+	if (text === undefined || data === undefined || bss === undefined || total === undefined) {
+		throw new Error(`size(1) of binutils cannot tell the sizes of process ${pid}: ${error?.message ?? stderr.trim()}`);
+	}
 	return { program: readlinkSync(`/proc/${pid}/exe`).replace(/^.*\//, ''), text, data, bss, total };
 }
 

@@ -39,11 +39,11 @@ export function levels(results: Results, factor: string): Array<string | number>
 /** `4 KiB`, `28 MiB`, `1 GiB`. */
 export function size(bytes: number): string {
 	const [unit, divisor] = bytes >= 1024 * MIB ? ['GiB', 1024 * MIB] : bytes >= MIB ? ['MiB', MIB] : ['KiB', KIB];
-	return `${+(bytes / (divisor as number)).toFixed(1)} ${unit}`;
+	return `${+(bytes / (divisor)).toFixed(1)} ${unit}`;
 }
 
 /** `168 µs`, `0.25 ms`: three significant digits. */
 export function time(ns: number): string {
 	const [unit, divisor] = ns >= 1e9 ? ['s', 1e9] : ns >= 1e6 ? ['ms', 1e6] : ['µs', 1e3];
-	return `${+(ns / (divisor as number)).toPrecision(3)} ${unit}`;
+	return `${+(ns / (divisor)).toPrecision(3)} ${unit}`;
 }

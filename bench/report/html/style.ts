@@ -125,7 +125,7 @@ nav{display:none}
 .environment{border:1px solid var(--rule)}
 h2,h3,figcaption,.question{break-after:avoid}
 .chart figcaption{break-after:auto;break-before:avoid}
-.chart,.claims li,tr,.environment,.notes li{break-inside:avoid}
+.chart,.table,.claims li,tr,.environment,.notes li{break-inside:avoid}
 thead{display:table-header-group}
 .scroll,.chart .card{overflow:visible}
 .charts{display:block}

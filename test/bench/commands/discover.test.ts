@@ -1,0 +1,65 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { discoverBackends, discoverCommands, discoverExperiments } from '../../../bench/discover.ts';
+import { Failure } from '../../../bench/errors.ts';
+import { userPath } from '../../../bench/options.ts';
+import { aFolder } from '../store/fixtures.ts';
+
+const experiment = (name: string, order: number) => `
+export const experiment = {
+	name: '${name}', order: ${order}, title: 'T', question: 'Q?', metrics: {},
+	variants: () => [], open: async () => {}, tables: () => [], charts: () => [], claims: () => [],
+};\n`;
+
+test('every file of the folder is an experiment, in their order and then by name', async (t) => {
+	const folder = aFolder(t);
+	mkdirSync(join(folder, 'shared'));
+	writeFileSync(join(folder, 'shared', 'common.ts'), 'export const nothing = 1;\n');
+	writeFileSync(join(folder, 'README.md'), '');
+	for (const [name, order] of [['last', 9], ['b', 2], ['a', 2], ['first', 1]] as const) {
+		writeFileSync(join(folder, `${name}.ts`), experiment(name, order));
+	}
+	t.deepEqual((await discoverExperiments(folder)).map(({ name }) => name), ['first', 'a', 'b', 'last']);
+});
+
+for (const [title, text, message] of [
+	['no export', 'export const other = 1;\n', /broken\.ts: has no export `experiment`/],
+	['a field is missing', 'export const experiment = { name: "x" };\n', /broken\.ts: its export `experiment` lacks `order`/],
+	['a field is of the wrong kind', experiment('x', 1).replace('metrics: {}', 'metrics: 3'), /broken\.ts: .* has `metrics`, but it is no object/],
+	['it cannot be loaded', 'import "./missing.ts";\n', /broken\.ts: cannot be loaded: .*missing\.ts/],
+] as Array<[string, string, RegExp]>) {
+	test(`an error that names the file: ${title}`, async (t) => {
+		const folder = aFolder(t);
+		writeFileSync(join(folder, 'broken.ts'), text);
+		await t.throwsAsync(discoverExperiments(folder), { instanceOf: Failure, message });
+	});
+}
+
+test('two files of one name are an error that names both', async (t) => {
+	const folder = aFolder(t);
+	writeFileSync(join(folder, 'a.ts'), experiment('same', 1));
+	writeFileSync(join(folder, 'b.ts'), experiment('same', 1));
+	await t.throwsAsync(discoverExperiments(folder), { instanceOf: Failure, message: /b\.ts: the name same is taken by .*a\.ts/ });
+});
+
+test('mechanisms are found the same way', async (t) => {
+	const folder = aFolder(t);
+	for (const name of ['stop', 'inject']) {
+		writeFileSync(join(folder, `${name}.ts`), `export const backend = { name: '${name}', title: 'T', duplicates: true, cooperative: false, unavailable: () => null, take: () => {} };\n`);
+	}
+	t.deepEqual((await discoverBackends(folder)).map(({ name }) => name), ['inject', 'stop']);
+	t.deepEqual(await discoverBackends(join(folder, 'none')), []);
+});
+
+test('the verbs are the files of bench/commands', async (t) => {
+	t.deepEqual([...(await discoverCommands()).keys()], ['bench', 'report']);
+});
+
+test('paths are the user\'s: npm notes where it was called, another project\'s npm does not count', (t) => {
+	const ours = join(process.cwd(), 'package.json');
+	t.is(userPath('run', { npm_package_json: ours, INIT_CWD: '/home/me' }), '/home/me/run');
+	t.is(userPath('/run', { npm_package_json: ours, INIT_CWD: '/home/me' }), '/run');
+	t.is(userPath('run', { npm_package_json: '/other/package.json', INIT_CWD: '/home/me' }), join(process.cwd(), 'run'));
+	t.is(userPath('run', {}), join(process.cwd(), 'run'));
+});

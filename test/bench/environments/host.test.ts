@@ -1,0 +1,132 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import type { Request } from '../../../bench/environments/environment.ts';
+import { measureOnHost, type Native } from '../../../bench/environments/host.ts';
+import { Failure } from '../../../bench/errors.ts';
+import { makeReport } from '../../../bench/make-report.ts';
+import { readRun } from '../../../bench/store/run.ts';
+import { fakeBackend, fakeExperiment, fakeScreen, fakeTracer, fakeVariant } from '../runner/fakes.ts';
+import { aFolder } from '../store/fixtures.ts';
+
+const READY = { requested: false };
+
+function setUp(changes: Partial<Request>) {
+	const tracer = fakeTracer();
+	const pinned: number[] = [];
+	const native: Native = {
+		startTracer: () => tracer,
+		clock: () => ({ source: 'CLOCK_MONOTONIC_RAW', resolutionNs: 1, overheadNs: 25 }),
+		pinProcess: (cpu) => pinned.push(cpu),
+	};
+	const request: Request = { profile: 'smoke', seed: 5, out: undefined, experiments: [fakeExperiment()], backends: [fakeBackend()], options: { experiments: [], backends: [] }, ...changes };
+	return { tracer, pinned, native, request };
+}
+
+function allFiles(dir: string): Map<string, string> {
+	return new Map(readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+		.map((entry) => join(entry.parentPath, entry.name)).sort().map((path) => [path, readFileSync(path, 'base64')]));
+}
+
+test('a run leaves a manifest, samples and a report that can be made again byte for byte', async (t) => {
+	const out = join(aFolder(t), 'run');
+	const { native, request, tracer, pinned } = setUp({ out });
+	const run = await measureOnHost(native, request, fakeScreen(), READY);
+	t.like(run, { dir: out, status: 'complete', failedRounds: 0, failedBlocks: 0 });
+	t.true(tracer.closed);
+	t.is(pinned.length, 1);
+	const { manifest, blocks } = readRun(out);
+	t.like(manifest, { status: 'complete', error: null, seed: 5, experiments: [{ name: 'fake', variants: ['one', 'two'] }] });
+	t.is(blocks.length, 4);
+	const text = readFileSync(join(out, 'manifest.json'), 'utf8');
+	t.false(new RegExp(`\\b${hostname()}\\b`).test(text.replace(/"(label|evidence)":.*/g, '')), 'no host name');
+
+	const report = await makeReport(out, request.experiments);
+	t.is(report.page, join(out, 'report.html'));
+	const first = allFiles(out);
+	t.true([...first.keys()].some((path) => path.endsWith('tables/table-fake.csv')));
+	await makeReport(out, request.experiments);
+	t.deepEqual(allFiles(out), first);
+});
+
+test('an interrupted run is kept and can be reported', async (t) => {
+	const out = join(aFolder(t), 'run');
+	const interrupt = { requested: false };
+	const experiment = fakeExperiment({}, () => {
+		let round = 0;
+		return { round: () => {
+			interrupt.requested = ++round === 3;
+			return { costNs: round, calls: 1 };
+		} };
+	});
+	const { native, request, tracer } = setUp({ out, experiments: [experiment] });
+	const run = await measureOnHost(native, request, fakeScreen(), interrupt);
+	t.is(run.status, 'interrupted');
+	t.true(tracer.closed);
+	const { manifest, blocks } = readRun(out);
+	t.is(manifest.status, 'interrupted');
+	t.deepEqual(blocks.map(({ status, samples }) => [status, samples['costNs']]), [['interrupted', [1, 2, 3]]]);
+	t.is((await makeReport(out, [experiment])).tables.length, 1);
+});
+
+test('a run that is interrupted before its first block is reported too', async (t) => {
+	const out = join(aFolder(t), 'run');
+	const { native, request } = setUp({ out });
+	t.is((await measureOnHost(native, request, fakeScreen(), { requested: true })).status, 'interrupted');
+	t.deepEqual((await makeReport(out, request.experiments)).tables, []);
+});
+
+test('no permission to trace: said before anything is measured, nothing left behind', async (t) => {
+	const folder = aFolder(t);
+	const refused = () => {
+		throw Object.assign(new Error('PTRACE_SEIZE: not permitted'), { code: 'EPERM' });
+	};
+	const { native, request, tracer } = setUp({ out: join(folder, 'run'), backends: [fakeBackend({ take: refused })] });
+	await t.throwsAsync(measureOnHost(native, request, fakeScreen(), READY), { instanceOf: Failure, message: /no permission to trace other processes .*run as root or with CAP_SYS_PTRACE/ });
+	t.true(tracer.closed);
+	t.deepEqual(readdirSync(folder), []);
+});
+
+test('one mechanism that works is enough to go on', async (t) => {
+	const broken = fakeBackend({ name: 'broken', take: () => {
+		throw new Error('not today');
+	} });
+	const { native, request } = setUp({ out: join(aFolder(t), 'run'), backends: [broken, fakeBackend()] });
+	t.is((await measureOnHost(native, request, fakeScreen(), READY)).status, 'complete');
+});
+
+test('a mechanism asked for by name that cannot be used is an error that says why', async (t) => {
+	const folder = aFolder(t);
+	const unusable = fakeBackend({ unavailable: () => 'needs the patched kernel: see kernel-patch/README.md' });
+	const { native, request } = setUp({ out: join(folder, 'run'), backends: [unusable], options: { experiments: [], backends: ['fake'] } });
+	await t.throwsAsync(measureOnHost(native, request, fakeScreen(), READY), { instanceOf: Failure, message: 'the mechanism fake cannot be used here: needs the patched kernel: see kernel-patch/README.md' });
+	t.deepEqual(readdirSync(folder), []);
+});
+
+test('nothing to measure is an error, not an empty report', async (t) => {
+	const { native, request } = setUp({ out: join(aFolder(t), 'run'), experiments: [fakeExperiment({ variants: () => [] })] });
+	await t.throwsAsync(measureOnHost(native, request, fakeScreen(), READY), { instanceOf: Failure, message: /nothing to measure/ });
+});
+
+test('experiments that the code does not know are named', async (t) => {
+	const out = join(aFolder(t), 'run');
+	const { native, request } = setUp({ out, experiments: [fakeExperiment({ variants: () => [fakeVariant('x')] })] });
+	await measureOnHost(native, request, fakeScreen(), READY);
+	await t.throwsAsync(makeReport(out, [fakeExperiment({ name: 'other' })]), { instanceOf: Failure, message: /samples of the experiment fake, which this procsnap does not know \(it knows other\)/ });
+});
+
+test('an error in the middle of a run is in its manifest', async (t) => {
+	const out = join(aFolder(t), 'run');
+	const { native, request, tracer } = setUp({ out });
+	const screen = fakeScreen();
+	let writes = 0;
+	screen.write = () => {
+		if (++writes === 2) {
+			throw new Failure('the terminal is gone');
+		}
+	};
+	await t.throwsAsync(measureOnHost(native, request, screen, READY), { message: 'the terminal is gone' });
+	t.true(tracer.closed);
+	t.like(readRun(out).manifest, { status: 'failed', error: 'the terminal is gone' });
+});

@@ -1,0 +1,70 @@
+import test from 'ava';
+import { planBlocks, type PlannedBlock } from '../../../bench/runner/plan.ts';
+import { fakeExperiment, fakeVariant } from './fakes.ts';
+
+const VARIANTS = [
+	fakeVariant('a', { rounds: 1000, blockRounds: 100 }),
+	fakeVariant('b', { rounds: 250, blockRounds: 100 }),
+	fakeVariant('c', { rounds: 7, blockRounds: 100 }),
+	fakeVariant('d', { rounds: 1000, blockRounds: 100 }),
+];
+
+const names = (plan: PlannedBlock[]) => plan.map(({ experiment, variant, rounds }) => `${experiment.name}/${variant.id}/${rounds}`);
+const planOf = (seed: number, name = 'fake') => planBlocks([{ experiment: fakeExperiment({ name }), variants: VARIANTS }], seed);
+
+test('every variant gets exactly its rounds, in blocks of at most blockRounds', (t) => {
+	for (let seed = 0; seed < 50; seed++) {
+		const plan = planOf(seed);
+		for (const variant of VARIANTS) {
+			const own = plan.filter((block) => block.variant === variant);
+			t.is(own.reduce((sum, { rounds }) => sum + rounds, 0), variant.rounds);
+			t.true(own.every(({ rounds }) => rounds >= 1 && rounds <= variant.blockRounds));
+		}
+	}
+});
+
+test('every pass has each variant that has rounds left, once', (t) => {
+	const plan = planOf(3).map(({ variant }) => variant.id);
+	const passes = [4, 3, 3, 2, 2, 2, 2, 2, 2, 2];
+	const expected = ['abcd', 'abd', 'abd', ...Array.from({ length: 7 }, () => 'ad')];
+	for (const [index, size] of passes.entries()) {
+		t.is(plan.splice(0, size).sort().join(''), expected[index] ?? '');
+	}
+	t.is(plan.length, 0);
+});
+
+test('the same seed gives the same order, another seed another', (t) => {
+	t.deepEqual(names(planOf(7)), names(planOf(7)));
+	t.notDeepEqual(names(planOf(7)), names(planOf(8)));
+});
+
+test('passes are shuffled, each anew', (t) => {
+	const variants = Array.from({ length: 8 }, (_, index) => fakeVariant(String(index), { rounds: 6, blockRounds: 1 }));
+	const order = planBlocks([{ experiment: fakeExperiment(), variants }], 1).map(({ variant }) => variant.id).join('');
+	const passes = order.match(/.{8}/g) ?? [];
+	t.is(passes.length, 6);
+	t.is(new Set(passes).size, 6);
+});
+
+test('an experiment\'s order does not depend on what else is chosen', (t) => {
+	const first = fakeExperiment({ name: 'first' });
+	const second = fakeExperiment({ name: 'second' });
+	const both = planBlocks([{ experiment: first, variants: VARIANTS }, { experiment: second, variants: VARIANTS }], 5);
+	t.notDeepEqual(names(planOf(5, 'first')).map((name) => name.slice('first'.length)), names(planOf(5, 'second')).map((name) => name.slice('second'.length)));
+	t.deepEqual(names(both), [...names(planOf(5, 'first')), ...names(planOf(5, 'second'))]);
+});
+
+for (const [title, changes] of Object.entries({
+	'no rounds': { rounds: 0 },
+	'a broken number of rounds': { rounds: 1.5 },
+	'empty blocks': { blockRounds: 0 },
+	'negative warm-ups': { warmupRounds: -1 },
+})) {
+	test(`refused: ${title}`, (t) => {
+		t.throws(() => planBlocks([{ experiment: fakeExperiment(), variants: [fakeVariant('x', changes)] }], 1), { message: /experiment fake, variant x/ });
+	});
+}
+
+test('refused: two variants with one id', (t) => {
+	t.throws(() => planBlocks([{ experiment: fakeExperiment(), variants: [fakeVariant('x'), fakeVariant('x')] }], 1), { message: /twice/ });
+});

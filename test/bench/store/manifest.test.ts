@@ -1,0 +1,35 @@
+import test from 'ava';
+import { Failure } from '../../../bench/errors.ts';
+import { parseManifest } from '../../../bench/store/manifest.ts';
+import { aManifest } from './fixtures.ts';
+
+const parse = (value: unknown) => parseManifest(JSON.stringify(value), 'run/manifest.json');
+const seedless = { ...aManifest(), seed: undefined };
+
+test('a manifest is read as it was written', (t) => {
+	t.deepEqual(parse(aManifest()), aManifest());
+});
+
+test('fields that a later version of the same schema adds do no harm', (t) => {
+	t.notThrows(() => parse({ ...aManifest(), extra: 1 }));
+});
+
+for (const [title, value, message] of [
+	['a newer one', { ...aManifest(), schemaVersion: 2 }, /^run\/manifest\.json: was written by a newer procsnap \(schema 2, this one reads 1\): update/],
+	['a newer one that we could not read otherwise', { schemaVersion: 7 }, /newer procsnap \(schema 7, this one reads 1\)/],
+	['one without a version', {}, /^run\/manifest\.json: has no schemaVersion/],
+	['a broken version', { ...aManifest(), schemaVersion: '1' }, /has no schemaVersion/],
+	['no object', 3, /has no schemaVersion/],
+	['a missing field', seedless, /^run\/manifest\.json: `seed` is missing, not a number: the file is corrupt/],
+	['a wrong field deep inside', { ...aManifest(), machine: { ...aManifest().machine, cores: 'two' } }, /`machine\.cores` is a string, not a number/],
+	['a label of our wishes', { ...aManifest(), environment: { name: 'host', label: 'fast', evidence: [] } }, /`environment\.label` is "fast", not one of bare-metal, vm, nested-vm, emulated, unknown/],
+	['null where something must be', { ...aManifest(), experiments: null }, /`experiments` is null, not a list/],
+] as Array<[string, unknown, RegExp]>) {
+	test(`refused: ${title}`, (t) => {
+		t.throws(() => parse(value), { instanceOf: Failure, message });
+	});
+}
+
+test('refused: not JSON', (t) => {
+	t.throws(() => parseManifest('{"schemaVersion":1', 'm.json'), { instanceOf: Failure, message: /^m\.json: is not JSON/ });
+});
