@@ -16,7 +16,7 @@ import type { Backend, Experiment, Json, Lab, Results, Session, Table, Taken, Va
 const PAGE = 4096;
 const WRITER_PAGES = 512;
 const PIECE = 1 << 20;
-const EXCERPT = 256;
+const EXCERPT = 160;
 const CONTROL = 'none';
 
 interface Comparison { compared: number; differing: number; first: string | null }
@@ -69,7 +69,7 @@ async function openShell(lab: Lab, backend: Backend): Promise<Session> {
 }
 
 function excerpts(lab: Lab, pid: number, taken: Taken, { start, name }: Region): Record<string, Json> {
-	const at = start + 0x2a0n;	/* past the allocator's first header, where the shell's own data begin */
+	const at = start + 0x2a0n;	// past the allocator's own header; nothing of the user's or the host's is so early
 	const duplicate = hexdump(taken.read(at, EXCERPT), at);
 	lab.tracer.read('vm-readv', pid, at, EXCERPT);
 	return { excerptOf: name || 'private memory', duplicate, original: hexdump(lab.tracer.data.subarray(0, EXCERPT), at) };

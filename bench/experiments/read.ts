@@ -123,8 +123,8 @@ function tableSix(results: Results, { table6 }: Paper): Table {
 		name: 'table-6',
 		title: 'Table 6: time to read a part of bash\'s text, mean',
 		columns: [
-			{ key: 'size', title: 'size', unit: 'KiB' }, { key: 'read', title: 'read()', unit: 'us' }, { key: 'ptrace', title: 'ptrace()', unit: 'us' }, { key: 'ratio', title: 'ptrace() to read()', unit: 'ratio' }, { key: 'n', title: 'n', unit: 'count' },
-			{ key: 'paperRead', title: 'read(), paper', unit: 'us', paper: true }, { key: 'paperPtrace', title: 'ptrace(), paper', unit: 'us', paper: true }, { key: 'paperRatio', title: 'ratio, paper', unit: 'ratio', paper: true },
+			{ key: 'size', title: 'size', unit: 'KiB' }, { key: 'read', title: 'read()', unit: 'us' }, { key: 'ptrace', title: 'ptrace()', unit: 'us' }, { key: 'ratio', title: 'ratio', unit: 'ratio' }, { key: 'n', title: 'n', unit: 'count' },
+			{ key: 'paperRead', title: 'read()', unit: 'us', paper: true }, { key: 'paperPtrace', title: 'ptrace()', unit: 'us', paper: true }, { key: 'paperRatio', title: 'ratio', unit: 'ratio', paper: true },
 		],
 		rows: table6.rows.map(({ sizeKiB, readMeanUs, ptraceMeanUs, ptraceToReadRatio }) => {
 			const read = of(bashWay(results, 'proc-mem-paper', sizeKiB), 'readNs', 'mean', US);
@@ -142,7 +142,7 @@ function tableSeven(results: Results, { table7 }: Paper): Table {
 		title: 'Table 7: system calls of one read, counted',
 		columns: [
 			{ key: 'size', title: 'size', unit: 'KiB' }, ...names.map((name) => ({ key: name, title: name === 'openat' ? 'open()' : `${name}()`, unit: 'count' as const })),
-			...names.map((name) => ({ key: `paper-${name}`, title: `${name === 'openat' ? 'open()' : `${name}()`}, paper`, unit: 'count' as const, paper: true })),
+			...names.map((name) => ({ key: `paper-${name}`, title: name === 'openat' ? 'open()' : `${name}()`, unit: 'count' as const, paper: true })),
 		],
 		rows: table7.rows.map((row) => {
 			const read = bashWay(results, 'proc-mem-paper', row.sizeKiB)?.facts.calls as Record<string, number> | undefined;

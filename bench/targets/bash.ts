@@ -3,12 +3,19 @@ import { once } from 'node:events';
 import type { Lab, Target } from '../types.ts';
 import { ended, placement, startProgram } from './workload.ts';
 
+/** The same for everybody, so that runs can be compared, and nobody's own: figure 3 is published. */
+const environment = (): NodeJS.ProcessEnv => ({
+	...Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('PROCSNAP_'))),
+	PATH: process.env.PATH,
+	TERM: 'dumb',
+});
+
 export interface Shell extends Target {
 	close: () => Promise<void>;
 }
 
 export async function startBash(lab: Lab): Promise<Shell> {
-	const child = startProgram('on-pty', [...placement(lab), 'bash', '--norc', '-i'], ['pipe', 'pipe', 'pipe']);
+	const child = startProgram('on-pty', [...placement(lab), 'bash', '--norc', '-i'], ['pipe', 'pipe', 'pipe'], environment());
 	const { stdout } = child;
 	if (stdout === null) throw new Error('bash could not be started: no pipe to its launcher');
 	let said = '';

@@ -22,8 +22,8 @@ const COMMAND_TIMEOUT_MS = 30_000;
 const programPath = (name: string): string => fileURLToPath(new URL(`../../workloads/build/${name}`, import.meta.url));
 
 /** `detached`: Ctrl-C on the terminal is not the workload's; it ends with us (PR_SET_PDEATHSIG). */
-export function startProgram(name: string, args: string[], stdio: Array<'pipe' | 'ignore' | 'inherit' | number>): ChildProcess {
-	return spawn(programPath(name), args, { stdio, detached: true });
+export function startProgram(name: string, args: string[], stdio: Array<'pipe' | 'ignore' | 'inherit' | number>, env = process.env): ChildProcess {
+	return spawn(programPath(name), args, { stdio, detached: true, cwd: '/', env });
 }
 
 /** `--cpu` and `--fifo` as the lab has them for targets. */
