@@ -33,6 +33,8 @@ int64_t ps_clock_overhead_ns(unsigned int rounds);
 int ps_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *ps_error(void);
 
+#define PS_NO_PERMISSION "no permission to trace process %d: run as root or with CAP_SYS_PTRACE, or lower kernel.yama.ptrace_scope"
+
 struct ps_region {			/* a line of /proc/PID/maps, proc_pid_maps(5) */
 	uint64_t start, end;
 	bool	readable, writable, executable, shared;
@@ -80,6 +82,10 @@ struct ps_thread {
 	int	signal;			/* a SIGSTOP taken off the thread, to be sent again */
 	struct user_regs_struct general;	/* as found */
 	struct user_regs_struct mended;		/* to be put back */
+	/* struct rseq as found: the kernel writes there when a thread, or its duplicate, changes its CPU. */
+	uint64_t rseq_address;
+	uint32_t rseq_bytes;
+	uint8_t	rseq[32];
 	/* Of a blocked call with a relative timeout, seen before the stop: */
 	long	waited_call;		/* its number, or -1 */
 	int64_t	waited_ns;		/* how long it had waited; -1: cannot be told */

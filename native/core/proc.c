@@ -20,6 +20,8 @@ int ps_for_regions(pid_t pid, int (*visit)(const struct ps_region *, void *), vo
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
 	maps = fopen(path, "re");
+	if (!maps && (errno == EACCES || errno == EPERM))
+		return ps_fail(-EPERM, PS_NO_PERMISSION, pid);
 	if (!maps)
 		return ps_fail(-errno, "%s cannot be opened: %s", path, strerror(errno));
 	while (!err && fgets(line, sizeof(line), maps)) {
@@ -66,36 +68,64 @@ int64_t ps_proc_number(const char *path, const char *key, int64_t scale)
 	return found;
 }
 
-int ps_identify(pid_t pid, struct ps_identity *identity)
+/* All of a small /proc file, as text; its length, or a negative errno. */
+static ssize_t slurp(pid_t pid, const char *name, char *text, size_t size)
 {
-	char path[48], stat[512], *end;
-	unsigned int flags = 0;
+	char path[48];
 	ssize_t got;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return -ESRCH;
-	got = read(fd, stat, sizeof(stat) - 1);
+		return -errno;
+	got = read(fd, text, size - 1);
 	close(fd);
-	if (got <= 0)
+	if (got < 0)
+		return -errno;
+	text[got] = 0;
+	return got;
+}
+
+/* The number of a line "Key:\tnumber" of /proc/PID/status; 0 where there is no such line. */
+static int status_number(const char *status, const char *key)
+{
+	const char *line = strstr(status, key);
+
+	return line ? atoi(line + strlen(key)) : 0;
+}
+
+int ps_identify(pid_t pid, struct ps_identity *identity)
+{
+	char text[4096], *end;
+	unsigned int flags = 0;
+
+	if (slurp(pid, "stat", text, sizeof(text)) <= 0)
 		return -ESRCH;
-	stat[got] = 0;
-	end = strrchr(stat, ')');	/* the name may hold anything, brackets too */
+	end = strrchr(text, ')');	/* the name may hold anything, brackets too */
 	if (!end || sscanf(end + 2, "%c %*d %*d %*d %*d %*d %u", &identity->state, &flags) != 2)
 		return -ESRCH;
 	identity->kernel_thread = flags & PF_KTHREAD;
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	identity->tgid = ps_proc_number(path, "Tgid", 1);
-	identity->tracer = ps_proc_number(path, "TracerPid", 1);
-	identity->seccomp = ps_proc_number(path, "Seccomp", 1);
+	if (slurp(pid, "status", text, sizeof(text)) <= 0)
+		return -ESRCH;
+	/* The name is escaped here, so that it cannot hold a line of its own. */
+	identity->tgid = status_number(text, "\nTgid:");
+	identity->tracer = status_number(text, "\nTracerPid:");
+	identity->seccomp = status_number(text, "\nSeccomp:");
 	return identity->tgid > 0 ? 0 : -ESRCH;
+}
+
+/* A stop makes some calls return EINTR, and those of 32-bit programs are not put back: so not by a stop. */
+static bool is_32_bit(pid_t pid)
+{
+	char header[6];
+
+	return slurp(pid, "exe", header, sizeof(header)) == 5 && header[4] == 1;	/* e_ident[EI_CLASS], elf(5) */
 }
 
 int ps_check_target(pid_t pid)
 {
-	struct ps_identity identity;
+	struct ps_identity identity, tracer;
 
 	if (pid <= 0)
 		return ps_fail(-EINVAL, "%d is no process id: give a positive number", pid);
@@ -107,8 +137,14 @@ int ps_check_target(pid_t pid)
 		return ps_fail(-EINVAL, "process %d is a kernel thread: it has no memory of its own to take", pid);
 	if (identity.tgid != pid)
 		return ps_fail(-EINVAL, "%d is a thread of process %d: name the process", pid, identity.tgid);
-	if (identity.tracer)
+	if (identity.tracer) {
+		/* TracerPid names a thread. */
+		if (!ps_identify(identity.tracer, &tracer))
+			identity.tracer = tracer.tgid;
 		return ps_fail(-EBUSY, "process %d is traced by process %d (a debugger, strace?): end that first", pid, identity.tracer);
+	}
+	if (is_32_bit(pid))
+		return ps_fail(-ENOTSUP, "process %d runs 32-bit code: only 64-bit processes can be duplicated from outside", pid);
 	return 0;
 }
 

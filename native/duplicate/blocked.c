@@ -57,7 +57,7 @@ static const struct call {
 	{ SYS_readv,		RECEIVE, 0, -EAGAIN },
 	{ SYS_sendto,		SEND, 0, -EAGAIN },
 	{ SYS_sendmsg,		SEND, 0, -EAGAIN },
-	{ SYS_connect,		SEND, 0, -EINPROGRESS },
+	{ SYS_connect,		SEND, 0, -EAGAIN },
 	{ SYS_write,		SEND, 0, -EAGAIN },
 	{ SYS_writev,		SEND, 0, -EAGAIN },
 };
@@ -70,12 +70,13 @@ static const struct call *find_call(long number)
 	return NULL;
 }
 
-/* Calls whose timeout is to be ended by hand. */
+/* Calls that were put back, and when their time is over. */
 static struct ps_timed_wait {
 	pid_t	pid, tid;
+	bool	in_register;		/* the kernel ends it; else expire() does */
 	long	number, expired;
 	uint64_t stack, code;		/* the same call, not a later one */
-	int64_t	switches;		/* voluntary switches once it has gone back to sleep */
+	int64_t	switches;		/* voluntary switches once it has gone back to sleep; -1: it is still stopped */
 	int64_t	deadline_ns;
 } waits[PS_MAX_THREADS];
 static int wait_count;
@@ -204,24 +205,39 @@ static bool read_target(pid_t pid, uint64_t address, void *to, size_t length)
 	return process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)length;
 }
 
-static bool socket_timeout(pid_t pid, int fd, int option, int64_t *timeout_ns)
+static bool socket_option(pid_t pid, int fd, int option, void *value, socklen_t length)
 {
 	int handle = syscall(SYS_pidfd_open, pid, 0), mine = -1;
-	struct timeval timeout = { 0 };
-	socklen_t length = sizeof(timeout);
-	bool found = false;
+	bool got;
 
 	if (handle >= 0)
 		mine = syscall(SYS_pidfd_getfd, handle, fd, 0);
-	if (mine >= 0 && !getsockopt(mine, SOL_SOCKET, option, &timeout, &length) && (timeout.tv_sec || timeout.tv_usec)) {
-		*timeout_ns = timeout.tv_sec * PS_NSEC_PER_SEC + timeout.tv_usec * 1000;
-		found = true;
-	}
+	got = mine >= 0 && !getsockopt(mine, SOL_SOCKET, option, value, &length);
 	if (mine >= 0)
 		close(mine);
 	if (handle >= 0)
 		close(handle);
-	return found;
+	return got;
+}
+
+static bool socket_timeout(pid_t pid, int fd, int option, int64_t *timeout_ns)
+{
+	struct timeval timeout = { 0 };
+
+	if (!socket_option(pid, fd, option, &timeout, sizeof(timeout)))
+		return false;
+	*timeout_ns = timeout.tv_sec * PS_NSEC_PER_SEC + timeout.tv_usec * 1000;
+	return *timeout_ns > 0;
+}
+
+/* What connect() returns when SO_SNDTIMEO runs out depends on the socket. */
+static long expired(pid_t pid, const struct call *call, const unsigned long *argument)
+{
+	int domain = 0;
+
+	if (call->number != SYS_connect || !socket_option(pid, argument[0], SO_DOMAIN, &domain, sizeof(domain)))
+		return call->expired;
+	return domain == AF_INET || domain == AF_INET6 ? -EINPROGRESS : -EAGAIN;
 }
 
 #define EXT_ARG		(1U << 3)	/* IORING_ENTER_EXT_ARG */
@@ -258,29 +274,16 @@ static bool has_timeout(pid_t pid, const struct call *call, const unsigned long 
 	return true;
 }
 
-/* Is a signal waiting that the thread does not block? Then EINTR is the target's own, and right. */
-static bool has_real_signal(pid_t tid)
+static void note_deadline(pid_t pid, const struct ps_thread *thread, long number, long result, int64_t left_ns, bool in_register)
 {
-	uint64_t blocked = 0;
-
-	if (ptrace(PTRACE_GETSIGMASK, tid, sizeof(blocked), &blocked))
-		return true;
-	for (unsigned int shared = 0; shared < 2; shared++) {
-		siginfo_t pending[32];
-		struct __ptrace_peeksiginfo_args args = { .flags = shared ? PTRACE_PEEKSIGINFO_SHARED : 0, .nr = 32 };
-		long got = ptrace(PTRACE_PEEKSIGINFO, tid, &args, pending);
-
-		for (long i = 0; i < got; i++)
-			if (!(blocked & (1ULL << (pending[i].si_signo - 1))))
-				return true;
-	}
-	return false;
-}
-
-static void expire_later(pid_t pid, const struct ps_thread *thread, const struct call *call, int64_t left_ns)
-{
+	int64_t now = ps_now_ns();
 	int slot = 0;
 
+	for (int i = 0; i < wait_count;)
+		if (waits[i].in_register && waits[i].deadline_ns < now)
+			waits[i] = waits[--wait_count];
+		else
+			i++;
 	while (slot < wait_count && waits[slot].tid != thread->tid)
 		slot++;
 	if (slot == PS_MAX_THREADS)
@@ -288,26 +291,50 @@ static void expire_later(pid_t pid, const struct ps_thread *thread, const struct
 	if (slot == wait_count)
 		wait_count++;
 	waits[slot] = (struct ps_timed_wait){
-		.pid = pid, .tid = thread->tid, .number = call->number, .expired = call->expired,
+		.pid = pid, .tid = thread->tid, .in_register = in_register, .number = number, .expired = result,
 		.stack = thread->general.rsp, .code = thread->general.rip,
-		.switches = -1,	/* until ps_settle_wait() */
-		.deadline_ns = ps_now_ns() + left_ns,
+		.switches = -1,
+		.deadline_ns = now + left_ns,
 	};
+}
+
+/* In whole milliseconds, as epoll_wait() takes them. */
+static uint64_t in_ms(int64_t left_ns)
+{
+	return left_ns < 0 ? 0 : (left_ns + 999999) / 1000000;
 }
 
 void ps_settle_wait(pid_t pid, const struct ps_thread *thread)
 {
-	for (int i = 0; i < wait_count; i++)
-		if (waits[i].tid == thread->tid && waits[i].switches < 0)
-			waits[i].switches = voluntary_switches(pid, thread->tid) + 1;
+	struct user_regs_struct regs = thread->mended;
+	int64_t switches = voluntary_switches(pid, thread->tid);
+
+	for (int i = 0; i < wait_count; i++) {
+		if (waits[i].tid != thread->tid || waits[i].switches >= 0)
+			continue;
+		if (switches < 0) {		/* it was killed */
+			waits[i] = waits[--wait_count];
+			return;
+		}
+		waits[i].switches = switches + 1;
+		if (waits[i].in_register) {	/* the stop has taken its time, too */
+			regs.r10 = in_ms(waits[i].deadline_ns - ps_now_ns());
+			ptrace(PTRACE_SETREGS, thread->tid, 0, &regs);
+		}
+	}
 }
 
-/* The call is to be made again: "syscall" is two bytes long. */
-static void restart(struct ps_thread *thread)
+/*
+ * What the kernel's own restartable calls return where no handler has run: it
+ * then makes the call again, or returns EINTR if by then a handler is to run.
+ * A signal that comes at any time until the thread goes on is so treated right.
+ */
+#define ERESTARTNOHAND	514
+
+static void restart(struct ps_thread *thread, long number)
 {
-	thread->mended.rax = thread->general.orig_rax;
-	thread->mended.rip -= 2;
-	thread->mended.orig_rax = -1;
+	thread->mended.rax = -ERESTARTNOHAND;
+	thread->mended.orig_rax = number;
 	thread->changed = true;
 }
 
@@ -318,45 +345,52 @@ int ps_mend_call(pid_t pid, struct ps_thread *thread, int *lengthened)
 	const struct call *call = (long)regs->orig_rax >= 0 && (long)regs->rax == -EINTR ? find_call(regs->orig_rax) : NULL;
 	int64_t timeout_ns, left_ns;
 
-	if (!call || has_real_signal(thread->tid))
+	if (!call)
 		return 0;
-	restart(thread);
+	restart(thread, call->number);
 	if (!has_timeout(pid, call, argument, &timeout_ns))
-		return 1;
+		goto out;
 	/* Only if it slept from before the note until this stop: one switch more, that of the stop. */
 	if (thread->waited_call != call->number || thread->waited_ns < 0 ||
 	    voluntary_switches(pid, thread->tid) != thread->switches + 1) {
 		(*lengthened)++;
-		return 1;
+		goto out;
 	}
 	left_ns = timeout_ns - thread->waited_ns;
-	if (left_ns < 0)
-		left_ns = 0;
-	if (call->number == SYS_epoll_pwait2) {
-		/* Takes a pointer, and nothing is written into a target; epoll_pwait() does the same in a register. */
-		thread->mended.rax = SYS_epoll_pwait;
-		thread->mended.r10 = (left_ns + 999999) / 1000000;
-	} else if (call->kind == MILLISECONDS) {
-		thread->mended.r10 = (left_ns + 999999) / 1000000;
+	/* epoll_pwait2() takes a pointer, and nothing is written into a target: epoll_pwait() does the same with a register. */
+	if (call->number == SYS_epoll_pwait2)
+		restart(thread, SYS_epoll_pwait);
+	if (call->kind == MILLISECONDS || call->number == SYS_epoll_pwait2) {
+		thread->mended.r10 = in_ms(left_ns);
+		note_deadline(pid, thread, thread->mended.orig_rax, 0, left_ns, true);
 	} else {
-		expire_later(pid, thread, call, left_ns);
-		thread->settle = true;
+		note_deadline(pid, thread, call->number, expired(pid, call, argument), left_ns, false);
 	}
+	thread->settle = true;
+out:
+	/* At once: so it is right even if we die before the release. */
+	ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
 	return 1;
 }
 
 void ps_mend_rseq(struct ps_thread *thread)
 {
 	struct __ptrace_rseq_configuration rseq;
-	uint64_t area = 0;
 	struct { uint32_t version, flags; uint64_t start, length, abort; } section;
+	uint64_t area;
 
-	/* struct rseq: cpu_id_start, cpu_id, then the pointer to the critical section, linux/rseq.h */
-	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, thread->tid, sizeof(rseq), &rseq) != sizeof(rseq) ||
-	    !rseq.rseq_abi_pointer || !read_target(thread->tid, rseq.rseq_abi_pointer + 8, &area, sizeof(area)) ||
-	    !area || !read_target(thread->tid, area, &section, sizeof(section)))
+	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, thread->tid, sizeof(rseq), &rseq) != sizeof(rseq) || !rseq.rseq_abi_pointer)
 		return;
-	if (thread->general.rip - section.start < section.length) {
+	thread->rseq_bytes = rseq.rseq_abi_size < sizeof(thread->rseq) ? rseq.rseq_abi_size : sizeof(thread->rseq);
+	if (!read_target(thread->tid, rseq.rseq_abi_pointer, thread->rseq, thread->rseq_bytes)) {
+		thread->rseq_bytes = 0;
+		return;
+	}
+	thread->rseq_address = rseq.rseq_abi_pointer;
+	/* struct rseq: cpu_id_start, cpu_id, then the pointer to the critical section, linux/rseq.h */
+	memcpy(&area, thread->rseq + 8, sizeof(area));
+	if (area && read_target(thread->tid, area, &section, sizeof(section)) &&
+	    thread->general.rip - section.start < section.length) {
 		thread->mended.rip = section.abort;
 		thread->changed = true;
 	}
@@ -367,7 +401,7 @@ int64_t ps_next_wait_ns(void)
 	int64_t next = INT64_MAX;
 
 	for (int i = 0; i < wait_count; i++)
-		if (waits[i].deadline_ns < next)
+		if (waits[i].switches >= 0 && !waits[i].in_register && waits[i].deadline_ns < next)
 			next = waits[i].deadline_ns;
 	return next;
 }
@@ -375,11 +409,12 @@ int64_t ps_next_wait_ns(void)
 /* End one call as its timeout would have, if the thread is still in it. */
 static void expire(const struct ps_timed_wait *wait)
 {
-	struct user_regs_struct regs;
-	int status;
+	struct ps_thread thread = { .tid = wait->tid, .waited_call = -1, .waited_ns = -1 };
+	const struct user_regs_struct *regs = &thread.general;
+	int status, lengthened = 0;
 
-	if (voluntary_switches(wait->pid, wait->tid) != wait->switches)
-		return;		/* it has gone on by itself */
+	if (wait->in_register || voluntary_switches(wait->pid, wait->tid) != wait->switches)
+		return;		/* the kernel ends it, or it has gone on by itself */
 	if (ptrace(PTRACE_SEIZE, wait->tid, 0, PTRACE_O_TRACESYSGOOD))
 		return;
 	ptrace(PTRACE_INTERRUPT, wait->tid, 0, 0);
@@ -390,12 +425,19 @@ static void expire(const struct ps_timed_wait *wait)
 			break;
 		ptrace(PTRACE_CONT, wait->tid, 0, (long)WSTOPSIG(status));
 	}
-	if (!ptrace(PTRACE_GETREGS, wait->tid, 0, &regs) && (long)regs.rax == -EINTR &&
-	    (long)regs.orig_rax == wait->number && regs.rsp == wait->stack && regs.rip == wait->code &&
-	    !has_real_signal(wait->tid)) {
-		regs.rax = wait->expired;
-		regs.orig_rax = -1;
-		ptrace(PTRACE_SETREGS, wait->tid, 0, &regs);
+	if (!ptrace(PTRACE_GETREGS, wait->tid, 0, &thread.general)) {
+		thread.mended = thread.general;
+		ps_mend_rseq(&thread);
+		if ((long)regs->rax == -EINTR && (long)regs->orig_rax == wait->number && regs->rsp == wait->stack &&
+		    regs->rip == wait->code) {
+			thread.mended.rax = wait->expired;
+			thread.mended.orig_rax = -1;
+			thread.changed = true;
+		} else {
+			ps_mend_call(wait->pid, &thread, &lengthened);	/* another call, begun just now */
+		}
+		if (thread.changed)
+			ptrace(PTRACE_SETREGS, wait->tid, 0, &thread.mended);
 	}
 	ptrace(PTRACE_DETACH, wait->tid, 0, 0);
 }
@@ -407,7 +449,7 @@ void ps_expire_waits(void)
 	for (int i = 0; i < wait_count;) {
 		struct ps_timed_wait due = waits[i];
 
-		if (due.deadline_ns > now) {
+		if (due.switches < 0 || due.deadline_ns > now) {
 			i++;
 			continue;
 		}

@@ -8,12 +8,15 @@
  *   CLONE_PTRACE	the child is ours before it can run, with no stop of the
  *			target for it
  *   CLONE_FILES	the child holds no descriptors of its own: pipes and
- *			sockets close when the target closes them
- *   CLONE_FS		nor a working directory
+ *			sockets close when the target closes them. drop_files()
+ *			then gives it an empty table, so that they also close
+ *			when the target ends or calls exec()
  *   exit signal 0	the target sees no SIGCHLD, and its wait() does not see
  *			the child
  * The child would stay in the target's list of children when it has ended:
  * ps_end() has the target wait for it, by a second injection.
+ * Not CLONE_FS: while it is shared, setns() fails in the target, and exec() of a
+ * set-user-id program does not change the user.
  *
  * Between MASKED and UNMASKED the target has registers and a signal mask that
  * are not its own. If the tracer is killed there (SIGKILL, nothing else can),
@@ -30,17 +33,24 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "core/living.h"
 #include "procsnap.h"
 
-#define CLONE_STILL	(CLONE_PTRACE | CLONE_FILES | CLONE_FS)
+#define CLONE_STILL	(CLONE_PTRACE | CLONE_FILES)
 /*
- * If the tracer dies before it holds the child, the child would run: on this
- * stack, which is in no process's memory, it faults at its first instruction
- * that uses it. The true stack pointer is put back when the child is held.
+ * If the tracer dies before it holds the child, the child would run: with this
+ * in all registers that may point somewhere, the stack's and the frame's
+ * pointers first, it faults at its first instruction that uses memory. The
+ * vDSO's first "syscall" is followed by "leave": a true frame pointer would let
+ * the child return into the target's code. The true registers are put back when
+ * the child is held.
  */
-#define NO_STACK	16
+#define NOWHERE		16
 #define INSTRUCTION	0x050f		/* "syscall", little-endian */
+#define TRAP_FLAG	0x100UL		/* of eflags: a single step */
 #define MAX_TRIES	3
+#define MAX_CALLS	1000		/* with stops and continuations arriving all the time */
+#define LONG_NS		(60 * PS_NSEC_PER_SEC)	/* clone() of a large process takes long; only death ends it early */
 
 void (*ps_step_hook)(enum ps_step step);
 
@@ -52,24 +62,36 @@ static void at(enum ps_step step)
 
 /* ---- where the target has a "syscall" instruction ------------------------- */
 
+static int changing(pid_t pid)
+{
+	return ps_fail(-EAGAIN, "process %d changed its program again and again: try later", pid);
+}
+
+struct search {
+	pid_t	 pid;
+	bool	 vdso_only;
+	int	 regions, unread;
+	uint64_t found;
+};
+
 static int search_region(const struct ps_region *region, void *arg)
 {
-	uint64_t *found = ((void **)arg)[0];
-	bool vdso_only = ((void **)arg)[1];
-	pid_t pid = *(pid_t *)((void **)arg)[2];
+	struct search *search = arg;
 	uint8_t bytes[8192];
 
+	search->regions++;
 	if (!region->executable || !region->readable || !strcmp(region->name, "[vsyscall]") ||
-	    (vdso_only && strcmp(region->name, "[vdso]")))
+	    (search->vdso_only && strcmp(region->name, "[vdso]")))
 		return 0;
 	for (uint64_t at = region->start; at < region->end; at += sizeof(bytes) - 1) {
 		size_t want = region->end - at < sizeof(bytes) ? region->end - at : sizeof(bytes);
 		struct iovec local = { bytes, want }, remote = { (void *)at, want };
-		ssize_t got = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+		ssize_t got = process_vm_readv(search->pid, &local, 1, &remote, 1, 0);
 
+		search->unread += got < 0;
 		for (ssize_t i = 0; i + 1 < got; i++)
 			if (bytes[i] == 0x0f && bytes[i + 1] == 0x05) {
-				*found = at + i;
+				search->found = at + i;
 				return 1;
 			}
 	}
@@ -79,15 +101,27 @@ static int search_region(const struct ps_region *region, void *arg)
 /* The vDSO first: it is in memory in any case, so that looking does not page anything in. */
 static int find_instruction(pid_t pid, uint64_t *address)
 {
-	bool vdso_only = true;
+	struct search search = { 0 };
+	int found = 0;
 
-	for (int pass = 0; pass < 2; pass++, vdso_only = false) {
-		void *arg[] = { address, vdso_only ? &vdso_only : NULL, &pid };
-		int err = ps_for_regions(pid, search_region, arg);
-
-		if (err)
-			return err < 0 ? err : 0;
+	/* Again if nothing is found: it may be in the midst of exec(). */
+	for (int pass = 0; pass < 2 * MAX_TRIES; pass++) {
+		if (pass > 1)
+			usleep(1000);
+		search = (struct search){ .pid = ps_living_thread(pid), .vdso_only = pass % 2 == 0 };
+		found = search.pid < 0 ? search.pid : ps_for_regions(search.pid, search_region, &search);
+		*address = search.found;
+		if (found > 0)
+			return 0;
+		if (found < 0 && found != -ENOENT && found != -ESRCH)
+			return found;
 	}
+	if (search.pid < 0)
+		return search.pid;
+	if (found || !search.regions)
+		return ps_fail(-ESRCH, "process %d ended", pid);
+	if (search.unread)
+		return changing(pid);
 	return ps_fail(-ENOEXEC, "process %d has no syscall instruction in executable memory that may be read", pid);
 }
 
@@ -98,30 +132,36 @@ struct injection {
 	int64_t	 timeout_ns;
 	uint64_t instruction;
 	struct ps_stop stop;
-	uint64_t mask;			/* the target's own */
+	int	 restarted, lengthened;		/* blocked calls */
+	long	 options;			/* of ptrace */
+	uint64_t mask;				/* the target's own */
 	int64_t	 window_start, window_ns;
 	bool	 masked;
 };
 
-/* From a stop to the next system-call stop; an interruption that is still pending is passed over. */
-static int next_call_stop(struct injection *in, struct ps_thread *thread)
+/* From a stop to the next system-call stop. */
+static int next_call_stop(pid_t tid, int64_t timeout_ns)
 {
+	int64_t start = ps_now_ns();
 	int err, status;
+	long sig = 0;
 
-	for (int tries = 0; tries < 16; tries++) {
-		if (ptrace(PTRACE_SYSCALL, thread->tid, 0, 0))
+	do {
+		if (ptrace(PTRACE_SYSCALL, tid, 0, sig))
 			return -ESRCH;
-		/* clone() of a large process takes long; only death ends it early. */
-		err = ps_wait_stop(thread->tid, in->timeout_ns + 60 * PS_NSEC_PER_SEC, &status);
+		err = ps_wait_stop(tid, timeout_ns, &status);
 		if (err)
 			return err;
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
 			return 0;
-		/* SIGSTOP cannot be masked: taken off, and sent again when all is put back. */
-		if (status >> 16 != PTRACE_EVENT_STOP)
-			thread->signal = WSTOPSIG(status);
-	}
-	return -EAGAIN;
+		/*
+		 * Other stops are passed over. SIGSTOP cannot be masked: delivered, it
+		 * stops the target from when it is let go until a SIGCONT, which may
+		 * come any time.
+		 */
+		sig = status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status);
+	} while (ps_now_ns() - start < timeout_ns);
+	return -EBUSY;
 }
 
 static int call(struct injection *in, struct ps_thread *thread, const struct user_regs_struct *regs, long *result,
@@ -129,17 +169,23 @@ static int call(struct injection *in, struct ps_thread *thread, const struct use
 {
 	struct user_regs_struct after;
 	int64_t start;
-	int err;
+	int err, status;
 
 	if (ptrace(PTRACE_SETREGS, thread->tid, 0, regs))
 		return -ESRCH;
 	at(PS_STEP_INJECTED);
-	err = next_call_stop(in, thread);
+	err = next_call_stop(thread->tid, in->timeout_ns);
+	if (err == -ETIMEDOUT) {
+		/* It does not get to run (a frozen cgroup); it does get to stop, and must be put back. */
+		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
+		err = ps_wait_stop(thread->tid, LONG_NS, &status);
+		return err ? err : -EBUSY;
+	}
 	if (err)
 		return err;
 	at(PS_STEP_ENTERED);
 	start = ps_now_ns();
-	err = next_call_stop(in, thread);
+	err = next_call_stop(thread->tid, LONG_NS);
 	*took_ns = ps_now_ns() - start;
 	if (err || ptrace(PTRACE_GETREGS, thread->tid, 0, &after))
 		return err ? err : -ESRCH;
@@ -169,8 +215,9 @@ static int inject_call(struct injection *in, long number, const long arguments[4
 	regs.rdx = arguments[2];
 	regs.r10 = arguments[3];
 	regs.r8 = regs.r9 = 0;
-	regs.eflags &= ~0x100UL;	/* TF: no single step */
-	for (int tries = 0; tries < MAX_TRIES; tries++) {
+	regs.rbp = regs.rbx = regs.r12 = regs.r13 = regs.r14 = regs.r15 = NOWHERE;
+	regs.eflags &= ~TRAP_FLAG;
+	for (int tries = 0; tries < MAX_CALLS; tries++) {
 		err = call(in, thread, &regs, result, took_ns);
 		if (err || *result != -513)	/* ERESTARTNOINTR: a stop was pending, nothing was done */
 			break;
@@ -192,9 +239,33 @@ static void put_back(struct injection *in)
 	at(PS_STEP_UNMASKED);
 }
 
+static void mend_calls(struct injection *in)
+{
+	for (int i = 0; i < in->stop.threads; i++)
+		in->restarted += ps_mend_call(in->target, &in->stop.thread[i], &in->lengthened);
+}
+
+/*
+ * A seccomp filter that kills on clone() would kill the target. It is suspended
+ * while the target is stopped, not before: else its own calls would pass.
+ */
+static int suspend_seccomp(struct injection *in)
+{
+	struct ps_identity identity;
+	pid_t tid = in->stop.thread[0].tid;
+
+	in->options = PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP;
+	if (!ptrace(PTRACE_SETOPTIONS, tid, 0, in->options))
+		return 0;
+	in->options = PTRACE_O_TRACESYSGOOD;
+	if (!ps_identify(tid, &identity) && !identity.seccomp)
+		return 0;
+	return ps_fail(-EACCES, "process %d has a seccomp filter, and suspending it wants CAP_SYS_ADMIN: run as root", in->target);
+}
+
 static struct ps_thread thread_room[PS_MAX_THREADS];
 
-/* Stop the target, with its instruction found and checked. */
+/* Stop the target, with its instruction found and checked, and its blocked calls mended. */
 static int begin(struct injection *in, pid_t target, int64_t timeout_ns)
 {
 	static pid_t known;		/* where the last target had its instruction: looking is slow */
@@ -212,28 +283,60 @@ static int begin(struct injection *in, pid_t target, int64_t timeout_ns)
 		err = ps_stop_all(&in->stop, target, timeout_ns);
 		if (err)
 			return err;
-		errno = 0;
+		mend_calls(in);
 		if ((ptrace(PTRACE_PEEKTEXT, in->stop.thread[0].tid, instruction, 0) & 0xffff) == INSTRUCTION &&
 		    !ptrace(PTRACE_GETSIGMASK, in->stop.thread[0].tid, sizeof(in->mask), &in->mask)) {
 			in->instruction = instruction;
-			return 0;
+			err = suspend_seccomp(in);
+			if (err)
+				ps_release(&in->stop, -1);
+			return err;
 		}
 		ps_release(&in->stop, -1);	/* it has called exec since, or the pid is another process */
 		known = 0;
 	}
-	return ps_fail(-EAGAIN, "process %d changed its program again and again: try later", target);
-}
-
-static int mend_calls(struct injection *in, int *lengthened)
-{
-	int mended = 0;
-
-	for (int i = 0; i < in->stop.threads; i++)
-		mended += ps_mend_call(in->target, &in->stop.thread[i], lengthened);
-	return mended;
+	return changing(target);
 }
 
 /* ---- the duplicate --------------------------------------------------------- */
+
+/*
+ * The child shares the target's table of descriptors: if the target ended or
+ * called exec(), it would keep them open. The only system call that it makes.
+ */
+static void drop_files(const struct ps_duplicate *duplicate, const struct injection *in)
+{
+	struct user_regs_struct regs = in->stop.thread[0].general;
+
+	regs.rip = in->instruction;
+	regs.rax = SYS_close_range;
+	regs.orig_rax = -1;
+	regs.rdi = 0;
+	regs.rsi = ~0U;
+	regs.rdx = CLOSE_RANGE_UNSHARE;
+	regs.eflags &= ~TRAP_FLAG;
+	if (!ptrace(PTRACE_SETREGS, duplicate->pid, 0, &regs) && !next_call_stop(duplicate->pid, in->timeout_ns))
+		next_call_stop(duplicate->pid, in->timeout_ns);
+}
+
+/*
+ * Where it was moved to another CPU before it stopped, the kernel has written
+ * that CPU's number into the duplicate's struct rseq, as it does for a thread
+ * that runs. That is not what the target had at the moment: put back. The page
+ * is the duplicate's own.
+ */
+static void restore_rseq(const struct ps_duplicate *duplicate, const struct ps_thread *thread)
+{
+	uint8_t now[sizeof(thread->rseq)];
+	struct iovec local = { now, thread->rseq_bytes }, remote = { (void *)thread->rseq_address, thread->rseq_bytes };
+
+	if (!thread->rseq_bytes || process_vm_readv(duplicate->pid, &local, 1, &remote, 1, 0) != (ssize_t)thread->rseq_bytes ||
+	    !memcmp(now, thread->rseq, thread->rseq_bytes))
+		return;
+	local.iov_base = (void *)thread->rseq;
+	if (process_vm_writev(duplicate->pid, &local, 1, &remote, 1, 0) < 0)
+		return;		/* a region that is read-only by now: the copy then shows what the kernel wrote */
+}
 
 /* Wait for the child that clone() made, and see that it never runs and does no harm. */
 static int hold(struct ps_duplicate *duplicate, const struct injection *in, int cpu)
@@ -251,10 +354,12 @@ static int hold(struct ps_duplicate *duplicate, const struct injection *in, int 
 	}
 	err = ps_wait_stop(duplicate->pid, in->timeout_ns + PS_NSEC_PER_SEC, &status);
 	if (err)
-		return ps_fail(err, "the duplicate of process %d was ended by somebody else", in->target);
-	ptrace(PTRACE_SETOPTIONS, duplicate->pid, 0, PTRACE_O_EXITKILL);
+		return err;
+	ptrace(PTRACE_SETOPTIONS, duplicate->pid, 0, in->options | PTRACE_O_EXITKILL);
+	drop_files(duplicate, in);
 	ptrace(PTRACE_SETREGS, duplicate->pid, 0, &in->stop.thread[0].general);
 	ptrace(PTRACE_SETSIGMASK, duplicate->pid, sizeof(in->mask), &in->mask);
+	restore_rseq(duplicate, &in->stop.thread[0]);
 	at(PS_STEP_HELD);
 	return 0;
 }
@@ -300,10 +405,36 @@ static int clone_failed(pid_t target, long result)
 	}
 }
 
+/* The target was killed in between: a child that it may have made is ours alone to end. */
+static void end_stray_child(void)
+{
+	int64_t start = ps_now_ns();
+	int status;
+
+	while (ps_now_ns() - start < PS_NSEC_PER_SEC) {
+		siginfo_t info = { 0 };
+
+		if (waitid(P_ALL, 0, &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL))
+			return;		/* there is none */
+		if (!info.si_pid)
+			continue;
+		kill(info.si_pid, SIGKILL);
+		waitpid(info.si_pid, &status, __WALL | WNOHANG);
+	}
+}
+
+static int call_failed(pid_t target, int err)
+{
+	if (err == -EBUSY)
+		return ps_fail(err, "process %d does not get to run: its cgroup is frozen, or others keep its CPU; try when it runs again", target);
+	return ps_fail(err, "process %d ended while it was being duplicated", target);
+}
+
 int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *duplicate,
 	      struct ps_registers *registers, int max_registers)
 {
-	const long arguments[4] = { CLONE_STILL, NO_STACK, 0, 0 };
+	const long arguments[4] = { CLONE_STILL, NOWHERE, 0, 0 };
+	struct ps_ended ended;
 	struct injection in;
 	int64_t start = ps_now_ns();
 	long result = 0;
@@ -319,7 +450,8 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *du
 		return err;
 	at(PS_STEP_STOPPED);
 	duplicate->threads = in.stop.threads;
-	duplicate->restarted_calls = mend_calls(&in, &duplicate->lengthened_timeouts);
+	duplicate->restarted_calls = in.restarted;
+	duplicate->lengthened_timeouts = in.lengthened;
 	if (registers)
 		duplicate->registers = ps_read_registers(&in.stop, registers, max_registers);
 	at(PS_STEP_REGISTERS);
@@ -333,8 +465,10 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *du
 	duplicate->pause_ns = ps_now_ns() - in.stop.first_ns;
 	duplicate->window_ns = in.window_ns;
 	at(PS_STEP_RELEASED);
-	if (err)
-		return ps_fail(err, "process %d ended while it was being duplicated", target);
+	if (err) {
+		end_stray_child();
+		return call_failed(target, err);
+	}
 	if (result < 0)
 		return clone_failed(target, result);
 
@@ -343,8 +477,10 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *du
 	if (!duplicate->pid)
 		return ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", target);
 	err = hold(duplicate, &in, cpu);
+	if (err)
+		ps_end(duplicate, timeout_ns, &ended);
 	duplicate->take_ns = ps_now_ns() - start;
-	return err;
+	return err ? ps_fail(err, "the duplicate of process %d was ended by somebody else", target) : 0;
 }
 
 /* The ended duplicate is the target's child: have the target wait for it. */
@@ -352,14 +488,13 @@ static int bury(const struct ps_duplicate *duplicate, int64_t timeout_ns, struct
 {
 	const long arguments[4] = { duplicate->inner_pid, 0, __WALL | WNOHANG, 0 };
 	struct injection in;
-	int err, lengthened = 0;
 	int64_t took_ns;
 	long result = 0;
+	int err;
 
 	err = begin(&in, duplicate->target, timeout_ns);
 	if (err)
 		return err == -ESRCH ? 0 : err;		/* no target, no child of it */
-	mend_calls(&in, &lengthened);
 	err = inject_call(&in, SYS_wait4, arguments, &result, &took_ns);
 	put_back(&in);
 	ps_release(&in.stop, -1);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "core/living.h"
 #include "procsnap.h"
 
 /* Room for regions that grow between the look and the stop. */
@@ -38,7 +39,7 @@ static int copy_region(const struct ps_region *region, void *arg)
 	if (!wanted(region))
 		return 0;
 	if (copy->used + length > copy->size || copy->regions == copy->max_regions)
-		return ps_fail(-EAGAIN, "the target grew by more than 16 MiB while it was being stopped: try again");
+		return ps_fail(-EAGAIN, "the target grew by more than 16 MiB, or called exec(), while it was being stopped: try again");
 	while (done < length) {
 		ssize_t got = pread(fd, copy->bytes + copy->used + done, length - done, region->start + done);
 
@@ -64,6 +65,11 @@ void ps_copy_free(struct ps_copy *copy)
 	*copy = (struct ps_copy){ 0 };
 }
 
+static int gone(pid_t target)
+{
+	return ps_fail(-ESRCH, "process %d ended, or called exec(), while it was being looked at", target);
+}
+
 int ps_stop_copy(pid_t target, int64_t timeout_ns, struct ps_copy *copy,
 		 struct ps_registers *registers, int max_registers)
 {
@@ -71,13 +77,18 @@ int ps_stop_copy(pid_t target, int64_t timeout_ns, struct ps_copy *copy,
 	struct ps_stop stop = { .thread = room };
 	int64_t start;
 	int err, fd = -1;
+	pid_t living;
 	char path[32];
 	void *arg[] = { copy, &fd };
 
 	*copy = (struct ps_copy){ 0 };
 	err = ps_check_target(target);
-	if (!err)
-		err = ps_for_regions(target, measure, copy);
+	if (err)
+		return err;
+	living = ps_living_thread(target);
+	err = living < 0 ? living : ps_for_regions(living, measure, copy);
+	if (err == -ENOENT)
+		return gone(target);
 	if (err)
 		return err;
 	/* Memory for the copy is made ready before the target is stopped. */
@@ -90,12 +101,6 @@ int ps_stop_copy(pid_t target, int64_t timeout_ns, struct ps_copy *copy,
 		copy->bytes = NULL;
 		goto fail;
 	}
-	snprintf(path, sizeof(path), "/proc/%d/mem", target);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		err = ps_fail(-errno, "%s cannot be opened: %s (run as root or with CAP_SYS_PTRACE)", path, strerror(errno));
-		goto fail;
-	}
 
 	start = ps_now_ns();
 	err = ps_stop_all(&stop, target, timeout_ns);
@@ -106,7 +111,12 @@ int ps_stop_copy(pid_t target, int64_t timeout_ns, struct ps_copy *copy,
 		copy->restarted_calls += ps_mend_call(target, &stop.thread[i], &copy->lengthened_timeouts);
 	if (registers)
 		copy->registers = ps_read_registers(&stop, registers, max_registers);
-	err = ps_for_regions(target, copy_region, arg);
+	/* Opened only now: an exec() before the stop would leave us with the memory of the old program. */
+	living = stop.thread[0].tid;
+	snprintf(path, sizeof(path), "/proc/%d/mem", living);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	err = fd < 0 ? ps_fail(-errno, "%s cannot be opened: %s (run as root or with CAP_SYS_PTRACE)", path, strerror(errno)) :
+		       ps_for_regions(living, copy_region, arg);
 	ps_release(&stop, -1);
 	copy->take_ns = ps_now_ns() - start;
 	copy->pause_ns = start + copy->take_ns - stop.first_ns;

@@ -83,11 +83,14 @@ static int watch(pid_t child, uint32_t *calls, int max)
 
 int ps_count_calls(enum ps_way way, size_t length, uint32_t *calls, int max)
 {
-	uint8_t *memory = mmap(NULL, length * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *memory;
 	pid_t child;
 	int err;
 
 	memset(calls, 0, max * sizeof(*calls));
+	if ((ssize_t)length < 1)
+		return ps_fail(-EINVAL, "the system calls of reading 1 or more bytes can be counted, not of %zd", (ssize_t)length);
+	memory = mmap(NULL, length * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return ps_fail(-ENOMEM, "there is no memory to count the system calls of reading %zu bytes", length);
 	memset(memory, 0xa5, length);

@@ -5,6 +5,30 @@
 #include <sys/ptrace.h>
 #include "ways.h"
 
+static bool peek(pid_t pid, uint64_t address, long *word)
+{
+	errno = 0;
+	*word = ptrace(PTRACE_PEEKTEXT, pid, address, 0);
+	return *word != -1 || !errno;
+}
+
+/* A word that reaches over a region's end cannot be read: its bytes from @address on are in the aligned word before it. */
+static size_t peek_end(pid_t pid, uint64_t address, void *buffer, size_t length)
+{
+	size_t skip = address % sizeof(long);
+	int error = errno;
+	long word;
+
+	if (!skip || !peek(pid, address - skip, &word)) {
+		errno = error;
+		return 0;
+	}
+	if (length > sizeof(word) - skip)
+		length = sizeof(word) - skip;
+	memcpy(buffer, (char *)&word + skip, length);
+	return length;
+}
+
 static ssize_t read_words(struct ps_reader *reader, uint64_t address, void *buffer, size_t length)
 {
 	size_t done;
@@ -13,10 +37,10 @@ static ssize_t read_words(struct ps_reader *reader, uint64_t address, void *buff
 		size_t piece = length - done < sizeof(long) ? length - done : sizeof(long);
 		long word;
 
-		errno = 0;
-		word = ptrace(PTRACE_PEEKTEXT, reader->pid, address + done, 0);
-		if (word == -1 && errno)
+		if (!peek(reader->pid, address + done, &word)) {
+			done += peek_end(reader->pid, address + done, (char *)buffer + done, piece);
 			return done ? (ssize_t)done : -errno;
+		}
 		memcpy((char *)buffer + done, &word, piece);
 	}
 	return length;

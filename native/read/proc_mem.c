@@ -24,9 +24,11 @@ static ssize_t read_paper(struct ps_reader *reader, uint64_t address, void *buff
 
 	if (fd < 0)
 		return -errno;
-	if (lseek(fd, address, SEEK_SET) < 0) {
+	errno = 0;
+	if (lseek(fd, address, SEEK_SET) < 0 && errno) {	/* addresses from 2^63 on come back as they are, negative */
+		got = -errno;
 		close(fd);
-		return -errno;
+		return got;
 	}
 	/* One read() reads it all; a second only where a region ends. */
 	do {
@@ -44,7 +46,7 @@ static int open_kept(struct ps_reader *reader)
 {
 	reader->fd = open_mem(reader->pid);
 	if (reader->fd < 0)
-		return ps_fail(-errno, "/proc/%d/mem cannot be opened: %s", reader->pid, strerror(errno));
+		return ps_fail(-errno, "the memory of process %d cannot be opened, /proc/%d/mem: %s", reader->pid, reader->pid, strerror(errno));
 	return 0;
 }
 

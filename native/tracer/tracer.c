@@ -31,6 +31,8 @@
 /* After the requester has gone: how long to stay for timeouts of calls that were put back. */
 #define LINGER_NS	(60 * PS_NSEC_PER_SEC)
 
+#define COUNTED_CALLS	512		/* as index.ts has it */
+
 static struct ps_registers *registers;
 static uint8_t *data;
 static size_t data_bytes;
@@ -99,6 +101,8 @@ static int do_end(const struct tracer_request *request, struct tracer_reply *rep
 	int64_t start = ps_now_ns();
 	int err = 0;
 
+	if (duplicate.pid && held.threads && held.pid == duplicate.target)
+		return ps_fail(-EBUSY, "process %d is held, and has to run to end its duplicate: let it go first", held.pid);
 	if (duplicate.pid) {
 		if (reader.pid == duplicate.pid) {
 			ps_reader_close(&reader);
@@ -182,6 +186,14 @@ static int do_read(const struct tracer_request *request, struct tracer_reply *re
 	got = ps_read(&reader, address, data, length);
 	reply->result[0] = ps_now_ns() - start;
 	reply->result[1] = got;
+	if (got == -ESRCH && way == PS_WAY_PEEK)
+		return ps_fail(got, "process %d is neither a duplicate nor held by this tracer, and peek reads no others: hold it first",
+			       request->pid);
+	if (!got) {		/* /proc/PID/mem that was opened before */
+		ps_reader_close(&reader);
+		reader.pid = -1;
+		return ps_fail(-ESRCH, "process %d has ended or called exec(): the memory that it had is gone", request->pid);
+	}
 	if (got < 0)
 		return ps_fail(got, "%zu bytes at 0x%llx of process %d cannot be read: %s", length,
 			       (unsigned long long)address, request->pid, strerror(-got));
@@ -227,7 +239,9 @@ static int answer(const struct tracer_request *request, struct tracer_reply *rep
 	case OP_READ:
 		return do_read(request, reply);
 	case OP_COUNT:
-		return ps_count_calls(request->argument[0], request->argument[1], (uint32_t *)data, 512);
+		if (check_length(COUNTED_CALLS * sizeof(uint32_t)))
+			return -EINVAL;
+		return ps_count_calls(request->argument[0], request->argument[1], (uint32_t *)data, COUNTED_CALLS);
 	case OP_HOOK:
 		hook_step = request->argument[0];
 		hook_action = request->argument[1];
@@ -267,6 +281,11 @@ static void leave(void)
 		do_let_go(&reply);
 	if (duplicate.pid || copy.bytes)
 		do_end(&none, &reply);
+	/* Who waits for our end, or for that of our output, is not kept by the rest. */
+	if (ps_next_wait_ns() < until && !fork())
+		close_range(0, ~0U, 0);
+	else
+		_exit(0);
 	while (ps_next_wait_ns() < until) {
 		int64_t left_ns = ps_next_wait_ns() - ps_now_ns();
 		struct timespec nap = { left_ns / PS_NSEC_PER_SEC, left_ns % PS_NSEC_PER_SEC };
@@ -291,8 +310,8 @@ static void *serve(void *arg)
 			snprintf(reply.message, sizeof(reply.message), "%s", ps_error());
 		if (send(TRACER_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) != sizeof(reply))
 			break;
-		/* These may leave a thread seized that was never stopped. */
-		if (reply.code == -ETIMEDOUT || reply.code == -EACCES) {
+		/* A thread that was never stopped stays seized until its tracing thread ends. */
+		if (reply.code == -ETIMEDOUT) {
 			ps_reader_close(&reader);
 			reader.pid = -1;
 			duplicate.pid = 0;	/* dies with this thread: PTRACE_O_EXITKILL */
@@ -314,8 +333,12 @@ static void be_safe(void)
 			fprintf(stderr, "procsnap-tracer: not protected from the out-of-memory killer: %s\n", strerror(errno));
 		close(fd);
 	}
-	mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
-	setsid();
+	/*
+	 * Ctrl-C does not reach it. Not a session of its own: that is an autogroup
+	 * too, sched(7), and Linux 6.18 lets one wait for seconds where another
+	 * has many threads that sleep and wake, with the target stopped meanwhile.
+	 */
+	setpgid(0, 0);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 }
@@ -352,6 +375,8 @@ int main(int argc, char **argv)
 		hello.code = ps_fail(-errno, "the tracer cannot map its %zu bytes of data: %s", data_bytes, strerror(errno));
 	if (hello.code)
 		snprintf(hello.message, sizeof(hello.message), "%s", ps_error());
+	/* After the mapping: without CAP_IPC_LOCK this fails as a whole, and nothing is locked, rather than all that follows. */
+	mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 	registers = (struct ps_registers *)area;
 	data = area + TRACER_REGISTERS_BYTES;
 	ps_step_hook = hook;

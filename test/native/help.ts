@@ -1,0 +1,134 @@
+/** What all tests of the native core share: targets (targets/*.c) and a look at them through /proc. */
+import type { ExecutionContext } from 'ava';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createInterface, type Interface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { ProcsnapError, Shared, Tracer, type TracerOptions } from '../../native/index.ts';
+
+export { sleep };
+
+const folder = fileURLToPath(new URL('targets', import.meta.url));
+execFileSync('make', ['-s', '-C', folder], { stdio: ['ignore', 'inherit', 'inherit'] });
+
+export const program = (name: string): string => `${folder}/build/${name}`;
+
+/** A test's own end must come even where the core hangs. */
+export const PATIENCE_MS = 20_000;
+
+/** Wait until something holds. */
+export async function until(what: string, holds: () => boolean): Promise<void> {
+	for (const end = Date.now() + PATIENCE_MS; !holds(); await sleep(2))
+		if (Date.now() > end) throw new Error(`in vain: ${what}`);
+}
+
+/** A line "Key: value" of /proc/PID/status; '' where there is no such process. */
+export function status(pid: number, key: string): string {
+	try {
+		return new RegExp(`^${key}:\\s*(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
+	} catch {
+		return '';
+	}
+}
+
+/** R, S, D, T, t or Z; '' where there is no such process. */
+export const state = (pid: number): string => status(pid, 'State').slice(0, 1);
+
+/** All living processes' children of a process, zombies too. */
+export const children = (pid: number): number[] => readdirSync('/proc').map(Number)
+	.filter((other) => other > 0 && Number(status(other, 'PPid')) === pid);
+
+export class Target {
+	readonly process: ChildProcess;
+	readonly pid: number;
+	/** Memory shared with the target; word 0 is 1 when it is ready. */
+	readonly word: BigInt64Array;
+	readonly #shared: Shared;
+	readonly #lines: AsyncIterator<string>;
+	readonly #reader: Interface;
+
+	constructor(name: string, args: Array<string | number>) {
+		this.#shared = new Shared(4096);
+		this.word = this.#shared.words;
+		this.process = spawn(program(name), args.map(String), { stdio: ['pipe', 'pipe', 'inherit', this.#shared.fd] });
+		this.#shared.closeFd();
+		const { pid, stdout } = this.process;
+		if (pid === undefined || !stdout) throw new Error(`${name} did not start`);
+		this.pid = pid;
+		this.#reader = createInterface({ input: stdout });
+		this.#lines = this.#reader[Symbol.asyncIterator]();
+	}
+
+	/** Its next line of output; '' at its end. */
+	async line(): Promise<string> {
+		const next = await Promise.race([this.#lines.next(), sleep(PATIENCE_MS, null, { ref: false })]);
+		if (next === null) throw new Error(`process ${this.pid} has said nothing for too long (state ${state(this.pid)})`);
+		return next.done === true ? '' : next.value;
+	}
+
+	tell(text: string): void {
+		this.process.stdin?.write(text);
+	}
+
+	number(word: number): number {
+		return Number(this.word[word]);
+	}
+
+	/** It sleeps, in whatever call. */
+	async asleep(): Promise<void> {
+		await until(`process ${this.pid} sleeps`, () => state(this.pid) === 'S');
+	}
+
+	async atLeast(word: number, value: number): Promise<void> {
+		await until(`word ${word} is at least ${value}`, () => this.number(word) >= value);
+	}
+
+	/** It has moved on from where it was: nobody left it stopped. */
+	async runs(word: number): Promise<void> {
+		await this.atLeast(word, this.number(word) + 2);
+	}
+
+	async ended(): Promise<void> {
+		await until(`process ${this.pid} ends`, () => this.process.exitCode !== null || this.process.signalCode !== null);
+	}
+}
+
+/** Start a target, ready, and end it with the test. */
+export async function start(t: ExecutionContext, name: string, ...args: Array<string | number>): Promise<Target> {
+	const target = new Target(name, args);
+	t.teardown(() => {
+		target.process.stdin?.destroy();
+		target.process.kill('SIGKILL');
+	});
+	await until(`${name} is ready`, () => target.number(0) === 1 || target.process.exitCode !== null);
+	return target;
+}
+
+/** A tracer that is closed with the test. */
+export function tracerFor(t: ExecutionContext, options: TracerOptions = {}): Tracer {
+	const tracer = Tracer.start(options);
+	t.teardown(() => tracer.close());
+	return tracer;
+}
+
+/** The error that an action must end with. */
+export function failure(t: ExecutionContext, action: () => unknown): ProcsnapError {
+	const error = t.throws(action, { instanceOf: ProcsnapError });
+	if (error === undefined) throw new Error('it did not fail');
+	return error;
+}
+
+/** Take and end a duplicate of a process that may have ended by itself; false if it has. */
+export function duplicated(tracer: Tracer, pid: number): boolean {
+	try {
+		tracer.inject(pid);
+		tracer.end();
+		return true;
+	} catch (error) {
+		if (error instanceof ProcsnapError && error.code === 'ESRCH') return false;
+		throw error;
+	}
+}
+
+export const random = (from: number, to: number): number => from + Math.random() * (to - from);
