@@ -54,6 +54,8 @@ static ssize_t read_kept(struct ps_reader *reader, uint64_t address, void *buffe
 {
 	size_t done = 0;
 
+	if (address > INT64_MAX)	/* the kernel's half; to pread() it would be a negative offset */
+		return -EIO;
 	while (done < length) {
 		ssize_t got = pread(reader->fd, (char *)buffer + done, length - done, address + done);
 

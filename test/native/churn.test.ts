@@ -1,6 +1,6 @@
 /** Targets that exec or end while they are taken: a duplicate or a clean error, never a hang, never a harmed target. */
 import test from 'ava';
-import { ProcsnapError, Tracer } from '../../native/index.ts';
+import { ProcsnapError, type Tracer } from '../../native/index.ts';
 import { children, sleep, start, status, tracerFor, until } from './help.ts';
 
 const DONE = 1, WRONG = 2, CURRENT = 3;

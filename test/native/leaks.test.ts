@@ -1,6 +1,6 @@
 /** 2,000 duplicates of one target, and nothing has grown. */
 import test from 'ava';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { Tracer } from '../../native/index.ts';
 import { children, sleep, start, status } from './help.ts';
 
@@ -10,10 +10,11 @@ const files = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
 test('memory, files, threads and processes after 2,000 duplicates', async (t) => {
 	const tracer = Tracer.start(), target = await start(t, 'states', 'threaded');
 	t.teardown(() => tracer.close());
+	const text = BigInt(`0x${readFileSync(`/proc/${target.pid}/maps`, 'utf8').split('-')[0] ?? ''}`);
 	const round = async (count: number): Promise<void> => {
 		for (let i = 0; i < count; i++) {
-			tracer.inject(target.pid);
-			if (i % 20 === 0) tracer.read('proc-mem', target.pid, 4096n * 1024n, 1).bytes.toFixed();
+			const { pid: duplicate } = tracer.inject(target.pid);
+			if (i % 20 === 0) tracer.read('proc-mem', duplicate, text, 4096);
 			tracer.end();
 			if (i % 100 === 0) await sleep(0);
 		}

@@ -3,7 +3,7 @@ import test from 'ava';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { Tracer } from '../../native/index.ts';
-import { failure, program, sleep, start, state, status, tracerFor, until } from './help.ts';
+import { children, failure, program, sleep, start, state, status, tracerFor, until } from './help.ts';
 
 const tracer = Tracer.start();
 test.after.always(() => tracer.close());
@@ -106,6 +106,22 @@ test('a 32-bit process', async (t) => {
 	}
 	t.is(state(child.pid ?? 0), 'S');
 	t.is(status(child.pid ?? 0, 'TracerPid'), '0');
+});
+
+test('a target in a pid namespace of its own, where pids are others', async (t) => {
+	const outer = spawn('unshare', ['--pid', '--fork', '--kill-child', program('family')], { stdio: ['ignore', 'ignore', 'inherit'] });
+	t.teardown(() => outer.kill('SIGKILL'));
+	const child = (pid: number): number => children(pid)[0] ?? 0;
+	await until('the target runs', () => status(child(child(outer.pid ?? 0)), 'Name') === 'family');
+	const pid = child(child(outer.pid ?? 0));
+	t.not(status(pid, 'NSpid').split(/\s+/).at(-1), String(pid), 'its pid there is another one');
+	for (let i = 0; i < 20; i++) {
+		const { pid: duplicate } = tracer.inject(pid);
+		t.is(status(duplicate, 'PPid'), String(pid));
+		tracer.end();
+		t.deepEqual(children(pid), [], 'its pid there was used to wait for it');
+	}
+	t.is(status(pid, 'TracerPid'), '0');
 });
 
 test('a target that may have no further process: the error says so', async (t) => {

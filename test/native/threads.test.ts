@@ -25,7 +25,7 @@ function wrongRegisters(target: Target, count: number): string[] {
 	});
 }
 
-for (const [count, rounds] of [[1, 500], [4, 100], [16, 30]] as const)
+for (const [count, rounds] of [[1, 500], [4, 60], [16, 15]] as const)
 	test(`${count} threads keep all of their registers through ${rounds} injections, and they are read`, async (t) => {
 		const target = await start(t, 'registers', count);
 		if (target.process.exitCode !== null) {
@@ -60,7 +60,7 @@ for (const [count, rounds] of [[1, 500], [4, 100], [16, 30]] as const)
 test('threads that come and go all the time', async (t) => {
 	const target = await start(t, 'churn', 'threads');
 	const counts = new Set<number>();
-	for (let i = 0; i < 150; i++) {
+	for (let i = 0; i < 100; i++) {
 		const { threads } = tracer.inject(target.pid);
 		counts.add(threads);
 		t.is(tracer.registers().length, threads);

@@ -3,7 +3,7 @@
  * start anew: with stops at a quarter, a half and three quarters of the time an
  * unmended call would take 1.75 times as long as it was asked to.
  */
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { Tracer } from '../../native/index.ts';
 import { duplicated, sleep, start, type Target } from './help.ts';
 
@@ -21,32 +21,60 @@ const KINDS = [
 	'accept-rcvtimeo', 'connect-sndtimeo', 'send-sndtimeo',
 ];
 
-async function ratio(target: Target): Promise<{ right: boolean; ratio: number; text: string }> {
+/** Where the machine is so busy that times say little, a kind is tried again; one that starts anew takes too long each time. */
+const TRIES = 3;
+
+/** How long a target took, in timeouts. What it returned must be right in any case. */
+async function ratio(t: ExecutionContext, kind: string, target: Target): Promise<number> {
 	const text = await target.line(), [result, expected, ns] = text.split(' ').map(Number);
-	return { right: result === expected, ratio: (ns ?? 0) / (TIMEOUT_MS * 1e6), text };
+	t.is(result, expected, `${kind}: ${text}`);
+	return (ns ?? 0) / (TIMEOUT_MS * 1e6);
 }
 
-/** All kinds at once: the tracer keeps many deadlines, and the test takes the time of one. */
-test('timeouts are neither lengthened nor shortened', async (t) => {
-	const targets = new Map<string, Target>();
-	for (const kind of KINDS) {
+const wrong = (taken: number): boolean => taken < 0.98 || taken >= 1.35;
+
+/** Try some kinds, all at once; the ones that took a wrong time. */
+async function attempt(t: ExecutionContext, kinds: readonly string[], disturb: (target: Target) => Promise<void>): Promise<string[]> {
+	const runs = [];
+	for (const kind of kinds) {
 		const target = await start(t, 'blocked', kind, TIMEOUT_MS);
-		if (target.process.exitCode === null) targets.set(kind, target);
+		if (target.process.exitCode === null) runs.push({ kind, target, disturbed: disturb(target) });
 		else t.log(`${kind} is not here: ${await target.line()}`);
-		const began = Date.now();
-		void (async () => {
-			for (const part of [0.25, 0.5, 0.75]) {
-				await sleep(Math.max(0, began + part * TIMEOUT_MS - Date.now()));
-				duplicated(tracer, target.pid);
-			}
-		})().catch((error: unknown) => t.fail(`${kind}: ${String(error)}`));
 	}
-	for (const [kind, target] of targets) {
-		const got = await ratio(target);
-		t.true(got.right, `${kind}: ${got.text}`);
-		t.true(got.ratio >= 0.98 && got.ratio < 1.35, `${kind} took ${got.ratio.toFixed(2)} of its time`);
+	const failed = [];
+	for (const { kind, target, disturbed } of runs) {
+		await disturbed;
+		const taken = await ratio(t, kind, target);
+		if (wrong(taken)) failed.push(kind);
+		if (wrong(taken)) t.log(`${kind} took ${taken.toFixed(2)} of its time`);
 	}
-});
+	return failed;
+}
+
+async function keepTheirTime(t: ExecutionContext, kinds: readonly string[], disturb: (target: Target) => Promise<void>): Promise<void> {
+	let left = kinds;
+	for (let tries = 0; tries < TRIES && left.length > 0; tries++) left = await attempt(t, left, disturb);
+	t.deepEqual(left, []);
+}
+
+/** The tracer keeps many deadlines, and the test takes the time of one. */
+test('timeouts are neither lengthened nor shortened by duplicates', (t) => keepTheirTime(t, KINDS, async (target) => {
+	const began = Date.now();
+	for (const part of [0.25, 0.5, 0.75]) {
+		await sleep(Math.max(0, began + part * TIMEOUT_MS - Date.now()));
+		duplicated(tracer, target.pid);
+	}
+}));
+
+/** Holds one after the other, so with a tracer each. */
+test('the time of a hold counts', (t) => keepTheirTime(t, ['epoll_wait', 'epoll_pwait2', 'semtimedop', 'recv-rcvtimeo', 'poll'], async (target) => {
+	const own = Tracer.start();
+	await sleep(TIMEOUT_MS * 0.2);
+	own.hold(target.pid);
+	await sleep(TIMEOUT_MS * 0.7);
+	own.letGo();
+	own.close();
+}));
 
 test('the negative control: what a call takes that starts anew three times', async (t) => {
 	// SIGSTOP and SIGCONT give EINTR in sigtimedwait() and epoll_wait(), signal(7): so these calls are not restarted by anybody.
@@ -58,23 +86,10 @@ test('the negative control: what a call takes that starts anew three times', asy
 	t.regex(await target.line(), /^-4 /, 'EINTR, as the core must not let it happen');
 });
 
-for (const kind of ['epoll_wait', 'epoll_pwait2', 'semtimedop', 'recv-rcvtimeo', 'poll'])
-	test(`the time of a hold counts: ${kind}`, async (t) => {
-		const target = await start(t, 'blocked', kind, TIMEOUT_MS);
-		await sleep(TIMEOUT_MS * 0.2);
-		tracer.hold(target.pid);
-		await sleep(TIMEOUT_MS * 0.7);
-		tracer.letGo();
-		const got = await ratio(target);
-		t.true(got.right && got.ratio >= 0.98 && got.ratio < 1.4, `${kind} took ${got.ratio.toFixed(2)} of its time`);
-	});
-
-test('a timeout is kept by a tracer that has been closed', async (t) => {
-	const own = Tracer.start(), target = await start(t, 'blocked', 'recv-rcvtimeo', TIMEOUT_MS);
+test('a timeout is kept by a tracer that has been closed', (t) => keepTheirTime(t, ['recv-rcvtimeo', 'semtimedop', 'epoll_wait'], async (target) => {
+	const own = Tracer.start();
 	await sleep(TIMEOUT_MS / 2);
-	own.inject(target.pid);
+	duplicated(own, target.pid);
 	own.close();
 	t.is(target.process.exitCode, null, 'close() does not wait for it');
-	const got = await ratio(target);
-	t.true(got.right && got.ratio >= 0.98 && got.ratio < 1.35, got.text);
-});
+}));

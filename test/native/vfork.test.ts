@@ -16,8 +16,10 @@ const asks: Array<[string, (tracer: Tracer, pid: number) => unknown]> = [
 const inCall = (pid: number): string => readFileSync(`/proc/${pid}/syscall`, 'utf8').split(' ')[0] ?? '';
 
 /** The tracer gives up the thread that traced: it is let go of before the error is told, or at once after it. */
-const untraced = (t: ExecutionContext, pid: number): Promise<void> =>
-	until('nobody traces the target', () => status(pid, 'TracerPid') === '0').then(() => t.pass());
+async function untraced(t: ExecutionContext, pid: number): Promise<void> {
+	await until('nobody traces the target', () => status(pid, 'TracerPid') === '0');
+	t.pass();
+}
 
 for (const [name, ask] of asks)
 	test(`${name}: ETIMEDOUT, the target goes on, and so does the tracer`, async (t) => {

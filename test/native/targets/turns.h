@@ -84,7 +84,7 @@ __asm__(
 /* The values of thread number @index; the tests compute the same. */
 static inline void set_turns(struct turns *turns, uint64_t index)
 {
-	turns->avx = __builtin_cpu_supports("avx");
+	turns->avx = __builtin_cpu_supports("avx") != 0;
 	turns->call = -1;
 	for (uint64_t i = 0; i < 4; i++)
 		turns->general[i] = 0x1111111111111111 * (i + 1) + index;
