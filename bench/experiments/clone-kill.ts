@@ -7,7 +7,7 @@
  * grows with resident memory, in 4 KB pages and in huge ones.
  */
 import { colourScale } from '../report/palette.ts';
-import { startBash } from '../targets/bash.ts';
+import { startShell } from '../targets/shell.ts';
 import { memoryOf } from '../targets/program.ts';
 import { placement, Workload } from '../targets/workload.ts';
 import type { Backend, Chart, Claim, Experiment, Json, Lab, Paper, ProfileName, Results, Session, Table, Target, Variant } from '../types.ts';
@@ -57,7 +57,7 @@ async function open({ factors }: Variant, lab: Lab): Promise<Session> {
 	const backend = lab.backends.find(({ name }) => name === factors.mechanism);
 	if (backend === undefined) throw new Error(`there is no mechanism ${factors.mechanism}`);
 	if (factors.target === 'bash') {
-		const shell = await startBash(lab);
+		const shell = await startShell(lab);
 		const facts: Record<string, Json> = memoryOf(shell.pid);
 		return { round: () => takeAndEnd(lab, backend, shell, undefined), facts: () => facts, close: shell.close };
 	}

@@ -8,8 +8,8 @@
  */
 import { colourScale } from '../report/palette.ts';
 import { hexdump } from './shared/hexdump.ts';
-import { isEvidence, programSize, readRegions, type Region } from '../targets/program.ts';
-import { startBash } from '../targets/bash.ts';
+import { isEvidence, programSize, readRegions, type ProgramSize, type Region } from '../targets/program.ts';
+import { startShell } from '../targets/shell.ts';
 import { placement, Workload } from '../targets/workload.ts';
 import type { Backend, Experiment, Json, Lab, Results, Session, Table, Taken, Variant } from '../types.ts';
 
@@ -41,7 +41,7 @@ function compareRegion(lab: Lab, pid: number, taken: Taken, { start, end, name }
 }
 
 async function openShell(lab: Lab, backend: Backend): Promise<Session> {
-	const shell = await startBash(lab);
+	const shell = await startShell(lab);
 	const facts: Record<string, Json> = { program: programSize(shell.pid) };
 	const round = () => {
 		const taken = backend.take(lab.tracer, shell);
@@ -178,14 +178,14 @@ const mean = (values: number[]): number => values.reduce((sum, value) => sum + v
 const nameOf = (mechanism: string | number | undefined): string => (mechanism === CONTROL ? 'control: read while it runs' : String(mechanism));
 
 function programTable(results: Results, paper: { textBytes: number; dataBytes: number; bssBytes: number; totalBytes: number }): Table {
-	const measured = results.where({ target: 'bash' }).map(({ facts }) => facts.program as { text: number; data: number; bss: number; total: number } | undefined).find((program) => program !== undefined);
+	const measured = results.where({ target: 'bash' }).map(({ facts }) => facts.program as unknown as ProgramSize | undefined).find((program) => program !== undefined);
 	const row = (part: string, key: 'text' | 'data' | 'bss' | 'total', given: number) => ({ part, here: measured?.[key] ?? null, paper: given });
 	return {
 		name: 'table-4',
 		title: 'Table 4: size of the target program, bash',
 		columns: [{ key: 'part', title: 'segment' }, { key: 'here', title: 'here', unit: 'B' }, { key: 'paper', title: 'paper', unit: 'B', paper: true }],
 		rows: [row('text', 'text', paper.textBytes), row('data', 'data', paper.dataBytes), row('bss', 'bss', paper.bssBytes), row('total', 'total', paper.totalBytes)],
-		notes: ['Read from the program of the process that was measured, by size(1).'],
+		notes: [`Read from the program of the process that was measured${measured === undefined ? '' : ` (${measured.program})`}, by size(1).`],
 	};
 }
 

@@ -7,8 +7,9 @@
  * memcpy() in the same run.
  */
 import { colourScale } from '../report/palette.ts';
+import { readlinkSync } from 'node:fs';
 import { WAYS, type Way } from '../../native/index.ts';
-import { startBash } from '../targets/bash.ts';
+import { startShell } from '../targets/shell.ts';
 import { readRegions } from '../targets/program.ts';
 import { placement, Workload } from '../targets/workload.ts';
 import type { Backend, Claim, Experiment, Json, Lab, Paper, ProfileName, Results, Session, Table, Variant } from '../types.ts';
@@ -36,10 +37,11 @@ function sizeVariants(profile: ProfileName, mechanism: string): Variant[] {
 	})));
 }
 
-/** The address of `length` bytes of bash's own code. */
+/** The address of `length` bytes of the program's own code. */
 function textAddress(pid: number, length: number): bigint {
-	const text = readRegions(pid).find(({ permissions, name }) => permissions.startsWith('r-x') && name.endsWith('/bash'));
-	if (text === undefined || text.end - text.start < BigInt(length)) throw new Error(`bash (${pid}) has no ${length} bytes of text in one region`);
+	const program = readlinkSync(`/proc/${pid}/exe`);
+	const text = readRegions(pid).find(({ permissions, name }) => permissions.startsWith('r-x') && name === program);
+	if (text === undefined || text.end - text.start < BigInt(length)) throw new Error(`${program} (${pid}) has no ${length} bytes of text in one region`);
 	return text.start;
 }
 
@@ -52,7 +54,7 @@ async function open({ factors }: Variant, lab: Lab): Promise<Session> {
 	const length = Number(factors.sizeKiB) * KIB;
 	const backend = lab.backends.find(({ name }) => name === factors.mechanism);
 	if (backend === undefined) throw new Error(`there is no mechanism ${factors.mechanism}`);
-	const target = factors.target === 'bash' ? await startBash(lab) : await Workload.start('resident', ['--rss', `${REGION_MIB}M`, '--pages', '4k', ...placement(lab)]);
+	const target = factors.target === 'bash' ? await startShell(lab) : await Workload.start('resident', ['--rss', `${REGION_MIB}M`, '--pages', '4k', ...placement(lab)]);
 	const facts: Record<string, Json> = { calls: countCalls(lab, way, length) };
 	const address = target instanceof Workload ? target.regionAddress : textAddress(target.pid, length);
 	const taken = backend.take(lab.tracer, target);

@@ -19,7 +19,7 @@ const BYTES = (WORD.passes + 2 * PASSES) * 8;
 /** Long enough for a machine that is busy elsewhere; a workload that takes longer hangs. */
 const COMMAND_TIMEOUT_MS = 30_000;
 
-const programPath = (name: string): string => fileURLToPath(new URL(`../../workloads/build/${name}`, import.meta.url));
+export const programPath = (name: string): string => fileURLToPath(new URL(`../../workloads/build/${name}`, import.meta.url));
 
 /** `detached`: Ctrl-C on the terminal is not the workload's; it ends with us (PR_SET_PDEATHSIG). */
 export function startProgram(name: string, args: string[], stdio: Array<'pipe' | 'ignore' | 'inherit' | number>, env = process.env): ChildProcess {
@@ -134,6 +134,12 @@ export class Workload implements Target {
 			if (performance.now() > until) throw new Error(`workload ${this.pid} does not leave its loop`);
 		}
 		return Number(this.#word(WORD.largestGapNs));
+	}
+
+	/** updater: one pass now, outside of its period. */
+	update(): { durationNs: number; minorFaults: number } {
+		const [durationNs, minorFaults] = this.#command(COMMAND.update) as [number, number];
+		return { durationNs, minorFaults };
 	}
 
 	/** updater: sleep until pass number `pass` (from 0) is done; when it began (CLOCK_MONOTONIC_RAW) and how long it took. */

@@ -1,0 +1,63 @@
+/** The workloads are what they say: sizes, and the invariants that experiments rely on. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import test from 'ava';
+import { programSize } from '../bench/targets/program.ts';
+import { startShell } from '../bench/targets/shell.ts';
+import { Workload } from '../bench/targets/workload.ts';
+import { readPaper } from '../bench/store/paper.ts';
+import type { Lab } from '../bench/types.ts';
+import { commandLine, statusField } from './processes.ts';
+
+const ordinary = { targetCpu: 0, targetPriority: 0 } as Lab;
+const near = (value: number, wanted: number, share: number): boolean => Math.abs(value - wanted) <= wanted * share;
+
+test.serial('the stand-in has the segment sizes of the paper\'s bash, within 5 %', async (t) => {
+	process.env.PROCSNAP_SHELL = 'standin';
+	t.teardown(() => { delete process.env.PROCSNAP_SHELL; });
+	const shell = await startShell(ordinary);
+	t.teardown(shell.close);
+	const { text, data, bss } = programSize(shell.pid);
+	const { table4 } = readPaper();
+	t.true(near(text, table4.textBytes, 0.05) && near(data, table4.dataBytes, 0.05) && near(bss, table4.bssBytes, 0.05), `${text} ${data} ${bss}`);
+});
+
+test.serial('the shell is a real bash, interactive, on a terminal of its own', async (t) => {
+	const shell = await startShell(ordinary);
+	t.is(commandLine(shell.pid), 'bash --norc -i');
+	t.regex(readFileSync(`/proc/${shell.pid}/stat`, 'utf8').split(') ')[1] ?? '', /^S(?: \d+){3} [1-9]\d* /, 'it sleeps, and has a controlling terminal');
+	await shell.close();
+	t.is(statusField(shell.pid, 'State').slice(0, 1) || 'Z', 'Z');
+});
+
+for (const pages of ['4k', 'thp']) {
+	for (const mebibytes of [4, 28, 256]) {
+		test(`resident: ${mebibytes} MiB of ${pages} pages are resident, within 2 % or 128 KiB`, async (t) => {
+			const workload = await Workload.start('resident', ['--rss', `${mebibytes}M`, '--pages', pages]);
+			const kib = Number(/^Rss:\s+(\d+)/m.exec(readFileSync(`/proc/${workload.pid}/smaps_rollup`, 'utf8'))?.[1]);
+			t.true(Math.abs(kib - mebibytes * 1024) <= Math.max(128, mebibytes * 1024 * 0.02), `${kib} KiB`);
+			if (pages === '4k') t.is(workload.result(7), 0);
+			else t.true(workload.result(7) >= (mebibytes - 3) * 2 ** 20 * 0.5, `${workload.result(7)} bytes in huge pages`);
+			await workload.close();
+		});
+	}
+}
+
+test('updater: a pass after fork() takes one minor fault a page, the next none', async (t) => {
+	const updater = await Workload.start('updater', ['--region', '256K', '--period-us', '0']);
+	t.is(updater.update().minorFaults, 0);
+	const { pid } = updater.fork();
+	t.is(updater.update().minorFaults, 64);
+	t.is(updater.update().minorFaults, 0);
+	process.kill(pid, 'SIGKILL');
+	updater.reap(pid);
+	await updater.close();
+});
+
+test('bad arguments: a clear error that names what is wrong, exit 2', (t) => {
+	for (const [args, message] of [[['--rss', 'abc'], /--rss/], [['--pages', '2k'], /--pages/], [['--nonsense'], /nonsense/]] as Array<[string[], RegExp]>) {
+		const { status, stderr } = spawnSync('workloads/build/resident', args, { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+		t.is(status, 2);
+		t.regex(stderr, message);
+	}
+});
