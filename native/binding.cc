@@ -213,6 +213,10 @@ Napi::Value start_tracer(const Napi::CallbackInfo &info)
 	high[1] = fcntl(area.Get("fd").As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 10);
 	char *argv[] = { path.data(), cpu.data(), priority.data(), data_bytes.data(), nullptr };
 	posix_spawn_file_actions_init(&actions);
+	// Node's own are closed on exec. The tracer's messages are to be seen; nothing else of ours is to stay open there.
+	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDERR_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, high[0], TRACER_SOCKET_FD);
 	posix_spawn_file_actions_adddup2(&actions, high[1], TRACER_AREA_FD);
 	error = posix_spawn(&pid, path.c_str(), &actions, nullptr, argv, environ);

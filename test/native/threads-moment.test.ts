@@ -8,7 +8,7 @@ import test, { type ExecutionContext } from 'ava';
 import { readdirSync } from 'node:fs';
 import { Tracer, type ThreadRegisters } from '../../native/index.ts';
 import { isFree } from '../processes.ts';
-import { children, sleep, start, until, type Target } from './help.ts';
+import { children, sleep, start, state, until, type Target } from './help.ts';
 
 const tracer = Tracer.start();
 test.after.always(() => tracer.close());
@@ -163,7 +163,13 @@ test('threads that come and go all the time', async (t) => {
 		most = Math.max(most, duplicate.threads);
 		if (found.size > STEADY) brief++;
 		tracer.end();
-		await sleep(round % 2);
+		// One that was just being made shows where all are held: it would still run.
+		const threads = tracer.hold(target.pid), tids = tracer.registers().map(({ tid }) => tid);
+		t.is(tids.length, threads);
+		t.deepEqual(tids.sort((a, b) => a - b), readdirSync(`/proc/${target.pid}/task`).map(Number).sort((a, b) => a - b));
+		t.deepEqual(tids.filter((tid) => state(tid) !== 't'), [], 'all threads that there are stand still');
+		tracer.letGo();
+		if (round % 4 === 0) await sleep(1);
 	}
 	await assertGoesOn(t, target, STEADY);
 	const gone = target.number(GONE) - begun;

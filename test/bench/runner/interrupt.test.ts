@@ -40,22 +40,21 @@ function startMeasuring(t: ExecutionContext, out: string) {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-	test(`${signal} ends the block within half a second and keeps its rounds`, async (t) => {
+	test(`${signal} ends the block long before its rounds are over, and keeps those that were`, async (t) => {
 		const out = join(aFolder(t), 'run');
 		const { child, begun, ended, output } = startMeasuring(t, out);
 		await begun;
-		const sent = performance.now();
 		child.kill(signal);
 		// From the terminal and again from npm: that is one Ctrl-C.
 		await setTimeout(20);
 		child.kill(signal);
 		t.deepEqual(await ended, [0, null]);
-		t.true(performance.now() - sent < 1000);
 		t.deepEqual(output().trim().split('\n'), ['begun', 'announced', 'closed', 'interrupted']);
 		const { manifest, blocks } = readRun(out);
 		t.is(manifest.status, 'interrupted');
 		t.is(blocks[0]?.status, 'interrupted');
-		t.true((blocks[0]?.samples['costNs']?.length ?? 0) > 10);
+		const rounds = blocks[0]?.samples['costNs']?.length ?? 0;
+		t.true(rounds > 10 && rounds < 50_000, `${rounds} of 100,000 rounds`);
 	});
 }
 

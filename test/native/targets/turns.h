@@ -6,7 +6,8 @@
  *	rbx	turns so far; first counted in *total, by all, then stored in *own
  *	r12-r15	general[0..3]
  *	ymm1-15	vector[1..15], where the processor has AVX
- * It has a frame pointer: code that "leave"s in its name gets into its caller.
+ * It has a frame pointer, and its caller wants nothing else: code that "leave"s
+ * in its name and returns gets on with the program.
  */
 #ifndef TURNS_H
 #define TURNS_H
@@ -33,17 +34,27 @@ __asm__(
 "	.text\n"
 "turns:	push %rbp\n"
 "	mov %rsp, %rbp\n"
-"	push %rbx\n	push %r12\n	push %r13\n	push %r14\n	push %r15\n"
+"	push %rbx\n	push %r12\n	push %r13\n	push %r14\n	push %r15\n	push %rdi\n"
 "	mov %rdi, %r8\n"
 "	mov %rsi, %r9\n"
 "	mov 552(%r8), %rax\n"
 "	mov (%rax), %rbx\n"
 "	mov (%r8), %r12\n	mov 8(%r8), %r13\n	mov 16(%r8), %r14\n	mov 24(%r8), %r15\n"
 "	cmpq $0, 600(%r8)\n"
-"	je turns_loop\n"
+"	je 7f\n"
 "	.irp n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n"
 "	vmovdqu 32 + 32 * \\n(%r8), %ymm\\n\n"
 "	.endr\n"
+"7:	call 6f\n"
+"	mov (%rsp), %rdi\n"
+"	cmpq $0, 600(%rdi)\n"
+"	je 5f\n"
+"	vzeroupper\n"
+"5:	pop %rdi\n	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbx\n"
+"	pop %rbp\n"
+"	ret\n"
+"6:	push %rbp\n"
+"	mov %rsp, %rbp\n"
 "turns_loop:\n"
 "	mov 544(%r8), %rax\n"
 "	lock incq (%rax)\n"
@@ -73,11 +84,7 @@ __asm__(
 "4:	dec %r9\n"
 "	jne turns_loop\n"
 "turns_end:\n"
-"	cmpq $0, 600(%r8)\n"
-"	je 5f\n"
-"	vzeroupper\n"
-"5:	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbx\n"
-"	pop %rbp\n"
+"	leave\n"
 "	ret\n"
 );
 
