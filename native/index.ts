@@ -204,7 +204,7 @@ export class Tracer {
 		this.cpu = cpu;
 		this.#timeoutNs = timeoutMs * 1e6;
 		this.data = new Uint8Array(area, sizes.registersBytes * sizes.maxThreads);
-		this.notGot = ['sched_setaffinity', 'sched_setscheduler'].flatMap((name, i) =>
+		this.notGot = ['sched_setaffinity', 'sched_setscheduler', 'oom_score_adj'].flatMap((name, i) =>
 			hello.result[i] === 0n ? [] : [`${name}: ${errnoName(Number(hello.result[i]))}`]);
 		if (hello.code !== 0) throw new ProcsnapError(errnoName(hello.code), hello.message);
 	}

@@ -112,8 +112,12 @@ int ps_stop_all(struct ps_stop *stop, pid_t pid, int64_t timeout_ns);
 void ps_release(struct ps_stop *stop, int except);
 /* Write all threads' registers to @out, at most @max; their number. */
 int ps_read_registers(const struct ps_stop *stop, struct ps_registers *out, int max);
-/* Wait for @tid to stop: its wait status, -ETIMEDOUT, or -ESRCH. Spins: a sleep costs the target 20 to 60 us. */
-int ps_wait_stop(pid_t tid, int64_t timeout_ns, int *status);
+/*
+ * Wait for @tid to stop: 0 and its wait status, -ETIMEDOUT, or -ESRCH. @spin while
+ * a target waits: a sleep costs it 20 to 60 us. Not for a duplicate: it may need
+ * the very CPU that a real-time tracer would spin on.
+ */
+int ps_wait_stop(pid_t tid, int64_t timeout_ns, bool spin, int *status);
 
 /* ---- blocked calls -------------------------------------------------------- */
 

@@ -422,7 +422,7 @@ static void expire(const struct ps_timed_wait *wait)
 		return;
 	ptrace(PTRACE_INTERRUPT, wait->tid, 0, 0);
 	for (;;) {
-		if (ps_wait_stop(wait->tid, PS_NSEC_PER_SEC, &status))
+		if (ps_wait_stop(wait->tid, PS_NSEC_PER_SEC, true, &status))
 			return;
 		if (status >> 16 == PTRACE_EVENT_STOP)
 			break;

@@ -140,7 +140,7 @@ struct injection {
 };
 
 /* From a stop to the next system-call stop. */
-static int next_call_stop(pid_t tid, int64_t timeout_ns)
+static int next_call_stop(pid_t tid, int64_t timeout_ns, bool spin)
 {
 	int64_t start = ps_now_ns();
 	int err, status;
@@ -149,7 +149,7 @@ static int next_call_stop(pid_t tid, int64_t timeout_ns)
 	do {
 		if (ptrace(PTRACE_SYSCALL, tid, 0, sig))
 			return -ESRCH;
-		err = ps_wait_stop(tid, timeout_ns, &status);
+		err = ps_wait_stop(tid, timeout_ns, spin, &status);
 		if (err)
 			return err;
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
@@ -174,18 +174,18 @@ static int call(struct injection *in, struct ps_thread *thread, const struct use
 	if (ptrace(PTRACE_SETREGS, thread->tid, 0, regs))
 		return -ESRCH;
 	at(PS_STEP_INJECTED);
-	err = next_call_stop(thread->tid, in->timeout_ns);
+	err = next_call_stop(thread->tid, in->timeout_ns, true);
 	if (err == -ETIMEDOUT) {
 		/* It does not get to run (a frozen cgroup); it does get to stop, and must be put back. */
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
-		err = ps_wait_stop(thread->tid, LONG_NS, &status);
+		err = ps_wait_stop(thread->tid, LONG_NS, true, &status);
 		return err ? err : -EBUSY;
 	}
 	if (err)
 		return err;
 	at(PS_STEP_ENTERED);
 	start = ps_now_ns();
-	err = next_call_stop(thread->tid, LONG_NS);
+	err = next_call_stop(thread->tid, LONG_NS, true);
 	*took_ns = ps_now_ns() - start;
 	if (err || ptrace(PTRACE_GETREGS, thread->tid, 0, &after))
 		return err ? err : -ESRCH;
@@ -315,8 +315,8 @@ static void drop_files(const struct ps_duplicate *duplicate, const struct inject
 	regs.rsi = ~0U;
 	regs.rdx = CLOSE_RANGE_UNSHARE;
 	regs.eflags &= ~TRAP_FLAG;
-	if (!ptrace(PTRACE_SETREGS, duplicate->pid, 0, &regs) && !next_call_stop(duplicate->pid, in->timeout_ns))
-		next_call_stop(duplicate->pid, in->timeout_ns);
+	if (!ptrace(PTRACE_SETREGS, duplicate->pid, 0, &regs) && !next_call_stop(duplicate->pid, in->timeout_ns, false))
+		next_call_stop(duplicate->pid, in->timeout_ns, false);
 }
 
 /*
@@ -352,7 +352,7 @@ static int hold(struct ps_duplicate *duplicate, const struct injection *in, int 
 		CPU_SET(cpu, &cpus);
 		sched_setaffinity(duplicate->pid, sizeof(cpus), &cpus);
 	}
-	err = ps_wait_stop(duplicate->pid, in->timeout_ns + PS_NSEC_PER_SEC, &status);
+	err = ps_wait_stop(duplicate->pid, in->timeout_ns + PS_NSEC_PER_SEC, false, &status);
 	if (err)
 		return err;
 	ptrace(PTRACE_SETOPTIONS, duplicate->pid, 0, in->options | PTRACE_O_EXITKILL);

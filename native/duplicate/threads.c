@@ -33,7 +33,7 @@ static void nap(void)
 	sigtimedwait(&child, NULL, &time);
 }
 
-int ps_wait_stop(pid_t tid, int64_t timeout_ns, int *status)
+int ps_wait_stop(pid_t tid, int64_t timeout_ns, bool spin, int *status)
 {
 	bool alone = sysconf(_SC_NPROCESSORS_ONLN) < 2;
 	int64_t start = ps_now_ns(), waited = 0;
@@ -48,7 +48,7 @@ int ps_wait_stop(pid_t tid, int64_t timeout_ns, int *status)
 		waited = ps_now_ns() - start;
 		if (waited > timeout_ns)
 			return -ETIMEDOUT;
-		if (alone || waited > SPIN_NS)
+		if (!spin || alone || waited > SPIN_NS)
 			nap();
 	}
 }
@@ -114,7 +114,7 @@ static int await_stop(struct ps_thread *thread, int64_t timeout_ns)
 	int err, status;
 
 	for (;;) {
-		err = ps_wait_stop(thread->tid, timeout_ns, &status);
+		err = ps_wait_stop(thread->tid, timeout_ns, true, &status);
 		if (err)
 			return err;
 		if (status >> 16 == PTRACE_EVENT_STOP)

@@ -323,14 +323,13 @@ static void *serve(void *arg)
 }
 
 /* Being chosen by the out-of-memory killer, or paged out, in mid-injection would cost the target its life. */
-static void be_safe(void)
+static void be_safe(struct tracer_reply *reply)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	sigset_t all;
 
 	if (fd >= 0) {
-		if (write(fd, "-1000", 5) < 0)
-			fprintf(stderr, "procsnap-tracer: not protected from the out-of-memory killer: %s\n", strerror(errno));
+		reply->result[2] = write(fd, "-1000", 5) < 0 ? -errno : 0;
 		close(fd);
 	}
 	/*
@@ -368,7 +367,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	data_bytes = strtoull(argv[3], NULL, 10);
-	be_safe();
+	be_safe(&hello);
 	place(atoi(argv[1]), atoi(argv[2]), &hello);
 	area = mmap(NULL, TRACER_REGISTERS_BYTES + data_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, TRACER_AREA_FD, 0);
 	if (area == MAP_FAILED)

@@ -56,7 +56,7 @@ test('the steps of the window are known', (t) => {
 
 for (const step of steps)
 	test(`the tracer is killed at "${step}"${step in WINDOW ? ` (in the window: ${String(WINDOW[step])})` : ''}`, async (t) => {
-		const target = await start(t, 'states', 'idle');
+		const target = await start(t, 'states', 'framed');
 		await target.runs(TURNS);
 		const { result } = await request(target.pid, step, 'tracer');
 		t.is(result, 'EPIPE', 'the requester is told');

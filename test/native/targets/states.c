@@ -2,6 +2,7 @@
 /*
  * states MODE: word 1 counts turns; word 3 those of a duplicate that runs.
  *   idle		one thread
+ *   framed		one thread, nearly always in a function that has a frame pointer
  *   leaderless		the first thread has ended, another one goes on
  *   zombie		word 2 is the pid of a child that has ended, and is not waited for
  *   threaded		word 2 is the tid of a second thread
@@ -10,6 +11,24 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include "target.h"
+
+/* With a true frame pointer, "leave" and "ret" lead from anywhere in here to the caller. */
+static __attribute__((noinline, optimize("no-omit-frame-pointer"))) void spin(void)
+{
+	for (volatile int i = 0; i < 50000; i++)
+		;
+}
+
+static void turn_framed(void)
+{
+	pid_t self = getpid();
+
+	ready();
+	for (;;) {
+		spin();
+		add(getpid() == self ? 1 : 3, 1);
+	}
+}
 
 static void *turn(void *arg)
 {
@@ -51,5 +70,7 @@ int main(int argc, char **argv)
 		need(!setrlimit(RLIMIT_NPROC, &none) && !setgid(65534) && !setuid(65534), "setuid");
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	}
+	if (!strcmp(mode, "framed"))
+		turn_framed();
 	turn(NULL);
 }
