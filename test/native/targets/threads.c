@@ -49,7 +49,7 @@ static void *steady(void *arg)
 
 static void *brief(void *arg)
 {
-	turns(arg, 2000);
+	turns(arg, 5000);
 	return NULL;
 }
 
