@@ -1,8 +1,7 @@
 /**
  * What there is to run is what lies in the folder: a new experiment, mechanism
- * or verb is one new file, and there is no list to edit. Experiments come in the
- * order of their `order` and then of their names, the others in that of their
- * names. Only the folder's own *.ts files count: shared code goes into a subfolder.
+ * or verb is one new file, and there is no list to edit. Experiments and
+ * mechanisms come in the order of their `order` and then of their names. Only the folder's own *.ts files count: shared code goes into a subfolder.
  */
 import { readdirSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -35,6 +34,7 @@ const EXPERIMENT: Record<string, Kind> = {
 
 const BACKEND: Record<string, Kind> = {
 	name: 'string',
+	order: 'number',
 	title: 'string',
 	duplicates: 'boolean',
 	cooperative: 'boolean',
@@ -46,15 +46,15 @@ const COMMAND: Record<string, Kind> = { summary: 'string', run: 'function' };
 
 export async function discoverExperiments(folder = here('experiments')): Promise<Experiment[]> {
 	const found = await discover(folder, 'experiment', EXPERIMENT);
-	const experiments = found.map(({ value }) => value as Experiment);
-	return experiments.sort((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
+	return inOrder(found.map(({ value }) => value as Experiment));
 }
 
 export async function discoverBackends(folder = here('backends')): Promise<Backend[]> {
 	const found = await discover(folder, 'backend', BACKEND);
-	const backends = found.map(({ value }) => value as Backend);
-	return backends.sort((a, b) => (a.name < b.name ? -1 : 1));
+	return inOrder(found.map(({ value }) => value as Backend));
 }
+
+const inOrder = <T extends { order: number; name: string }>(all: T[]): T[] => all.sort((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
 
 /** The verbs, by the name of their file. */
 export async function discoverCommands(folder = here('commands')): Promise<Map<string, Command>> {

@@ -175,6 +175,8 @@ export interface Taken {
 /** One way to get a still copy of a process. One file in bench/backends/. */
 export interface Backend {
 	name: string;
+	/** Place in lists, plans and the report: the smaller first, equal ones by name. */
+	order: number;
 	title: string;
 	/** Leaves a process from which the copy is read while the target goes on. */
 	duplicates: boolean;

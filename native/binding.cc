@@ -270,11 +270,19 @@ Napi::Value stop_tracer(const Napi::CallbackInfo &info)
 	return info.Env().Undefined();
 }
 
+// null, or why create_proc_snap() cannot be called here.
+Napi::Value snap_unavailable(const Napi::CallbackInfo &info)
+{
+	return ps_snap_probe() ? Napi::String::New(info.Env(), ps_error()) : info.Env().Null();
+}
+
 Napi::Value sizes(const Napi::CallbackInfo &info)
 {
 	Napi::Object result = Napi::Object::New(info.Env());
 
 	result["registersBytes"] = Napi::Number::New(info.Env(), sizeof(struct ps_registers));
+	result["skewOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, skew_ns));
+	result["runningOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, running));
 	result["generalOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, general));
 	result["generalBytes"] = Napi::Number::New(info.Env(), sizeof(struct user_regs_struct));
 	result["xstateOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, xstate));
@@ -289,6 +297,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "waitFor", wait_for }, { "nowNs", now_ns }, { "clock", clock },
 		{ "setAffinity", set_affinity }, { "setFifo", set_fifo },
 		{ "endProcess", end_process }, { "startTracer", start_tracer }, { "request", request }, { "stopTracer", stop_tracer }, { "sizes", sizes },
+		{ "snapUnavailable", snap_unavailable },
 	};
 
 	for (const auto &entry : functions)

@@ -34,6 +34,34 @@ export interface Duplicate {
 	lengthenedTimeouts: number;
 }
 
+/** A duplicate that the kernel made, by create_proc_snap2(): figures as it tells them (kernel-patch/README.md). */
+export interface Snapshot {
+	/** The duplicate's process id: a child of the tracer's that never runs. */
+	pid: number;
+	/** Threads of the target; each has a parked task in the duplicate. */
+	threads: number;
+	/** The system call alone. */
+	takeNs: number;
+	/** For how long the kernel held the target's mmap_lock: no longer can the target have waited for it. */
+	pauseNs: number;
+	/** No private page changed after this moment: CLOCK_MONOTONIC_RAW, converted from the kernel's CLOCK_MONOTONIC. */
+	momentNs: number;
+	/** How long the call waited for that lock. The target runs meanwhile. */
+	lockWaitNs: number;
+	/** From the moment until the last thread's registers were read. */
+	skewNs: number;
+	/** Resident pages of 4 KiB taken by reference, and pinned ones, which were copied up to `pauseNs` before the moment. */
+	pagesShared: number;
+	pagesCopied: number;
+	regionsTaken: number;
+	/** Of these: shared or special, so that they go on changing. */
+	regionsLive: number;
+	/** Of these: regions that fork() would have left out or wiped. */
+	regionsUncovered: number;
+	/** Regions that a driver forbids to copy: they are not in the duplicate. */
+	regionsLeftOut: number;
+}
+
 export interface Ended {
 	/** The kill() call alone. */
 	killNs: number;
@@ -45,7 +73,12 @@ export interface Ended {
 
 /** One thread's registers. */
 export interface ThreadRegisters {
+	/** 0: not known (`snapPlain`, all but the first). */
 	tid: number;
+	/** How long after the moment of the copy they were read; 0 where the target was stopped for both. */
+	skewNs: number;
+	/** The thread was on a CPU when they were read. */
+	running: boolean;
 	/** struct user_regs_struct of <sys/user.h>, 27 words of 8 bytes. */
 	general: Uint8Array;
 	/** The XSAVE area as PTRACE_GETREGSET NT_X86_XSTATE gives it. */
@@ -95,7 +128,8 @@ interface Addon {
 		{ pid: number; socket: number; area: ArrayBuffer; hello: Reply };
 	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;
 	stopTracer: (socket: number, pid: number) => void;
-	sizes: () => { registersBytes: number; generalOffset: number; generalBytes: number; xstateOffset: number; maxThreads: number };
+	snapUnavailable: () => string | null;
+	sizes: () => { registersBytes: number; skewOffset: number; runningOffset: number; generalOffset: number; generalBytes: number; xstateOffset: number; maxThreads: number };
 	steps: string[];
 }
 
@@ -106,7 +140,7 @@ const sizes = addon.sizes();
 export const STEPS: readonly string[] = addon.steps;
 
 // As in tracer/protocol.h.
-const OP = { inject: 1, end: 2, stopCopy: 3, readCopy: 4, hold: 5, letGo: 6, read: 7, count: 8, hook: 9 } as const;
+const OP = { inject: 1, end: 2, stopCopy: 3, readCopy: 4, hold: 5, letGo: 6, read: 7, count: 8, hook: 9, snap: 10, registers: 11 } as const;
 
 const errnoName = (code: number): string =>
 	Object.entries(constants.errno).find(([, value]) => value === -code)?.[0] ?? `errno ${-code}`;
@@ -118,6 +152,9 @@ export const clock = (): Clock => addon.clock();
 
 /** CLOCK_MONOTONIC_RAW. */
 export const nowNs = (): bigint => addon.nowNs();
+
+/** null if this kernel has create_proc_snap() and lets it be called; otherwise why not, and what to do. */
+export const snapUnavailable = (): string | null => addon.snapUnavailable();
 
 const allThreads = (pid: number): number[] => readdirSync(`/proc/${pid}/task`).map(Number);
 
@@ -192,6 +229,8 @@ export class Tracer {
 	readonly #socket: number;
 	readonly #timeoutNs: number;
 	#registers = 0;
+	/** Its registers are read when they are asked for: until then they are in its parked tasks. */
+	#unread = false;
 	#open = true;
 
 	private constructor(options: TracerOptions) {
@@ -224,15 +263,32 @@ export class Tracer {
 	inject(pid: number): Duplicate {
 		const [duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, restartedCalls, lengthenedTimeouts, registers] =
 			this.#ask(OP.inject, pid, this.cpu) as [number, number, number, number, number, number, number, number, number, number];
-		this.#registers = registers;
+		this.#haveRegisters(registers);
 		return { pid: duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, restartedCalls, lengthenedTimeouts };
+	}
+
+	/** A still duplicate of a process, made by a patched kernel. See native/duplicate/syscall.c. */
+	snap(pid: number): Snapshot {
+		const [duplicate, threads, takeNs, pauseNs, momentNs, lockWaitNs, skewNs, pagesShared, pagesCopied, regionsTaken, regionsLive,
+			regionsUncovered, regionsLeftOut] = this.#ask(OP.snap, pid, 0) as [number, number, number, number, number, number, number,
+			number, number, number, number, number, number];
+		this.#unread = true;
+		return { pid: duplicate, threads, takeNs, pauseNs, momentNs, lockWaitNs, skewNs, pagesShared, pagesCopied, regionsTaken, regionsLive,
+			regionsUncovered, regionsLeftOut };
+	}
+
+	/** The same by the paper's own call, create_proc_snap(), which tells nothing but the pid. */
+	snapPlain(pid: number): Pick<Snapshot, 'pid' | 'threads' | 'takeNs'> {
+		const [duplicate, threads, takeNs] = this.#ask(OP.snap, pid, 1) as [number, number, number];
+		this.#unread = true;
+		return { pid: duplicate, threads, takeNs };
 	}
 
 	/** Stop, copy everything, let go. */
 	stopCopy(pid: number): Copy {
 		const [bytes, threads, takeNs, pauseNs, unreadableBytes, regions, , restartedCalls, lengthenedTimeouts, registers] =
 			this.#ask(OP.stopCopy, pid) as [number, number, number, number, number, number, number, number, number, number];
-		this.#registers = registers;
+		this.#haveRegisters(registers);
 		return { bytes, threads, takeNs, pauseNs, unreadableBytes, regions, restartedCalls, lengthenedTimeouts };
 	}
 
@@ -245,7 +301,7 @@ export class Tracer {
 	/** Stop a process until `letGo`; it goes on too if this process or the tracer dies. Returns its number of threads. */
 	hold(pid: number): number {
 		const [threads, registers] = this.#ask(OP.hold, pid) as [number, number];
-		this.#registers = registers;
+		this.#haveRegisters(registers);
 		return threads;
 	}
 
@@ -272,13 +328,21 @@ export class Tracer {
 		return new Map([...calls.entries()].filter(([, count]) => count > 0));
 	}
 
-	/** All threads' registers at the moment of the last take or hold. */
+	#haveRegisters(count: number): void {
+		this.#registers = count;
+		this.#unread = false;
+	}
+
+	/** All threads' registers at the moment of the last take or hold; of a snapshot, ask before its end. */
 	registers(): ThreadRegisters[] {
+		if (this.#unread) this.#haveRegisters(this.#ask(OP.registers, 0)[0] as number);
 		return Array.from({ length: this.#registers }, (_, i) => {
 			const base = i * sizes.registersBytes;
-			const head = new DataView(this.#area, base, 8);
+			const head = new DataView(this.#area, base, sizes.generalOffset);
 			return {
 				tid: head.getInt32(0, true),
+				skewNs: Number(head.getBigInt64(sizes.skewOffset, true)),
+				running: head.getUint32(sizes.runningOffset, true) !== 0,
 				general: new Uint8Array(this.#area.slice(base + sizes.generalOffset, base + sizes.generalOffset + sizes.generalBytes)),
 				xstate: new Uint8Array(this.#area.slice(base + sizes.xstateOffset, base + sizes.xstateOffset + head.getUint32(4, true))),
 			};

@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/user.h>
+#include "duplicate/proc_snap_abi.h"
 
 /* ---- core: clock, errors, /proc ---------------------------------------- */
 
@@ -69,6 +70,8 @@ int64_t ps_proc_number(const char *path, const char *key, int64_t scale);
 struct ps_registers {			/* one thread's registers at the moment of the copy */
 	int32_t	 tid;
 	uint32_t xstate_bytes;
+	int64_t	 skew_ns;		/* how long after the moment they were read, where the target was not stopped */
+	uint32_t running;		/* it was on a CPU then */
 	struct user_regs_struct general;
 	uint8_t	 xstate[PS_XSTATE_BYTES];
 };
@@ -146,6 +149,7 @@ enum ps_step {				/* where a take or an end is; tests name them */
 };
 extern const char *const ps_step_names[PS_STEPS];
 extern void (*ps_step_hook)(enum ps_step step);	/* called at each step; NULL: none */
+void ps_at(enum ps_step step);
 
 struct ps_duplicate {
 	pid_t	 pid;			/* in our pid namespace */
@@ -168,6 +172,40 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *du
 struct ps_ended { int64_t kill_ns, reap_ns, pause_ns; };
 /* End a duplicate of ps_inject() and take it off the target's list of children. */
 int ps_end(struct ps_duplicate *duplicate, int64_t timeout_ns, struct ps_ended *ended);
+
+/*
+ * syscall: create_proc_snap() of a patched kernel (kernel-patch/). The target is
+ * not stopped by us, not traced, and not told. The duplicate is our own child,
+ * with one parked task for each thread of the target.
+ */
+#define PS_SYS_CREATE_PROC_SNAP		600
+#define PS_SYS_CREATE_PROC_SNAP2	601
+
+/* 0 if this kernel has it; otherwise a negative errno, and ps_error() says why not and what to do. */
+int ps_snap_probe(void);
+
+struct ps_snapshot {
+	pid_t	 pid, target;
+	pid_t	 attached_by;		/* the thread that traces the duplicate's first task, for PEEKTEXT; 0: none */
+	int32_t	 threads;		/* of the target */
+	int32_t	 listed;		/* of these, in @thread */
+	int64_t	 take_ns;		/* the system call alone */
+	int64_t	 pause_ns;		/* as the kernel tells it: how long at most the target can have waited */
+	int64_t	 moment_ns;		/* CLOCK_MONOTONIC_RAW, converted from the kernel's CLOCK_MONOTONIC */
+	struct proc_snap_args told;
+	struct proc_snap_thread thread[PS_MAX_THREADS];
+};
+
+/*
+ * @plain: the paper's call, create_proc_snap(), which tells nothing but the pid:
+ * then pause_ns is take_ns, moment_ns 0, and the target's tids are not known.
+ */
+int ps_snap(pid_t target, bool plain, struct ps_snapshot *snapshot);
+/* From the parked tasks, at any time before the end: the target has no part in it. Their number, or -errno. */
+int ps_snapshot_registers(const struct ps_snapshot *snapshot, int64_t timeout_ns, struct ps_registers *out, int max);
+/* PEEKTEXT wants a tracer: become that of the duplicate's first task, until its end. */
+int ps_snapshot_attach(struct ps_snapshot *snapshot, int64_t timeout_ns);
+void ps_snapshot_end(struct ps_snapshot *snapshot, struct ps_ended *ended);
 
 /* stop: the classical way. The copy is kept in memory: */
 struct ps_copy {

@@ -4,6 +4,7 @@ import type { Backend } from '../types.ts';
 
 export const backend: Backend = {
 	name: 'fork',
+	order: 4,
 	title: 'fork() inside a cooperating target: the floor',
 	duplicates: true,
 	cooperative: true,

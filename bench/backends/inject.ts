@@ -3,6 +3,7 @@ import type { Backend } from '../types.ts';
 
 export const backend: Backend = {
 	name: 'inject',
+	order: 2,
 	title: 'injected clone(): any process, stock kernel',
 	duplicates: true,
 	cooperative: false,

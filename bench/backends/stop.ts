@@ -3,6 +3,7 @@ import type { Backend } from '../types.ts';
 
 export const backend: Backend = {
 	name: 'stop',
+	order: 3,
 	title: 'stop, copy, continue: the classical way',
 	duplicates: false,
 	cooperative: false,

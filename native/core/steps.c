@@ -5,3 +5,11 @@ const char *const ps_step_names[PS_STEPS] = {
 	"none", "checked", "stopped", "registers", "masked", "injected", "entered", "cloned",
 	"restored", "unmasked", "released", "held", "killed", "buried",
 };
+
+void (*ps_step_hook)(enum ps_step step);
+
+void ps_at(enum ps_step step)
+{
+	if (ps_step_hook)
+		ps_step_hook(step);
+}

@@ -52,14 +52,6 @@
 #define MAX_CALLS	1000		/* with stops and continuations arriving all the time */
 #define LONG_NS		(60 * PS_NSEC_PER_SEC)	/* clone() of a large process takes long; only death ends it early */
 
-void (*ps_step_hook)(enum ps_step step);
-
-static void at(enum ps_step step)
-{
-	if (ps_step_hook)
-		ps_step_hook(step);
-}
-
 /* ---- where the target has a "syscall" instruction ------------------------- */
 
 static int changing(pid_t pid)
@@ -173,7 +165,7 @@ static int call(struct injection *in, struct ps_thread *thread, const struct use
 
 	if (ptrace(PTRACE_SETREGS, thread->tid, 0, regs))
 		return -ESRCH;
-	at(PS_STEP_INJECTED);
+	ps_at(PS_STEP_INJECTED);
 	err = next_call_stop(thread->tid, in->timeout_ns, true);
 	if (err == -ETIMEDOUT) {
 		/* It does not get to run (a frozen cgroup); it does get to stop, and must be put back. */
@@ -183,7 +175,7 @@ static int call(struct injection *in, struct ps_thread *thread, const struct use
 	}
 	if (err)
 		return err;
-	at(PS_STEP_ENTERED);
+	ps_at(PS_STEP_ENTERED);
 	start = ps_now_ns();
 	err = next_call_stop(thread->tid, LONG_NS, true);
 	*took_ns = ps_now_ns() - start;
@@ -206,7 +198,7 @@ static int inject_call(struct injection *in, long number, const long arguments[4
 	if (ptrace(PTRACE_SETSIGMASK, thread->tid, sizeof(all), &all))
 		return -ESRCH;
 	in->masked = true;
-	at(PS_STEP_MASKED);
+	ps_at(PS_STEP_MASKED);
 	regs.rip = in->instruction;
 	regs.rax = number;
 	regs.orig_rax = -1;
@@ -233,10 +225,10 @@ static void put_back(struct injection *in)
 		return;
 	ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
 	thread->changed = false;
-	at(PS_STEP_RESTORED);
+	ps_at(PS_STEP_RESTORED);
 	ptrace(PTRACE_SETSIGMASK, thread->tid, sizeof(in->mask), &in->mask);
 	in->window_ns = ps_now_ns() - in->window_start;
-	at(PS_STEP_UNMASKED);
+	ps_at(PS_STEP_UNMASKED);
 }
 
 static void mend_calls(struct injection *in)
@@ -360,7 +352,7 @@ static int hold(struct ps_duplicate *duplicate, const struct injection *in, int 
 	ptrace(PTRACE_SETREGS, duplicate->pid, 0, &in->stop.thread[0].general);
 	ptrace(PTRACE_SETSIGMASK, duplicate->pid, sizeof(in->mask), &in->mask);
 	restore_rseq(duplicate, &in->stop.thread[0]);
-	at(PS_STEP_HELD);
+	ps_at(PS_STEP_HELD);
 	return 0;
 }
 
@@ -444,27 +436,27 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *du
 	err = ps_check_target(target);
 	if (err)
 		return err;
-	at(PS_STEP_CHECKED);
+	ps_at(PS_STEP_CHECKED);
 	err = begin(&in, target, timeout_ns);
 	if (err)
 		return err;
-	at(PS_STEP_STOPPED);
+	ps_at(PS_STEP_STOPPED);
 	duplicate->threads = in.stop.threads;
 	duplicate->restarted_calls = in.restarted;
 	duplicate->lengthened_timeouts = in.lengthened;
 	if (registers)
 		duplicate->registers = ps_read_registers(&in.stop, registers, max_registers);
-	at(PS_STEP_REGISTERS);
+	ps_at(PS_STEP_REGISTERS);
 
 	err = inject_call(&in, SYS_clone, arguments, &result, &duplicate->clone_ns);
 	duplicate->moment_ns = ps_now_ns();
 	if (!err && result > 0)
-		at(PS_STEP_CLONED);
+		ps_at(PS_STEP_CLONED);
 	put_back(&in);
 	ps_release(&in.stop, -1);
 	duplicate->pause_ns = ps_now_ns() - in.stop.first_ns;
 	duplicate->window_ns = in.window_ns;
-	at(PS_STEP_RELEASED);
+	ps_at(PS_STEP_RELEASED);
 	if (err) {
 		end_stray_child();
 		return call_failed(target, err);
@@ -499,7 +491,7 @@ static int bury(const struct ps_duplicate *duplicate, int64_t timeout_ns, struct
 	put_back(&in);
 	ps_release(&in.stop, -1);
 	ended->pause_ns = ps_now_ns() - in.stop.first_ns;
-	at(PS_STEP_BURIED);
+	ps_at(PS_STEP_BURIED);
 	if (err == -ESRCH || result == -ECHILD || result == duplicate->inner_pid)
 		return 0;
 	return ps_fail(err ? err : -EBUSY, "the ended duplicate %d stays in the process table until process %d ends",
@@ -514,7 +506,7 @@ int ps_end(struct ps_duplicate *duplicate, int64_t timeout_ns, struct ps_ended *
 	*ended = (struct ps_ended){ 0 };
 	kill(duplicate->pid, SIGKILL);
 	ended->kill_ns = ps_now_ns() - start;
-	at(PS_STEP_KILLED);
+	ps_at(PS_STEP_KILLED);
 	/* Ended is when its memory has been given back, and that takes as long as the target is large. */
 	while (waitpid(duplicate->pid, &status, __WALL) == duplicate->pid && WIFSTOPPED(status))
 		;

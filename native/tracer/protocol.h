@@ -13,11 +13,11 @@
 #define TRACER_SOCKET_FD	3
 #define TRACER_AREA_FD		4
 #define TRACER_REGISTERS_BYTES	(PS_MAX_THREADS * sizeof(struct ps_registers))
-#define TRACER_RESULTS		12
+#define TRACER_RESULTS		16
 
 enum tracer_op {
 	OP_INJECT = 1,	/* pid, cpu -> struct ps_duplicate's figures, registers */
-	OP_END,		/* the duplicate, or the copy -> struct ps_ended's figures */
+	OP_END,		/* the duplicate, snapshot or copy -> struct ps_ended's figures */
 	OP_STOP_COPY,	/* pid -> struct ps_copy's figures, registers */
 	OP_READ_COPY,	/* address, length -> bytes, data */
 	OP_HOLD,	/* pid -> threads, registers: stopped until OP_LET_GO */
@@ -25,6 +25,8 @@ enum tracer_op {
 	OP_READ,	/* pid, way, address, length -> ns, bytes, data */
 	OP_COUNT,	/* way, length -> data: uint32_t calls[512] */
 	OP_HOOK,	/* step, action: tests only */
+	OP_SNAP,	/* pid, plain -> struct ps_snapshot's figures */
+	OP_REGISTERS,	/* of the snapshot -> how many, registers */
 };
 
 enum hook_action { HOOK_NONE, HOOK_KILL_TRACER, HOOK_KILL_REQUESTER };

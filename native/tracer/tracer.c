@@ -38,6 +38,7 @@ static uint8_t *data;
 static size_t data_bytes;
 
 static struct ps_duplicate duplicate;
+static struct ps_snapshot snapshot;
 static struct ps_copy copy;
 static struct ps_reader reader = { .pid = -1, .fd = -1 };
 static struct ps_thread held_threads[PS_MAX_THREADS];
@@ -59,7 +60,7 @@ static void hook(enum ps_step step)
 
 static int busy(void)
 {
-	if (duplicate.pid || copy.bytes || held.threads)
+	if (duplicate.pid || snapshot.pid || copy.bytes || held.threads)
 		return ps_fail(-EBUSY, "this tracer still holds a duplicate, a copy or a stopped process: end it first");
 	return 0;
 }
@@ -79,6 +80,34 @@ static int do_inject(const struct tracer_request *request, struct tracer_reply *
 				   taken.moment_ns, taken.restarted_calls, taken.lengthened_timeouts, taken.registers };
 	memcpy(reply->result, result, sizeof(result));
 	return 0;
+}
+
+static int do_snap(const struct tracer_request *request, struct tracer_reply *reply)
+{
+	int err = busy();
+
+	if (err)
+		return err;
+	err = ps_snap(request->pid, request->argument[0], &snapshot);
+	if (err)
+		return err;
+	const int64_t result[] = { snapshot.pid, snapshot.threads, snapshot.take_ns, snapshot.pause_ns, snapshot.moment_ns,
+				   snapshot.told.lock_wait_ns, snapshot.told.registers_skew_ns, snapshot.told.pages_shared,
+				   snapshot.told.pages_copied, snapshot.told.regions_taken, snapshot.told.regions_live,
+				   snapshot.told.regions_uncovered, snapshot.told.regions_left_out };
+	memcpy(reply->result, result, sizeof(result));
+	return 0;
+}
+
+static int do_registers(const struct tracer_request *request, struct tracer_reply *reply)
+{
+	int count;
+
+	if (!snapshot.pid)
+		return ps_fail(-ENOENT, "a snapshot's registers are read from it, and this tracer holds none: read them before its end");
+	count = ps_snapshot_registers(&snapshot, request->timeout_ns, registers, PS_MAX_THREADS);
+	reply->result[0] = count;
+	return count < 0 ? count : 0;
 }
 
 static int do_stop_copy(const struct tracer_request *request, struct tracer_reply *reply)
@@ -103,11 +132,13 @@ static int do_end(const struct tracer_request *request, struct tracer_reply *rep
 
 	if (duplicate.pid && held.threads && held.pid == duplicate.target)
 		return ps_fail(-EBUSY, "process %d is held, and has to run to end its duplicate: let it go first", held.pid);
-	if (duplicate.pid) {
-		if (reader.pid == duplicate.pid) {
-			ps_reader_close(&reader);
-			reader.pid = -1;
-		}
+	if (reader.pid >= 0 && (reader.pid == duplicate.pid || reader.pid == snapshot.pid)) {
+		ps_reader_close(&reader);
+		reader.pid = -1;
+	}
+	if (snapshot.pid) {
+		ps_snapshot_end(&snapshot, &ended);
+	} else if (duplicate.pid) {
 		err = ps_end(&duplicate, request->timeout_ns, &ended);
 		duplicate.pid = 0;
 	} else if (copy.bytes) {
@@ -170,6 +201,9 @@ static int do_read(const struct tracer_request *request, struct tracer_reply *re
 	ssize_t got;
 	int err = check_length(request->argument[2]);
 
+	/* PEEKTEXT works on what is traced and stopped; a snapshot is parked, and traced only for this. */
+	if (!err && way == PS_WAY_PEEK && snapshot.pid && request->pid == snapshot.pid)
+		err = ps_snapshot_attach(&snapshot, request->timeout_ns);
 	if (err)
 		return err;
 	if (reader.pid != request->pid || reader.way != way) {
@@ -228,6 +262,10 @@ static int answer(const struct tracer_request *request, struct tracer_reply *rep
 		return do_inject(request, reply);
 	case OP_END:
 		return do_end(request, reply);
+	case OP_SNAP:
+		return do_snap(request, reply);
+	case OP_REGISTERS:
+		return do_registers(request, reply);
 	case OP_STOP_COPY:
 		return do_stop_copy(request, reply);
 	case OP_READ_COPY:
@@ -279,7 +317,7 @@ static void leave(void)
 
 	if (held.threads)
 		do_let_go(&reply);
-	if (duplicate.pid || copy.bytes)
+	if (duplicate.pid || snapshot.pid || copy.bytes)
 		do_end(&none, &reply);
 	/* Who waits for our end, or for that of our output, is not kept by the rest. */
 	if (ps_next_wait_ns() < until && !fork())

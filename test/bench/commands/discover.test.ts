@@ -45,10 +45,10 @@ test('two files of one name are an error that names both', async (t) => {
 
 test('mechanisms are found the same way', async (t) => {
 	const folder = aFolder(t);
-	for (const name of ['stop', 'inject']) {
-		writeFileSync(join(folder, `${name}.ts`), `export const backend = { name: '${name}', title: 'T', duplicates: true, cooperative: false, unavailable: () => null, take: () => {} };\n`);
+	for (const [name, order] of [['stop', 2], ['inject', 2], ['syscall', 1]] as const) {
+		writeFileSync(join(folder, `${name}.ts`), `export const backend = { name: '${name}', order: ${order}, title: 'T', duplicates: true, cooperative: false, unavailable: () => null, take: () => {} };\n`);
 	}
-	t.deepEqual((await discoverBackends(folder)).map(({ name }) => name), ['inject', 'stop']);
+	t.deepEqual((await discoverBackends(folder)).map(({ name }) => name), ['syscall', 'inject', 'stop']);
 	t.deepEqual(await discoverBackends(join(folder, 'none')), []);
 });
 

@@ -40,6 +40,7 @@ export function fakeBackend(changes: Partial<Backend> = {}): Backend {
 	return {
 		name: 'fake',
 		title: 'Fake',
+		order: 1,
 		duplicates: true,
 		cooperative: false,
 		unavailable: () => null,
