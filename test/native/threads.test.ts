@@ -1,12 +1,15 @@
-/** All threads are stopped for a copy, all their registers are read, all go on, and none notices. */
+/** A copy is one of all threads at one moment, with the registers of all; all go on, and none notices. */
 import test from 'ava';
 import { readdirSync } from 'node:fs';
 import { Tracer } from '../../native/index.ts';
 import { sleep, start, state, type Target } from './help.ts';
+import { aheadOfOwn, assertGoesOn, assertOneMoment, assertRegisters, counts, memoryOf, startThreads, tidsFound, tidsOf, type Memory } from './turns.ts';
 
-const tracer = Tracer.start();
+// Threads that end have to get their CPU first, and the machine may be busy.
+const tracer = Tracer.start({ timeoutMs: 15_000 });
 test.after.always(() => tracer.close());
 
+/** Of targets/registers.c: it looks at all of its registers, all the time. */
 const [ROUNDS, CHANGED, ENOUGH, TIDS] = [1, 2, 3, 16];
 const [R14, R13, R12] = [1, 2, 3];	// of struct user_regs_struct
 const XMM0 = 160, YMM0 = 576;		// of the XSAVE area, the upper halves where CPUID 0Dh has them on every processor with AVX
@@ -25,7 +28,7 @@ function wrongRegisters(target: Target, count: number): string[] {
 	});
 }
 
-for (const [count, rounds] of [[1, 500], [4, 60], [16, 15]] as const)
+for (const [count, rounds] of [[1, 300], [4, 40], [16, 10]] as const)
 	test(`${count} threads keep all of their registers through ${rounds} injections, and they are read`, async (t) => {
 		const target = await start(t, 'registers', count);
 		if (target.process.exitCode !== null) {
@@ -57,23 +60,87 @@ for (const [count, rounds] of [[1, 500], [4, 60], [16, 15]] as const)
 		t.is(target.number(CHANGED), 0, 'threads with a changed register');
 	});
 
-test('threads that come and go all the time', async (t) => {
-	const target = await start(t, 'churn', 'threads');
-	const counts = new Set<number>();
-	for (let i = 0; i < 100; i++) {
-		const { threads } = tracer.inject(target.pid);
-		counts.add(threads);
-		t.is(tracer.registers().length, threads);
-		tracer.end();
-		if (i % 5 === 0) {
-			const held = tracer.hold(target.pid);
-			t.is(readdirSync(`/proc/${target.pid}/task`).length, held, 'every thread is held');
-			t.true(readdirSync(`/proc/${target.pid}/task`).every((tid) => state(Number(tid)) === 't'));
-			tracer.letGo();
-			await target.runs(1);
+/** Of targets/threads.c: threads that come and go. */
+const GONE = 9;
+
+const copied: Memory = (address, length) => new DataView(tracer.data.slice(0, tracer.readCopy(address, length)).buffer);
+
+for (const threads of [1, 4, 16]) {
+	test(`${threads} threads: duplicates`, async (t) => {
+		const target = await startThreads(t, tracer, threads), tids = tidsOf(tracer, target, threads);
+		for (let round = 0; round < 30; round++) {
+			const duplicate = tracer.inject(target.pid), copy = counts(target, memoryOf(tracer, duplicate.pid));
+			t.is(duplicate.threads, threads);
+			assertOneMoment(t, copy);
+			const found = assertRegisters(t, tracer, target, threads, copy);
+			t.deepEqual(tidsFound(found), tids);
+			t.deepEqual(counts(target, memoryOf(tracer, duplicate.pid)), copy, 'a duplicate stands still');
+			t.deepEqual(readdirSync(`/proc/${duplicate.pid}/task`), [String(duplicate.pid)]);
+			tracer.end();
+			await sleep(round % 3);
 		}
+		await assertGoesOn(t, tracer, target, threads);
+	});
+
+	test(`${threads} threads: stop and copy, and hold`, async (t) => {
+		const target = await startThreads(t, tracer, threads);
+		for (let round = 0; round < 8; round++) {
+			const { threads: stopped } = tracer.stopCopy(target.pid), copy = counts(target, copied);
+			t.is(stopped, threads);
+			assertOneMoment(t, copy);
+			t.is(assertRegisters(t, tracer, target, threads, copy).size, threads);
+			tracer.end();
+		}
+		await assertGoesOn(t, tracer, target, threads);
+		for (let round = 0; round < 8; round++) {
+			t.is(tracer.hold(target.pid), threads);
+			const held = counts(target, memoryOf(tracer, target.pid));
+			assertOneMoment(t, held);
+			t.is(assertRegisters(t, tracer, target, threads, held).size, threads);
+			await sleep(2);
+			t.deepEqual(counts(target, memoryOf(tracer, target.pid)), held, 'held, and no thread moved');
+			tracer.letGo();
+		}
+		await assertGoesOn(t, tracer, target, threads);
+	});
+}
+
+test('threads that come and go all the time', async (t) => {
+	const STEADY = 2;
+	const target = await startThreads(t, tracer, STEADY, 'churn');
+	const begun = target.number(GONE);
+	let most = 0, brief = 0;
+	for (let round = 0; round < 100; round++) {
+		const duplicate = tracer.inject(target.pid), copy = counts(target, memoryOf(tracer, duplicate.pid));
+		assertOneMoment(t, copy);
+		const found = assertRegisters(t, tracer, target, duplicate.threads, copy);
+		for (let i = 0; i < STEADY; i++) t.true(found.has(i), `thread ${i} is among those read`);
+		most = Math.max(most, duplicate.threads);
+		if (found.size > STEADY) brief++;
+		tracer.end();
+		// One that was just being made shows where all are held: it would still run.
+		const threads = tracer.hold(target.pid), tids = tracer.registers().map(({ tid }) => tid);
+		t.is(tids.length, threads);
+		t.deepEqual(tids.sort((a, b) => a - b), readdirSync(`/proc/${target.pid}/task`).map(Number).sort((a, b) => a - b));
+		t.deepEqual(tids.filter((tid) => state(tid) !== 't'), [], 'all threads that there are stand still');
+		tracer.letGo();
+		if (round % 4 === 0) await sleep(1);
 	}
-	t.log(`threads: ${[...counts].sort((a, b) => a - b).join(', ')}`);
-	t.true(counts.size > 1);
-	await target.runs(1);
+	await assertGoesOn(t, tracer, target, STEADY);
+	const gone = target.number(GONE) - begun;
+	t.log(`${gone} threads came and went, up to ${most} at once; ${brief} of 100 duplicates met some in their loop`);
+	t.true(gone > 60 && most > 4 && brief > 3, 'there was churn');
+	await target.atLeast(GONE, target.number(GONE) + 20);
+});
+
+test('the negative control: a running target, read in pieces, is no moment that there was', async (t) => {
+	const target = await startThreads(t, tracer, 4), live = memoryOf(tracer, target.pid);
+	let torn = 0;
+	for (let round = 0; round < 200 && torn < 5; round++) {
+		const { total } = counts(target, live);
+		await sleep(1);
+		const { own } = counts(target, live), ahead = aheadOfOwn({ total, own });
+		if (ahead < 0n || ahead > BigInt(own.length)) torn++;
+	}
+	t.is(torn, 5);
 });
