@@ -282,7 +282,7 @@ Napi::Value sizes(const Napi::CallbackInfo &info)
 
 	result["registersBytes"] = Napi::Number::New(info.Env(), sizeof(struct ps_registers));
 	result["skewOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, skew_ns));
-	result["runningOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, running));
+	result["flagsOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, flags));
 	result["generalOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, general));
 	result["generalBytes"] = Napi::Number::New(info.Env(), sizeof(struct user_regs_struct));
 	result["xstateOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, xstate));

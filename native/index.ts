@@ -79,6 +79,8 @@ export interface ThreadRegisters {
 	skewNs: number;
 	/** The thread was on a CPU when they were read. */
 	running: boolean;
+	/** Its AMX tiles are missing in `xstate`. */
+	partial: boolean;
 	/** struct user_regs_struct of <sys/user.h>, 27 words of 8 bytes. */
 	general: Uint8Array;
 	/** The XSAVE area as PTRACE_GETREGSET NT_X86_XSTATE gives it. */
@@ -129,7 +131,7 @@ interface Addon {
 	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;
 	stopTracer: (socket: number, pid: number) => void;
 	snapUnavailable: () => string | null;
-	sizes: () => { registersBytes: number; skewOffset: number; runningOffset: number; generalOffset: number; generalBytes: number; xstateOffset: number; maxThreads: number };
+	sizes: () => { registersBytes: number; skewOffset: number; flagsOffset: number; generalOffset: number; generalBytes: number; xstateOffset: number; maxThreads: number };
 	steps: string[];
 }
 
@@ -138,6 +140,9 @@ const sizes = addon.sizes();
 
 /** The steps of a take and an end, in order; tests kill requester or tracer at each. */
 export const STEPS: readonly string[] = addon.steps;
+
+// As in duplicate/proc_snap_abi.h.
+const RUNNING = 1, PARTIAL = 2;
 
 // As in tracer/protocol.h.
 const OP = { inject: 1, end: 2, stopCopy: 3, readCopy: 4, hold: 5, letGo: 6, read: 7, count: 8, hook: 9, snap: 10, registers: 11 } as const;
@@ -342,7 +347,8 @@ export class Tracer {
 			return {
 				tid: head.getInt32(0, true),
 				skewNs: Number(head.getBigInt64(sizes.skewOffset, true)),
-				running: head.getUint32(sizes.runningOffset, true) !== 0,
+				running: (head.getUint32(sizes.flagsOffset, true) & RUNNING) !== 0,
+				partial: (head.getUint32(sizes.flagsOffset, true) & PARTIAL) !== 0,
 				general: new Uint8Array(this.#area.slice(base + sizes.generalOffset, base + sizes.generalOffset + sizes.generalBytes)),
 				xstate: new Uint8Array(this.#area.slice(base + sizes.xstateOffset, base + sizes.xstateOffset + head.getUint32(4, true))),
 			};

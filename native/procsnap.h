@@ -71,7 +71,7 @@ struct ps_registers {			/* one thread's registers at the moment of the copy */
 	int32_t	 tid;
 	uint32_t xstate_bytes;
 	int64_t	 skew_ns;		/* how long after the moment they were read, where the target was not stopped */
-	uint32_t running;		/* it was on a CPU then */
+	uint32_t flags;			/* PROC_SNAP_RUNNING, PROC_SNAP_PARTIAL; 0 where it was stopped */
 	struct user_regs_struct general;
 	uint8_t	 xstate[PS_XSTATE_BYTES];
 };

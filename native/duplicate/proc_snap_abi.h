@@ -13,6 +13,7 @@
 
 /* proc_snap_thread.flags */
 #define PROC_SNAP_RUNNING	0x1U	/* was on a CPU when its registers were read */
+#define PROC_SNAP_PARTIAL	0x2U	/* had dynamic state (AMX), which is not taken */
 
 /* A thread of the target, and the parked task that carries its registers. */
 struct proc_snap_thread {

@@ -164,7 +164,7 @@ int ps_snapshot_registers(const struct ps_snapshot *snapshot, int64_t timeout_ns
 		if (!attached)
 			ptrace(PTRACE_DETACH, thread->snap_tid, 0, 0);
 		out[count].tid = thread->target_tid;
-		out[count].running = thread->flags & PROC_SNAP_RUNNING;
+		out[count].flags = thread->flags;
 		out[count].skew_ns = thread->registers_ns - snapshot->told.moment_ns;
 		count++;
 	}

@@ -330,7 +330,7 @@ int ps_read_registers(const struct ps_stop *stop, struct ps_registers *out, int 
 		if (ptrace(PTRACE_GETREGSET, stop->thread[i].tid, NT_X86_XSTATE, &area))
 			area.iov_len = 0;
 		out[count].tid = stop->thread[i].tid;
-		out[count].skew_ns = out[count].running = 0;
+		out[count].skew_ns = out[count].flags = 0;
 		out[count].general = stop->thread[i].general;
 		out[count++].xstate_bytes = area.iov_len;
 	}
