@@ -61,9 +61,19 @@ export function parseOptions<Name extends string>(args: string[], options: Recor
 export function expectOneOf<Name extends string>(what: string, name: string, valid: readonly Name[]): Name {
 	const found = valid.find((known) => known === name);
 	if (found === undefined) {
-		throw new UsageError(`unknown ${what} ${JSON.stringify(name)}: there ${valid.length === 1 ? 'is' : 'are'} ${valid.join(', ') || 'none'}`);
+		const names = [...new Set(valid)];
+		throw new UsageError(`unknown ${what} ${JSON.stringify(name)}: there ${names.length === 1 ? 'is' : 'are'} ${names.join(', ') || 'none'}`);
 	}
 	return found;
+}
+
+/** A whole number, from `least` to `most`. */
+export function countOption(name: string, text: string, least: number, most: number): number {
+	const value = Number(text);
+	if (!/^\d+$/.test(text) || value < least || value > most) {
+		throw new UsageError(`--${name} ${text}: it is a whole number from ${least} to ${most}`);
+	}
+	return value;
 }
 
 /** `--profile NAME   help`, one line each. */

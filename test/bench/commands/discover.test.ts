@@ -53,7 +53,7 @@ test('mechanisms are found the same way', async (t) => {
 });
 
 test('the verbs are the files of bench/commands', async (t) => {
-	t.deepEqual([...(await discoverCommands()).keys()], ['bench', 'report']);
+	t.deepEqual([...(await discoverCommands()).keys()], ['bench', 'guest', 'report']);
 });
 
 test('paths are the user\'s: npm notes where it was called, another project\'s npm does not count', (t) => {
