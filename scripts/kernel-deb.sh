@@ -15,7 +15,7 @@ set_options() {
 	"$work/linux/scripts/config" --file "$work/linux/.config" "$@" || fail "writing $work/linux/.config failed"
 }
 
-configure() {
+configure_for_machine() {
 	cp -- "$config" "$work/linux/.config" || broken "copying $config failed"
 	set_options --enable PROC_SNAP --set-str LOCALVERSION -procsnap --disable LOCALVERSION_AUTO
 	# A distribution's configuration names keys that are in its own build only.
@@ -57,7 +57,7 @@ deb() {
 	make_work $((3500 + $(grep -c '=m$' "$config" || :)))
 	unpack
 	apply_patches
-	configure
+	configure_for_machine
 	# -d: the packages that the build needs were looked for, by command.
 	run 'compiling and packing' make -C "$work/linux" -j"$(nproc)" ${compilers:+"$compilers"} DPKG_FLAGS=-d bindeb-pkg ||
 		broken 'the packages cannot be built (make bindeb-pkg)'

@@ -30,7 +30,7 @@ finish() {
 		wait "$child" 2>/dev/null || :
 		refresh_end
 	fi
-	[ "$status" -lt 129 ] || say 'interrupted: nothing is left of the build'
+	[ "$status" -lt 129 ] || say 'interrupted: removing what there is of the build'
 	drop_work
 	exit "$status"
 }

@@ -323,6 +323,16 @@ test('two at once take turns: one builds, both print it', async (t) => {
 	t.is(run(['path']).status, 0);
 });
 
+test('a patch that is edited while the kernel is built does not get into the cache under the old name', (t) => {
+	const { root, run, cached, compiled, tool } = checkout(t);
+	const patch = join(root, 'kernel-patch', '6.12', '0002-two.patch');
+	tool('patch', `echo 'int more;' >>'${patch}'`);
+	const { status, stderr } = run(['build']);
+	t.is(status, 1);
+	t.regex(stderr, /was changed while it was read: build again/);
+	t.deepEqual([cached(), compiled()], [[], 0]);
+});
+
 test('too little room is said before anything is done', (t) => {
 	const { run, cached, compiled, tool } = checkout(t);
 	tool('df', 'printf "Filesystem 1048576-blocks Used Available Capacity Mounted on\\n/dev/vda 100 1 99 1%% /\\n"');
