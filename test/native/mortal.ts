@@ -1,13 +1,13 @@
 /**
  * A requester that can be killed, or measured from outside:
- *   mortal.ts at STEP PID          dies at that step of a take
- *   mortal.ts at-end STEP PID      ... of an end
- *   mortal.ts duplicate|hold PID   holds it until it is killed
- *   mortal.ts copies PID           stops and copies without end
- *   mortal.ts cycles|copy-cycles N PID, starts N
- * Its first line of output is the tracer's pid; that of the last three, what grew.
+ *   mortal.ts at STEP PID [snap]       dies at that step of a take
+ *   mortal.ts at-end STEP PID [snap]   ... of an end
+ *   mortal.ts duplicate|hold|snap PID  holds it until it is killed
+ *   mortal.ts copies PID               stops and copies without end
+ *   mortal.ts cycles|copy-cycles|snap-cycles N PID, starts N
+ * Duplicates are injected, or with "snap" create_proc_snap()'s. Its first line of output is the tracer's pid; that of the last three, what grew.
  */
-import { writeSync } from 'node:fs';
+import { readFileSync, writeSync } from 'node:fs';
 import { Tracer } from '../../native/index.ts';
 import { footprint } from './footprint.ts';
 
@@ -49,7 +49,7 @@ switch (verb) {
 	case 'at-end': {
 		const tracer = start();
 		if (verb === 'at') tracer.killAt(args[0]!, 'requester');
-		tracer.inject(numbers[1]!);
+		tracer[args[2] === 'snap' ? 'snap' : 'inject'](numbers[1]!);
 		if (verb === 'at-end') tracer.killAt(args[0]!, 'requester');
 		tracer.end();
 		say('alive');
@@ -57,10 +57,11 @@ switch (verb) {
 		break;
 	}
 	case 'duplicate':
+	case 'snap':
 	case 'hold': {
 		const tracer = start();
 		if (verb === 'hold') tracer.hold(numbers[0]!);
-		say(verb === 'hold' ? 0 : tracer.inject(numbers[0]!).pid);
+		say(verb === 'hold' ? 0 : tracer[verb === 'snap' ? 'snap' : 'inject'](numbers[0]!).pid);
 		await stay();
 		break;
 	}
@@ -70,11 +71,14 @@ switch (verb) {
 			tracer.end();
 		}
 	case 'cycles':
-	case 'copy-cycles': {
+	case 'copy-cycles':
+	case 'snap-cycles': {
 		const tracer = start(), [rounds, pid] = numbers as [number, number];
+		const text = BigInt(`0x${readFileSync(`/proc/${pid}/maps`, 'utf8').split('-')[0] ?? ''}`);
 		await grown(rounds, { requester: process.pid, tracer: tracer.pid, target: pid }, () => {
-			if (verb === 'cycles') tracer.inject(pid);
-			else tracer.stopCopy(pid);
+			if (verb === 'copy-cycles') tracer.stopCopy(pid);
+			else tracer.read('proc-mem', (verb === 'cycles' ? tracer.inject(pid) : tracer.snap(pid)).pid, text, 4096);
+			if (verb === 'snap-cycles') tracer.registers();
 			tracer.end();
 		});
 		tracer.close();
