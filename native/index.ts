@@ -50,7 +50,7 @@ export interface Snapshot {
 	lockWaitNs: number;
 	/** From the moment until the last thread's registers were read. */
 	skewNs: number;
-	/** Resident pages of 4 KiB taken by reference, and pinned ones, which were copied up to `pauseNs` before the moment. */
+	/** Resident pages of 4 KiB taken by reference, and pinned ones, which were copied before the moment. */
 	pagesShared: number;
 	pagesCopied: number;
 	regionsTaken: number;

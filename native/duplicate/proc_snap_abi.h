@@ -36,7 +36,7 @@ struct proc_snap_args {
 	__aligned_u64	locked_ns;	/* held it: no longer can the target have stalled */
 	__aligned_u64	registers_skew_ns; /* from @moment_ns to the last thread's registers */
 	__aligned_u64	pages_shared;	/* resident pages taken by reference, of PAGE_SIZE */
-	__aligned_u64	pages_copied;	/* pinned pages, copied up to @locked_ns before the moment */
+	__aligned_u64	pages_copied;	/* pinned pages: copied before the moment */
 	__aligned_u64	regions_taken;	/* regions that the duplicate has, as of the moment */
 	__aligned_u64	regions_live;	/* of these, MAP_SHARED or special: they go on changing */
 	__aligned_u64	regions_uncovered; /* of these, fork() would have hidden or wiped them */

@@ -1,11 +1,11 @@
 /** What all tests of the native core share: targets (targets/*.c) and a look at them through /proc. */
-import type { ExecutionContext } from 'ava';
+import test, { type ExecutionContext, type ImplementationFn } from 'ava';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface, type Interface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { ProcsnapError, Shared, Tracer, type TracerOptions } from '../../native/index.ts';
+import { ProcsnapError, Shared, snapUnavailable, Tracer, type TracerOptions } from '../../native/index.ts';
 
 export { sleep };
 
@@ -15,7 +15,7 @@ execFileSync('make', ['-s', '-C', folder], { stdio: ['ignore', 'inherit', 'inher
 export const program = (name: string): string => `${folder}/build/${name}`;
 
 /** A test's own end must come even where the core hangs. */
-export const PATIENCE_MS = 20_000;
+export const PATIENCE_MS = 60_000;
 
 /** Wait until something holds. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
@@ -113,6 +113,13 @@ export function tracerFor(t: ExecutionContext, options: TracerOptions = {}): Tra
 	const tracer = Tracer.start(options);
 	t.teardown(() => tracer.close());
 	return tracer;
+}
+
+/** A test of create_proc_snap(): where that cannot be called it is skipped, and says why. */
+export function snapTest(title: string, body: ImplementationFn<[]>): void {
+	const reason = snapUnavailable();
+	if (reason === null) test(title, body);
+	else test.skip(`${title} (skipped: ${reason.replace(/:.*/, '')})`, body);
 }
 
 /** The error that an action must end with. */
