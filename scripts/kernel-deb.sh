@@ -4,7 +4,6 @@
 
 # dpkg-dev's tools, by a command of each.
 deb_tools='dpkg-buildpackage:dpkg-dev dpkg-architecture:dpkg-dev rsync dh:debhelper'
-[ "$(id -u)" -eq 0 ] || deb_tools="$deb_tools fakeroot"
 
 # The value of a string option in the configuration, without its quotes.
 value_of() {

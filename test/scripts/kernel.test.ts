@@ -95,7 +95,7 @@ function checkout(t: ExecutionContext) {
 		writeFileSync(at('bin', name), `#!/bin/sh\n${script}\n`);
 		chmodSync(at('bin', name), 0o755);
 	};
-	for (const name of ['flex', 'bison', 'bc', 'cpio', 'kmod', 'perl', 'rsync', 'dh', 'dpkg-buildpackage', 'dpkg-architecture', 'fakeroot']) {
+	for (const name of ['flex', 'bison', 'bc', 'cpio', 'kmod', 'perl', 'rsync', 'dh', 'dpkg-buildpackage', 'dpkg-architecture']) {
 		tool(name, '');
 	}
 	tool('xz', 'exec cat');
