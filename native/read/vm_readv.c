@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* process_vm_readv(2): no descriptor, and one copy instead of two. */
+/*
+ * process_vm_readv(2): no descriptor, and one copy instead of two. It pins what it
+ * reads: of a duplicate, pages still shared with the target are copied first, once
+ * (FOLL_PIN, FOLL_UNSHARE). Reading by /proc/PID/mem leaves them shared.
+ */
 #include <errno.h>
 #include <sys/uio.h>
 #include "ways.h"
