@@ -11,7 +11,7 @@ export function describeChoices(experiments: Experiment[], backends: Backend[], 
 	return [
 		section('Experiments', experiments.map(({ name, title, question }) => [name, `${title}: ${question}`])),
 		section('Mechanisms (--backend)', backends.map((backend) => [backend.name, usability(backend.title, backend.unavailable())])),
-		section('Environments', environments.map((environment) => [environment.name, usability(`${environment.title} (${environment.label().label})`, environment.unavailable())])),
+		section('Environments', environments.map((environment) => [environment.name, usability(`${environment.title}${labelled(environment)}`, environment.unavailable())])),
 		section('Profiles', profiles.map((name) => [name, PROFILE_HELP[name]])),
 	].join('\n');
 }
@@ -20,6 +20,12 @@ function section(title: string, entries: Array<[string, string]>): string {
 	const width = Math.max(0, ...entries.map(([name]) => name.length));
 	const lines = entries.map(([name, text]) => `  ${name.padEnd(width)}  ${text}\n`);
 	return `${title}\n${lines.join('') || '  none\n'}`;
+}
+
+/** Of a guest only booting it can tell. */
+function labelled(environment: Environment): string {
+	const label = environment.label();
+	return label === null ? '' : ` (${label.label})`;
 }
 
 function usability(title: string, reason: string | null): string {

@@ -5,51 +5,95 @@
 import { join } from 'node:path';
 import { discoverExperiments } from './discover.ts';
 import { Failure } from './errors.ts';
-import { chartToSvg, svgToPng } from './report/chart.ts';
 import { tableToCsv } from './report/csv.ts';
-import { renderHtml } from './report/html.ts';
+import { renderHtml, renderSeveral } from './report/html.ts';
 import { tableToMarkdown } from './report/markdown.ts';
-import type { Section } from './report/model.ts';
+import type { Part, Report, Section } from './report/model.ts';
 import { summaryTables } from './report/summaries.ts';
 import { tableToTerminal } from './report/terminal.ts';
+import { labelOf, showIn } from './report/view.ts';
 import { collectFailures } from './stats/failures.ts';
 import { collect } from './stats/results.ts';
 import { PAGE, writeArtifacts, type Artifacts } from './store/artifacts.ts';
 import { readPaper } from './store/paper.ts';
 import { readRun, type StoredRun } from './store/run.ts';
+import { readSeveral, type IndexEntry } from './store/several.ts';
 import type { Experiment, Table } from './types.ts';
 
 export interface MadeReport {
-	/** The experiments' tables, for the terminal. */
-	tables: Table[];
+	/** The experiments' tables for the terminal, by environment. */
+	groups: Array<{
+		/** Where the tables are from; null where there is only one environment. */
+		heading: string | null;
+		tables: Table[];
+	}>;
 	/** report.html. */
 	page: string;
-	/** What the reader should know of the data, or null. */
-	notice: string | null;
+	/** What the reader should know of the data. */
+	notices: string[];
 }
 
 export async function makeReport(dir: string, known?: Experiment[]): Promise<MadeReport> {
-	const run = readRun(dir);
-	const experiments = measuredExperiments(run, known ?? await discoverExperiments());
-	const sections: Section[] = [];
-	for (const experiment of experiments) {
-		sections.push(await makeSection(experiment, run));
+	const experiments = known ?? await discoverExperiments();
+	const several = readSeveral(dir);
+	if (several === null) {
+		const { report, torn } = await makeRun(dir, experiments);
+		return { groups: [{ heading: null, tables: tablesOf(report) }], page: join(dir, PAGE), notices: torn === null ? [] : [torn] };
 	}
-	writeArtifacts(dir, render(run, sections));
-	return { tables: sections.flatMap(({ tables }) => tables), page: join(dir, PAGE), notice: run.torn };
+	const parts: Part[] = [];
+	const notices: string[] = [];
+	for (const entry of several.environments) {
+		const { part, notice } = await makePart(dir, entry, experiments);
+		parts.push(part);
+		notices.push(...notice);
+	}
+	writeArtifacts(dir, new Map([[PAGE, renderSeveral({ id: several.id, startedAt: several.startedAt, parts })]]));
+	return {
+		groups: parts.flatMap(({ heading, report }) => (report === null ? [] : [{ heading: `${heading} (${labelOf(report.manifest.environment)})`, tables: tablesOf(report) }])),
+		page: join(dir, PAGE),
+		notices,
+	};
 }
 
 /** The tables, and as the last line where to read on. */
-export function showReport({ tables, page, notice }: MadeReport, out: NodeJS.WriteStream): void {
+export function showReport({ groups, page, notices }: MadeReport, out: NodeJS.WriteStream): void {
 	// A terminal that does not know its width says 0.
 	const width = out.isTTY && out.columns > 0 ? out.columns : 100;
-	for (const table of tables) {
-		out.write(`\n${tableToTerminal(table, { width, colour: out.isTTY })}`);
+	for (const { heading, tables } of groups) {
+		if (heading !== null) {
+			out.write(`\n${'═'.repeat(Math.min(width, 100))}\n${heading}\n`);
+		}
+		for (const table of tables) {
+			out.write(`\n${tableToTerminal(table, { width, colour: out.isTTY })}`);
+		}
 	}
-	if (notice !== null) {
+	for (const notice of notices) {
 		out.write(`\n${notice}\n`);
 	}
 	out.write(`\nReport: ${page}\n`);
+}
+
+const tablesOf = (report: Report): Table[] => report.sections.flatMap(({ tables }) => tables);
+
+async function makePart(dir: string, { folder, title, measured, failure }: IndexEntry, experiments: Experiment[]): Promise<{ part: Part; notice: string[] }> {
+	const notice = failure === null ? [] : [`${title}: ${failure}`];
+	if (!measured) {
+		return { part: { folder, heading: title, report: null, failure }, notice };
+	}
+	const { report, torn } = await makeRun(join(dir, folder), experiments);
+	return { part: { folder, heading: title, report, failure }, notice: torn === null ? notice : [...notice, torn] };
+}
+
+/** One run's own tables, charts and page, into its folder. */
+async function makeRun(dir: string, known: Experiment[]): Promise<{ report: Report; torn: string | null }> {
+	const run = readRun(dir);
+	const sections: Section[] = [];
+	for (const experiment of measuredExperiments(run, known)) {
+		sections.push(await makeSection(experiment, run));
+	}
+	const report = { manifest: run.manifest, sections };
+	writeArtifacts(dir, await render(report));
+	return { report, torn: run.torn };
 }
 
 /** In the order of the manifest; those that were not reached have no section. */
@@ -66,26 +110,37 @@ function measuredExperiments({ dir, manifest, blocks }: StoredRun, known: Experi
 }
 
 async function makeSection(experiment: Experiment, { manifest, blocks }: StoredRun): Promise<Section> {
+	const { chartToSvg } = await import('./report/chart.ts');
 	const own = blocks.filter((block) => block.experiment === experiment.name);
 	const order = manifest.experiments.find(({ name }) => name === experiment.name)?.variants ?? [];
 	const results = collect(own, order);
 	const paper = readPaper();
-	const charts: Section['charts'] = [];
-	for (const chart of experiment.charts(results, paper)) {
-		charts.push({ ...chart, svg: await chartToSvg(chart) });
+	const { tables, charts, listings, claims } = showIn(manifest.environment, {
+		tables: experiment.tables(results, paper),
+		charts: experiment.charts(results, paper),
+		listings: experiment.listings?.(results) ?? [],
+		claims: experiment.claims(results, paper),
+	});
+	const summaries = summaryTables(results, experiment.metrics).map((table) => ({ ...table, name: `${experiment.name}-${table.name}` }));
+	const drawn: Section['charts'] = [];
+	for (const chart of charts) {
+		drawn.push({ ...chart, svg: await chartToSvg(chart) });
 	}
 	return {
 		experiment,
 		results,
-		tables: experiment.tables(results, paper),
-		charts,
-		listings: experiment.listings?.(results) ?? [],
-		claims: experiment.claims(results, paper),
+		tables,
+		summaries: showIn(manifest.environment, { tables: summaries, charts: [], listings: [], claims: [] }).tables,
+		charts: drawn,
+		listings,
+		claims,
 		failures: collectFailures(own),
 	};
 }
 
-function render({ manifest }: StoredRun, sections: Section[]): Artifacts {
+async function render(report: Report): Promise<Artifacts> {
+	// Charts take long to load, and the guests that only measure draw none.
+	const { svgToPng } = await import('./report/chart.ts');
 	const artifacts: Artifacts = new Map();
 	const add = (path: string, content: string | Uint8Array) => {
 		if (artifacts.has(path)) {
@@ -93,8 +148,7 @@ function render({ manifest }: StoredRun, sections: Section[]): Artifacts {
 		}
 		artifacts.set(path, content);
 	};
-	for (const { experiment, results, tables, charts } of sections) {
-		const summaries = summaryTables(results, experiment.metrics).map((table) => ({ ...table, name: `${experiment.name}-${table.name}` }));
+	for (const { tables, summaries, charts } of report.sections) {
 		for (const table of [...tables, ...summaries]) {
 			add(`tables/${table.name}.csv`, tableToCsv(table));
 			add(`tables/${table.name}.md`, tableToMarkdown(table));
@@ -104,6 +158,6 @@ function render({ manifest }: StoredRun, sections: Section[]): Artifacts {
 			add(`charts/${name}.png`, svgToPng(svg));
 		}
 	}
-	add(PAGE, renderHtml({ manifest, sections }));
+	add(PAGE, renderHtml(report));
 	return artifacts;
 }

@@ -29,6 +29,8 @@ export interface Variant {
 	/** Rounds run before each block; kept in the data, left out of summaries. */
 	warmupRounds: number;
 	blockRounds: number;
+	/** A block that has taken so long ends, if it has a few rounds by then. */
+	budgetMs?: number;
 }
 
 /** One round's numbers: a metric's name to its value in the metric's unit; NaN where a round has none. */
@@ -103,7 +105,7 @@ export interface Column {
 	key: string;
 	title: string;
 	/** Numbers of a column share a unit: it stands in the heading and decides how they are written. */
-	unit?: 'ns' | 'us' | 'ms' | 'B' | 'KiB' | 'MiB' | 'GB/s' | 'ratio' | 'count' | 'percent';
+	unit?: 'ns' | 'us' | 'ms' | 'kinstr' | 'B' | 'KiB' | 'MiB' | 'GB/s' | 'B/instr' | 'ratio' | 'count' | 'percent';
 	/** From the paper: shown apart from what was measured here. */
 	paper?: boolean;
 }
@@ -115,6 +117,8 @@ export interface Table {
 	columns: Column[];
 	rows: Array<Record<string, CellValue>>;
 	notes: string[];
+	/** Stands beside the title, so that nobody takes the figures for what they are not: `emulated`. */
+	mark?: string;
 }
 
 export interface Chart {
@@ -143,6 +147,10 @@ export interface Claim {
 	here: string;
 	/** null: this run has not the samples to tell. */
 	holds: boolean | null;
+	/** It is judged by an absolute time, which says nothing where the CPU is emulated. */
+	byTime?: true;
+	/** Why it was not judged, where samples were not what was missing. */
+	unjudged?: string;
 }
 
 /** The paper's figures: results/paper.json. */
@@ -195,6 +203,8 @@ export interface Lab {
 	targetCpu: number;
 	/** FIFO priority for targets, 0 where it is not allowed. */
 	targetPriority: number;
+	/** How many times slower everything runs than on a machine, 1 if left out: periods have to be as much longer. */
+	slowness?: number;
 	seed: number;
 }
 

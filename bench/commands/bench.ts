@@ -1,35 +1,46 @@
 /** `bench`: measures, and ends with the tables and the path of the report. */
 import { randomBytes } from 'node:crypto';
 import { discoverBackends, discoverExperiments, type Command } from '../discover.ts';
-import type { Environment, MeasuredRun } from '../environments/environment.ts';
+import type { Environment, MeasuredRun, Request } from '../environments/environment.ts';
+import { createGuest } from '../environments/guest.ts';
+import { describeHere } from '../environments/here.ts';
 import { host } from '../environments/host.ts';
+import { measureSeveral } from '../environments/several.ts';
 import { Failure, UsageError } from '../errors.ts';
 import { describeChoices } from '../list.ts';
 import { makeReport, showReport } from '../make-report.ts';
 import { expectOneOf, helpFor, parseOptions, userPath, type Option } from '../options.ts';
-import { listenForInterrupts } from '../runner/interrupt.ts';
+import { listenForInterrupts, type Interrupt } from '../runner/interrupt.ts';
 import type { Backend, Experiment } from '../types.ts';
 
 const PROFILES = ['smoke', 'paper'] as const;
-const ENVIRONMENTS: Environment[] = [host];
+
+/** The paper measured on one CPU; a machine of today has more. */
+const GUESTS = [1, 2].map((cpus) => createGuest({ cpus, countInstructions: false }));
+const COUNTING = createGuest({ cpus: 1, countInstructions: true });
+const ENVIRONMENTS: Environment[] = [host, ...GUESTS];
 
 const OPTIONS = {
-	profile: { kind: 'one', value: 'NAME', help: 'paper (default): the paper\'s rounds; smoke: within a minute' },
+	profile: { kind: 'one', value: 'NAME', help: 'paper (default): the paper\'s rounds; smoke: few rounds' },
 	experiment: { kind: 'many', value: 'NAME', help: 'measure only this one; may be repeated' },
 	backend: { kind: 'many', value: 'NAME', help: 'measure only this mechanism; may be repeated' },
-	environment: { kind: 'one', value: 'NAME', help: 'where to measure: host (default)' },
+	environment: { kind: 'many', value: 'NAME', help: 'measure only on the host, or only in the guests of 1 and 2 CPUs' },
+	'count-instructions': { kind: 'flag', help: 'only a guest of 1 CPU, and instructions instead of time: repeatable' },
 	out: { kind: 'one', value: 'DIR', help: 'folder for the run, new or empty (default: results/runs/<id>)' },
 	seed: { kind: 'one', value: 'N', help: 'of the order of measuring (default: drawn; the manifest has it)' },
+	'no-report': { kind: 'flag', help: 'leave tables, charts and page to npm run report' },
 	list: { kind: 'flag', help: 'show experiments, mechanisms, environments and profiles' },
 	help: { kind: 'flag', help: 'this text' },
 } as const satisfies Record<string, Option>;
 
 const HELP = `npm run bench -- [options]
 
-Measures what taking evidence from a running process costs it, and reports it
-beside the paper's figures.
+Measures what taking evidence from a running process costs it, on this machine and
+in guests that boot the patched kernel, and reports it beside the paper's figures.
 
 ${helpFor(OPTIONS)}
+The kernel is built once, which takes some minutes; QEMU uses KVM where that works.
+
 Ctrl-C ends the round, keeps and reports what was measured; a second Ctrl-C ends
 at once.
 
@@ -48,7 +59,7 @@ export const command: Command = {
 		const experiments = await discoverExperiments();
 		const backends = await discoverBackends();
 		const profile = expectOneOf('profile', values.profile?.at(-1) ?? 'paper', PROFILES);
-		const environment = pick('environment', values.environment?.slice(-1) ?? [host.name], ENVIRONMENTS)[0] ?? host;
+		const environments = chooseEnvironments(values.environment, flags.has('count-instructions'));
 		const seed = parseSeed(values.seed?.at(-1));
 		const options = { experiments: values.experiment ?? [], backends: values.backend ?? [] };
 		const request = {
@@ -63,38 +74,71 @@ export const command: Command = {
 			process.stdout.write(describeChoices(experiments, backends, ENVIRONMENTS, PROFILES));
 			return 0;
 		}
-		return measure(environment, request);
+		return measure(environments, request, !flags.has('no-report'));
 	},
 };
 
-async function measure(environment: Environment, request: Parameters<Environment['measure']>[0]): Promise<number> {
-	const reason = environment.unavailable();
-	if (reason !== null) {
-		throw new Failure(`the environment ${environment.name} cannot be used here: ${reason}`);
+function chooseEnvironments(names: string[] | undefined, countInstructions: boolean): Environment[] {
+	const chosen = names === undefined ? ENVIRONMENTS : pick('environment', names, ENVIRONMENTS);
+	if (!countInstructions) {
+		return chosen;
 	}
+	if (names !== undefined && chosen.includes(host)) {
+		throw new UsageError('--count-instructions works only in a guest: leave --environment host out');
+	}
+	return [COUNTING];
+}
+
+async function measure(environments: Environment[], request: Request, report: boolean): Promise<number> {
 	const screen = process.stderr;
 	const interrupt = listenForInterrupts((signal) => {
 		screen.write(`\n${signal}: ending after this round, keeping what was measured (again: at once)\n`);
 	});
+	const announce = (environment: Environment) => {
+		const label = environment.label();
+		screen.write(`Measuring on ${environment.heading}${label === null ? '' : ` (${label.label})`}, profile ${request.profile}\n`);
+	};
 	try {
-		const { label } = environment.label();
-		screen.write(`Measuring on ${environment.name} (${label}), profile ${request.profile}\n`);
-		const run = await environment.measure(request, screen, interrupt);
-		showReport(await makeReport(run.dir), process.stdout);
-		return verdict(run);
+		const { dir, codes } = await measureAll(environments, request, screen, interrupt, announce);
+		if (report) {
+			showReport(await makeReport(dir), process.stdout);
+		}
+		return interrupt.requested ? 130 : Math.max(...codes);
 	} finally {
 		interrupt.dispose();
 	}
 }
 
-function verdict({ status, failedRounds, failedBlocks, dropped }: MeasuredRun): number {
+/** The run's folder, and the exit code that each environment asks for. */
+async function measureAll(environments: Environment[], request: Request, screen: NodeJS.WriteStream, interrupt: Interrupt, announce: (environment: Environment) => void): Promise<{ dir: string; codes: number[] }> {
+	const [only, ...others] = environments;
+	if (only !== undefined && others.length === 0) {
+		const reason = only.unavailable();
+		if (reason !== null) {
+			throw new Failure(`the environment ${only.name} cannot be used here: ${reason}`);
+		}
+		// In a guest its host has said it already.
+		if (describeHere().environment.guest === null) {
+			announce(only);
+		}
+		const run = await only.measure(request, screen, interrupt);
+		if (run.failure !== null) {
+			screen.write(`procsnap: ${only.heading}: ${run.failure}\n`);
+		}
+		return { dir: run.dir, codes: [verdict(only, run)] };
+	}
+	const { dir, parts } = await measureSeveral(environments, request, screen, interrupt, announce);
+	return { dir, codes: parts.map(({ environment, run }) => (run === null ? 1 : verdict(environment, run))) };
+}
+
+function verdict(environment: Environment, { status, failedRounds, failedBlocks, dropped }: MeasuredRun): number {
 	if (failedRounds + failedBlocks > 0) {
-		process.stderr.write(`procsnap: ${failedRounds} rounds failed, ${failedBlocks} blocks ended early, ${dropped.length} variants were given up; the report says which and why\n`);
+		process.stderr.write(`procsnap: ${environment.heading}: ${failedRounds} rounds failed, ${failedBlocks} blocks ended early, ${dropped.length} variants were given up; the report says which and why\n`);
 	}
 	if (status === 'interrupted') {
 		return 130;
 	}
-	return failedRounds + failedBlocks > 0 ? 1 : 0;
+	return failedRounds + failedBlocks > 0 || status === 'failed' ? 1 : 0;
 }
 
 /** Those that are named, in the order in which they are known. */

@@ -16,6 +16,8 @@ export interface Request {
 	seed: number;
 	/** Folder for the run, instead of results/runs/<id>. */
 	out: string | undefined;
+	/** The run's id, where it is one part of several; otherwise it is drawn. */
+	id?: string;
 	experiments: Experiment[];
 	backends: Backend[];
 	/** As chosen on the command line: an empty list is everything. */
@@ -24,7 +26,9 @@ export interface Request {
 
 export interface MeasuredRun {
 	dir: string;
-	status: 'complete' | 'interrupted';
+	status: 'complete' | 'interrupted' | 'failed';
+	/** Why it is `failed`, or what else is wrong with all of it; null where nothing is. */
+	failure: string | null;
 	failedRounds: number;
 	failedBlocks: number;
 	dropped: Dropped[];
@@ -33,9 +37,14 @@ export interface MeasuredRun {
 export interface Environment {
 	name: string;
 	title: string;
+	/** As the heading above its tables: `guest with 1 CPU`. */
+	heading: string;
+	/** The folder of its part in a run of several environments. */
+	folder: string;
 	/** null if it can be used here, otherwise why not and what to do. */
 	unavailable: () => string | null;
-	label: () => Labelled;
+	/** What it turns out to be; null where only booting it can tell. */
+	label: () => Labelled | null;
 	/** Measures, and leaves a run's folder with manifest and samples. Throws Failure if nothing could be measured. */
 	measure: (request: Request, screen: Screen, interrupt: Pick<Interrupt, 'requested'>) => Promise<MeasuredRun>;
 }

@@ -7,10 +7,11 @@ import { SCHEMA_VERSION, type Clock, type Isolation, type Manifest } from '../st
 import { createRun, createRunId, type Run } from '../store/run.ts';
 import type { SampleWriter } from '../store/samples.ts';
 import type { Tracer, TracerOptions } from '../../native/index.ts';
-import type { Backend, Lab } from '../types.ts';
+import type { Backend, Lab, Variant } from '../types.ts';
 import type { Environment, MeasuredRun, Request } from './environment.ts';
+import { SLOWNESS, cutRounds } from './emulated.ts';
+import { describeHere, type Here } from './here.ts';
 import { planIsolation } from './isolation.ts';
-import { labelFrom, readEvidence } from './label.ts';
 import { describeMachine } from './machine.ts';
 import { describeSoftware } from './software.ts';
 import { checkTracing } from './tracing.ts';
@@ -31,22 +32,25 @@ const READ_BYTES = 64 << 20;
 export const host: Environment = {
 	name: 'host',
 	title: 'this machine, under the kernel that it runs',
+	heading: 'host',
+	folder: 'host',
 	unavailable: () => null,
-	label: () => labelFrom(readEvidence()),
+	label: () => describeHere().environment,
 	measure: async (request, screen, interrupt) => measureOnHost(await loadNative(), request, screen, interrupt),
 };
 
 export async function measureOnHost(native: Native, request: Request, screen: Screen, interrupt: { readonly requested: boolean }): Promise<MeasuredRun> {
 	const usable = usableBackends(request);
-	const chosen = chooseVariants(request, usable);
+	const here = describeHere();
+	const chosen = chooseVariants(request, usable, here);
 	const planned = planIsolation();
 	const tracer = native.startTracer({ cpu: planned.requesterCpu, priority: planned.fifoTracer ? PRIORITY + 1 : 0, dataBytes: READ_BYTES });
 	try {
 		const isolation = withNotGot(planned, tracer.notGot);
-		const draft = describe(request, chosen, isolation, native.clock());
+		const draft = describe(request, here, chosen, isolation, native.clock());
 		await checkTracing(tracer, request.backends.filter((backend) => backend.unavailable() === null));
 		native.pinProcess(isolation.requesterCpu);
-		const lab: Lab = { tracer, backends: usable, targetCpu: isolation.targetCpu, targetPriority: isolation.fifoTarget ? PRIORITY : 0, seed: request.seed };
+		const lab: Lab = { tracer, backends: usable, targetCpu: isolation.targetCpu, targetPriority: isolation.fifoTarget ? PRIORITY : 0, slowness: here.environment.label === 'emulated' ? SLOWNESS : 1, seed: request.seed };
 		const run = createRun(draft.id, request.out);
 		return await record(run, draft, chosen, lab, screen, interrupt);
 	} finally {
@@ -62,7 +66,7 @@ async function record(run: Run, draft: Manifest, chosen: Chosen[], lab: Lab, scr
 	try {
 		const outcome = await runPlan({ plan, lab, write: samples.append, progress: createProgress(plan, screen), interrupt });
 		run.writeManifest({ ...draft, status: outcome.status, dropped: outcome.dropped, finishedAt: new Date().toISOString() });
-		return { dir: run.dir, ...outcome };
+		return { dir: run.dir, failure: null, ...outcome };
 	} catch (error) {
 		noteFailure(run, draft, error);
 		throw error;
@@ -103,9 +107,10 @@ function usableBackends({ backends, options }: Request): Backend[] {
 	return usable;
 }
 
-function chooseVariants({ experiments, profile }: Request, backends: Backend[]): Chosen[] {
+function chooseVariants({ experiments, profile }: Request, backends: Backend[], { environment }: Here): Chosen[] {
+	const cut = (variants: Variant[]) => (environment.label === 'emulated' ? cutRounds(variants, environment.guest?.countInstructions ?? false) : variants);
 	const chosen = experiments
-		.map((experiment) => ({ experiment, variants: experiment.variants(profile, backends) }))
+		.map((experiment) => ({ experiment, variants: cut(experiment.variants(profile, backends)) }))
 		.filter(({ variants }) => variants.length > 0);
 	if (chosen.length === 0) {
 		throw new Failure('there is nothing to measure: none of the chosen experiments has a variant for the chosen mechanisms; --list shows them');
@@ -119,10 +124,10 @@ function withNotGot(planned: Isolation, notGot: readonly string[]): Isolation {
 	return { ...planned, fifoTracer: planned.fifoTracer && !refused, reasons: [...planned.reasons, ...notGot.map((reason) => `tracer: ${reason}`)] };
 }
 
-function describe(request: Request, chosen: Chosen[], isolation: Isolation, clock: Clock): Manifest {
+function describe(request: Request, { environment, id }: Here, chosen: Chosen[], isolation: Isolation, clock: Clock): Manifest {
 	return {
 		schemaVersion: SCHEMA_VERSION,
-		id: createRunId(),
+		id: id ?? request.id ?? createRunId(),
 		status: 'running',
 		error: null,
 		startedAt: new Date().toISOString(),
@@ -130,7 +135,7 @@ function describe(request: Request, chosen: Chosen[], isolation: Isolation, cloc
 		profile: request.profile,
 		seed: request.seed,
 		options: request.options,
-		environment: { name: host.name, ...host.label() },
+		environment,
 		experiments: chosen.map(({ experiment, variants }) => ({ name: experiment.name, variants: variants.map(({ id }) => id) })),
 		backends: request.backends.map((backend) => ({ name: backend.name, title: backend.title, unavailable: backend.unavailable() })),
 		dropped: [],

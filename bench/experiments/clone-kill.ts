@@ -61,7 +61,9 @@ async function open({ factors }: Variant, lab: Lab): Promise<Session> {
 		const facts: Record<string, Json> = memoryOf(shell.pid);
 		return { round: () => takeAndEnd(lab, backend, shell, undefined), facts: () => facts, close: shell.close };
 	}
-	const workload = await Workload.start('resident', ['--rss', `${factors.rssMiB}M`, '--pages', String(factors.pages), ...placement(lab)]);
+	// In its loop a real-time target would leave its only CPU to nobody, but for the kernel's throttling: a second a round.
+	const sharesCpu = lab.tracer.cpu === lab.targetCpu;
+	const workload = await Workload.start('resident', ['--rss', `${factors.rssMiB}M`, '--pages', String(factors.pages), ...placement(sharesCpu ? { ...lab, targetPriority: 0 } : lab)]);
 	const facts: Record<string, Json> = { ...memoryOf(workload.pid), hugeBytes: factors.pages === 'thp' ? workload.result(7) : 0 };
 	return { round: () => takeAndEnd(lab, backend, workload, workload), facts: () => facts, close: () => workload.close() };
 }
@@ -191,6 +193,7 @@ function claims(results: Results, { table5, controlBudget }: Paper): Claim[] {
 			paper: `${table5.totalMeanUs} µs`,
 			here: `${time(total)} on the mean; the target's pause is ${time(pause)} at the 95th percentile`,
 			holds: total <= controlBudget.minMs * 1e6,
+			byTime: true,
 		}];
 	});
 }

@@ -9,12 +9,12 @@ type ColumnUnit = NonNullable<Column['unit']>;
 
 /** As the unit is written beside a heading; '' where the number speaks for itself. */
 export const UNIT_LABELS: Record<ColumnUnit, string> = {
-	ns: 'ns', us: 'µs', ms: 'ms', B: 'B', KiB: 'KiB', MiB: 'MiB', 'GB/s': 'GB/s', ratio: '×', count: '', percent: '%',
+	ns: 'ns', us: 'µs', ms: 'ms', kinstr: 'k instr.', B: 'B', KiB: 'KiB', MiB: 'MiB', 'GB/s': 'GB/s', 'B/instr': 'B/instr.', ratio: '×', count: '', percent: '%',
 };
 
 /** The most decimals that a unit's measurement bears. */
 const MOST_DECIMALS: Record<ColumnUnit, number> = {
-	ns: 1, us: 2, ms: 4, B: 0, KiB: 1, MiB: 1, 'GB/s': 2, ratio: 2, count: 1, percent: 2,
+	ns: 1, us: 2, ms: 4, kinstr: 3, B: 0, KiB: 1, MiB: 1, 'GB/s': 2, 'B/instr': 3, ratio: 2, count: 1, percent: 2,
 };
 const DECIMALS_WITHOUT_UNIT = 3;
 const SIGNIFICANT_DIGITS = 4;
@@ -105,4 +105,9 @@ export function numbered(name: string): string | null {
 export function fullTitle({ name, title }: { name: string; title: string }): string {
 	const number = numbered(name);
 	return number === null || title.toLowerCase().startsWith(number.toLowerCase()) ? title : `${number}. ${title}`;
+}
+
+/** The same, and what the reader has to know of all of its figures. */
+export function markedTitle(table: Pick<Table, 'name' | 'title' | 'mark'>): string {
+	return table.mark === undefined ? fullTitle(table) : `${fullTitle(table)} [${table.mark}]`;
 }

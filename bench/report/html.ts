@@ -1,18 +1,64 @@
 import { P99_NEEDS } from '../stats/summarize.ts';
-import { claimsSection } from './html/claims.ts';
-import { environmentBox, readableTime, statusNotice } from './html/environment.ts';
+import { claimsSection, sharedClaims } from './html/claims.ts';
+import { environmentBox, failureNotice, readableTime, statusNotice } from './html/environment.ts';
 import { html, trusted, type Html } from './html/markup.ts';
 import { recordList } from './html/record.ts';
-import { experimentSection } from './html/section.ts';
+import { badge, experimentSection, sharedSection } from './html/section.ts';
 import { STYLE } from './html/style.ts';
-import type { Report } from './model.ts';
+import type { Report, Section, SeveralReport } from './model.ts';
 
 /** No script, nothing from elsewhere: if something slipped in, the browser would refuse it. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 
 /** The whole run on one page that needs nothing but itself: the same bytes for the same manifest and samples. */
 export function renderHtml({ manifest, sections }: Report): string {
-	const claims = sections.flatMap((section) => section.claims);
+	return page({
+		id: manifest.id,
+		startedAt: manifest.startedAt,
+		where: 'on the machine below',
+		environments: html`${statusNotice(manifest)}${environmentBox(manifest)}`,
+		claims: claimsSection(sections.flatMap((section) => section.claims)),
+		experiments: sections.map(({ experiment }) => experiment),
+		answers: sections.map((section) => experimentSection(section, manifest)),
+		manifests: html`<details class="manifest"><summary>Manifest: everything recorded about this run</summary>
+${recordList(manifest)}
+</details>
+`,
+	});
+}
+
+/** Several environments on one page: each experiment's question once, and under it every environment's answer. */
+export function renderSeveral({ id, startedAt, parts }: SeveralReport): string {
+	const measured = parts.flatMap(({ report, heading }) => (report === null ? [] : [{ report, heading }]));
+	const experiments = new Map(measured.flatMap(({ report }) => report.sections.map(({ experiment }) => [experiment.name, experiment])));
+	return page({
+		id,
+		startedAt,
+		where: 'in the environments below',
+		environments: html`${parts.map(({ heading, report, failure }) => html`<h2 class="place">${heading}${report === null ? null : html` ${badge(report)}`}</h2>
+${failureNotice(failure, report)}${report === null ? null : environmentBox(report.manifest)}`)}`,
+		claims: sharedClaims(parts),
+		experiments: [...experiments.values()],
+		answers: [...experiments.values()].map((experiment) => sharedSection(experiment, parts)),
+		manifests: html`${measured.map(({ report, heading }) => html`<details class="manifest"><summary>Manifest: everything recorded on ${heading}</summary>
+${recordList(report.manifest)}
+</details>
+`)}`,
+	});
+}
+
+interface Page {
+	id: string;
+	startedAt: string;
+	where: string;
+	environments: Html;
+	claims: Html;
+	experiments: Array<Section['experiment']>;
+	answers: Html[];
+	manifests: Html;
+}
+
+function page({ id, startedAt, where, environments, claims, experiments, answers, manifests }: Page): string {
 	return html`<!doctype html>
 <html lang="en">
 <head>
@@ -20,38 +66,35 @@ export function renderHtml({ manifest, sections }: Report): string {
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>procsnap: ${manifest.id}</title>
+<title>procsnap: ${id}</title>
 <style>${trusted(STYLE)}</style>
 </head>
 <body>
 <header>
-<p class="overline">procsnap · run ${manifest.id} · ${readableTime(manifest.startedAt)}</p>
+<p class="overline">procsnap · run ${id} · ${readableTime(startedAt)}</p>
 <h1>What a process snapshot costs its target</h1>
-<p class="lead">The evaluation of create_proc_snap(), a system call that duplicates a process so that evidence can be taken from the copy while the original goes on, repeated on the machine below. Columns marked <span class="source">paper</span> are the paper’s own figures; every other figure was measured in this run.</p>
-${statusNotice(manifest)}${environmentBox(manifest)}</header>
+<p class="lead">The evaluation of create_proc_snap(), a system call that duplicates a process so that evidence can be taken from the copy while the original goes on, repeated ${where}. Columns marked <span class="source">paper</span> are the paper’s own figures; every other figure was measured in this run.</p>
+${environments}</header>
 <main>
 <section class="summary" id="claims" aria-labelledby="claims-title">
 <h2 id="claims-title">The paper’s claims, here</h2>
-${claimsSection(claims)}</section>
-${contents(sections)}${sections.map((section) => experimentSection(section, manifest))}</main>
+${claims}</section>
+${contents(experiments)}${answers}</main>
 <footer>
 <section aria-labelledby="method-title">
 <h2 id="method-title">How the figures are summarised</h2>
 ${method()}</section>
-<details class="manifest"><summary>Manifest: everything recorded about this run</summary>
-${recordList(manifest)}
-</details>
-</footer>
+${manifests}</footer>
 </body>
 </html>
 `.html;
 }
 
-function contents(sections: Report['sections']): Html | null {
-	if (sections.length < 2) {
+function contents(experiments: Page['experiments']): Html | null {
+	if (experiments.length < 2) {
 		return null;
 	}
-	const links = sections.map(({ experiment }) => html`<li><a href="#${experiment.name}">${experiment.title}</a></li>\n`);
+	const links = experiments.map(({ name, title }) => html`<li><a href="#${name}">${title}</a></li>\n`);
 	return html`<nav aria-label="Experiments"><ul>\n${links}</ul></nav>\n`;
 }
 

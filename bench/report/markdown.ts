@@ -1,5 +1,5 @@
 import type { Column, Table } from '../types.ts';
-import { cellWriter, fullTitle, heading, isNumeric, NOT_MEASURED, UNIT_LABELS } from './format.ts';
+import { cellWriter, heading, isNumeric, markedTitle, NOT_MEASURED, UNIT_LABELS } from './format.ts';
 
 /** A table as GitHub's Markdown, with its title before it and its notes after it; the paper's figures are in italics. */
 export function tableToMarkdown(table: Table): string {
@@ -11,7 +11,7 @@ export function tableToMarkdown(table: Table): string {
 		line(columns.map((column) => (isNumeric(column, rows) ? '---:' : ':---'))),
 		...cells.map(line),
 	];
-	const parts = [`**${escapeText(fullTitle(table))}**`, lines.join('\n')];
+	const parts = [`**${escapeText(markedTitle(table))}**`, lines.join('\n')];
 	if (rows.length === 0) {
 		parts.push(`*${NOT_MEASURED}*`);
 	}

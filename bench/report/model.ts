@@ -10,6 +10,8 @@ export interface Section {
 	experiment: Pick<Experiment, 'name' | 'title' | 'question' | 'metrics'>;
 	results: Results;
 	tables: Table[];
+	/** Every variant's summaries, one table for each metric. */
+	summaries: Table[];
 	charts: DrawnChart[];
 	listings: Listing[];
 	claims: Claim[];
@@ -19,4 +21,22 @@ export interface Section {
 export interface Report {
 	manifest: Manifest;
 	sections: Section[];
+}
+
+/** One environment's part of a report of several. */
+export interface Part {
+	/** Begins the ids of what is its. */
+	folder: string;
+	/** `guest with 1 CPU` */
+	heading: string;
+	/** null where it left nothing to report. */
+	report: Report | null;
+	/** Why it failed, or what is wrong with it. */
+	failure: string | null;
+}
+
+export interface SeveralReport {
+	id: string;
+	startedAt: string;
+	parts: Part[];
 }

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import type { Column, Table } from '../types.ts';
-import { cellWriter, fullTitle, isNumeric, needsPaperMark, NOT_MEASURED, UNIT_LABELS } from './format.ts';
+import { cellWriter, isNumeric, markedTitle, needsPaperMark, NOT_MEASURED, UNIT_LABELS } from './format.ts';
 import { wrap } from './wrap.ts';
 
 export interface TerminalOptions {
@@ -23,7 +23,7 @@ const GAP = 2;
 /** A table for a terminal: no boxes, digits under digits, a rule under the headings, notes wrapped. */
 export function tableToTerminal(table: Table, { width = 100, colour = false }: TerminalOptions = {}): string {
 	const columns = table.columns.map((column) => textColumn(column, table.rows));
-	const lines = [...wrap(printable(fullTitle(table)), width), ''];
+	const lines = [...wrap(printable(markedTitle(table)), width), ''];
 	for (const part of split(columns, width)) {
 		lines.push(...partLines(part, table.rows.length, colour), '');
 	}

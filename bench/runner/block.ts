@@ -15,10 +15,20 @@ const TURN_EVERY_MS = 100;
 /** A target that fails this often in a row is not coming back. */
 const GIVE_UP_AFTER = 3;
 
+/** So many rounds a block has, whatever they take. */
+const LEAST_ROUNDS = 3;
+
 export type Measured = Pick<Block, 'status' | 'error' | 'samples' | 'failures'>;
 
+export interface BlockSize {
+	/** Warm-ups and measured rounds together. */
+	rounds: number;
+	warmupRounds: number;
+	budgetMs?: number | undefined;
+}
+
 /** Runs a block's rounds on an open session, which stays open. Never throws for a round's sake. */
-export async function measureRounds(session: Session, metrics: Record<string, Metric>, rounds: number, interrupt: Pick<Interrupt, 'requested'>): Promise<Measured> {
+export async function measureRounds(session: Session, metrics: Record<string, Metric>, { rounds, warmupRounds, budgetMs = Infinity }: BlockSize, interrupt: Pick<Interrupt, 'requested'>): Promise<Measured> {
 	const names = Object.keys(metrics);
 	const columns = names.map(() => new Float64Array(rounds).fill(Number.NaN));
 	const failures: Measured['failures'] = [];
@@ -26,6 +36,8 @@ export async function measureRounds(session: Session, metrics: Record<string, Me
 	let done = 0;
 	let failedInARow = 0;
 	let lastTurn = performance.now();
+	const endsAt = lastTurn + budgetMs;
+	const state = { spent: false };
 
 	const round = () => {
 		if (stop.signal.aborted) {
@@ -49,7 +61,8 @@ export async function measureRounds(session: Session, metrics: Record<string, Me
 			await setImmediate();
 			lastTurn = performance.now();
 		}
-		if (interrupt.requested || failedInARow >= GIVE_UP_AFTER) {
+		state.spent = done < rounds && done >= warmupRounds + LEAST_ROUNDS && performance.now() > endsAt;
+		if (interrupt.requested || failedInARow >= GIVE_UP_AFTER || state.spent) {
 			stop.abort();
 		}
 	};
@@ -65,7 +78,7 @@ export async function measureRounds(session: Session, metrics: Record<string, Me
 		done -= 1;
 	}
 	const samples = Object.fromEntries(names.map((name, index) => [name, toList(columns[index], done)]));
-	return { samples, failures, ...verdict(done, rounds, failures, interrupt.requested) };
+	return { samples, failures, ...verdict(done, state.spent ? done : rounds, failures, interrupt.requested) };
 }
 
 function verdict(done: number, rounds: number, failures: Measured['failures'], interrupted: boolean): Pick<Measured, 'status' | 'error'> {

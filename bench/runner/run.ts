@@ -91,7 +91,7 @@ async function measureBlock({ experiment, variant, rounds }: PlannedBlock, lab: 
 	}
 	let outcome: BlockOutcome;
 	try {
-		const measured = await measureRounds(session, experiment.metrics, variant.warmupRounds + rounds, interrupt);
+		const measured = await measureRounds(session, experiment.metrics, { rounds: variant.warmupRounds + rounds, warmupRounds: variant.warmupRounds, budgetMs: variant.budgetMs }, interrupt);
 		outcome = { ...measured, facts: {}, opened: true };
 		try {
 			outcome.facts = session.facts?.() ?? {};

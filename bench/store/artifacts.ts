@@ -20,7 +20,7 @@ export function writeArtifacts(dir: string, artifacts: Artifacts): void {
 			throw new Error(`not the name of an artifact: ${path}`);
 		}
 	}
-	for (const folder of FOLDERS) {
+	for (const folder of FOLDERS.filter((name) => [...artifacts.keys()].some((path) => path.startsWith(`${name}/`)))) {
 		try {
 			mkdirSync(join(dir, folder), { recursive: true });
 		} catch (error) {
@@ -45,6 +45,9 @@ function removeOthers(dir: string, folder: string, artifacts: Artifacts): void {
 			}
 		}
 	} catch (error) {
+		if (codeOf(error) === 'ENOENT') {
+			return;
+		}
 		throw codeOf(error) === undefined ? error : cannotWrite(join(dir, folder), error);
 	}
 }

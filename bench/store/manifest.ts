@@ -38,6 +38,20 @@ const software = { fields: {
 	libraries: { map: 'string' },
 } } as const satisfies Shape;
 
+const guest = { fields: {
+	/** kvm, or tcg: every instruction emulated. */
+	accelerator: 'string',
+	/** Why it was not kvm. */
+	reason: { maybe: 'string' },
+	qemu: 'string',
+	/** The key of the kernel's build: of its source, patches and configuration. */
+	kernel: 'string',
+	cpus: 'number',
+	memoryMiB: 'number',
+	/** Every time in the samples is a number of instructions, one a nanosecond. */
+	countInstructions: 'boolean',
+} } as const satisfies Shape;
+
 const manifest = { fields: {
 	schemaVersion: 'number',
 	id: 'string',
@@ -56,6 +70,8 @@ const manifest = { fields: {
 		label: { oneOf: LABELS },
 		/** What the label was concluded from. */
 		evidence: { list: 'string' },
+		/** The guest that it was measured in; null on the host. */
+		guest: { maybe: guest },
 	} },
 	/** What was planned: variants in the order of their experiment, before shuffling. */
 	experiments: { list: { fields: { name: 'string', variants: { list: 'string' } } } },
@@ -80,6 +96,7 @@ export type Machine = Manifest['machine'];
 export type Software = Manifest['software'];
 export type Isolation = Manifest['isolation'];
 export type Clock = Manifest['clock'];
+export type Guest = Of<typeof guest>;
 
 /** Reads a manifest's text; `file` is for the error. */
 export function parseManifest(text: string, file: string): Manifest {
@@ -90,11 +107,20 @@ export function parseManifest(text: string, file: string): Manifest {
 		throw new Failure(`${file}: is not JSON (${messageOf(error)}): restore it from a copy; samples alone cannot be reported`, { cause: error });
 	}
 	checkVersion(value, file);
-	const wrong = mismatch(value, manifest);
+	const wrong = mismatch(fillIn(value), manifest);
 	if (wrong !== undefined) {
 		throw new Failure(`${file}: ${wrong}: the file is corrupt, restore it from a copy`);
 	}
 	return value as Manifest;
+}
+
+/** What manifests did not have from the beginning. */
+function fillIn(value: unknown): unknown {
+	const { environment } = value as { environment?: unknown };
+	if (typeof environment === 'object' && environment !== null && !('guest' in environment)) {
+		Object.assign(environment, { guest: null });
+	}
+	return value;
 }
 
 /** Refuses what this code does not know how to read. Used for every file that has a `schemaVersion`. */

@@ -13,13 +13,16 @@ const RESULTS = fileURLToPath(new URL('../../results', import.meta.url));
 const MANIFEST = 'manifest.json';
 const SAMPLES = 'samples.jsonl';
 
-export interface Run {
+export interface RunFolder {
 	id: string;
 	dir: string;
-	writeManifest: (manifest: Manifest) => void;
-	openSamples: () => SampleWriter;
 	/** Removes what was made so far: for a run that measured nothing. */
 	discard: () => void;
+}
+
+export interface Run extends RunFolder {
+	writeManifest: (manifest: Manifest) => void;
+	openSamples: () => SampleWriter;
 }
 
 /** The time, so that folders sort, and a little chance, so that two runs never meet. */
@@ -27,27 +30,9 @@ export function createRunId(now = new Date()): string {
 	return `${now.toISOString().replace(/[-:]|\.\d+/g, '')}-${randomBytes(3).toString('hex')}`;
 }
 
-/** Makes the folder and sees that it can be written to. `out` must be empty or not exist. */
+/** `out` must be empty or not exist. */
 export function createRun(id: string, out?: string, results = RESULTS): Run {
-	const dir = resolve(out ?? join(results, 'runs', id));
-	const made = makeFolder(dir);
-	const discard = () => {
-		for (const name of [MANIFEST, SAMPLES]) {
-			rmSync(join(dir, name), { force: true });
-		}
-		removeEmpty(dir, made);
-	};
-	try {
-		// Asks for space as well as for permission: an empty file fits on a full disk.
-		writeAtomically(join(dir, MANIFEST), ' '.repeat(64 * 1024));
-		rmSync(join(dir, MANIFEST));
-		if (out === undefined) {
-			pointLatestAt(id, results);
-		}
-	} catch (error) {
-		discard();
-		throw error;
-	}
+	const { dir, discard } = createFolder(id, [MANIFEST, SAMPLES], out, results);
 	return {
 		id,
 		dir,
@@ -55,6 +40,37 @@ export function createRun(id: string, out?: string, results = RESULTS): Run {
 		openSamples: () => createSamples(join(dir, SAMPLES), id),
 		discard,
 	};
+}
+
+/** Makes a folder that will hold `files`, and sees that it can be written to. */
+export function createFolder(id: string, files: string[], out?: string, results = RESULTS): RunFolder {
+	const dir = resolve(out ?? join(results, 'runs', id));
+	const made = makeFolder(dir);
+	const discard = () => {
+		for (const name of files) {
+			rmSync(join(dir, name), { force: true });
+		}
+		removeEmpty(dir, made);
+	};
+	try {
+		// Asks for space as well as for permission: an empty file fits on a full disk.
+		const trial = join(dir, 'space');
+		writeAtomically(trial, ' '.repeat(64 * 1024));
+		rmSync(trial);
+		if (out === undefined) {
+			pointLatestAt(id, results);
+		}
+	} catch (error) {
+		discard();
+		throw error;
+	}
+	return { id, dir, discard };
+}
+
+/** For a run whose process was ended from outside, and left its manifest saying `running`. */
+export function endRun({ dir, manifest }: Pick<StoredRun, 'dir' | 'manifest'>, status: 'interrupted' | 'failed', error: string | null): void {
+	const ended: Manifest = { ...manifest, status, error, finishedAt: new Date().toISOString() };
+	writeAtomically(join(dir, MANIFEST), `${publishableJson(ended, '\t')}\n`);
 }
 
 export interface StoredRun extends Samples {

@@ -1,5 +1,7 @@
-import type { Manifest } from '../../store/manifest.ts';
+import type { Guest, Manifest } from '../../store/manifest.ts';
 import { formatNumber } from '../format.ts';
+import type { Report } from '../model.ts';
+import { labelOf } from '../view.ts';
 import { html, type Html } from './markup.ts';
 
 const MEANING: Record<Manifest['environment']['label'], string> = {
@@ -10,10 +12,7 @@ const MEANING: Record<Manifest['environment']['label'], string> = {
 	unknown: 'nothing tells whether this is a machine of its own or a virtual one',
 };
 
-/** What stands on every table of an emulated run, so that its times are not taken for times. */
-export function timesMark(manifest: Manifest): string | null {
-	return manifest.environment.label === 'emulated' ? 'emulated CPU: not times of a real one' : null;
-}
+const COUNTED = 'an emulated CPU whose clock counts instructions, one a nanosecond: the same in every run, but without the cost of caches and TLBs';
 
 /** Where it was measured and what of isolation was got, in the terms a reader needs to judge the figures. */
 export function environmentBox(manifest: Manifest): Html {
@@ -21,6 +20,7 @@ export function environmentBox(manifest: Manifest): Html {
 	const entries: Array<[string, Html]> = [
 		['CPU', html`${machine.cpuModel}, ${machine.cores} ${machine.cores === 1 ? 'core' : 'cores'}, ${formatNumber(machine.memoryBytes / 2 ** 30, 1)} GiB of memory`],
 		['Kernel', html`${machine.kernel.release}`],
+		...(environment.guest === null ? [] : [['Guest', guestText(environment.guest)] as [string, Html]]),
 		['Clock', html`${clock.source}; reading it costs ${formatNumber(clock.overheadNs, 1)} ns, resolution ${formatNumber(clock.resolutionNs, 1)} ns`],
 		['Isolation', html`${isolationText(isolation)}${isolation.reasons.map((reason) => html`<br><span class="quiet">${reason}</span>`)}`],
 		['Mechanisms', mechanisms(manifest)],
@@ -28,7 +28,7 @@ export function environmentBox(manifest: Manifest): Html {
 		['procsnap', html`${software.procsnap.version}, ${commitText(software.procsnap)}`],
 	];
 	return html`<section class="environment" aria-label="Environment">
-<p class="label"><span class="badge ${environment.label}">${environment.label}</span> ${MEANING[environment.label]}</p>
+<p class="label"><span class="badge ${environment.label}">${labelOf(environment)}</span> ${environment.guest?.countInstructions === true ? COUNTED : MEANING[environment.label]}</p>
 <dl>
 ${entries.map(([term, description]) => html`<div><dt>${term}</dt><dd>${description}</dd></div>\n`)}</dl>
 </section>
@@ -44,9 +44,23 @@ export function statusNotice({ status, error }: Manifest): Html | null {
 	return html`<p class="notice" role="note">${why} The report has what was measured until then.</p>\n`;
 }
 
+/** Where one environment of several failed; what its own manifest says already is not said twice. */
+export function failureNotice(failure: string | null, report: Report | null): Html | null {
+	if (failure === null) {
+		return report === null ? null : statusNotice(report.manifest);
+	}
+	const [first = '', ...rest] = failure.split('\n');
+	return html`<div class="notice" role="note"><p>${report === null ? 'Not measured' : 'Failed; what was measured until then is below'}: ${first}</p>${rest.length === 0 ? null : html`<pre>${rest.join('\n')}</pre>`}</div>\n`;
+}
+
 export function readableTime(iso: string): string {
 	const match = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2})(?::[\d.]+)?Z$/.exec(iso);
 	return match === null ? iso : `${match[1]} ${match[2]} UTC`;
+}
+
+function guestText({ accelerator, reason, qemu, kernel, cpus, memoryMiB }: Guest): Html {
+	const how = accelerator === 'kvm' ? 'KVM' : 'every instruction emulated (TCG)';
+	return html`QEMU ${qemu}, ${how}, ${cpus} ${cpus === 1 ? 'CPU' : 'CPUs'}, ${memoryMiB} MiB, kernel ${kernel}${reason === null ? null : html`<br><span class="quiet">not KVM: ${reason}</span>`}`;
 }
 
 function isolationText(isolation: Manifest['isolation']): string {

@@ -1,21 +1,43 @@
 import type { Manifest } from '../../store/manifest.ts';
 import { formatNumber, NOT_MEASURED } from '../format.ts';
-import type { Section } from '../model.ts';
-import { summaryTables } from '../summaries.ts';
-import { timesMark } from './environment.ts';
+import type { Part, Report, Section } from '../model.ts';
+import { labelOf } from '../view.ts';
 import { chartFigure, listingFigure } from './figure.ts';
 import { html, type Html } from './markup.ts';
 import { tableFigure } from './table.ts';
 
 /** One experiment: its question, then what answers it. */
 export function experimentSection(section: Section, manifest: Manifest): Html {
-	const { experiment, tables, charts, listings } = section;
-	const mark = timesMark(manifest);
-	return html`<section class="experiment" id="${experiment.name}" aria-labelledby="${experiment.name}-title">
-<h2 id="${experiment.name}-title">${experiment.title}</h2>
-<p class="question">${experiment.question}</p>
-${section.results.variants.length === 0 ? html`<p class="none">${NOT_MEASURED}</p>\n` : null}${tables.map((table) => tableFigure(table, table.name, mark))}${charts.length === 0 ? null : html`<div class="charts">\n${charts.map(chartFigure)}</div>\n`}${listings.map(listingFigure)}${failures(section, manifest)}${allFigures(section, mark)}</section>
+	return frame(section.experiment, answers(section, manifest, ''));
+}
+
+/** One experiment of several environments: its question once, then the answer of each. */
+export function sharedSection(experiment: Section['experiment'], parts: readonly Part[]): Html {
+	return frame(experiment, parts.flatMap(({ folder, heading, report }) => {
+		const section = report?.sections.find((one) => one.experiment.name === experiment.name);
+		return section === undefined || report === null ? [] : [html`<section class="place" aria-labelledby="${folder}-${experiment.name}-title">
+<h3 id="${folder}-${experiment.name}-title">${heading} ${badge(report)}</h3>
+${answers(section, report.manifest, `${folder}-`)}</section>
+`];
+	}));
+}
+
+export function badge({ manifest: { environment } }: Report): Html {
+	return html`<span class="badge ${environment.label}">${labelOf(environment)}</span>`;
+}
+
+function frame({ name, title, question }: Section['experiment'], content: Html | Html[]): Html {
+	return html`<section class="experiment" id="${name}" aria-labelledby="${name}-title">
+<h2 id="${name}-title">${title}</h2>
+<p class="question">${question}</p>
+${content}</section>
 `;
+}
+
+/** `prefix` keeps the ids of several environments apart. */
+function answers(section: Section, manifest: Manifest, prefix: string): Html {
+	const { tables, charts, listings } = section;
+	return html`${section.results.variants.length === 0 ? html`<p class="none">${NOT_MEASURED}</p>\n` : null}${tables.map((table) => tableFigure(table, `${prefix}${table.name}`))}${charts.length === 0 ? null : html`<div class="charts">\n${charts.map((chart) => chartFigure(chart, prefix))}</div>\n`}${listings.map((listing) => listingFigure(listing, prefix))}${failures(section, manifest)}${allFigures(section, prefix)}`;
 }
 
 function failures(section: Section, manifest: Manifest): Html | null {
@@ -30,12 +52,11 @@ function failures(section: Section, manifest: Manifest): Html | null {
 	return html`<div class="failures"><h3>Failures</h3>\n<ul>\n${items}</ul></div>\n`;
 }
 
-function allFigures({ experiment, results }: Section, mark: string | null): Html | null {
-	const tables = summaryTables(results, experiment.metrics);
-	if (tables.length === 0) {
+function allFigures({ summaries }: Section, prefix: string): Html | null {
+	if (summaries.length === 0) {
 		return null;
 	}
-	const figures = tables.map((table) => tableFigure(table, `${experiment.name}-${table.name}`, mark));
+	const figures = summaries.map((table) => tableFigure(table, `${prefix}${table.name}`));
 	return html`<details class="all"><summary>All figures of this experiment: every variant, every quantity</summary>
 <p class="quiet">From and to bound the 95 % interval of the median.</p>
 ${figures}</details>

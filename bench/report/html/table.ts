@@ -6,7 +6,7 @@ import { html, type Html } from './markup.ts';
 const WIDE = 9;
 
 /** A table in a container of its own to scroll in, the paper's columns set apart, its notes below. */
-export function tableFigure(table: Table, id: string, mark: string | null): Html {
+export function tableFigure(table: Table, id: string): Html {
 	const { columns, rows } = table;
 	const writers = columns.map((column) => cellWriter(column, rows));
 	const kinds = columns.map((column, i) => columnClass(column, rows, columns[i - 1]));
@@ -19,7 +19,7 @@ export function tableFigure(table: Table, id: string, mark: string | null): Html
 	const empty = html`<tr><td class="none" colspan="${columns.length}">${NOT_MEASURED}</td></tr>\n`;
 	const notes = table.notes.map((note) => html`<li>${note}</li>`);
 	return html`<figure class="table${columns.length >= WIDE ? ' wide' : ''}" id="${id}">
-<figcaption id="${id}-title"><strong>${fullTitle(table)}</strong>${mark === null ? null : html` <span class="mark">${mark}</span>`}</figcaption>
+<figcaption id="${id}-title"><strong>${fullTitle(table)}</strong>${table.mark === undefined ? null : html` <span class="mark">${table.mark}</span>`}</figcaption>
 <div class="scroll" role="region" aria-labelledby="${id}-title" tabindex="0">
 <table>
 <thead>

@@ -15,19 +15,19 @@ function runs(): string[] {
 }
 
 const WRONG: Array<[string, string[], RegExp]> = [
-	['an unknown option', ['bench', '--fast'], /unknown option --fast: the options are --profile, --experiment, --backend, --environment, --out, --seed, --list, --help/],
+	['an unknown option', ['bench', '--fast'], /unknown option --fast: the options are --profile, --experiment, --backend, --environment, --count-instructions, --out, --seed, --no-report, --list, --help/],
 	['an unknown short option', ['bench', '-x'], /unknown option -x: the options are --profile/],
 	['an unknown profile', ['bench', '--profile', 'quick'], /unknown profile "quick": there are smoke, paper/],
 	['an unknown experiment', ['bench', '--experiment', 'nonsense'], /unknown experiment "nonsense": there (is|are) /],
 	['an unknown mechanism', ['bench', '--backend', 'magic'], /unknown backend "magic": there (is|are) /],
-	['an unknown environment', ['bench', '--environment=moon'], /unknown environment "moon": there is host/],
+	['an unknown environment', ['bench', '--environment=moon'], /unknown environment "moon": there are host, guest/],
 	['an option without its value', ['bench', '--seed'], /--seed needs a value: --seed N/],
 	['an option whose value is the next option', ['bench', '--out', '--list'], /--out needs a value: --out DIR/],
 	['a flag with a value', ['bench', '--list=all'], /--list takes no value/],
 	['a broken seed', ['bench', '--seed', '1.5'], /--seed 1\.5: it is a whole number from 0 to 4294967295/],
 	['a seed too large', ['bench', '--seed', '4294967296'], /--seed 4294967296: it is/],
 	['a stray argument', ['bench', 'smoke'], /unexpected argument "smoke"/],
-	['an unknown verb', ['measure'], /unknown verb "measure": the verbs are bench, report/],
+	['an unknown verb', ['measure'], /unknown verb "measure": the verbs are bench, guest, report/],
 	['report without a folder', ['report'], /report needs the folder of a run/],
 	['report with two folders', ['report', 'a', 'b'], /unexpected argument "b"/],
 ];
@@ -59,7 +59,9 @@ test('--list shows experiments, mechanisms, environments and profiles', (t) => {
 	t.is(stderr, '');
 	t.is(status, 0);
 	t.deepEqual(stdout.match(/^\S.*$/gm), ['Experiments', 'Mechanisms (--backend)', 'Environments', 'Profiles']);
-	t.regex(stdout, /^ {2}host {2}this machine, under the kernel that it runs \((bare-metal|vm|nested-vm|emulated|unknown)\)$/m);
+	t.regex(stdout, /^ {2}host {3}this machine, under the kernel that it runs \((bare-metal|vm|nested-vm|emulated|unknown)\)$/m);
+	t.regex(stdout, /^ {2}guest {2}guest with 1 CPU: /m);
+	t.regex(stdout, /^ {2}guest {2}guest with 2 CPUs: /m);
 });
 
 test('report names what is wrong with a run: exit 1', (t) => {

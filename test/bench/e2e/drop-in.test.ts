@@ -41,7 +41,7 @@ test.serial('a temporary experiment and a temporary mechanism, one file each, ar
 	t.regex(list.output, /dropped-in {2,}Dropped in/);
 	t.regex(list.output, /dropped-in-mechanism {2,}inject by another name/);
 	const dir = join(aFolder(t), 'run');
-	const { code, output } = await run(['bench', '--profile', 'smoke', '--experiment', 'dropped-in', '--out', dir]);
+	const { code, output } = await run(['bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'dropped-in', '--out', dir]);
 	t.is(code, 0, output);
 	const table = readFileSync(join(dir, 'tables/dropped-in.csv'), 'utf8');
 	t.regex(table, /^dropped-in-mechanism,\d+/m);

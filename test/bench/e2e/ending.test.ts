@@ -6,7 +6,7 @@ import type { Block } from '../../../bench/types.ts';
 import { commandLine, eventually, leftOver, marked } from '../../processes.ts';
 import { aFolder, run, start } from './procsnap.ts';
 
-const LONG = ['bench', '--profile', 'paper', '--experiment', 'clone-kill', '--backend', 'inject', '--seed', '3', '--out'];
+const LONG = ['bench', '--environment', 'host', '--profile', 'paper', '--experiment', 'clone-kill', '--backend', 'inject', '--seed', '3', '--out'];
 
 /** Blocks in the file so far; a line that is being written does not count. */
 function blocksIn(dir: string): number {
@@ -44,7 +44,7 @@ test('kill -9 of the requester: tracer, duplicates and targets go, and the block
 
 test('a target that is killed in mid-measurement: its block fails with a reason, the others are measured, exit 1', async (t) => {
 	const dir = join(aFolder(t), 'run');
-	const { ended, output, mark } = start(['bench', '--profile', 'smoke', '--experiment', 'copy-on-write', '--backend', 'inject', '--out', dir]);
+	const { ended, output, mark } = start(['bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'copy-on-write', '--backend', 'inject', '--out', dir]);
 	const target = await eventually(() => marked(mark).find((pid) => commandLine(pid).includes('/updater ')), 'an updater');
 	process.kill(target, 'SIGKILL');
 	const code = await ended;

@@ -13,7 +13,7 @@ function filesOf(dir: string): Record<string, string> {
 
 test('a smoke run has the paper\'s tables and figures, and report makes them again byte for byte', async (t) => {
 	const dir = join(aFolder(t), 'run');
-	const { code, output, mark } = await run(['bench', '--profile', 'smoke', '--seed', '7', '--out', dir]);
+	const { code, output, mark } = await run(['bench', '--environment', 'host', '--profile', 'smoke', '--seed', '7', '--out', dir]);
 	t.is(code, 0, output);
 	t.deepEqual(await leftOver(mark), []);
 	const files = filesOf(dir);
@@ -39,7 +39,7 @@ test('the same seed gives the same order, and integrity holds where it must and 
 	const folder = aFolder(t);
 	const orders: Block[][] = [];
 	for (const name of ['a', 'b']) {
-		const { code, output } = await run(['bench', '--profile', 'smoke', '--experiment', 'integrity', '--seed', '11', '--out', join(folder, name)]);
+		const { code, output } = await run(['bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'integrity', '--seed', '11', '--out', join(folder, name)]);
 		t.is(code, 0, output);
 		const [, ...lines] = readFileSync(join(folder, name, 'samples.jsonl'), 'utf8').trim().split('\n');
 		orders.push(lines.map((line) => JSON.parse(line) as Block));

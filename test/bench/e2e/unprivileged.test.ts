@@ -18,7 +18,7 @@ maybe(`an ordinary user measures too, and the manifest says what was not granted
 	const folder = aFolder(t);
 	chmodSync(folder, 0o777);
 	const dir = join(folder, 'run');
-	const { status, stderr } = asNobody(node, 'bench/cli.ts', 'bench', '--profile', 'smoke', '--experiment', 'integrity', '--out', dir);
+	const { status, stderr } = asNobody(node, 'bench/cli.ts', 'bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'integrity', '--out', dir);
 	t.is(status, 0, stderr);
 	const { isolation } = JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8')) as { isolation: { fifoTarget: boolean; reasons: string[] } };
 	t.false(isolation.fifoTarget);

@@ -67,14 +67,14 @@ test('an interrupted run is kept and can be reported', async (t) => {
 	const { manifest, blocks } = readRun(out);
 	t.is(manifest.status, 'interrupted');
 	t.deepEqual(blocks.map(({ status, samples }) => [status, samples['costNs']]), [['interrupted', [1, 2, 3]]]);
-	t.is((await makeReport(out, [experiment])).tables.length, 1);
+	t.is((await makeReport(out, [experiment])).groups[0]?.tables.length, 1);
 });
 
 test('a run that is interrupted before its first block is reported too', async (t) => {
 	const out = join(aFolder(t), 'run');
 	const { native, request } = setUp({ out });
 	t.is((await measureOnHost(native, request, fakeScreen(), { requested: true })).status, 'interrupted');
-	t.deepEqual((await makeReport(out, request.experiments)).tables, []);
+	t.deepEqual((await makeReport(out, request.experiments)).groups[0]?.tables, []);
 });
 
 test('no permission to trace: said before anything is measured, nothing left behind', async (t) => {

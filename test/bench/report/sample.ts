@@ -2,6 +2,7 @@
 import { chartToSvg } from '../../../bench/report/chart.ts';
 import type { Report, Section } from '../../../bench/report/model.ts';
 import { colourScale } from '../../../bench/report/palette.ts';
+import { summaryTables } from '../../../bench/report/summaries.ts';
 import { collectFailures } from '../../../bench/stats/failures.ts';
 import { collect } from '../../../bench/stats/results.ts';
 import type { Manifest } from '../../../bench/store/manifest.ts';
@@ -49,7 +50,7 @@ export const manifest: Manifest = {
 	schemaVersion: 1, id: `run ${HOSTILE}`, status: 'complete', error: null,
 	startedAt: '2025-11-22T19:39:00.000Z', finishedAt: '2025-11-22T19:51:00.000Z', profile: 'paper', seed: 42,
 	options: { experiments: [], backends: [] },
-	environment: { name: 'host', label: 'vm', evidence: ['the CPU has the hypervisor flag'] },
+	environment: { name: 'host', label: 'vm', evidence: ['the CPU has the hypervisor flag'], guest: null },
 	experiments: [{ name: 'clone-kill', variants: [`inject ${HOSTILE}`] }],
 	backends: [{ name: 'inject', title: 'Injected clone', unavailable: null }, { name: 'syscall', title: 'The system call', unavailable: `no such call ${HOSTILE}` }],
 	dropped: [{ experiment: 'clone-kill', variant: 'inject rss=1024MiB', reason: 'memory is short' }],
@@ -68,6 +69,7 @@ export async function sampleReport(): Promise<Report> {
 		experiment: { name: 'clone-kill', title: `Clone ${HOSTILE}`, question: `How much ${HOSTILE}?`, metrics: { takeNs: { title: `Take ${HOSTILE}`, unit: 'ns' } } },
 		results: collect(blocks),
 		tables: [{ ...table, title: HOSTILE, notes: [HOSTILE], rows: [...table.rows, { mechanism: HOSTILE, clone: 1, kill: 2, paperClone: 3 }] }],
+		summaries: summaryTables(collect(blocks), { takeNs: { title: `Take ${HOSTILE}`, unit: 'ns' } }).map((each) => ({ ...each, name: `clone-kill-${each.name}` })),
 		charts: [{ ...chart, svg: await chartToSvg(chart) }],
 		listings: [{ name: 'figure-3', title: HOSTILE, caption: HOSTILE, text: `00  ${HOSTILE}` }],
 		claims: [
@@ -80,7 +82,7 @@ export async function sampleReport(): Promise<Report> {
 	};
 	const nothing: Section = {
 		experiment: { name: 'read', title: 'Reading', question: 'How fast?', metrics: {} },
-		results: collect([]), tables: [{ ...table, name: 'table-6', rows: [] }], charts: [], listings: [], claims: [], failures: [],
+		results: collect([]), tables: [{ ...table, name: 'table-6', rows: [] }], summaries: [], charts: [], listings: [], claims: [], failures: [],
 	};
 	return { manifest, sections: [section, nothing] };
 }

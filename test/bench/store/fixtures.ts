@@ -17,7 +17,7 @@ export function aManifest(changes: Partial<Manifest> = {}): Manifest {
 		profile: 'smoke',
 		seed: 1,
 		options: { experiments: [], backends: [] },
-		environment: { name: 'host', label: 'vm', evidence: ['hypervisor flag of the CPU: yes'] },
+		environment: { name: 'host', label: 'vm', evidence: ['hypervisor flag of the CPU: yes'], guest: null },
 		experiments: [{ name: 'fake', variants: ['one', 'two'] }],
 		backends: [{ name: 'fake', title: 'Fake', unavailable: null }],
 		dropped: [],

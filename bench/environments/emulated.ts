@@ -1,0 +1,31 @@
+/**
+ * How much less is measured where every instruction is emulated, ten to twenty
+ * times slower than it would run: the whole of `npm run bench` is to take a
+ * quarter of an hour. Said here and nowhere else; every table has its n.
+ */
+import type { Variant } from '../types.ts';
+
+/** What an emulated CPU takes longer, about. */
+export const SLOWNESS = 20;
+
+/** One round of so many is left, */
+const ONE_IN = 20;
+/** but no fewer than this: a median needs some. */
+const LEAST = 5;
+/** A block that takes longer ends with three rounds or more. */
+const BUDGET_MS = 1000;
+
+/** Instructions are the same in every run: a few rounds say all. They must not depend on the clock. */
+const COUNTED = 5;
+
+/** PEEKTEXT takes a system call a word: a round of more than this would take minutes. */
+const LARGEST_PEEK_KIB = 64;
+
+/** Pure. One block for each variant: its target is set up once, which costs more than its rounds. */
+export function cutRounds(variants: Variant[], countInstructions: boolean): Variant[] {
+	return variants.filter(({ factors }) => factors['way'] !== 'peek' || Number(factors['sizeKiB']) <= LARGEST_PEEK_KIB).map((variant) => {
+		const rounds = Math.min(variant.rounds, countInstructions ? COUNTED : Math.max(LEAST, Math.ceil(variant.rounds / ONE_IN)));
+		const less = { ...variant, rounds, blockRounds: rounds, warmupRounds: Math.min(1, variant.warmupRounds) };
+		return countInstructions ? less : { ...less, budgetMs: BUDGET_MS };
+	});
+}
