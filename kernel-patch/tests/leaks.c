@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Very many snapshots, and what the system has of memory, tasks and pids before
+ * and after. --snapshots=N (100000)
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "snap.h"
+
+enum { READY = 1 };
+
+struct level {
+	long kernel_kib;	/* slab, page tables, stacks */
+	long unexplained_kib;	/* not free, and not in any of the counters */
+	long target_rss_kib, target_tables_kib;
+	int tasks;
+};
+
+static void *sleep_thread(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void threaded(void *unused)
+{
+	char *memory = map_private(64 * PAGE);
+	pthread_t thread;
+	int i;
+
+	(void)unused;
+	memset(memory, 1, 64 * PAGE);
+	for (i = 0; i < 3; i++)
+		pthread_create(&thread, NULL, sleep_thread, NULL);
+	word[READY] = 1;
+	sleep_thread(NULL);
+}
+
+/* Free pages that a CPU keeps at hand: MemFree does not have them. */
+static long kept_kib(void)
+{
+	char text[32768], *at;
+	long pages = 0;
+
+	if (slurp("/proc/zoneinfo", text, sizeof(text)) < 0)
+		return 0;
+	for (at = strstr(text, " count: "); at; at = strstr(at + 1, " count: "))
+		pages += atol(at + 8);
+	return pages * (long)PAGE / 1024;
+}
+
+static void measure(struct level *level, pid_t target)
+{
+	sync();
+	write_text("/proc/sys/vm/drop_caches", "3");
+	level->kernel_kib = meminfo("Slab:") + meminfo("PageTables:") + meminfo("KernelStack:") +
+			    meminfo("VmallocUsed:");
+	level->unexplained_kib = meminfo("MemTotal:") - meminfo("MemFree:") - meminfo("\nCached:") -
+				 meminfo("Buffers:") - meminfo("AnonPages:") - kept_kib() -
+				 level->kernel_kib;
+	level->target_rss_kib = status_number(target, "VmRSS");
+	level->target_tables_kib = status_number(target, "VmPTE");
+	level->tasks = user_tasks();
+}
+
+static long series(pid_t target, long count, bool figures)
+{
+	struct proc_snap_thread threads[8];
+	struct proc_snap_args args;
+	long n, ended = 0;
+
+	for (n = 0; n < count; n++)
+		ended += !snap_end(figures ? snap_figures(target, &args, threads, 8) : snap(target));
+	return ended;
+}
+
+/* Snapshots that are refused late must give back as much. */
+static long refused_series(pid_t target, long count)
+{
+	struct proc_snap_args args;
+	long n, refused = 0;
+
+	for (n = 0; n < count; n++)
+		refused += snap_figures(target, &args, (void *)8, 8) == -EFAULT;
+	return refused;
+}
+
+static bool over(const struct level *now, const struct level *before, long most_kib)
+{
+	return now->kernel_kib - before->kernel_kib > most_kib ||
+	       now->unexplained_kib - before->unexplained_kib > most_kib;
+}
+
+/* What is freed after a grace period is given time. */
+static void settle(struct level *level, pid_t target, const struct level *before, long most_kib)
+{
+	int tries;
+
+	for (tries = 0; tries < 15; tries++) {
+		measure(level, target);
+		if (!over(level, before, most_kib))
+			break;
+		pause_ms(200);
+	}
+}
+
+static void test(const char *name, pid_t target, long count,
+		 long (*run)(pid_t target, long count))
+{
+	struct level before, middle, after;
+	/* of each snapshot 64 bytes would show, and the system's own breathing does not */
+	long half = count / 2, most_kib = 1024 + half / 24;
+	double begun;
+
+	run(target, 100 + count / 50);
+	pause_ms(200);
+	measure(&before, target);
+	begun = now();
+	is(run(target, half), half, "%s: %ld of %ld", name, half, half);
+	settle(&middle, target, &before, most_kib);
+	is(run(target, count - half), count - half, "%s: %ld more", name, count - half);
+	settle(&after, target, &middle, most_kib);
+	begun = now() - begun;
+	/* a leak grows in both halves; what the system takes once is none */
+	ok(!over(&middle, &before, most_kib) || !over(&after, &middle, most_kib),
+	   "%s: no memory is lost", name);
+	ok(UNTIL(user_tasks() == before.tasks), "%s: no task is left", name);
+	is(children(getpid()), 1, "%s: no zombie is left", name);
+	/* what was shared is the target's alone again */
+	ok(after.target_rss_kib - before.target_rss_kib <= 16 && after.target_rss_kib > 0,
+	   "%s: the target has not grown", name);
+	ok(after.target_tables_kib == before.target_tables_kib, "%s: nor have its page tables", name);
+	note("%s: %ld in %.1f s, %.0f us each; kernel %+ld and %+ld KiB, unexplained %+ld and %+ld KiB",
+	     name, count, begun, begun * 1e6 / count, middle.kernel_kib - before.kernel_kib,
+	     after.kernel_kib - middle.kernel_kib, middle.unexplained_kib - before.unexplained_kib,
+	     after.unexplained_kib - middle.unexplained_kib);
+}
+
+static long plain(pid_t target, long count)
+{
+	return series(target, count, false);
+}
+
+static long with_figures(pid_t target, long count)
+{
+	return series(target, count, true);
+}
+
+int main(int argc, char **argv)
+{
+	long count;
+	pid_t target;
+
+	tap_begin(argc, argv);
+	count = option("snapshots", 100000);
+	target = spawn_program("tiny", NULL);
+	if (target < 0)
+		die("no program tiny");
+	await_state(target, "S");
+	/* in three parts: the smallest; with threads; refused when all was done */
+	test("small", target, count * 80 / 100, plain);
+	test("refused late", target, count * 10 / 100, refused_series);
+	end_target(target);
+	target = spawn(threaded, NULL);
+	wait_word(READY, 1);
+	UNTIL(threads_of(target) == 4);
+	test("four threads", target, count * 10 / 100, with_figures);
+	end_target(target);
+	return tap_end();
+}

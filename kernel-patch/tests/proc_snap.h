@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * create_proc_snap(), create_proc_snap2(): duplicate another process,
+ * copy-on-write, into a child of the caller that never runs user code.
+ */
+#ifndef _UAPI_LINUX_PROC_SNAP_H
+#define _UAPI_LINUX_PROC_SNAP_H
+
+#include <linux/types.h>
+
+/* proc_snap_args.flags */
+#define PROC_SNAP_PIDFD		0x1ULL	/* @target is a pidfd, not a pid */
+
+/* proc_snap_thread.flags */
+#define PROC_SNAP_RUNNING	0x1U	/* was on a CPU when its registers were read */
+#define PROC_SNAP_PARTIAL	0x2U	/* had dynamic state (AMX), which is not taken */
+
+/* A thread of the target, and the parked task that carries its registers. */
+struct proc_snap_thread {
+	__s32		target_tid;	/* pids as the caller's pid namespace has them */
+	__s32		snap_tid;
+	__u32		flags;
+	__u32		__reserved;
+	__aligned_u64	registers_ns;	/* CLOCK_MONOTONIC: when they were read */
+};
+
+struct proc_snap_args {
+	/* in */
+	__aligned_u64	flags;
+	__aligned_u64	threads;	/* array of struct proc_snap_thread, or 0 */
+	__s32		target;
+	__u32		nr_threads;	/* in: room in @threads; out: threads taken */
+	/* out */
+	__aligned_u64	moment_ns;	/* CLOCK_MONOTONIC: no private page changed after */
+	__aligned_u64	lock_wait_ns;	/* waited for the target's mmap_lock */
+	__aligned_u64	locked_ns;	/* held it: no longer can the target have stalled */
+	__aligned_u64	registers_skew_ns; /* from @moment_ns to the last thread's registers */
+	__aligned_u64	pages_shared;	/* resident pages taken by reference, of PAGE_SIZE */
+	__aligned_u64	pages_copied;	/* pinned pages: copied before the moment */
+	__aligned_u64	regions_taken;	/* regions that the duplicate has, as of the moment */
+	__aligned_u64	regions_live;	/* of these, MAP_SHARED or special: they go on changing */
+	__aligned_u64	regions_uncovered; /* of these, fork() would have hidden or wiped them */
+	__aligned_u64	regions_left_out; /* a driver forbids copying them */
+};
+
+#define PROC_SNAP_ARGS_SIZE_VER0 104	/* sizeof first published struct */
+
+#endif /* _UAPI_LINUX_PROC_SNAP_H */

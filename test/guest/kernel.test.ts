@@ -1,0 +1,131 @@
+/**
+ * Runs kernel-patch/tests in guests of one and of two CPUs under the patched
+ * kernel; one test per program and guest. PROCSNAP_TEST_KERNEL=6.1 chooses another
+ * kernel, `npm run test:kernel-debug` those with KASAN, lockdep and kmemleak.
+ */
+import test from 'ava';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import { findKernel, VERSIONS } from '../../bench/environments/guest/kernel.ts';
+import { createReader, faults, type Outcome } from './tap.ts';
+
+const TESTS = 'kernel-patch/tests';
+const wanted = process.env['PROCSNAP_TEST_KERNEL'] ?? VERSIONS[0];
+const debug = wanted.endsWith('-debug');
+const version = VERSIONS.find((name) => wanted.replace('-debug', '') === name);
+
+/** How much of each: as much as emulated guests can do in some minutes, and what the debug kernel is for. */
+const AMOUNTS: Record<string, [one: string, two: string]> = debug
+	? {
+		signals: ['--alarm-seconds=2', '--alarm-seconds=2'], registers: ['--snapshots=50', '--snapshots=50'],
+		oracle: ['--snapshots=300', '--snapshots=300'], churn: ['--seconds=60', '--seconds=120'],
+		leaks: ['--snapshots=5000', '--snapshots=2000'], fuzz: ['--seconds=60', '--seconds=600'],
+	}
+	: {
+		// Together 10,000 of the oracle and 100,000 against leaks.
+		oracle: ['--snapshots=4000', '--snapshots=700'], registers: ['--snapshots=150', '--snapshots=80'],
+		churn: ['--seconds=10', '--seconds=60'], leaks: ['--snapshots=90000', '--snapshots=10000'],
+		ptrace: ['--gdb=1', '--gdb=0'], fuzz: ['--seconds=10', '--seconds=15'],
+	};
+const PROGRAMS = ['errors', 'identity', 'signals', 'ptrace', 'registers', 'oracle', 'memory', 'cgroups', 'states', 'leaks', 'churn', 'fuzz'];
+const PROGRAM_LIMIT_S = debug ? 1500 : 400;
+const GUEST_LIMIT_S = debug ? 5400 : 1200;
+
+const kernel = version === undefined ? null : findKernel({ version, debug });
+const reason = version === undefined
+	? `PROCSNAP_TEST_KERNEL=${wanted} is none of ${VERSIONS.flatMap((name) => [name, `${name}-debug`]).join(', ')}`
+	: `the patched kernel ${wanted} is not built: npm run kernel -- build --version ${version}${debug ? ' --debug' : ''}`;
+if (kernel === null) {
+	console.log(`kernel tests are skipped: ${reason}`);
+}
+
+interface Guest {
+	outcome: (program: string) => Promise<Outcome>;
+	end: () => void;
+}
+
+function startGuest(cpus: 1 | 2): Guest {
+	const commands = PROGRAMS.map((program) => [program, AMOUNTS[program]?.[cpus - 1] ?? ''].join(' ').trim());
+	const child: ChildProcess = spawn(process.execPath, [
+		'bench/cli.ts', 'guest', '--cpus', String(cpus), '--memory', '2048', '--kernel', version ?? '', '--timeout', String(GUEST_LIMIT_S),
+		...(debug ? ['--debug'] : []), '--', 'env', `LIMIT=${PROGRAM_LIMIT_S}`, `${TESTS}/run`, ...commands,
+	], { stdio: ['ignore', 'pipe', 'pipe'] });
+	const ended = new Map<string, Outcome>();
+	const waiting = new Map<string, (outcome: Outcome) => void>();
+	const read = createReader((name, outcome) => {
+		ended.set(name, outcome);
+		waiting.get(name)?.(outcome);
+	});
+	let errors = '';
+	child.stdout?.setEncoding('utf8').on('data', read);
+	child.stderr?.setEncoding('utf8').on('data', (text: string) => { errors += text; });
+	const closed = new Promise<string>((resolve) => {
+		child.on('error', (error) => resolve(error.message));
+		child.on('close', (code, signal) => resolve(`the guest ended with ${signal ?? code ?? 'nothing'} before this program had\n${errors}`));
+	});
+	return {
+		outcome: (program) => {
+			const found = ended.get(program);
+			return found !== undefined ? Promise.resolve(found) : Promise.race([
+				new Promise<Outcome>((resolve) => waiting.set(program, resolve)),
+				closed.then((why) => {
+					const late = ended.get(program);
+					if (late === undefined) throw new Error(why);
+					return late;
+				}),
+			]);
+		},
+		end: () => { child.kill('SIGTERM'); },
+	};
+}
+
+/** What the figures of both guests must come to. */
+const totals = new Map<string, number>();
+
+function count(program: string, notes: string[]): void {
+	const pattern = program === 'oracle' ? /threads, .*: (\d+) snapshots, 0 torn/ : /: (\d+) in [\d.]+ s,/;
+	const sum = notes.reduce((all, note) => all + Number(pattern.exec(note)?.[1] ?? 0), 0);
+	totals.set(program, (totals.get(program) ?? 0) + sum);
+}
+
+if (kernel === null) {
+	test.skip(`kernel tests: ${reason}`, () => {});
+} else {
+	const guests = new Map<1 | 2, Guest>();
+	test.before(() => {
+		execFileSync('make', ['-s', '-C', TESTS], { stdio: ['ignore', 'inherit', 'inherit'] });
+		guests.set(1, startGuest(1));
+		guests.set(2, startGuest(2));
+	});
+	test.after.always(() => guests.forEach((guest) => guest.end()));
+	for (const program of [...PROGRAMS, ...(debug ? ['kmemleak'] : []), 'dmesg']) {
+		for (const cpus of [1, 2] as const) {
+			test(`${wanted}, ${cpus} CPU: ${program}`, async (t) => {
+				t.timeout(GUEST_LIMIT_S * 1000);
+				const outcome = await guests.get(cpus)!.outcome(program);
+				t.log(`${outcome.passed} passed, ${outcome.failed.length} failed, ${outcome.skipped.length} skipped in ${outcome.seconds.toFixed(0)} s`);
+				[...outcome.skipped, ...outcome.notes].forEach((line) => t.log(line));
+				count(program, outcome.notes);
+				t.deepEqual(faults(outcome), []);
+			});
+		}
+	}
+	if (!debug) {
+		test(`${wanted}: enough snapshots`, (t) => {
+			t.log(`oracle ${totals.get('oracle') ?? 0}, leaks ${totals.get('leaks') ?? 0}`);
+			t.true((totals.get('oracle') ?? 0) >= 10_000);
+			t.true((totals.get('leaks') ?? 0) >= 100_000);
+		});
+	}
+}
+
+test('the tests\' header is the patches\'', (t) => {
+	const header = readFileSync(`${TESTS}/proc_snap.h`, 'utf8');
+	for (const name of VERSIONS) {
+		const added = readdirSync(`kernel-patch/${name}`).filter((file) => file.endsWith('.patch'))
+			.map((file) => readFileSync(`kernel-patch/${name}/${file}`, 'utf8'))
+			.flatMap((text) => text.split(/^diff --git /m))
+			.find((part) => part.startsWith('a/include/uapi/linux/proc_snap.h '));
+		t.is(added?.split('\n').filter((line) => /^\+(?!\+\+)/.test(line)).map((line) => `${line.slice(1)}\n`).join(''), header, name);
+	}
+});
