@@ -72,7 +72,7 @@ need_packages() {
 		packages=$(missing_packages)
 	fi
 	[ -z "$packages" ] ||
-		fail "missing for the kernel's build: ${packages% }
+		cannot "missing for the kernel's build: ${packages% }
  on Debian run as root: apt-get install ${packages% }
  where there is no linux-source-$version: unpack a source of Linux $version and set KERNEL_SOURCE=DIR"
 }
