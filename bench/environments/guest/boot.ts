@@ -209,7 +209,8 @@ function judge({ control, consoleText, code, said, hang, tookMs, qemu }: Remains
 		return { begun: false, again: false, tail, why: `QEMU did not start the guest (exit code ${code ?? 'none, killed'}).${fromQemu}` };
 	}
 	const when = begun === '' ? 'before its command began' : 'while its command ran';
-	const how = /Kernel panic/.test(consoleText) ? 'its kernel panicked' : /the share is lost/.test(consoleText) ? 'it lost its share with the host' : 'it ended without an exit record';
+	const panic = /Kernel panic - (.*)/.exec(consoleText)?.[1]?.trim();
+	const how = panic !== undefined ? `its kernel panicked (${panic})` : /the share is lost/.test(consoleText) ? 'it lost its share with the host' : 'it ended without an exit record';
 	return { begun: begun !== '', again: true, tail, why: `the guest died ${when}: ${how}. ${console}${fromQemu}\nIf its kernel is new, boot it by hand: npm run guest -- true` };
 }
 

@@ -41,7 +41,8 @@ code{font-size:.86em}
 .environment ul{list-style:none;margin:0;padding:0}
 .badge{display:inline-block;font-weight:650;padding:.05em .55em;margin-right:.45em;border-radius:4px;border:1.5px solid currentColor}
 .badge.bare-metal{color:var(--yes)}.badge.vm,.badge.nested-vm,.badge.unknown{color:var(--unknown)}.badge.emulated{color:var(--no)}
-h2.place{margin:2.2rem 0 -.9rem}
+h2.place{margin:2.2rem 0 .9rem}
+h2.place~.environment{margin-top:.9rem}
 .place .badge{font-size:.8125rem;vertical-align:.12em}
 h3 .badge,.tallies .badge{font-size:.75rem;margin-left:.3em}
 .notice pre{margin:.6rem 0;white-space:pre-wrap;overflow-wrap:anywhere}
@@ -51,7 +52,7 @@ h3 .badge,.tallies .badge{font-size:.75rem;margin-left:.3em}
 .claims.shared li{display:block}
 .claims.shared dl{max-width:none}
 .claims.shared dl>div{grid-template-columns:10rem 1fr;gap:0 1rem;padding:.15rem 0}
-.claims.shared dd{display:grid;grid-template-columns:11rem 1fr;gap:0 1rem}
+.claims.shared dd{display:grid;grid-template-columns:12.5rem 1fr;gap:0 1rem}
 .claims.shared div:first-child dd{display:block}
 .claims.shared .verdict{font-size:.8438rem}
 main>section,footer>section{margin-top:3.6rem}
