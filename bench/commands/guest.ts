@@ -63,6 +63,9 @@ export const command: Command = {
 				onOutput: (stream, data) => { process[stream].write(data); },
 				onNote: (text) => { screen.write(`procsnap: ${text}\n`); },
 			});
+			if (end.clockFault !== null) {
+				screen.write(`procsnap: ${end.clockFault}\n`);
+			}
 			if (end.complaints.length === 0) {
 				return end.status;
 			}

@@ -132,8 +132,8 @@ function conclude(run: StoredRun, outcome: GuestEnd | Error, interrupted: boolea
 		failure = messageOf(outcome);
 		status = 'failed';
 		endRun(run, status, failure);
-	} else if (outcome.complaints.length > 0) {
-		failure = `the guest's kernel complained: ${outcome.complaints.join('; ')}`;
+	} else if (outcome.complaints.length > 0 || outcome.clockFault !== null) {
+		failure = outcome.clockFault ?? `the guest's kernel complained: ${outcome.complaints.join('; ')}`;
 		status = 'failed';
 		endRun(run, status, failure);
 	}

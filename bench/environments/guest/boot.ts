@@ -3,10 +3,11 @@
  * an exit record that guest-init leaves; without it the guest died or hung, and the
  * error says so with the end of its console.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Failure } from '../../errors.ts';
+import { clockFault } from './clock.ts';
 import { findComplaints, tailOf } from './complaints.ts';
 import { follow } from './follow.ts';
 import { startQemu, type QemuProcess } from './qemu-process.ts';
@@ -47,6 +48,8 @@ export interface GuestEnd {
 	status: number;
 	/** Lines of the kernel's log that no sound kernel writes. */
 	complaints: string[];
+	/** Why no time measured in it can be used, or null. */
+	clockFault: string | null;
 	qemu: string;
 	/** Until the command began, by the guest's own clock. */
 	bootMs: number;
@@ -116,7 +119,7 @@ async function bootOnce(qemu: string, folder: string, options: BootOptions): Pro
 		signal?.throwIfAborted();
 		followers.forEach((follower) => follower.close());
 		followers.length = 0;
-		return judge({ control, consoleText: read(consoleFile), code, said, hang: watchdog.hang(), tookMs: performance.now() - startedAt, qemu: () => qemuVersion(qemu) });
+		return judge({ control, consoleText: read(consoleFile), code, said, hang: watchdog.hang(), tookMs: performance.now() - startedAt, qemu: () => qemuVersion(qemu), countInstructions: options.countInstructions ?? false });
 	} finally {
 		watchdog.stop();
 		signal?.removeEventListener('abort', abort);
@@ -185,14 +188,22 @@ interface Remains {
 	hang: string | null;
 	tookMs: number;
 	qemu: () => string;
+	countInstructions: boolean;
 }
 
-function judge({ control, consoleText, code, said, hang, tookMs, qemu }: Remains): GuestEnd | Death {
+/** A moment, by the guest's clock and by the host's. */
+function mark(control: string, name: string): { guestS: number; hostS: number } {
+	const file = join(control, name);
+	return { guestS: Number(read(file)), hostS: existsSync(file) ? statSync(file).mtimeMs / 1000 : NaN };
+}
+
+function judge({ control, consoleText, code, said, hang, tookMs, qemu, countInstructions }: Remains): GuestEnd | Death {
 	const status = /^\d+$/.exec(read(join(control, 'status')).trim())?.[0];
 	const begun = read(join(control, 'begun'));
 	if (status !== undefined) {
 		return {
 			status: Number(status),
+			clockFault: countInstructions ? null : clockFault(mark(control, 'begun'), mark(control, 'ended')),
 			complaints: findComplaints(`${read(join(control, 'dmesg'))}\n${consoleText}`),
 			qemu: qemu(),
 			bootMs: Math.round(Number(begun) * 1000),

@@ -7,16 +7,25 @@ import { Failure } from '../../../../bench/errors.ts';
 import { eventually } from '../../../processes.ts';
 import { fakeQemu } from './fake.ts';
 
+// It begins at 1.25 s of its clock, and has run for @seconds of it when it ends.
+const ended = (seconds: number): string => `echo ${1.25 + seconds} >"$control/ended"`;
 const RECORD = 'echo "$status" >"$control/status"';
 const alive = (pid: number): boolean => existsSync(`/proc/${pid}`);
 const pidOf = (start: string | undefined): number => Number(start?.split(' ')[0]);
 
+test('a clock that goes wrong is told, with how wrong', async (t) => {
+	const fake = fakeQemu(t, `begin; sleep 0.5; status=0; ${ended(11)}; ${RECORD}`);
+	t.regex((await bootGuest(fake.options)).clockFault ?? '', /counted 11\.00 s while the host's counted 0\.\d\d s, so no time measured in it can be used/);
+	const counting = fakeQemu(t, `begin; sleep 0.5; status=0; ${ended(11)}; ${RECORD}`);
+	t.is((await bootGuest({ ...counting.options, countInstructions: true })).clockFault, null);
+});
+
 test('status, output as it comes, and the record that ends it', async (t) => {
-	const fake = fakeQemu(t, `begin; echo one >>"$control/stdout"; sleep 1; echo two >>"$control/stdout"; echo err >>"$control/stderr"; status=42; ${RECORD}`);
+	const fake = fakeQemu(t, `begin; echo one >>"$control/stdout"; sleep 1; echo two >>"$control/stdout"; echo err >>"$control/stderr"; status=42; ${ended(1)}; ${RECORD}`);
 	const seen: Array<[string, number]> = [];
 	const startedAt = performance.now();
 	const end = await bootGuest({ ...fake.options, onOutput: (stream, data) => seen.push([`${stream} ${data.toString('utf8')}`, performance.now() - startedAt]) });
-	t.deepEqual({ ...end, tookMs: 0 }, { status: 42, complaints: [], qemu: '9.8.7', bootMs: 1250, tookMs: 0 });
+	t.deepEqual({ ...end, tookMs: 0 }, { status: 42, complaints: [], clockFault: null, qemu: '9.8.7', bootMs: 1250, tookMs: 0 });
 	t.deepEqual(seen.map(([text]) => text).sort(), ['stderr err\n', 'stdout one\n', 'stdout two\n']);
 	const at = (text: string) => seen.find(([said]) => said === text)?.[1] ?? Number.NaN;
 	t.true(at('stdout two\n') - at('stdout one\n') > 500, 'the first was passed on before the second was there');
