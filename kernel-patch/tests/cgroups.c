@@ -21,7 +21,7 @@
 #define TARGETS	"snap-target"
 #define KIB	1024L
 #define MIB	(1024 * KIB)
-enum { READY = 1, COMMAND, DUP, CALLER_COMMAND, COPIED };
+enum { READY = 1, COMMAND, DUP, CALLER_COMMAND, COPIED, ENTERED };
 
 static void *sleep_thread(void *unused)
 {
@@ -107,6 +107,7 @@ static void caller(void *target)
 	struct proc_snap_args args;
 
 	enter(CALLERS);
+	word[ENTERED] = 1;
 	while (!word[CALLER_COMMAND])
 		pause_ms(1);
 	word[DUP] = snap_figures((long)target, &args, NULL, 0);
@@ -145,6 +146,7 @@ static void open_account(void (*run)(void *))
 	target = spawn(run, NULL);
 	UNTIL(word[READY]);
 	caller_pid = spawn(caller, (void *)(long)target);
+	wait_word(ENTERED, 1);
 	pause_ms(50);
 	read_bill(CALLERS, &ours.before);
 	read_bill(TARGETS, &theirs.before);

@@ -554,7 +554,7 @@ int main(int argc, char **argv)
 	is(word[WRONG_LEFT], 0, "nothing is left of a call that failed");
 	is(word[WRONG_END], 0, "every duplicate ends by SIGKILL");
 	is(stuck, 0, "calls go on");
-	ok(word[TAKEN] > (long)seconds, "some succeed");
+	ok(word[TAKEN] > 0, "some succeed");
 	ok(UNTIL(user_tasks() <= tasks_before), "no task is left over");
 	note("%ld calls, %ld duplicates, %ld callers killed, %ld ends", word[CALLS], word[TAKEN], deaths, ends);
 	for (i = 1; i < 200; i++)

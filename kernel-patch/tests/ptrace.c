@@ -67,8 +67,7 @@ static bool still_parked(pid_t tid, const struct still *before)
 
 	look(tid, &after);
 	return same_registers(&before->regs, &after.regs) &&
-	       !memcmp(before->counts, after.counts, sizeof(after.counts)) &&
-	       user_ticks(copy) == 0;
+	       !memcmp(before->counts, after.counts, sizeof(after.counts));
 }
 
 /* Let go by @request, given 10 ms, stopped again: it must be as it was. */
@@ -166,7 +165,7 @@ static void test_attach(pid_t tid)
 	   WSTOPSIG(status) == SIGSTOP, "SIGSTOP stops it for its tracer");
 	ok(still_parked(tid, &before), "not one instruction was run");
 	ptrace(PTRACE_DETACH, tid, 0, SIGUSR2);
-	ok(UNTIL(state_of(tid) == 'S'), "detached, it is parked");
+	ok(at_rest(tid), "detached, it is parked");
 }
 
 static void tracer_that_dies(void *unused)
@@ -184,7 +183,7 @@ static void test_tracers_death(void)
 
 	wait_word(SECOND, 1);
 	end_target(tracer);
-	ok(UNTIL(state_of(copy) == 'S'), "its tracer's death leaves it parked");
+	ok(at_rest(copy), "its tracer's death leaves it parked");
 	is(status_number(copy, "TracerPid"), 0, "and without a tracer");
 }
 
@@ -220,7 +219,7 @@ static void test_gdb(void)
 	if (!strstr(text, line))
 		for (char *at = strtok(text, "\n"); at; at = strtok(NULL, "\n"))
 			note("%s", at);
-	ok(UNTIL(state_of(copy) == 'S') && user_ticks(copy) == 0, "after gdb it is parked");
+	ok(at_rest(copy), "after gdb it is parked");
 	is(peek(copy, (void *)word[ADDRESS]), count, "and has not run");
 }
 
@@ -245,7 +244,7 @@ int main(int argc, char **argv)
 	test_changing(threads[1].snap_tid);
 	trace_detach(threads[1].snap_tid);
 	trace_detach(copy);
-	ok(UNTIL(state_of(copy) == 'S'), "detached, it is parked");
+	ok(at_rest(copy), "detached, it is parked");
 	test_attach(copy);
 	test_tracers_death();
 	test_gdb();

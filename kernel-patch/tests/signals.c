@@ -28,11 +28,10 @@ static void sleeper(void *unused)
 		pause();
 }
 
-/* It is there, asleep, and has not run a user's instruction. */
+/* It is there and asleep. */
 static bool parked(pid_t dup)
 {
-	return UNTIL(state_of(dup) == 'S') && user_ticks(dup) == 0 &&
-	       waitpid(dup, NULL, WNOHANG) == 0;
+	return at_rest(dup) && waitpid(dup, NULL, WNOHANG) == 0;
 }
 
 static void test_ignored(void)

@@ -416,9 +416,21 @@ static long stat_field(pid_t pid, int field)
 	return at ? atol(at) : -1;
 }
 
-long user_ticks(pid_t pid)
+static long switches(pid_t pid)
 {
-	return stat_field(pid, 14);
+	return status_number(pid, "voluntary_ctxt_switches") +
+	       status_number(pid, "nonvoluntary_ctxt_switches");
+}
+
+bool at_rest(pid_t pid)
+{
+	long before;
+
+	if (!UNTIL(state_of(pid) == 'S'))
+		return false;
+	before = switches(pid);
+	pause_ms(3);
+	return before >= 0 && switches(pid) == before && state_of(pid) == 'S';
 }
 
 long meminfo(const char *key)

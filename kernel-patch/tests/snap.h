@@ -17,7 +17,7 @@
 
 #define PAGE		4096UL
 #define HUGE_PAGE	(2UL << 20)
-#define PATIENCE_MS	20000
+#define PATIENCE_MS	60000
 
 /* Both return the duplicate's pid or -errno. */
 pid_t snap(pid_t pid);
@@ -73,8 +73,11 @@ const char *status_of(pid_t pid, const char *key);
 long status_number(pid_t pid, const char *key);
 char state_of(pid_t pid);
 bool await_state(pid_t pid, const char *states);
-/* CPU time in user mode, ticks. */
-long user_ticks(pid_t pid);
+/*
+ * Asleep, and stays so: it is not scheduled at all. (Time in user mode would not
+ * do: the kernel guesses how a short time is divided.)
+ */
+bool at_rest(pid_t pid);
 long meminfo(const char *key);
 /* Children of this process, of all its threads, zombies too. */
 int children(pid_t pid);

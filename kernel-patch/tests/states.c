@@ -62,7 +62,7 @@ static pid_t sound(pid_t pid, unsigned int threads, const char *what)
 	}
 	is(args.nr_threads, threads, "%s: %u tasks", what, threads);
 	is(threads_of(dup), threads, "%s: in /proc too", what);
-	ok(UNTIL(state_of(dup) == 'S') && !user_ticks(dup), "%s: parked", what);
+	ok(at_rest(dup), "%s: parked", what);
 	is(status_number(dup, "TracerPid"), 0, "%s: not traced", what);
 	is(peek(dup, (void *)&mark), 0x6d61726b, "%s: with the target's memory", what);
 	return dup;
@@ -368,6 +368,41 @@ static void unsharing(void *unused)
 	waitpid(child, NULL, 0);
 }
 
+/* The caller's next child, so the duplicate, is the first of a new namespace. */
+static long to_namespace(void *target)
+{
+	pid_t dup;
+	long tasks;
+
+	if (unshare(CLONE_NEWPID))
+		return -ENOSYS;
+	dup = snap((long)target);
+	if (dup <= 0)
+		return dup;
+	tasks = threads_of(dup);
+	return snap_end(dup) ? -1 : tasks;
+}
+
+static void two_threads(void *unused)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, sleep_thread, unused);
+	turning(unused);
+}
+
+static void test_new_namespace(void)
+{
+	pid_t target = begin(two_threads);
+	long tasks = in_child(to_namespace, (void *)(long)target);
+
+	if (tasks == -ENOSYS)
+		skip("new pid namespace", "it cannot be made");
+	else
+		is(tasks, 2, "new pid namespace: the duplicate is its first process, with two tasks, and ends");
+	end_target(target);
+}
+
 static void test_namespace(void)
 {
 	pid_t child;
@@ -596,6 +631,7 @@ int main(int argc, char **argv)
 	test_traced();
 	test_seccomp();
 	test_namespace();
+	test_new_namespace();
 	test_many_threads();
 	test_many_regions();
 	test_each_other();

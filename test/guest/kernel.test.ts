@@ -6,6 +6,7 @@
 import test from 'ava';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { findKernel, VERSIONS } from '../../bench/environments/guest/kernel.ts';
 import { createReader, faults, type Outcome } from './tap.ts';
 
@@ -41,6 +42,7 @@ if (kernel === null) {
 
 interface Guest {
 	outcome: (program: string) => Promise<Outcome>;
+	closed: Promise<string>;
 	end: () => void;
 }
 
@@ -75,6 +77,7 @@ function startGuest(cpus: 1 | 2): Guest {
 				}),
 			]);
 		},
+		closed,
 		end: () => { child.kill('SIGTERM'); },
 	};
 }
@@ -91,18 +94,24 @@ function count(program: string, notes: string[]): void {
 if (kernel === null) {
 	test.skip(`kernel tests: ${reason}`, () => {});
 } else {
-	const guests = new Map<1 | 2, Guest>();
+	const guests = new Map<1 | 2, Promise<Guest>>();
 	test.before(() => {
 		execFileSync('make', ['-s', '-C', TESTS], { stdio: ['ignore', 'inherit', 'inherit'] });
-		guests.set(1, startGuest(1));
-		guests.set(2, startGuest(2));
+		const one = startGuest(1);
+		guests.set(1, Promise.resolve(one));
+		// Three virtual CPUs on two of the host's hold each other up: in turn they are done sooner.
+		guests.set(2, (availableParallelism() > 2 ? Promise.resolve('') : one.closed).then(() => startGuest(2)));
 	});
-	test.after.always(() => guests.forEach((guest) => guest.end()));
-	for (const program of [...PROGRAMS, ...(debug ? ['kmemleak'] : []), 'dmesg']) {
-		for (const cpus of [1, 2] as const) {
+	test.after.always(async () => {
+		(await guests.get(1))?.end();
+		(await guests.get(2))?.end();
+	});
+	for (const cpus of [1, 2] as const) {
+		for (const program of [...PROGRAMS, ...(debug ? ['kmemleak'] : []), 'dmesg']) {
 			test(`${wanted}, ${cpus} CPU: ${program}`, async (t) => {
 				t.timeout(GUEST_LIMIT_S * 1000);
-				const outcome = await guests.get(cpus)!.outcome(program);
+				const guest = await guests.get(cpus)!;
+				const outcome = await guest.outcome(program);
 				t.log(`${outcome.passed} passed, ${outcome.failed.length} failed, ${outcome.skipped.length} skipped in ${outcome.seconds.toFixed(0)} s`);
 				[...outcome.skipped, ...outcome.notes].forEach((line) => t.log(line));
 				count(program, outcome.notes);
