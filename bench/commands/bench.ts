@@ -11,7 +11,7 @@ import { describeChoices } from '../list.ts';
 import { makeReport, showReport } from '../make-report.ts';
 import { expectOneOf, helpFor, parseOptions, userPath, type Option } from '../options.ts';
 import { listenForInterrupts, type Interrupt } from '../runner/interrupt.ts';
-import type { Backend, Experiment } from '../types.ts';
+import type { Backend, Experiment, ProfileName } from '../types.ts';
 
 const PROFILES = ['smoke', 'paper'] as const;
 
@@ -21,10 +21,10 @@ const COUNTING = createGuest({ cpus: 1, countInstructions: true });
 const ENVIRONMENTS: Environment[] = [host, ...GUESTS];
 
 const OPTIONS = {
-	profile: { kind: 'one', value: 'NAME', help: 'paper (default): the paper\'s rounds; smoke: few rounds' },
+	profile: { kind: 'one', value: 'NAME', help: 'paper (default): the paper\'s rounds; smoke: few rounds, only the host, within a minute' },
 	experiment: { kind: 'many', value: 'NAME', help: 'measure only this one; may be repeated' },
 	backend: { kind: 'many', value: 'NAME', help: 'measure only this mechanism; may be repeated' },
-	environment: { kind: 'many', value: 'NAME', help: 'measure only on the host, or only in the guests of 1 and 2 CPUs' },
+	environment: { kind: 'many', value: 'NAME', help: 'host, or guest (of 1 and of 2 CPUs); may be repeated (default: all)' },
 	'count-instructions': { kind: 'flag', help: 'only a guest of 1 CPU, and instructions instead of time: repeatable' },
 	out: { kind: 'one', value: 'DIR', help: 'folder for the run, new or empty (default: results/runs/<id>)' },
 	seed: { kind: 'one', value: 'N', help: 'of the order of measuring (default: drawn; the manifest has it)' },
@@ -59,7 +59,7 @@ export const command: Command = {
 		const experiments = await discoverExperiments();
 		const backends = await discoverBackends();
 		const profile = expectOneOf('profile', values.profile?.at(-1) ?? 'paper', PROFILES);
-		const environments = chooseEnvironments(values.environment, flags.has('count-instructions'));
+		const environments = chooseEnvironments(values.environment, profile, flags.has('count-instructions'));
 		const seed = parseSeed(values.seed?.at(-1));
 		const options = { experiments: values.experiment ?? [], backends: values.backend ?? [] };
 		const request = {
@@ -78,8 +78,10 @@ export const command: Command = {
 	},
 };
 
-function chooseEnvironments(names: string[] | undefined, countInstructions: boolean): Environment[] {
-	const chosen = names === undefined ? ENVIRONMENTS : pick('environment', names, ENVIRONMENTS);
+/** A quick look does not wait for a kernel to be built. */
+function chooseEnvironments(names: string[] | undefined, profile: ProfileName, countInstructions: boolean): Environment[] {
+	const usual = profile === 'smoke' ? [host] : ENVIRONMENTS;
+	const chosen = names === undefined ? usual : pick('environment', names, ENVIRONMENTS);
 	if (!countInstructions) {
 		return chosen;
 	}
