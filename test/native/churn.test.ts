@@ -4,7 +4,8 @@ import { ProcsnapError, type Tracer } from '../../native/index.ts';
 import { children, sleep, start, status, tracerFor, until } from './help.ts';
 
 const DONE = 1, WRONG = 2, CURRENT = 3;
-const CLEAN = ['ESRCH', 'EAGAIN', 'ETIMEDOUT'];
+/** EBUSY: it did not get to run in time, on a machine that is busy. */
+const CLEAN = ['ESRCH', 'EAGAIN', 'ETIMEDOUT', 'EBUSY'];
 
 /** Take by inject or by copy; the error's code where it failed. */
 function take(tracer: Tracer, pid: number, way: 'inject' | 'stopCopy'): string {
