@@ -11,7 +11,7 @@ import { startShell } from '../targets/shell.ts';
 import { memoryOf } from '../targets/program.ts';
 import { placement, Workload } from '../targets/workload.ts';
 import type { Backend, Chart, Claim, Experiment, Json, Lab, Paper, ProfileName, Results, Session, Table, Target, Variant } from '../types.ts';
-import { medianPoints, of, roundsOf, time, US } from './shared/figures.ts';
+import { medianPoints, of, ratio, roundsOf, time, US } from './shared/figures.ts';
 
 const GIGABYTE = 1024;
 /** Rounds for a resident size in MiB: as many as keep a cell in the range of seconds. */
@@ -61,11 +61,11 @@ async function open({ factors }: Variant, lab: Lab): Promise<Session> {
 		const facts: Record<string, Json> = memoryOf(shell.pid);
 		return { round: () => takeAndEnd(lab, backend, shell, undefined), facts: () => facts, close: shell.close };
 	}
-	// In its loop a real-time target would leave its only CPU to nobody, but for the kernel's throttling: a second a round.
-	const sharesCpu = lab.tracer.cpu === lab.targetCpu;
-	const workload = await Workload.start('resident', ['--rss', `${factors.rssMiB}M`, '--pages', String(factors.pages), ...placement(sharesCpu ? { ...lab, targetPriority: 0 } : lab)]);
+	const workload = await Workload.start('resident', ['--rss', `${factors.rssMiB}M`, '--pages', String(factors.pages), ...placement(lab)]);
+	// On a CPU that it shares with its requester it could only watch how they take turns.
+	const watcher = lab.tracer.cpu === lab.targetCpu ? undefined : workload;
 	const facts: Record<string, Json> = { ...memoryOf(workload.pid), hugeBytes: factors.pages === 'thp' ? workload.result(7) : 0 };
-	return { round: () => takeAndEnd(lab, backend, workload, workload), facts: () => facts, close: () => workload.close() };
+	return { round: () => takeAndEnd(lab, backend, workload, watcher), facts: () => facts, close: () => workload.close() };
 }
 
 export const experiment: Experiment = {
@@ -145,14 +145,14 @@ function growth(results: Results): Table {
 				worst: of(variant, 'targetPauseNs', 'p95', US),
 				gone: variant.summary.reapNs === undefined ? '–' : of(variant, 'reapNs', 'median', US),
 				end: variant.summary.targetEndPauseNs === undefined ? '–' : of(variant, 'targetEndPauseNs', 'median', US),
-				floor: inside === null || floor === null ? null : inside / floor,
+				floor: ratio(inside ?? of(variant, 'pauseNs', 'median', US), floor),
 				n: roundsOf(variant, 'takeNs'),
 			};
 		}),
 		notes: [
 			'Pause, inside: the longest time for which the target, reading the clock in a loop, could not run. fork: the call itself, timed in the target.',
 			'Pause at end: inject has the target reap the duplicate, which stops it a second time.',
-			'Pause to fork(): what a copy from outside costs the target, as a ratio to the fork() that it could have made itself, in the same run.',
+			'Pause to fork(): what a copy from outside costs the target, as a ratio to the fork() that it could have made itself, in the same run. Where both share the only CPU the target cannot watch itself: the ratio is then of the pause as told.',
 		],
 	};
 }

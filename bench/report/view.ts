@@ -124,7 +124,8 @@ const NAMES: Record<string, string> = { ns: 'instr.', µs: 'k instr.', ms: 'M in
 function words(text: string): string {
 	return text
 		.replace(/(\d\s?|\(|^|, )(ns|µs|ms|GB\/s)(?=$|\)|[\s,;.:])/g, (_, before: string, unit: string) => `${before.replace(/(\d)$/, '$1 ')}${NAMES[unit] ?? unit}`)
-		.replace(/(\d) s(?=$|[\s,;.)])/g, '$1 G instr.');
+		.replace(/(\d) s(?=$|[\s,;.)])/g, '$1 G instr.')
+		.replaceAll('instr..', 'instr.');
 }
 
 function judge(claim: Claim, counted: boolean): Claim {

@@ -1,0 +1,47 @@
+/** Instructions are counted, and two boots count the same. */
+import { spawn } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { findKernel } from '../../bench/environments/guest/kernel.ts';
+import { findQemu } from '../../bench/environments/guest/qemu.ts';
+import { collect } from '../../bench/stats/results.ts';
+import { readRun } from '../../bench/store/run.ts';
+import { aFolder } from '../bench/store/fixtures.ts';
+
+const reason = findQemu() === null ? 'there is no QEMU: sh scripts/install-qemu' : findKernel({ version: '6.12', debug: false }) === null ? 'the patched kernel is not built: npm run kernel -- build' : null;
+if (reason !== null) {
+	console.log(`counting instructions is skipped: ${reason}`);
+}
+
+async function measure(out: string, seed: number): Promise<string> {
+	const child = spawn(process.execPath, ['bench/cli.ts', 'bench', '--count-instructions', '--profile', 'smoke', '--experiment', 'clone-kill', '--backend', 'inject', '--backend', 'syscall', '--seed', String(seed), '--out', out], { stdio: ['ignore', 'ignore', 'pipe'] });
+	let said = '';
+	child.stderr.setEncoding('utf8').on('data', (text: string) => { said += text; });
+	const code = await new Promise<number | null>((resolve) => { child.once('close', resolve); });
+	return code === 0 ? '' : `exit code ${code}: ${said}`;
+}
+
+(reason === null ? test : test.skip)('two boots count the same within 1 %, whatever the order of measuring', async (t) => {
+	t.timeout(1_200_000);
+	const folder = aFolder(t);
+	const medians: Array<Map<string, number>> = [];
+	for (const seed of [1, 2]) {
+		const out = join(folder, String(seed));
+		t.is(await measure(out, seed), '');
+		const { manifest, blocks } = readRun(out);
+		t.like(manifest.environment, { name: 'guest', label: 'emulated', guest: { cpus: 1, countInstructions: true } });
+		medians.push(new Map(collect(blocks).variants.map(({ id, summary }) => [id, summary['pauseNs']?.median ?? Number.NaN])));
+		for (const file of readdirSync(join(out, 'tables'))) {
+			t.notRegex(readFileSync(join(out, 'tables', file), 'utf8'), /\((?:ns|us|ms|µs)\)/, file);
+		}
+		t.regex(readFileSync(join(out, 'report.html'), 'utf8'), /emulated, instructions counted<[^]*k instr\./);
+	}
+	const [first, second] = medians as [Map<string, number>, Map<string, number>];
+	// The call of the kernel's own, which nothing interrupts but the clock's tick.
+	for (const id of ['syscall target=bash', 'syscall rss=28MiB pages=4k', 'syscall rss=4MiB pages=4k', 'inject rss=28MiB pages=4k']) {
+		const ratio = (second.get(id) ?? Number.NaN) / (first.get(id) ?? Number.NaN);
+		t.log(`${id}: ${first.get(id)} and ${second.get(id)} instructions`);
+		t.true(Math.abs(ratio - 1) <= 0.01, `${id}: ${ratio}`);
+	}
+});
