@@ -42,7 +42,7 @@ configure_for_machine() {
 	grep -qx 'CONFIG_PROC_SNAP=y' "$work/linux/.config" ||
 		fail "$config turns off something that create_proc_snap() needs: CONFIG_PROC_SNAP=y was not taken; is it an x86-64 configuration?"
 	grep -qx 'CONFIG_MODULES=y' "$work/linux/.config" ||
-		fail "$config has no modules (CONFIG_MODULES), without which Linux has no packages of its headers: add CONFIG_MODULES=y to it"
+		say "$config has no modules: there will be no package of headers to build some against"
 }
 
 deb() {
@@ -61,11 +61,11 @@ deb() {
 	run 'compiling and packing' make -C "$work/linux" -j"$(nproc)" ${compilers:+"$compilers"} DPKG_FLAGS=-d bindeb-pkg ||
 		broken 'the packages cannot be built (make bindeb-pkg)'
 	# linux-libc-dev is made too, but would replace the headers of the machine's own.
-	image=$(basename -- "$(ls "$work"/linux-image-*.deb)")
-	headers=$(basename -- "$(ls "$work"/linux-headers-*.deb)")
+	image=$(cd -- "$work" && ls linux-image-*.deb) || broken "make bindeb-pkg made no linux-image package"
+	headers=$(cd -- "$work" && ls linux-headers-*.deb 2>/dev/null) || headers=''
 	release=${image#linux-image-}
 	release=${release%%_*}
-	for file in "$image" "$headers"; do
+	for file in $image $headers; do
 		# Whoever sees the name sees the whole package.
 		cp -- "$work/$file" "$out/.$file.$$" && mv -f -- "$out/.$file.$$" "$out/$file" ||
 			{ rm -f -- "$out/.$file.$$"; fail "writing $out/$file failed: is the disk full?"; }
@@ -73,14 +73,16 @@ deb() {
 	drop_work
 	say "made in $(($(date +%s) - began)) s"
 	cat >&2 <<END
-To boot a lab machine on it, with both packages copied there, as root:
-  1. dpkg -i $image $headers
+To boot a lab machine on it, with what is printed below copied there, as root:
+  1. dpkg -i $image${headers:+ $headers}
   2. Secure Boot off, in the firmware: this kernel is not signed (mokutil --sb-state tells).
   3. in /etc/default/grub: GRUB_DEFAULT=saved; then update-grub, and, for one boot only,
      grub-reboot 'Advanced options for Debian GNU/Linux>Debian GNU/Linux, with Linux $release'
   4. reboot; then uname -r has to say $release
   5. in the checkout of procsnap there: npm run bench
-To be rid of it: boot the old kernel, then apt-get purge linux-image-$release linux-headers-$release
+To be rid of it: boot the old kernel, then apt-get purge linux-image-$release${headers:+ linux-headers-$release}
 END
-	printf '%s\n' "$out/$image" "$out/$headers"
+	for file in $image $headers; do
+		printf '%s\n' "$out/$file"
+	done
 }

@@ -38,7 +38,7 @@ bzImage:
 olddefconfig:
 bindeb-pkg:
 	cat .config >../linux-image-6.12.7-procsnap_6.12.7-1_amd64.deb
-	echo headers >../linux-headers-6.12.7-procsnap_6.12.7-1_amd64.deb
+	if grep -q MODULES=y .config; then echo headers; fi >headers; test ! -s headers || cp headers ../linux-headers-6.12.7-procsnap_6.12.7-1_amd64.deb
 	echo libc >../linux-libc-dev_6.12.7-1_amd64.deb
 `;
 
@@ -392,7 +392,10 @@ test('packages: the machine\'s configuration, the call turned on, keys that are 
 	t.regex(stderr, /dpkg -i linux-image.*grub-reboot .*with Linux 6\.12\.7-procsnap'.*uname -r has to say 6\.12\.7-procsnap.*npm run bench/s);
 	t.deepEqual(cached(), []);
 	writeFileSync(at('config-lab'), 'CONFIG_EXT4_FS=y\n');
-	t.regex(run(['deb', '--config', 'config-lab']).stderr, /has no modules \(CONFIG_MODULES\)/);
+	const alone = run(['deb', '--config', 'config-lab', '--out', 'no modules']);
+	t.is(alone.stdout, `${at('no modules', image)}\n`);
+	t.regex(alone.stderr, /config-lab has no modules: there will be no package of headers/);
+	t.notRegex(alone.stderr, /linux-headers/);
 	rmSync(at('bin', 'dh'));
 	t.regex(run(['deb', '--config', 'config-lab']).stderr, /missing for the kernel's build: debhelper\n/);
 });
