@@ -356,9 +356,9 @@ static void maltreat(pid_t pid)
 				       &vector);
 			if (chance(2))
 				ptrace(PTRACE_POKEUSER, pid, chance(27) * 8, chance(0));
-			ptrace(chance(2) ? PTRACE_CONT : PTRACE_SINGLESTEP, pid, 0, chance(65));
-			sched_yield();
-			if (chance(2))
+			/* refused if there is no such signal: then it has not gone on */
+			if (!ptrace(chance(2) ? PTRACE_CONT : PTRACE_SINGLESTEP, pid, 0, chance(65)) &&
+			    chance(2))
 				trace_again(pid);
 			if (chance(2))
 				trace_detach(pid);
@@ -442,6 +442,9 @@ static void end_maltreated(pid_t pid)
 		if (!got)
 			sched_yield();
 	} while (!got && now() < end);
+	/* one that was killed while it was waited for to stop has been reaped by that */
+	if (got < 0 && kill(pid, 0))
+		return;
 	if (got != pid || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) {
 		note("duplicate %d ended with %x (%d)", pid, status, got);
 		word[WRONG_END]++;
