@@ -211,7 +211,7 @@ test('without root, what is missing is named with what to do', (t) => {
 	rmSync(at('bin', 'flex'));
 	rmSync(at('bin', 'xz'));
 	const { status, stderr } = run(['build'], { KERNEL_SOURCE: '' });
-	t.is(status, 1);
+	t.is(status, 3, 'not a failure of the build: npm test goes on without it');
 	t.is(stderr, 'kernel: error: missing for the kernel\'s build: linux-source-6.12 flex xz-utils\n'
 		+ ' on Debian run as root: apt-get install linux-source-6.12 flex xz-utils\n'
 		+ ' where there is no linux-source-6.12: unpack a source of Linux 6.12 and set KERNEL_SOURCE=DIR\n');
