@@ -165,13 +165,13 @@ int main(int argc, char **argv)
 		die("no program tiny");
 	await_state(target, "S");
 	/* in three parts: the smallest; with threads; refused when all was done */
-	test("small", target, count * 80 / 100, plain);
+	test("small", target, count * 85 / 100, plain);
 	test("refused late", target, count * 10 / 100, refused_series);
 	end_target(target);
 	target = spawn(threaded, NULL);
 	wait_word(READY, 1);
 	UNTIL(threads_of(target) == 4);
-	test("four threads", target, count * 10 / 100, with_figures);
+	test("four threads", target, count * 5 / 100, with_figures);
 	end_target(target);
 	return tap_end();
 }

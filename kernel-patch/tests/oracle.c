@@ -231,7 +231,7 @@ int main(int argc, char **argv)
 	snapshots = option("snapshots", 1000);
 	test(2, false, snapshots);
 	test(4, false, snapshots);
-	test(2, true, (snapshots + 7) / 8);
-	test(4, true, (snapshots + 7) / 8);
+	test(2, true, 8 + snapshots / 40);
+	test(4, true, 8 + snapshots / 40);
 	return tap_end();
 }
