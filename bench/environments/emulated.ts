@@ -3,7 +3,7 @@
  * times slower than it would run: the whole of `npm run bench` is to take a
  * quarter of an hour. Said here and nowhere else; every table has its n.
  */
-import type { Variant } from '../types.ts';
+import type { Backend, Variant } from '../types.ts';
 
 /** What an emulated CPU takes longer, about. */
 export const SLOWNESS = 20;
@@ -21,9 +21,15 @@ const COUNTED = 11;
 /** PEEKTEXT takes a system call a word: a round of more than this would take minutes. */
 const LARGEST_PEEK_KIB = 64;
 
+/** A mechanism that copies every byte takes tens of seconds a round for more than this. */
+const LARGEST_COPY_MIB = 256;
+
 /** Pure. One block for each variant: its target is set up once, which costs more than its rounds. */
-export function cutRounds(variants: Variant[], countInstructions: boolean): Variant[] {
-	return variants.filter(({ factors }) => factors['way'] !== 'peek' || Number(factors['sizeKiB']) <= LARGEST_PEEK_KIB).map((variant) => {
+export function cutRounds(variants: Variant[], backends: ReadonlyArray<Pick<Backend, 'name' | 'duplicates'>>, countInstructions: boolean): Variant[] {
+	const copies = new Set(backends.filter(({ duplicates }) => !duplicates).map(({ name }) => name));
+	const feasible = variants.filter(({ factors: { way, sizeKiB, mechanism, rssMiB } }) =>
+		(way !== 'peek' || Number(sizeKiB) <= LARGEST_PEEK_KIB) && (!copies.has(String(mechanism)) || !(Number(rssMiB) > LARGEST_COPY_MIB)));
+	return feasible.map((variant) => {
 		const rounds = Math.min(variant.rounds, countInstructions ? COUNTED : Math.max(LEAST, Math.ceil(variant.rounds / ONE_IN)));
 		const less = { ...variant, rounds, blockRounds: rounds, warmupRounds: Math.min(1, variant.warmupRounds) };
 		return countInstructions ? less : { ...less, budgetMs: BUDGET_MS };

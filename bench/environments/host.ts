@@ -108,7 +108,7 @@ function usableBackends({ backends, options }: Request): Backend[] {
 }
 
 function chooseVariants({ experiments, profile }: Request, backends: Backend[], { environment }: Here): Chosen[] {
-	const cut = (variants: Variant[]) => (environment.label === 'emulated' ? cutRounds(variants, environment.guest?.countInstructions ?? false) : variants);
+	const cut = (variants: Variant[]) => (environment.label === 'emulated' ? cutRounds(variants, backends, environment.guest?.countInstructions ?? false) : variants);
 	const chosen = experiments
 		.map((experiment) => ({ experiment, variants: cut(experiment.variants(profile, backends)) }))
 		.filter(({ variants }) => variants.length > 0);

@@ -3,7 +3,7 @@
  * an exit record that guest-init leaves; without it the guest died or hung, and the
  * error says so with the end of its console.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Failure } from '../../errors.ts';
@@ -71,7 +71,8 @@ export async function bootGuest(options: BootOptions): Promise<GuestEnd> {
 		throw new Failure(`${options.kernelDir}: has no bzImage to boot: build the kernel with npm run kernel -- build`);
 	}
 	for (let attempt = 1; ; attempt++) {
-		const folder = mkdtempSync(join(tmpdir(), 'procsnap-guest-'));
+		removeOrphans();
+		const folder = mkdtempSync(join(tmpdir(), `${FOLDER}${process.pid}-`));
 		try {
 			const outcome = await bootOnce(qemu, realpathSync(folder), options);
 			if ('status' in outcome) {
@@ -83,6 +84,22 @@ export async function bootGuest(options: BootOptions): Promise<GuestEnd> {
 			options.onNote?.(`the guest died before its command began; trying once more (QEMU's emulation is known to lose a boot now and then). Its console ended so:\n${outcome.tail}`);
 		} finally {
 			rmSync(folder, { recursive: true, force: true });
+		}
+	}
+}
+
+const FOLDER = 'procsnap-guest-';
+
+/** The folders of processes that were killed and could not remove them; their QEMU has died with them. */
+function removeOrphans(): void {
+	for (const name of readdirSync(tmpdir())) {
+		const pid = name.startsWith(FOLDER) ? /^\d+(?=-)/.exec(name.slice(FOLDER.length))?.[0] : undefined;
+		if (pid !== undefined && !existsSync(`/proc/${pid}`)) {
+			try {
+				rmSync(join(tmpdir(), name), { recursive: true, force: true });
+			} catch {
+				// Another user's.
+			}
 		}
 	}
 }

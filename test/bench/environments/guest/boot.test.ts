@@ -120,9 +120,11 @@ for (const [signal, expected] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGKILL',
 			return;
 		}
 		await eventually(() => alive(pidOf(fake.starts()[0])) ? undefined : true, 'the end of QEMU');
-		if (signal !== 'SIGKILL') {
-			await setTimeout(100);
-			t.deepEqual(fake.left(), []);
+		if (signal === 'SIGKILL') {
+			t.is(fake.left().length, 1);
+			await t.throwsAsync(bootGuest({ ...fake.options, timeoutS: 1 }), { message: /hung/ });
 		}
+		await setTimeout(100);
+		t.deepEqual(fake.left(), [], 'the next guest removes what a killed one left');
 	});
 }

@@ -68,12 +68,16 @@ test('what the host tells of the guest is in the manifest, and outweighs what is
 
 const variant = (rounds: number, factors: Variant['factors'] = {}): Variant => ({ id: 'x', factors, rounds, warmupRounds: 3, blockRounds: 100 });
 
+const BACKENDS = [{ name: 'stop', duplicates: false }, { name: 'inject', duplicates: true }];
+
 test('rounds are cut where instructions are emulated, but never below what a median needs', (t) => {
-	t.like(cutRounds([variant(1000)], false)[0], { rounds: 50, blockRounds: 50, warmupRounds: 1, budgetMs: 1000 });
-	t.is(cutRounds([variant(30)], false)[0]?.rounds, 5);
-	t.is(cutRounds([variant(2)], false)[0]?.rounds, 2);
-	t.deepEqual(cutRounds([variant(9, { way: 'peek', sizeKiB: 1024 }), variant(9, { way: 'memcpy', sizeKiB: 1024 })], false).map(({ factors }) => factors['way']), ['memcpy']);
-	const [counted] = cutRounds([variant(1000)], true);
+	t.like(cutRounds([variant(1000)], BACKENDS, false)[0], { rounds: 50, blockRounds: 50, warmupRounds: 1, budgetMs: 1000 });
+	t.is(cutRounds([variant(30)], BACKENDS, false)[0]?.rounds, 5);
+	t.is(cutRounds([variant(2)], BACKENDS, false)[0]?.rounds, 2);
+	t.deepEqual(cutRounds([variant(9, { way: 'peek', sizeKiB: 1024 }), variant(9, { way: 'memcpy', sizeKiB: 1024 })], BACKENDS, false).map(({ factors }) => factors['way']), ['memcpy']);
+	const sized = ['stop', 'inject'].flatMap((mechanism) => [256, 1024].map((rssMiB) => variant(9, { mechanism, rssMiB })));
+	t.deepEqual(cutRounds(sized, BACKENDS, false).map(({ factors }) => `${factors['mechanism']} ${factors['rssMiB']}`), ['stop 256', 'inject 256', 'inject 1024']);
+	const [counted] = cutRounds([variant(1000)], BACKENDS, true);
 	t.is(counted?.rounds, 11);
 	t.is(counted?.budgetMs, undefined, 'a clock would make the rounds differ between runs');
 });
