@@ -64,6 +64,6 @@ function entry(environment: Environment, parts: MeasuredPart[]): IndexEntry {
 		title: environment.heading,
 		// One that is under way has its run's folder as soon as it has anything.
 		measured: part === undefined ? false : part.run !== null,
-		failure: part === undefined ? 'not measured: the run ended before' : part.failure,
+		failure: part === undefined ? 'the run ended before' : part.failure,
 	};
 }

@@ -77,7 +77,7 @@ test('after an interruption no other environment is begun, and the index says so
 	const { dir, parts, interrupted } = await measureSeveral([interrupting, measured('guest-1cpu')], request(join(aFolder(t), 'run')), fakeScreen(), interrupt, () => {});
 	t.is(parts.length, 1);
 	t.true(interrupted);
-	t.deepEqual(readSeveral(dir)?.environments.map(({ measured: done, failure }) => [done, failure]), [[true, null], [false, 'not measured: the run ended before']]);
+	t.deepEqual(readSeveral(dir)?.environments.map(({ measured: done, failure }) => [done, failure]), [[true, null], [false, 'the run ended before']]);
 });
 
 test('nothing measured anywhere: every reason, and nothing left behind', async (t) => {
