@@ -115,8 +115,8 @@ static void test(const char *name, pid_t target, long count,
 		 long (*run)(pid_t target, long count))
 {
 	struct level before, middle, after;
-	/* of each snapshot 64 bytes would show, and the system's own breathing does not */
-	long half = count / 2, most_kib = 1024 + half / 24;
+	/* of very many snapshots 64 bytes each would show, the system's own breathing does not */
+	long half = count / 2, most_kib = 512 + half / 32;
 	double begun;
 
 	run(target, 100 + count / 50);
