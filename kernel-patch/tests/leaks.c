@@ -116,7 +116,7 @@ static void test(const char *name, pid_t target, long count,
 {
 	struct level before, middle, after;
 	/* of very many snapshots 64 bytes each would show, the system's own breathing does not */
-	long half = count / 2, most_kib = 512 + half / 32;
+	long half = count / 2, most_kib = 1024 + half / 24;
 	double begun;
 
 	run(target, 100 + count / 50);
