@@ -9,11 +9,11 @@ import type { Backend, Variant } from '../types.ts';
 export const SLOWNESS = 20;
 
 /** One round of so many is left, */
-const ONE_IN = 25;
+const ONE_IN = 20;
 /** but no fewer than this: a median needs some. */
 const LEAST = 5;
 /** A block that takes longer ends with three rounds or more. */
-const BUDGET_MS = 700;
+const BUDGET_MS = 1000;
 
 /** Instructions are the same in every run: few rounds say all. They must not depend on the clock. */
 const COUNTED = 11;

@@ -23,9 +23,6 @@ import { labelFrom, readEvidence } from './label.ts';
 /** A target of 1 GiB, its duplicate after it was written to, and a copy of all its bytes. */
 const MEMORY_MIB = 4096;
 
-/** A shell's exit codes for a command that a signal ended are above this. */
-const DIED_BY_SIGNAL = 128;
-
 const TIMEOUT_S = 3600;
 /** Longer than any variant takes, even emulated. */
 const QUIET_S = 400;
@@ -71,8 +68,8 @@ async function bootAndMeasure({ cpus, countInstructions }: GuestShape, request: 
 	const told: ToldGuest = { id: request.id ?? createRunId(), outer: accelerator === 'tcg' ? 'emulated' : labelFrom(readEvidence()).label, guest };
 	const folder = createFolder(told.id, [], request.out);
 	screen.write(`Booting a ${accelerator === 'kvm' ? 'guest with KVM' : `guest, emulated${reason === null ? '' : `: ${reason}`}`}\n`);
-	let said: Buffer[] = [];
-	const boot = async (): Promise<GuestEnd | Error> => bootGuest({
+	const said: Buffer[] = [];
+	const outcome = await bootGuest({
 		kernelDir, cpus, memoryMiB: MEMORY_MIB, accelerator, countInstructions,
 		command: [process.execPath, 'bench/cli.ts', 'bench', ...innerOptions(request)],
 		cwd: PROJECT,
@@ -89,14 +86,7 @@ async function bootAndMeasure({ cpus, countInstructions }: GuestShape, request: 
 		}
 		return error as Error;
 	});
-	let outcome = await boot();
-	let run = readBack(folder.dir);
-	if (run === null && accelerator === 'tcg' && !(outcome instanceof Error) && outcome.status > DIED_BY_SIGNAL) {
-		screen.write(`The harness in the guest died (exit code ${outcome.status}) before it measured anything; trying once more. Why is not known: it was seen once, emulated, on two CPUs; if it comes again, suspect the kernel as well\n`);
-		said = [];
-		outcome = await boot();
-		run = readBack(folder.dir);
-	}
+	const run = readBack(folder.dir);
 	if (run === null) {
 		folder.discard();
 		throw signal.aborted ? signal.reason as Error : explain(outcome, said);
