@@ -141,7 +141,7 @@ const sizes = addon.sizes();
 /** The steps of a take and an end, in order; tests kill requester or tracer at each. */
 export const STEPS: readonly string[] = addon.steps;
 
-// As in duplicate/proc_snap_abi.h.
+// As in kernel-patch/proc_snap.h.
 const RUNNING = 1, PARTIAL = 2;
 
 // As in tracer/protocol.h.

@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/user.h>
-#include "duplicate/proc_snap_abi.h"
+#include "../kernel-patch/proc_snap.h"
 
 /* ---- core: clock, errors, /proc ---------------------------------------- */
 

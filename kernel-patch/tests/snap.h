@@ -10,7 +10,7 @@
 #include <sys/types.h>
 #include <sys/user.h>
 
-#include "proc_snap.h"
+#include "../proc_snap.h"
 
 #define NR_CREATE_PROC_SNAP	600
 #define NR_CREATE_PROC_SNAP2	601

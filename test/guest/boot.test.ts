@@ -2,16 +2,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { findKernel } from '../../bench/environments/guest/kernel.ts';
-import { findQemu } from '../../bench/environments/guest/qemu.ts';
+import type { ExecutionContext } from 'ava';
 import { aFolder } from '../bench/store/fixtures.ts';
+import { noGuest, testUnless } from '../unless.ts';
 
-const reason = findQemu() === null ? 'there is no QEMU: sh scripts/install-qemu' : findKernel({ version: '6.12', debug: false }) === null ? 'the patched kernel is not built: npm run kernel -- build' : null;
-if (reason !== null) {
-	console.log(`the guest's boots are skipped: ${reason}`);
-}
-const onKernel = reason === null ? test : test.skip;
+const onKernel = testUnless(noGuest());
 
 interface Ended { status: number | null; stdout: string; stderr: string }
 

@@ -2,17 +2,10 @@
 import { spawn } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import test from 'ava';
-import { findKernel } from '../../bench/environments/guest/kernel.ts';
-import { findQemu } from '../../bench/environments/guest/qemu.ts';
 import { collect } from '../../bench/stats/results.ts';
 import { readRun } from '../../bench/store/run.ts';
 import { aFolder } from '../bench/store/fixtures.ts';
-
-const reason = findQemu() === null ? 'there is no QEMU: sh scripts/install-qemu' : findKernel({ version: '6.12', debug: false }) === null ? 'the patched kernel is not built: npm run kernel -- build' : null;
-if (reason !== null) {
-	console.log(`counting instructions is skipped: ${reason}`);
-}
+import { noGuest, testUnless } from '../unless.ts';
 
 async function measure(out: string, seed: number): Promise<string> {
 	const child = spawn(process.execPath, ['bench/cli.ts', 'bench', '--count-instructions', '--profile', 'smoke', '--experiment', 'clone-kill', '--backend', 'inject', '--backend', 'syscall', '--seed', String(seed), '--out', out], { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -22,7 +15,7 @@ async function measure(out: string, seed: number): Promise<string> {
 	return code === 0 ? '' : `exit code ${code}: ${said}`;
 }
 
-(reason === null ? test : test.skip)('two boots count the same within 1 %, whatever the order of measuring', async (t) => {
+testUnless(noGuest())('two boots count the same within 1 %, whatever the order of measuring', async (t) => {
 	t.timeout(1_200_000);
 	const folder = aFolder(t);
 	const medians: Array<Map<string, number>> = [];

@@ -6,9 +6,9 @@
  */
 import test from 'ava';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { findKernel, VERSIONS } from '../../bench/environments/guest/kernel.ts';
+import { VERSIONS, type KernelVersion } from '../../bench/environments/guest/kernel.ts';
+import { noGuest, testUnless } from '../unless.ts';
 import { createReader, faults, type Outcome } from './tap.ts';
 
 const TESTS = 'kernel-patch/tests';
@@ -39,13 +39,10 @@ const PROGRAMS = ['errors', 'identity', 'signals', 'ptrace', 'registers', 'oracl
 const PROGRAM_LIMIT_S = debug ? 1500 : full ? 900 : 280;
 const GUEST_LIMIT_S = debug ? 5400 : full ? 3600 : 1200;
 
-const kernel = version === undefined ? null : findKernel({ version, debug });
-const reason = version === undefined
-	? `PROCSNAP_TEST_KERNEL=${wanted} is none of ${VERSIONS.flatMap((name) => [name, `${name}-debug`]).join(', ')}`
-	: `the patched kernel ${wanted} is not built: npm run kernel -- build --version ${version}${debug ? ' --debug' : ''}`;
-if (kernel === null) {
-	console.log(`kernel tests are skipped: ${reason}`);
+if (version === undefined) {
+	throw new Error(`PROCSNAP_TEST_KERNEL=${wanted}: there are ${VERSIONS.flatMap((name) => [name, `${name}-debug`]).join(', ')}`);
 }
+const reason = noGuest({ version, debug });
 
 interface Guest {
 	outcome: (program: string) => Promise<Outcome>;
@@ -53,10 +50,10 @@ interface Guest {
 	end: () => void;
 }
 
-function startGuest(cpus: 1 | 2): Guest {
+function startGuest(version: KernelVersion, cpus: 1 | 2): Guest {
 	const commands = PROGRAMS.map((program) => [program, AMOUNTS[program]?.[cpus - 1] ?? ''].join(' ').trim());
 	const child: ChildProcess = spawn(process.execPath, [
-		'bench/cli.ts', 'guest', '--cpus', String(cpus), '--memory', '2048', '--kernel', version ?? '', '--timeout', String(GUEST_LIMIT_S),
+		'bench/cli.ts', 'guest', '--cpus', String(cpus), '--memory', '2048', '--kernel', version, '--timeout', String(GUEST_LIMIT_S),
 		...(debug ? ['--debug'] : []), '--', 'env', `LIMIT=${PROGRAM_LIMIT_S}`, `${TESTS}/run`, ...commands,
 	], { stdio: ['ignore', 'pipe', 'pipe'] });
 	const ended = new Map<string, Outcome>();
@@ -98,16 +95,16 @@ function count(program: string, notes: string[]): void {
 	totals.set(program, (totals.get(program) ?? 0) + sum);
 }
 
-if (kernel === null) {
-	test.skip(`kernel tests: ${reason}`, () => {});
+if (reason !== null) {
+	testUnless(reason)(`the tests of ${wanted} in the guest`, () => undefined);
 } else {
 	const guests = new Map<1 | 2, Promise<Guest>>();
 	test.before(() => {
 		execFileSync('make', ['-s', '-C', TESTS], { stdio: ['ignore', 'inherit', 'inherit'] });
-		const one = startGuest(1);
+		const one = startGuest(version, 1);
 		guests.set(1, Promise.resolve(one));
 		// Three virtual CPUs on two of the host's hold each other up: in turn they are done sooner.
-		guests.set(2, (availableParallelism() > 2 ? Promise.resolve('') : one.closed).then(() => startGuest(2)));
+		guests.set(2, (availableParallelism() > 2 ? Promise.resolve('') : one.closed).then(() => startGuest(version, 2)));
 	});
 	test.after.always(async () => {
 		(await guests.get(1))?.end();
@@ -134,14 +131,3 @@ if (kernel === null) {
 		});
 	}
 }
-
-test('the tests\' header is the patches\'', (t) => {
-	const header = readFileSync(`${TESTS}/proc_snap.h`, 'utf8');
-	for (const name of VERSIONS) {
-		const added = readdirSync(`kernel-patch/${name}`).filter((file) => file.endsWith('.patch'))
-			.map((file) => readFileSync(`kernel-patch/${name}/${file}`, 'utf8'))
-			.flatMap((text) => text.split(/^diff --git /m))
-			.find((part) => part.startsWith('a/include/uapi/linux/proc_snap.h '));
-		t.is(added?.split('\n').filter((line) => /^\+(?!\+\+)/.test(line)).map((line) => `${line.slice(1)}\n`).join(''), header, name);
-	}
-});

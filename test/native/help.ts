@@ -1,11 +1,12 @@
 /** What all tests of the native core share: targets (targets/*.c) and a look at them through /proc. */
-import test, { type ExecutionContext, type ImplementationFn } from 'ava';
+import type { ExecutionContext } from 'ava';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface, type Interface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ProcsnapError, Shared, snapUnavailable, Tracer, type TracerOptions } from '../../native/index.ts';
+import { testUnless } from '../unless.ts';
 
 export { sleep };
 
@@ -116,11 +117,7 @@ export function tracerFor(t: ExecutionContext, options: TracerOptions = {}): Tra
 }
 
 /** A test of create_proc_snap(): where that cannot be called it is skipped, and says why. */
-export function snapTest(title: string, body: ImplementationFn<[]>): void {
-	const reason = snapUnavailable();
-	if (reason === null) test(title, body);
-	else test.skip(`${title} (skipped: ${reason.replace(/:.*/, '')})`, body);
-}
+export const snapTest = testUnless(snapUnavailable());
 
 /** The error that an action must end with. */
 export function failure(t: ExecutionContext, action: () => unknown): ProcsnapError {

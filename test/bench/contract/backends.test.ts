@@ -2,23 +2,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import test from 'ava';
 import { discoverBackends } from '../../../bench/discover.ts';
 import { Workload } from '../../../bench/targets/workload.ts';
 import { Tracer } from '../../../native/index.ts';
 import { isFree } from '../../processes.ts';
+import { testUnless } from '../../unless.ts';
 
 const PAGE = 4096;
 const childrenOf = (pid: number): string => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
 
 for (const backend of await discoverBackends()) {
-	const usable = backend.unavailable();
-	if (usable !== null) {
-		test.skip(`${backend.name}: cannot be used here: ${usable}`, () => undefined);
-		continue;
-	}
+	const maybe = testUnless(backend.unavailable());
 
-	test(`${backend.name}: the copy holds the moment while the target goes on, and its end leaves nothing`, async (t) => {
+	maybe(`${backend.name}: the copy holds the moment while the target goes on, and its end leaves nothing`, async (t) => {
 		using tracer = Tracer.start();
 		const writer = await Workload.start('writer', ['--pages', '64']);
 		try {
@@ -45,7 +41,7 @@ for (const backend of await discoverBackends()) {
 		}
 	});
 
-	test(`${backend.name}: a target that is gone gives an error, and the tracer works on`, async (t) => {
+	maybe(`${backend.name}: a target that is gone gives an error, and the tracer works on`, async (t) => {
 		using tracer = Tracer.start();
 		const child = spawn('true');
 		await once(child, 'exit');

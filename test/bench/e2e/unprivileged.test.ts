@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import test from 'ava';
+import { testUnless } from '../../unless.ts';
 import { aFolder } from './procsnap.ts';
 
 const NOBODY = 65534;
@@ -12,9 +12,9 @@ const asNobody = (...args: string[]) =>
 
 const readable = process.getuid?.() === 0 ? asNobody('test', '-r', realpathSync('bench/cli.ts'), '-a', '-x', node).status === 0 : null;
 const reason = readable === null ? 'it takes root to become nobody' : readable ? null : 'this checkout cannot be read by nobody';
-const maybe = reason === null ? test : test.skip;
+const maybe = testUnless(reason);
 
-maybe(`an ordinary user measures too, and the manifest says what was not granted${reason === null ? '' : ` (skipped: ${reason})`}`, (t) => {
+maybe('an ordinary user measures too, and the manifest says what was not granted', (t) => {
 	const folder = aFolder(t);
 	chmodSync(folder, 0o777);
 	const dir = join(folder, 'run');
@@ -25,7 +25,7 @@ maybe(`an ordinary user measures too, and the manifest says what was not granted
 	t.regex(isolation.reasons.join(), /SCHED_FIFO is not allowed/);
 });
 
-maybe(`a process of somebody else: a clear error that says what to do${reason === null ? '' : ` (skipped: ${reason})`}`, (t) => {
+maybe('a process of somebody else: a clear error that says what to do', (t) => {
 	const script = `const { Tracer } = await import(${JSON.stringify(new URL('../../../native/index.ts', import.meta.url).href)});
 		try { Tracer.start().inject(${process.pid}) } catch (error) { console.log(error.code, error.message) } process.exit(0)`;
 	const { stdout } = asNobody(node, '--input-type=module', '-e', script);
