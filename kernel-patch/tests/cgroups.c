@@ -15,7 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "snap.h"
+#include "lib/snap.h"
 
 #define CALLERS	"snap-caller"
 #define TARGETS	"snap-target"

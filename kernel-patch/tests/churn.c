@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "snap.h"
+#include "lib/snap.h"
 
 enum { STOP = 1, TURNS = 16, VICTIM = 32, TAKEN = 48, REFUSED = 64, WRONG = 80, ERRNOS = 96 };
 #define SNAPPERS	2

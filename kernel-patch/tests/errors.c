@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "snap.h"
+#include "lib/snap.h"
 
 #define USER	1000
 #define OTHER	2000

@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "snap.h"
+#include "lib/snap.h"
 
 #define HOSTILE	6
 #define CALLERS	2

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "snap.h"
+#include "lib/snap.h"
 
 enum { READY = 1, DONE, DUP };
 static char first[1 << 18], second[1 << 18];

@@ -22,7 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "snap.h"
+#include "lib/snap.h"
 
 enum { READY = 1, COMMAND, ADDRESS, OTHER, FAILED };
 #define BEFORE	0x6265666f7265L

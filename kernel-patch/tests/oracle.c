@@ -19,7 +19,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "snap.h"
+#include "lib/snap.h"
 
 #define PAGES		8	/* of each thread */
 #define THREADS_MOST	4

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "snap.h"
+#include "lib/snap.h"
 
 enum { READY = 1, ADDRESS, SECOND };
 static volatile long *counter;

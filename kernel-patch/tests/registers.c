@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "snap.h"
+#include "lib/snap.h"
 
 #define THREADS_MOST	4
 enum { READY = 1, PAGES = 10, SELF = 20, TID = 30 };

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "snap.h"
+#include "lib/snap.h"
 
 enum { READY = 1, RETURNED, CHILD_SIGNALS, DUP, DONE, ALARMS, QUEUED, STARTED_NS, ENDED_NS, WAITED };
 

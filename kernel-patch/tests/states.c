@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "snap.h"
+#include "lib/snap.h"
 
 enum { READY = 1, TURNS, CHILD, ADDRESS, DUP, STOP, RESULT };
 static volatile long mark = 0x6d61726b;

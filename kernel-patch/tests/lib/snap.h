@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What all tests of create_proc_snap() share: the calls, TAP, targets. */
+/* What all tests of create_proc_snap() share, file by file. */
 #ifndef SNAP_H
 #define SNAP_H
 
@@ -10,7 +10,7 @@
 #include <sys/types.h>
 #include <sys/user.h>
 
-#include "../proc_snap.h"
+#include "../../proc_snap.h"
 
 #define NR_CREATE_PROC_SNAP	600
 #define NR_CREATE_PROC_SNAP2	601
@@ -19,7 +19,8 @@
 #define HUGE_PAGE	(2UL << 20)
 #define PATIENCE_MS	60000
 
-/* Both return the duplicate's pid or -errno. */
+/* --- snap.c; the calls return the duplicate's pid or -errno --- */
+
 pid_t snap(pid_t pid);
 pid_t snap2(struct proc_snap_args *args, size_t size);
 /* The second with its figures and, if @threads, room for @nr of them. */
@@ -28,7 +29,8 @@ pid_t snap_figures(pid_t pid, struct proc_snap_args *args,
 /* SIGKILL and reap; 0 if it ended as it must: by that signal. */
 int snap_end(pid_t dup);
 
-/* TAP. Figures go out as notes. */
+/* --- tap.c; figures go out as notes --- */
+
 void tap_begin(int argc, char **argv);
 bool ok(bool holds, const char *name, ...) __attribute__((format(printf, 2, 3)));
 bool is(long found, long expected, const char *name, ...) __attribute__((format(printf, 3, 4)));
@@ -39,16 +41,13 @@ int tap_end(void);
 void die(const char *text, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* "--NAME=NUMBER" among the arguments. */
 long option(const char *name, long otherwise);
-const char *own_folder(void);
 
-/* Run before targets that never sleep, and so the duplicates; not what spawn() makes. */
-void hurry(void);
-/* This thread stays on the CPU of this index, taken round; -1: the last. */
-void on_cpu(long index);
+/* --- target.c --- */
 
-/* Words that all processes of a test share. */
+/* Words that all processes of a test share; tap_begin() makes them. */
 extern volatile long *word;
 #define WORDS	4096	/* 8 pages; the first has the words that have names */
+void share_words(void);
 void wait_word(int index, long at_least);
 
 /* A child that runs @run(@argument) and dies with this process. */
@@ -64,10 +63,16 @@ void become(uid_t uid);
 void become_capable(uid_t uid, int capability);
 /* Give up every capability and keep the uid. */
 void drop_capabilities(void);
+/* Run before targets that never sleep, and so the duplicates; not what spawn() makes. */
+void hurry(void);
+/* This thread stays on the CPU of this index, taken round; -1: the last. */
+void on_cpu(long index);
 
-/* /proc. */
+/* --- proc.c --- */
+
 ssize_t slurp(const char *path, char *buffer, size_t room);
 ssize_t slurp_of(pid_t pid, const char *file, char *buffer, size_t room);
+bool write_text(const char *path, const char *text, ...) __attribute__((format(printf, 2, 3)));
 /* The text after "Key:" in /proc/PID/status; "" if there is none. */
 const char *status_of(pid_t pid, const char *key);
 long status_number(pid_t pid, const char *key);
@@ -78,31 +83,37 @@ bool await_state(pid_t pid, const char *states);
  * do: the kernel guesses how a short time is divided.)
  */
 bool at_rest(pid_t pid);
-long meminfo(const char *key);
+int threads_of(pid_t pid);
 /* Children of this process, of all its threads, zombies too. */
 int children(pid_t pid);
 /* Processes and threads that are no kernel's. */
 int user_tasks(void);
+long meminfo(const char *key);
 /* Sum of "Key: n kB" over all regions in smaps, or of that holding @address. */
 long smaps_kib(pid_t pid, const char *key, const void *address);
 /* "VmFlags" of the region holding @address has @flag ("dc"). */
 int smaps_flag(pid_t pid, const void *address, const char *flag);
-bool write_text(const char *path, const char *text, ...) __attribute__((format(printf, 2, 3)));
 
+/* --- memory.c --- */
+
+void *map_private(size_t bytes);
+void *map_aligned_huge(size_t bytes);
 /* Memory of another process; bytes or -errno. */
 long read_memory(pid_t pid, const void *address, void *into, size_t bytes);
 /* The long at @address, or a death: of a process that must be readable. */
 long peek(pid_t pid, const void *address);
 
-/* Ptrace on a duplicate's task: seized and stopped, or -errno. */
+/* --- trace.c; a duplicate's task: seized and stopped, or -errno --- */
+
 int trace_stop(pid_t tid);
 int trace_again(pid_t tid);
 void trace_detach(pid_t tid);
 long get_regs(pid_t tid, struct user_regs_struct *regs);
 long get_regset(pid_t tid, int type, void *into, size_t room);
 
-/* cgroup v2; NULL if there is none. */
-const char *cgroup_root(void);
+/* --- cgroup.c --- */
+
+/* False if there is no version 2. */
 bool cgroup_make(const char *name);
 bool cgroup_write(const char *name, const char *file, const char *text);
 long cgroup_read(const char *name, const char *file);
@@ -111,11 +122,10 @@ long cgroup_stat(const char *name, const char *file, const char *key);
 bool cgroup_enter(const char *name, pid_t pid);
 void cgroup_remove(const char *name);
 
+/* --- time.c --- */
+
 double now(void);
 void pause_ms(long ms);
-int threads_of(pid_t pid);
-void *map_private(size_t bytes);
-void *map_aligned_huge(size_t bytes);
 
 /* Repeats a condition until it holds or patience ends. */
 #define UNTIL(condition) ({						\

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The time, and passing it. */
+#include <time.h>
+
+#include "snap.h"
+
+double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+void pause_ms(long ms)
+{
+	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&time, NULL);
+}
