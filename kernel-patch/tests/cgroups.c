@@ -3,16 +3,9 @@
  * Who pays: tasks, page tables and copies are the caller's; what the target
  * changes after the snapshot, and so has twice, is the target's.
  */
-#include <linux/io_uring.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "lib/snap.h"
@@ -22,14 +15,6 @@
 #define KIB	1024L
 #define MIB	(1024 * KIB)
 enum { READY = 1, COMMAND, DUP, CALLER_COMMAND, COPIED, ENTERED };
-
-static void *sleep_thread(void *unused)
-{
-	(void)unused;
-	for (;;)
-		pause();
-	return NULL;
-}
 
 static void enter(const char *group)
 {
@@ -50,56 +35,45 @@ static void obey(char *memory, size_t bytes)
 
 #define TABLES	512
 
-/* Four threads; a page in each 2 MiB, so as many page tables. */
+/* Four threads, and many page tables. */
 static void sparse(void *unused)
 {
-	pthread_t thread;
 	char *at;
-	int i;
 
 	(void)unused;
 	enter(TARGETS);
-	at = map_aligned_huge(TABLES * HUGE_PAGE);
-	madvise(at, TABLES * HUGE_PAGE, MADV_NOHUGEPAGE);
-	for (i = 0; i < TABLES; i++)
-		at[i * HUGE_PAGE] = 1;
-	for (i = 0; i < 3; i++)
-		pthread_create(&thread, NULL, sleep_thread, NULL);
+	at = map_sparse(TABLES);
+	add_threads(3);
 	obey(at, 1);
+}
+
+/* Enters first, so that the group is charged. */
+static char *in_group(size_t bytes)
+{
+	char *at;
+
+	enter(TARGETS);
+	at = map_private(bytes);
+	madvise(at, bytes, MADV_NOHUGEPAGE);
+	return memset(at, 1, bytes);
 }
 
 static void dense(void *unused)
 {
-	char *at;
-
 	(void)unused;
-	enter(TARGETS);
-	at = map_private(8 * MIB);
-	madvise(at, 8 * MIB, MADV_NOHUGEPAGE);
-	memset(at, 1, 8 * MIB);
-	obey(at, 8 * MIB);
+	obey(in_group(8 * MIB), 8 * MIB);
 }
 
 static void pinned(void *unused)
 {
-	struct io_uring_params params = { };
-	struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
-	struct iovec buffer;
-	int fd;
+	char *at = in_group(4 * MIB);
 
 	(void)unused;
-	enter(TARGETS);
-	setrlimit(RLIMIT_MEMLOCK, &none);
-	fd = syscall(SYS_io_uring_setup, 4, &params);
-	buffer.iov_base = map_private(4 * MIB);
-	buffer.iov_len = 4 * MIB;
-	madvise(buffer.iov_base, 4 * MIB, MADV_NOHUGEPAGE);
-	memset(buffer.iov_base, 1, 4 * MIB);
-	if (fd < 0 || syscall(SYS_io_uring_register, fd, IORING_REGISTER_BUFFERS, &buffer, 1)) {
+	if (pin(at, 4 * MIB) < 0) {
 		word[READY] = -1;
-		sleep_thread(NULL);
+		sleep_for_ever();
 	}
-	obey(buffer.iov_base, 4 * MIB);
+	obey(at, 4 * MIB);
 }
 
 static void caller(void *target)
@@ -116,7 +90,7 @@ static void caller(void *target)
 		pause_ms(1);
 	word[DUP] = snap_end(word[DUP]);
 	word[CALLER_COMMAND] = 3;
-	sleep_thread(NULL);
+	sleep_for_ever();
 }
 
 struct bill {
@@ -168,6 +142,7 @@ static void close_account(void)
 	read_bill(CALLERS, &ours.after);
 	read_bill(TARGETS, &theirs.after);
 	end_target(caller_pid);
+	end_target(target);
 }
 
 static bool about(long found, long expected)
@@ -192,7 +167,6 @@ static void test_tables(void)
 	ok(about(ours.with.anon, ours.before.anon), "shared pages are not charged to the caller");
 	ok(about(theirs.with.anon, theirs.before.anon), "they stay charged to the target");
 	close_account();
-	end_target(target);
 }
 
 static void test_growth(void)
@@ -211,7 +185,6 @@ static void test_growth(void)
 	ok(about(callers.anon, ours.with.anon), "and not to the caller");
 	close_account();
 	ok(about(theirs.after.anon, theirs.before.anon), "with the duplicate the growth goes");
-	end_target(target);
 }
 
 static void test_pinned(void)
@@ -229,7 +202,6 @@ static void test_pinned(void)
 		   (theirs.with.anon - theirs.before.anon) / KIB);
 	}
 	close_account();
-	end_target(target);
 }
 
 int main(int argc, char **argv)

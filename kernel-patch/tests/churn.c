@@ -21,7 +21,6 @@
 
 enum { STOP = 1, TURNS = 16, VICTIM = 32, TAKEN = 48, REFUSED = 64, WRONG = 80, ERRNOS = 96 };
 #define SNAPPERS	2
-static char self[4096];
 
 static unsigned int seed;
 
@@ -36,11 +35,11 @@ static unsigned int chance(unsigned int below)
 static void executing(long me)
 {
 	char text[16] = { (char)('0' + me / 10), (char)('0' + me % 10) };
-	char *argv[] = { self, "--executed", text, NULL };
+	char *argv[] = { OWN_PROGRAM, "--executed", text, NULL };
 	char *none[] = { NULL };
 
 	for (;;)
-		execve(self, argv, none);
+		execve(OWN_PROGRAM, argv, none);
 }
 
 static void exiting(long me)
@@ -146,7 +145,7 @@ static void advising(long me)
 		from = chance(256) * PAGE;
 		memset(memory + from, 1, 16 * PAGE);
 		madvise(memory + from, chance(256) * PAGE,
-			advice[chance(sizeof(advice) / sizeof(*advice))]);
+			advice[chance(ARRAY_SIZE(advice))]);
 		word[TURNS + me]++;
 	}
 }
@@ -202,7 +201,7 @@ static bool alone(long me)
 	return kinds[me].run == mapping;
 }
 
-#define KINDS	((long)(sizeof(kinds) / sizeof(*kinds)))
+#define KINDS	((long)ARRAY_SIZE(kinds))
 
 static void begin_kind(void *kind)
 {
@@ -329,8 +328,6 @@ int main(int argc, char **argv)
 	int tasks_before;
 	double end;
 
-	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
-		return 1;
 	if (argc == 3 && !strcmp(argv[1], "--executed"))
 		return executed(argv[2]);
 	tap_begin(argc, argv);

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,33 +20,19 @@
 #define OTHER	2000
 enum { READY = 1, READY_OTHER, READY_HIDDEN, READY_BIG, TICKS };
 
-static void sleeper(void *ready)
-{
-	if (ready)
-		word[(long)ready] = 1;
-	for (;;)
-		pause();
-}
-
 static void as_user(void *uid)
 {
 	become((long)uid);
-	sleeper((void *)(long)((long)uid == USER ? READY : READY_OTHER));
+	word[(long)uid == USER ? READY : READY_OTHER] = 1;
+	sleep_for_ever();
 }
 
 static void hidden(void *uid)
 {
 	become((long)uid);
 	prctl(PR_SET_DUMPABLE, 0);
-	sleeper((void *)READY_HIDDEN);
-}
-
-static void *sleep_thread(void *unused)
-{
-	(void)unused;
-	for (;;)
-		pause();
-	return NULL;
+	word[READY_HIDDEN] = 1;
+	sleep_for_ever();
 }
 
 static pid_t by_struct(pid_t pid)
@@ -254,15 +239,11 @@ static void test_permission(void)
 
 static void four_threads(void *uid)
 {
-	pthread_t thread;
-	int i;
-
 	if (uid)
 		become((long)uid);
-	for (i = 0; i < 3; i++)
-		if (pthread_create(&thread, NULL, sleep_thread, NULL))
-			die("pthread_create");
-	sleeper((void *)READY_BIG);
+	add_threads(3);
+	word[READY_BIG] = 1;
+	sleep_for_ever();
 }
 
 static long limit_for;
@@ -272,10 +253,9 @@ static long limited_processes(void *call)
 	struct rlimit limit;
 
 	become(USER);
-	block_child_signal();
 	limit.rlim_cur = limit.rlim_max = limit_for;
 	setrlimit(RLIMIT_NPROC, &limit);
-	return cleanly((pid_t (*)(pid_t))call, subject);
+	return one_way(call);
 }
 
 static void test_nproc(void)
@@ -300,12 +280,9 @@ static void test_nproc(void)
 	word[READY_BIG] = 0;
 }
 
-static long in_pids_group(void *call)
+static long in_group(void *call)
 {
-	block_child_signal();
-	if (!cgroup_enter("snap-errors", getpid()))
-		return -ENOENT;
-	return cleanly((pid_t (*)(pid_t))call, subject);
+	return cgroup_enter("snap-errors", getpid()) ? one_way(call) : -ENOENT;
 }
 
 static void test_pids_group(void)
@@ -323,9 +300,9 @@ static void test_pids_group(void)
 	for (room = 0; room <= 4; room++) {
 		snprintf(text, sizeof(text), "%d", 1 + room);
 		cgroup_write("snap-errors", "pids.max", text);
-		is(in_child(in_pids_group, snap), room < 4 ? -EAGAIN : 0,
+		is(in_child(in_group, snap), room < 4 ? -EAGAIN : 0,
 		   "pids cgroup, room for %d of 4", room);
-		is(in_child(in_pids_group, by_struct), room < 4 ? -EAGAIN : 0,
+		is(in_child(in_group, by_struct), room < 4 ? -EAGAIN : 0,
 		   "pids cgroup, room for %d of 4, second call", room);
 		ok(UNTIL(cgroup_read("snap-errors", "pids.current") == 0),
 		   "nothing is left in the cgroup");
@@ -335,30 +312,17 @@ static void test_pids_group(void)
 	cgroup_remove("snap-errors");
 }
 
-#define TABLES	2048	/* a page in each 2 MiB: as many page tables */
+#define TABLES	2048
 
 static void sparse(void *unused)
 {
-	char *at = map_aligned_huge(TABLES * HUGE_PAGE);
-	long i;
-
 	(void)unused;
-	madvise(at, TABLES * HUGE_PAGE, MADV_NOHUGEPAGE);
-	for (i = 0; i < TABLES; i++)
-		at[i * HUGE_PAGE] = 1;
+	map_sparse(TABLES);
 	word[READY_BIG] = 2;
 	for (;;) {
 		word[TICKS]++;
 		pause_ms(1);
 	}
-}
-
-static long in_memory_group(void *call)
-{
-	block_child_signal();
-	if (!cgroup_enter("snap-errors", getpid()))
-		return -ENOENT;
-	return cleanly((pid_t (*)(pid_t))call, subject);
 }
 
 static void test_memory_group(void)
@@ -375,7 +339,7 @@ static void test_memory_group(void)
 	subject = spawn(sparse, NULL);
 	wait_word(READY_BIG, 2);
 	for (i = 0; i < 2; i++) {
-		result = in_child(in_memory_group, i ? by_struct : snap);
+		result = in_child(in_group, i ? by_struct : snap);
 		/* as for any process over its limit: refused, or the OOM killer's */
 		ok(result == -ENOMEM || result == -ENOTRECOVERABLE,
 		   "page tables over the caller's memory.max: %s",
@@ -388,7 +352,7 @@ static void test_memory_group(void)
 	ok(UNTIL(cgroup_read("snap-errors", "memory.current") < 1 << 20),
 	   "the cgroup has it back");
 	cgroup_write("snap-errors", "memory.max", "max");
-	is(in_child(in_memory_group, snap), 0, "without the limit it works");
+	is(in_child(in_group, snap), 0, "without the limit it works");
 	end_target(subject);
 	cgroup_remove("snap-errors");
 }

@@ -7,7 +7,6 @@
  */
 #include <elf.h>
 #include <fcntl.h>
-#include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
@@ -50,8 +49,6 @@ static void begin_chance(unsigned long seed)
 }
 
 /* --- targets --- */
-
-static char self[4096];
 
 static void nothing(int signal)
 {
@@ -113,20 +110,18 @@ static void watch_something(void)
 
 static void pin_something(void)
 {
-	struct io_uring_params params = { };
-	struct iovec buffer = { NULL, 16 * PAGE };
-	int fd = syscall(SYS_io_uring_setup, 2, &params);
+	char *at = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = pin(at, 16 * PAGE);
 
-	if (fd < 0)
+	if (fd < 0) {
+		munmap(at, 16 * PAGE);
 		return;
-	buffer.iov_base = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	syscall(SYS_io_uring_register, fd, IORING_REGISTER_BUFFERS, &buffer, 1);
+	}
 	mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (chance(3))
 		close(fd);
 	if (chance(2))
-		munmap(buffer.iov_base, 16 * PAGE);
+		munmap(at, 16 * PAGE);
 }
 
 static void *brief(void *unused)
@@ -155,7 +150,7 @@ static void fork_something(void)
 
 static void hostile_step(void)
 {
-	char *argv[] = { self, "--hostile", NULL }, *none[] = { NULL };
+	char *argv[] = { OWN_PROGRAM, "--hostile", NULL }, *none[] = { NULL };
 	struct rlimit limit;
 	pthread_t thread;
 
@@ -166,7 +161,7 @@ static void hostile_step(void)
 		break;
 	case 1:
 		if (chance(10) == 0)
-			execve(self, argv, none);
+			execve(OWN_PROGRAM, argv, none);
 		break;
 	case 2: case 3:
 		if (!pthread_create(&thread, NULL, brief, NULL))
@@ -501,8 +496,6 @@ int main(int argc, char **argv)
 	int tasks_before, status;
 	double end, look;
 
-	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
-		return 1;
 	if (argc == 2 && !strcmp(argv[1], "--hostile")) {
 		word = map_private(WORDS * sizeof(long));
 		hostile((void *)(long)getpid());

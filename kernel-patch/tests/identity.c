@@ -111,9 +111,7 @@ static void *named(void *name)
 {
 	prctl(PR_SET_NAME, name);
 	word[READY]++;
-	for (;;)
-		pause();
-	return NULL;
+	sleep_for_ever();
 }
 
 static void with_regions(void *unused)
@@ -142,8 +140,7 @@ static void with_regions(void *unused)
 	while (word[READY] < 2)
 		;
 	word[READY] = 3;
-	for (;;)
-		pause();
+	sleep_for_ever();
 }
 
 static bool holds(pid_t pid, int index, const char *text)
@@ -192,8 +189,7 @@ static void secret(void *mode)
 		prctl(PR_SET_DUMPABLE, 0);
 	}
 	word[READY] = 1;
-	for (;;)
-		pause();
+	sleep_for_ever();
 }
 
 /* How many of the ways into a process are open. */
@@ -201,21 +197,14 @@ static long ways_in(void *dup)
 {
 	static const char *const files[] = { "mem", "environ", "maps", "auxv", "pagemap" };
 	pid_t pid = (long)dup;
-	char found[8], path[64];
 	long open_ways = 0;
+	char found[8];
 	size_t i;
-	int fd;
 
-	for (i = 0; i < sizeof(files) / sizeof(*files); i++) {
-		snprintf(path, sizeof(path), "/proc/%d/%s", pid, files[i]);
-		fd = open(path, O_RDONLY);
-		if (fd < 0)
-			continue;
-		/* some are opened by all, and then give nothing */
-		if (pread(fd, found, 8, i ? 0 : word[10]) > 0)
+	/* some are opened by all, and then give nothing */
+	for (i = 0; i < ARRAY_SIZE(files); i++)
+		if (read_of(pid, files[i], i ? 0 : word[10], found, 8) > 0)
 			open_ways |= 1 << i;
-		close(fd);
-	}
 	if (read_memory(pid, (void *)word[10], found, 6) == 6)
 		open_ways |= 0x100;
 	if (!ptrace(PTRACE_SEIZE, pid, 0, 0))

@@ -3,7 +3,6 @@
  * Very many snapshots, and what the system has of memory, tasks and pids before
  * and after. --snapshots=N (100000)
  */
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,26 +20,13 @@ struct level {
 	int tasks;
 };
 
-static void *sleep_thread(void *unused)
-{
-	(void)unused;
-	for (;;)
-		pause();
-	return NULL;
-}
-
 static void threaded(void *unused)
 {
-	char *memory = map_private(64 * PAGE);
-	pthread_t thread;
-	int i;
-
 	(void)unused;
-	memset(memory, 1, 64 * PAGE);
-	for (i = 0; i < 3; i++)
-		pthread_create(&thread, NULL, sleep_thread, NULL);
+	memset(map_private(64 * PAGE), 1, 64 * PAGE);
+	add_threads(3);
 	word[READY] = 1;
-	sleep_thread(NULL);
+	sleep_for_ever();
 }
 
 /* Free pages that a CPU keeps at hand: MemFree does not have them. */
@@ -70,26 +56,36 @@ static void measure(struct level *level, pid_t target)
 	level->tasks = user_tasks();
 }
 
-static long series(pid_t target, long count, bool figures)
+/* One each: whether it came, and went as it must. */
+
+static bool plain(pid_t target)
+{
+	return !snap_end(snap(target));
+}
+
+static bool with_figures(pid_t target)
 {
 	struct proc_snap_thread threads[8];
 	struct proc_snap_args args;
-	long n, ended = 0;
 
-	for (n = 0; n < count; n++)
-		ended += !snap_end(figures ? snap_figures(target, &args, threads, 8) : snap(target));
-	return ended;
+	return !snap_end(snap_figures(target, &args, threads, 8));
 }
 
-/* Snapshots that are refused late must give back as much. */
-static long refused_series(pid_t target, long count)
+/* One that is refused late must give back as much. */
+static bool refused(pid_t target)
 {
 	struct proc_snap_args args;
-	long n, refused = 0;
+
+	return snap_figures(target, &args, (void *)8, 8) == -EFAULT;
+}
+
+static long series(bool (*once)(pid_t target), pid_t target, long count)
+{
+	long n, done = 0;
 
 	for (n = 0; n < count; n++)
-		refused += snap_figures(target, &args, (void *)8, 8) == -EFAULT;
-	return refused;
+		done += once(target);
+	return done;
 }
 
 static bool over(const struct level *now, const struct level *before, long most_kib)
@@ -111,21 +107,20 @@ static void settle(struct level *level, pid_t target, const struct level *before
 	}
 }
 
-static void test(const char *name, pid_t target, long count,
-		 long (*run)(pid_t target, long count))
+static void test(const char *name, pid_t target, long count, bool (*once)(pid_t target))
 {
 	struct level before, middle, after;
 	/* of very many snapshots 64 bytes each would show, the system's own breathing does not */
 	long half = count / 2, most_kib = 1024 + half / 24;
 	double begun;
 
-	run(target, 100 + count / 50);
+	series(once, target, 100 + count / 50);
 	pause_ms(200);
 	measure(&before, target);
 	begun = now();
-	is(run(target, half), half, "%s: %ld of %ld", name, half, half);
+	is(series(once, target, half), half, "%s: %ld of %ld", name, half, half);
 	settle(&middle, target, &before, most_kib);
-	is(run(target, count - half), count - half, "%s: %ld more", name, count - half);
+	is(series(once, target, count - half), count - half, "%s: %ld more", name, count - half);
 	settle(&after, target, &middle, most_kib);
 	begun = now() - begun;
 	/* a leak grows in both halves; what the system takes once is none */
@@ -143,16 +138,6 @@ static void test(const char *name, pid_t target, long count,
 	     after.unexplained_kib - middle.unexplained_kib);
 }
 
-static long plain(pid_t target, long count)
-{
-	return series(target, count, false);
-}
-
-static long with_figures(pid_t target, long count)
-{
-	return series(target, count, true);
-}
-
 int main(int argc, char **argv)
 {
 	long count;
@@ -166,7 +151,7 @@ int main(int argc, char **argv)
 	await_state(target, "S");
 	/* in three parts: the smallest; with threads; refused when all was done */
 	test("small", target, count * 85 / 100, plain);
-	test("refused late", target, count * 10 / 100, refused_series);
+	test("refused late", target, count * 10 / 100, refused);
 	end_target(target);
 	target = spawn(threaded, NULL);
 	wait_word(READY, 1);

@@ -122,7 +122,7 @@ static void test_resuming(pid_t tid, const char *which)
 	char name[64];
 	size_t i;
 
-	for (i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
 		snprintf(name, sizeof(name), "%s, %s", which, ways[i].name);
 		try_resume(tid, ways[i].request, ways[i].signal, name);
 	}
@@ -173,8 +173,7 @@ static void tracer_that_dies(void *unused)
 	(void)unused;
 	trace_stop(copy);
 	word[SECOND] = 1;
-	for (;;)
-		pause();
+	sleep_for_ever();
 }
 
 static void test_tracers_death(void)

@@ -14,7 +14,6 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/snap.h"
@@ -192,14 +191,6 @@ static void check_thread(pid_t dup, const struct proc_snap_thread *thread, int t
 	wrong->avx += value != expected[5] || wide[0] != expected[5] || wide[1] != expected[5];
 }
 
-static uint64_t clock_ns(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000000000UL + time.tv_nsec;
-}
-
 static void test_running(long threads, long snapshots)
 {
 	struct proc_snap_thread taken[THREADS_MOST];
@@ -216,9 +207,9 @@ static void test_running(long threads, long snapshots)
 	wait_word(READY, threads);
 	pause_ms(50);
 	for (n = 0; n < snapshots; n++) {
-		before = clock_ns();
+		before = now_ns();
 		dup = snap_figures(target, &args, taken, THREADS_MOST);
-		after = clock_ns();
+		after = now_ns();
 		if (dup < 0)
 			die("no duplicate: %d", dup);
 		counts += args.nr_threads != threads || taken[0].target_tid != target ||

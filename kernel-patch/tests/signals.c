@@ -19,14 +19,8 @@
 
 #include "lib/snap.h"
 
-enum { READY = 1, RETURNED, CHILD_SIGNALS, DUP, DONE, ALARMS, QUEUED, STARTED_NS, ENDED_NS, WAITED };
-
-static void sleeper(void *unused)
-{
-	(void)unused;
-	for (;;)
-		pause();
-}
+enum { READY = 1, RETURNED, CHILD_SIGNALS, DUP, DONE, ALARMS, QUEUED, STARTED_NS, ENDED_NS, WAITED,
+       SEMAPHORE };
 
 /* It is there and asleep. */
 static bool parked(pid_t dup)
@@ -43,7 +37,7 @@ static void test_ignored(void)
 	size_t i;
 
 	ok(dup > 0 && parked(dup), "a parked duplicate");
-	for (i = 0; i < sizeof(some) / sizeof(*some); i++) {
+	for (i = 0; i < ARRAY_SIZE(some); i++) {
 		is(kill(dup, some[i]), 0, "signal %d can be sent", some[i]);
 		pause_ms(5);
 		if (some[i] == SIGSTOP) {
@@ -151,11 +145,10 @@ static void test_told(void)
 static int pipe_ends[2];
 static int futex_word;
 
-static void returned(long call)
+__attribute__((noreturn)) static void returned(long call)
 {
 	word[RETURNED] |= 1L << call;
-	for (;;)
-		pause();
+	sleep_for_ever();
 }
 
 static void *in_epoll(void *unused)
@@ -166,7 +159,6 @@ static void *in_epoll(void *unused)
 	(void)unused;
 	epoll_wait(fd, &event, 1, -1);
 	returned(0);
-	return NULL;
 }
 
 static void *in_futex(void *unused)
@@ -176,7 +168,6 @@ static void *in_futex(void *unused)
 	(void)unused;
 	syscall(SYS_futex, &futex_word, FUTEX_WAIT_PRIVATE, 0, &long_time, NULL, 0);
 	returned(1);
-	return NULL;
 }
 
 static void *in_nanosleep(void *unused)
@@ -184,7 +175,6 @@ static void *in_nanosleep(void *unused)
 	(void)unused;
 	pause_ms(10000000);
 	returned(2);
-	return NULL;
 }
 
 static void *in_read(void *unused)
@@ -192,9 +182,8 @@ static void *in_read(void *unused)
 	char c;
 
 	(void)unused;
-	if (read(pipe_ends[0], &c, 1) < 2)
-		returned(3);
-	return NULL;
+	(void)!read(pipe_ends[0], &c, 1);
+	returned(3);
 }
 
 static void *in_sigwait(void *unused)
@@ -206,7 +195,6 @@ static void *in_sigwait(void *unused)
 	sigaddset(&set, SIGUSR2);
 	sigtimedwait(&set, NULL, &(struct timespec){ 10000, 0 });
 	returned(4);
-	return NULL;
 }
 
 static void *in_semop(void *unused)
@@ -214,10 +202,9 @@ static void *in_semop(void *unused)
 	int id = semget(IPC_PRIVATE, 1, 0600);
 
 	(void)unused;
-	word[20] = id;
+	word[SEMAPHORE] = id;
 	semop(id, &(struct sembuf){ 0, -1, 0 }, 1);
 	returned(5);
-	return NULL;
 }
 
 static void *in_poll(void *unused)
@@ -225,7 +212,6 @@ static void *in_poll(void *unused)
 	(void)unused;
 	poll(&(struct pollfd){ pipe_ends[0], POLLPRI, 0 }, 1, 10000000);
 	returned(6);
-	return NULL;
 }
 
 static void asleep_everywhere(void *unused)
@@ -239,33 +225,29 @@ static void asleep_everywhere(void *unused)
 	(void)unused;
 	if (pipe(pipe_ends))
 		die("pipe");
-	for (i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+	for (i = 0; i < ARRAY_SIZE(calls); i++)
 		if (pthread_create(&thread, NULL, calls[i], NULL))
 			die("pthread_create");
 	word[READY] = 2;
-	for (;;)
-		pause();
+	sleep_for_ever();
 }
 
-static long switches(pid_t pid)
+/* Of all its eight threads. */
+static long all_switches(pid_t pid)
 {
-	char path[64], text[4096], *at;
 	struct proc_snap_thread threads[16];
 	struct proc_snap_args args;
 	pid_t dup = snap_figures(pid, &args, threads, 16);
+	long sum = 0, some;
 	unsigned int i;
-	long sum = 0;
 
 	if (snap_end(dup) || args.nr_threads != 8)
 		return -1;
 	for (i = 0; i < args.nr_threads; i++) {
-		snprintf(path, sizeof(path), "task/%d/status", threads[i].target_tid);
-		if (slurp_of(pid, path, text, sizeof(text)) < 0)
+		some = switches(threads[i].target_tid);
+		if (some < 0)
 			return -2;
-		at = strstr(text, "\nvoluntary_ctxt_switches:");
-		sum += at ? atol(at + 25) : 0;
-		at = strstr(text, "\nnonvoluntary_ctxt_switches:");
-		sum += at ? atol(at + 28) : 0;
+		sum += some;
 	}
 	return sum;
 }
@@ -279,14 +261,14 @@ static void test_sleepers(void)
 	wait_word(READY, 2);
 	UNTIL(threads_of(target) == 8);
 	pause_ms(50);
-	before = switches(target);
+	before = all_switches(target);
 	ok(before > 0, "eight sleeping threads are all taken");
 	for (i = 0; i < 200; i++)
 		ended += !snap_end(snap(target));
 	is(ended, 200, "200 snapshots of a process asleep in 8 calls");
 	is(word[RETURNED], 0, "no call returned");
-	is(switches(target), before, "no thread was ever woken");
-	semctl(word[20], 0, IPC_RMID);
+	is(all_switches(target), before, "no thread was ever woken");
+	semctl(word[SEMAPHORE], 0, IPC_RMID);
 	ok(UNTIL(word[RETURNED] == 1 << 5), "and what must return does");
 	end_target(target);
 }
@@ -315,14 +297,6 @@ static void on_queued(int signal, siginfo_t *info, void *context)
 		word[QUEUED] = -1000000;
 }
 
-static long clock_ns(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000000000L + time.tv_nsec;
-}
-
 static void busy_with_signals(void *unused)
 {
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
@@ -337,17 +311,16 @@ static void busy_with_signals(void *unused)
 	sigaction(SIGRTMIN, &action, NULL);
 	if (timer_create(CLOCK_MONOTONIC, &event, &timer))
 		die("timer_create");
-	word[STARTED_NS] = clock_ns();
+	word[STARTED_NS] = now_ns();
 	timer_settime(timer, 0, &period, NULL);
 	word[READY] = 3;
 	while (!word[DONE])
 		sum++;
 	period.it_value.tv_nsec = 0;
-	word[ENDED_NS] = clock_ns();
+	word[ENDED_NS] = now_ns();
 	timer_settime(timer, 0, &period, NULL);
 	word[DONE] = 2;
-	for (;;)
-		pause();
+	sleep_for_ever();
 }
 
 static void test_alarms(void)
@@ -450,11 +423,8 @@ static void *take_in_thread(void *unused)
 	(void)unused;
 	take();
 	word[READY] = 4;
-	for (;;)
-		pause();
-	return NULL;
+	sleep_for_ever();
 }
-
 
 static void caller_main_thread_exits(void *unused)
 {
@@ -474,12 +444,10 @@ static void caller_other_thread_takes(void *unused)
 	wait_word(DONE, 1);
 }
 
-static char self[4096];
-
 static void caller_executes(void *thread)
 {
 	char text[32];
-	char *argv[] = { self, "--after-exec", text, NULL };
+	char *argv[] = { OWN_PROGRAM, "--after-exec", text, NULL };
 	char *none[] = { NULL };
 	pthread_t other;
 
@@ -490,7 +458,7 @@ static void caller_executes(void *thread)
 		take();
 	}
 	snprintf(text, sizeof(text), "%ld", word[DUP]);
-	execve(self, argv, none);
+	execve(OWN_PROGRAM, argv, none);
 }
 
 /* What a caller that executed this program does with its duplicate. */
@@ -539,7 +507,7 @@ static void test_caller_death(void)
 	int status;
 
 	target_of_all = spawn(sleeper, NULL);
-	for (i = 0; i < sizeof(callers) / sizeof(*callers); i++) {
+	for (i = 0; i < ARRAY_SIZE(callers); i++) {
 		caller = begin_caller(callers[i]);
 		pause_ms(20);
 		ok(kill(word[DUP], 0) == 0, "%s: it is there", names[i]);
@@ -638,12 +606,10 @@ static void test_freezer(void)
 
 int main(int argc, char **argv)
 {
-	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
 	if (argc == 3 && !strcmp(argv[1], "--after-exec"))
 		return after_exec(atoi(argv[2]));
 	tap_begin(argc, argv);
-	if (length < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1))
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1))
 		die("cannot begin");
 	test_ignored();
 	test_told();

@@ -118,28 +118,19 @@ static void *own_from_thread(void *unused)
 	return NULL;
 }
 
-static void *sleep_thread(void *unused)
-{
-	(void)unused;
-	for (;;)
-		pause();
-	return NULL;
-}
-
 static long own_threads(void *unused)
 {
 	pthread_t thread;
-	int i;
+	long tasks;
 
 	(void)unused;
-	for (i = 0; i < 3; i++)
-		pthread_create(&thread, NULL, sleep_thread, NULL);
+	add_threads(3);
 	pthread_create(&thread, NULL, own_from_thread, NULL);
 	pthread_join(thread, NULL);
 	if (word[RESULT] <= 0)
 		return word[RESULT];
-	i = threads_of(word[RESULT]);
-	return snap_end(word[RESULT]) ? -1 : i;
+	tasks = threads_of(word[RESULT]);
+	return snap_end(word[RESULT]) ? -1 : tasks;
 }
 
 static void vforking(void *unused)
@@ -265,8 +256,7 @@ static void tracing(void *target)
 	/* nothing has happened to the one it traces */
 	word[RESULT] = waitpid((long)target, &status, __WALL | WNOHANG) == 0 ? 1 : 2;
 	word[READY] = 4;
-	for (;;)
-		pause();
+	sleep_for_ever();
 }
 
 static void test_traced(void)
@@ -340,8 +330,7 @@ static void in_namespace(void *unused)
 		die("no namespace");
 	target = fork();
 	if (!target)
-		for (;;)
-			pause();
+		sleep_for_ever();
 	dup = snap_figures(target, &args, &taken, 1);
 	word[10] = dup > 1 && dup < 100 && taken.target_tid == target && taken.snap_tid == dup;
 	word[11] = snap_end(dup) == 0;
@@ -385,9 +374,7 @@ static long to_namespace(void *target)
 
 static void two_threads(void *unused)
 {
-	pthread_t thread;
-
-	pthread_create(&thread, NULL, sleep_thread, unused);
+	add_threads(1);
 	turning(unused);
 }
 
@@ -429,17 +416,8 @@ static void test_namespace(void)
 
 static void many_threads(void *unused)
 {
-	pthread_attr_t attr;
-	pthread_t thread;
-	int i;
-
-	(void)unused;
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 65536);
-	for (i = 1; i < MANY; i++)
-		if (pthread_create(&thread, &attr, sleep_thread, NULL))
-			die("pthread_create");
-	turning(NULL);
+	add_threads(MANY - 1);
+	turning(unused);
 }
 
 static void test_many_threads(void)

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Memory to have, and memory of another process. */
+#include <linux/io_uring.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "snap.h"
 
@@ -20,6 +24,35 @@ void *map_aligned_huge(size_t bytes)
 	uintptr_t at = (uintptr_t)map_private(bytes + HUGE_PAGE);
 
 	return (void *)((at + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
+}
+
+char *map_sparse(long tables)
+{
+	char *at = map_aligned_huge(tables * HUGE_PAGE);
+	long i;
+
+	madvise(at, tables * HUGE_PAGE, MADV_NOHUGEPAGE);
+	for (i = 0; i < tables; i++)
+		at[i * HUGE_PAGE] = 1;
+	return at;
+}
+
+int pin(void *at, size_t bytes)
+{
+	struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+	struct io_uring_params params = { };
+	struct iovec buffer = { at, bytes };
+	int fd, error;
+
+	setrlimit(RLIMIT_MEMLOCK, &none);
+	fd = syscall(SYS_io_uring_setup, 4, &params);
+	if (fd < 0)
+		return -errno;
+	if (!syscall(SYS_io_uring_register, fd, IORING_REGISTER_BUFFERS, &buffer, 1))
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
 }
 
 long read_memory(pid_t pid, const void *address, void *into, size_t bytes)

@@ -40,6 +40,23 @@ ssize_t slurp_of(pid_t pid, const char *file, char *buffer, size_t room)
 	return slurp(path, buffer, room);
 }
 
+long read_of(pid_t pid, const char *file, off_t from, void *into, size_t bytes)
+{
+	char path[96];
+	long got;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	got = pread(fd, into, bytes, from);
+	if (got < 0)
+		got = -errno;
+	close(fd);
+	return got;
+}
+
 const char *status_of(pid_t pid, const char *key)
 {
 	static char text[8192];
@@ -91,10 +108,10 @@ static long stat_field(pid_t pid, int field)
 	return at ? atol(at) : -1;
 }
 
-static long switches(pid_t pid)
+long switches(pid_t tid)
 {
-	return status_number(pid, "voluntary_ctxt_switches") +
-	       status_number(pid, "nonvoluntary_ctxt_switches");
+	return status_number(tid, "voluntary_ctxt_switches") +
+	       status_number(tid, "nonvoluntary_ctxt_switches");
 }
 
 bool at_rest(pid_t pid)

@@ -19,6 +19,8 @@
 #define HUGE_PAGE	(2UL << 20)
 #define PATIENCE_MS	60000
 
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof(*(array)))
+
 /* --- snap.c; the calls return the duplicate's pid or -errno --- */
 
 pid_t snap(pid_t pid);
@@ -55,6 +57,15 @@ pid_t spawn(void (*run)(void *), void *argument);
 /* A child that executes a program of the build folder. */
 pid_t spawn_program(const char *name, char *const *environment);
 void end_target(pid_t pid);
+/* What a target does when there is no more to do. */
+void sleep_for_ever(void) __attribute__((noreturn));
+/* A target that does nothing else. */
+void sleeper(void *unused) __attribute__((noreturn));
+/* So many more threads of this process, which sleep. */
+void add_threads(int count);
+/* For execve(): this program once more, from any of its threads. */
+#define OWN_PROGRAM	"/proc/thread-self/exe"
+
 /* The value of @run(@argument) in a child; -ENOTRECOVERABLE if a signal ended it. */
 long in_child(long (*run)(void *), void *argument);
 /* In a child: become an ordinary user, whose memory may be read by such. */
@@ -72,12 +83,16 @@ void on_cpu(long index);
 
 ssize_t slurp(const char *path, char *buffer, size_t room);
 ssize_t slurp_of(pid_t pid, const char *file, char *buffer, size_t room);
+/* Bytes of a file that is read by position, such as mem; or -errno. */
+long read_of(pid_t pid, const char *file, off_t from, void *into, size_t bytes);
 bool write_text(const char *path, const char *text, ...) __attribute__((format(printf, 2, 3)));
 /* The text after "Key:" in /proc/PID/status; "" if there is none. */
 const char *status_of(pid_t pid, const char *key);
 long status_number(pid_t pid, const char *key);
 char state_of(pid_t pid);
 bool await_state(pid_t pid, const char *states);
+/* How often a thread has given up its CPU or lost it. */
+long switches(pid_t tid);
 /*
  * Asleep, and stays so: it is not scheduled at all. (Time in user mode would not
  * do: the kernel guesses how a short time is divided.)
@@ -98,6 +113,10 @@ int smaps_flag(pid_t pid, const void *address, const char *flag);
 
 void *map_private(size_t bytes);
 void *map_aligned_huge(size_t bytes);
+/* A page in each of so many 2 MiB, and so as many page tables. */
+char *map_sparse(long tables);
+/* By a ring of io_uring, which has no other use: its descriptor or -errno. */
+int pin(void *at, size_t bytes);
 /* Memory of another process; bytes or -errno. */
 long read_memory(pid_t pid, const void *address, void *into, size_t bytes);
 /* The long at @address, or a death: of a process that must be readable. */
@@ -124,6 +143,7 @@ void cgroup_remove(const char *name);
 
 /* --- time.c --- */
 
+uint64_t now_ns(void);
 double now(void);
 void pause_ms(long ms);
 

@@ -5,6 +5,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -120,6 +121,38 @@ void end_target(pid_t pid)
 	kill(pid, SIGKILL);
 	while (waitpid(pid, &status, __WALL) == pid && !WIFEXITED(status) && !WIFSIGNALED(status))
 		;
+}
+
+void sleep_for_ever(void)
+{
+	for (;;)
+		pause();
+}
+
+void sleeper(void *unused)
+{
+	(void)unused;
+	sleep_for_ever();
+}
+
+static void *sleep_thread(void *unused)
+{
+	(void)unused;
+	sleep_for_ever();
+}
+
+void add_threads(int count)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	/* as many as a test may want */
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 65536);
+	for (; count > 0; count--)
+		if (pthread_create(&thread, &attr, sleep_thread, NULL))
+			die("pthread_create");
+	pthread_attr_destroy(&attr);
 }
 
 long in_child(long (*run)(void *), void *argument)

@@ -4,12 +4,17 @@
 
 #include "snap.h"
 
-double now(void)
+uint64_t now_ns(void)
 {
 	struct timespec time;
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
+	return time.tv_sec * 1000000000UL + time.tv_nsec;
+}
+
+double now(void)
+{
+	return now_ns() / 1e9;
 }
 
 void pause_ms(long ms)
