@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What ends a duplicate, what does not, who hears of it, and that the target never does. */
-#include <fcntl.h>
+/* Signals: which of them end a duplicate, who hears of it, and that its target never does. */
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -19,14 +13,7 @@
 
 #include "lib/snap.h"
 
-enum { READY = 1, RETURNED, CHILD_SIGNALS, DUP, DONE, ALARMS, QUEUED, STARTED_NS, ENDED_NS, WAITED,
-       SEMAPHORE };
-
-/* It is there and asleep. */
-static bool parked(pid_t dup)
-{
-	return at_rest(dup) && waitpid(dup, NULL, WNOHANG) == 0;
-}
+enum { READY = 1, RETURNED, CHILD_SIGNALS, DONE, ALARMS, QUEUED, STARTED_NS, ENDED_NS, WAITED, SEMAPHORE };
 
 static void test_ignored(void)
 {
@@ -352,271 +339,50 @@ static void test_alarms(void)
 	word[DONE] = 0;
 }
 
-/* --- the caller's end --- */
+#define FROZEN	"snap-frozen"
 
-static pid_t target_of_all;
-
-static void take(void)
+static bool freeze(bool frozen)
 {
-	word[DUP] = snap(target_of_all);
-	if (word[DUP] <= 0)
-		die("no duplicate: %ld", word[DUP]);
-}
-
-static void caller_exits(void *unused)
-{
-	(void)unused;
-	take();
-	wait_word(DONE, 1);
-}
-
-static void caller_changes_user(void *unused)
-{
-	(void)unused;
-	take();
-	become(1000);
-	wait_word(DONE, 1);
-}
-
-static void caller_loses_privilege(void *unused)
-{
-	(void)unused;
-	take();
-	drop_capabilities();
-	prctl(PR_SET_DUMPABLE, 0);
-	wait_word(DONE, 1);
-}
-
-static void *take_and_end(void *unused)
-{
-	(void)unused;
-	take();
-	return NULL;
-}
-
-static void caller_thread_exits(void *unused)
-{
-	pthread_t thread;
-
-	(void)unused;
-	pthread_create(&thread, NULL, take_and_end, NULL);
-	pthread_join(thread, NULL);
-	word[READY] = 4;
-	wait_word(DONE, 1);
-	if (!snap_end(word[DUP]))
-		word[DONE] = 2;
-}
-
-static void *take_and_go_on(void *unused)
-{
-	(void)unused;
-	take();
-	word[READY] = 4;
-	wait_word(DONE, 1);
-	if (!snap_end(word[DUP]))
-		word[DONE] = 2;
-	_exit(0);
-}
-
-static void *take_in_thread(void *unused)
-{
-	(void)unused;
-	take();
-	word[READY] = 4;
-	sleep_for_ever();
-}
-
-static void caller_main_thread_exits(void *unused)
-{
-	pthread_t thread;
-
-	(void)unused;
-	pthread_create(&thread, NULL, take_and_go_on, NULL);
-	pthread_exit(NULL);
-}
-
-static void caller_other_thread_takes(void *unused)
-{
-	pthread_t thread;
-
-	(void)unused;
-	pthread_create(&thread, NULL, take_in_thread, NULL);
-	wait_word(DONE, 1);
-}
-
-static void caller_executes(void *thread)
-{
-	char text[32];
-	char *argv[] = { OWN_PROGRAM, "--after-exec", text, NULL };
-	char *none[] = { NULL };
-	pthread_t other;
-
-	if (thread) {
-		pthread_create(&other, NULL, take_and_end, NULL);
-		pthread_join(other, NULL);
-	} else {
-		take();
-	}
-	snprintf(text, sizeof(text), "%ld", word[DUP]);
-	execve(OWN_PROGRAM, argv, none);
-}
-
-/* What a caller that executed this program does with its duplicate. */
-static int after_exec(pid_t dup)
-{
-	int status;
-
-	pause_ms(50);
-	if (kill(dup, 0) || !parked(dup))
-		return 3;
-	kill(dup, SIGKILL);
-	return waitpid(dup, &status, 0) == dup && WIFSIGNALED(status) ? 0 : 4;
-}
-
-static pid_t begin_caller(void (*run)(void *))
-{
-	pid_t caller;
-
-	word[DUP] = word[DONE] = word[READY] = 0;
-	caller = spawn(run, NULL);
-	UNTIL(word[DUP]);
-	return caller;
-}
-
-/* Killed, and reaped by this process, which is who inherits orphans. */
-static bool gone(pid_t pid)
-{
-	int status;
-	pid_t got = 0;
-
-	UNTIL((got = waitpid(pid, &status, WNOHANG)) != 0);
-	return got < 0 ? kill(pid, 0) < 0 : got == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-}
-
-static void test_caller_death(void)
-{
-	static void (*const callers[])(void *) = {
-		caller_exits, caller_changes_user, caller_loses_privilege, caller_other_thread_takes,
-	};
-	static const char *const names[] = {
-		"caller", "caller that changed its uid", "caller without capabilities",
-		"caller of which another thread took it",
-	};
-	pid_t caller;
-	size_t i;
-	int status;
-
-	target_of_all = spawn(sleeper, NULL);
-	for (i = 0; i < ARRAY_SIZE(callers); i++) {
-		caller = begin_caller(callers[i]);
-		pause_ms(20);
-		ok(kill(word[DUP], 0) == 0, "%s: it is there", names[i]);
-		word[DONE] = 1;
-		waitpid(caller, NULL, 0);
-		ok(gone(word[DUP]), "%s exits: it is gone", names[i]);
-		caller = begin_caller(callers[i]);
-		pause_ms(20);
-		kill(caller, SIGKILL);
-		waitpid(caller, NULL, 0);
-		ok(gone(word[DUP]), "%s is killed: it is gone", names[i]);
-	}
-	caller = begin_caller(caller_thread_exits);
-	wait_word(READY, 4);
-	pause_ms(50);
-	ok(state_of(word[DUP]) == 'S', "the thread that took it exits: it is there");
-	word[DONE] = 1;
-	waitpid(caller, NULL, 0);
-	is(word[DONE], 2, "and another thread may end it");
-
-	caller = begin_caller(caller_main_thread_exits);
-	wait_word(READY, 4);
-	pause_ms(50);
-	ok(state_of(word[DUP]) == 'S', "the first thread exits: it is there");
-	word[DONE] = 1;
-	waitpid(caller, NULL, 0);
-	is(word[DONE], 2, "and the one that took it may end it");
-
-	for (i = 0; i < 2; i++) {
-		word[DUP] = 0;
-		caller = spawn(caller_executes, (void *)i);
-		waitpid(caller, &status, 0);
-		ok(WIFEXITED(status) && WEXITSTATUS(status) == 0,
-		   "the caller executes a program%s: it keeps it", i ? ", another thread had taken it" : "");
-		if (status)
-			note("status %x", status);
-		ok(gone(word[DUP]), "and ends it");
-	}
-	end_target(target_of_all);
-}
-
-static void test_target_death(void)
-{
-	pid_t target = spawn(sleeper, NULL), dup = snap(target);
-	struct timespec none = { };
-	siginfo_t info;
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	end_target(target);
-	pause_ms(20);
-	ok(parked(dup), "the target's end leaves the duplicate");
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	while (sigtimedwait(&set, NULL, &none) > 0)
-		;
-	kill(dup, SIGKILL);
-	ok(sigtimedwait(&set, &info, &(struct timespec){ 10, 0 }) == SIGCHLD && info.si_pid == dup &&
-	   info.si_code == CLD_KILLED && info.si_status == SIGKILL, "SIGCHLD says who, how, by what");
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	is(waitpid(dup, NULL, 0), dup, "it is reaped");
+	cgroup_write(FROZEN, "cgroup.freeze", frozen ? "1" : "0");
+	return UNTIL(cgroup_stat(FROZEN, "cgroup.events", "frozen") == frozen);
 }
 
 static void test_freezer(void)
 {
 	pid_t target = spawn(sleeper, NULL), dup;
 
-	if (!cgroup_make("snap-frozen")) {
+	if (!cgroup_make(FROZEN)) {
 		skip("cgroup freezer", "no cgroup v2");
 		end_target(target);
 		return;
 	}
 	dup = snap(target);
-	ok(cgroup_enter("snap-frozen", dup), "into a cgroup");
-	cgroup_write("snap-frozen", "cgroup.freeze", "1");
-	ok(UNTIL(cgroup_stat("snap-frozen", "cgroup.events", "frozen") == 1), "it can be frozen");
-	cgroup_write("snap-frozen", "cgroup.freeze", "0");
-	ok(UNTIL(cgroup_stat("snap-frozen", "cgroup.events", "frozen") == 0), "and thawed");
+	ok(cgroup_enter(FROZEN, dup), "into a cgroup");
+	ok(freeze(true), "it can be frozen");
+	ok(freeze(false), "and thawed");
 	ok(parked(dup), "and is parked then");
-	cgroup_write("snap-frozen", "cgroup.freeze", "1");
-	UNTIL(cgroup_stat("snap-frozen", "cgroup.events", "frozen") == 1);
+	freeze(true);
 	is(snap_end(dup), 0, "SIGKILL ends a frozen one");
-	cgroup_write("snap-frozen", "cgroup.freeze", "0");
+	freeze(false);
 
-	cgroup_enter("snap-frozen", target);
-	cgroup_write("snap-frozen", "cgroup.freeze", "1");
-	UNTIL(cgroup_stat("snap-frozen", "cgroup.events", "frozen") == 1);
+	cgroup_enter(FROZEN, target);
+	freeze(true);
 	dup = snap(target);
 	ok(dup > 0, "a frozen target can be taken");
 	is(snap_end(dup), 0, "its duplicate is not frozen");
-	is(cgroup_stat("snap-frozen", "cgroup.events", "frozen"), 1, "and it stays frozen");
-	cgroup_write("snap-frozen", "cgroup.freeze", "0");
+	is(cgroup_stat(FROZEN, "cgroup.events", "frozen"), 1, "and it stays frozen");
+	freeze(false);
 	end_target(target);
-	cgroup_remove("snap-frozen");
+	cgroup_remove(FROZEN);
 }
 
 int main(int argc, char **argv)
 {
-	if (argc == 3 && !strcmp(argv[1], "--after-exec"))
-		return after_exec(atoi(argv[2]));
 	tap_begin(argc, argv);
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1))
-		die("cannot begin");
 	test_ignored();
 	test_told();
 	test_sleepers();
 	test_alarms();
-	test_caller_death();
-	test_target_death();
 	test_freezer();
 	return tap_end();
 }

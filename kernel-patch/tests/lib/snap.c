@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The calls, and the end of what they return. */
+/* The calls, and what they return. */
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -30,6 +30,11 @@ pid_t snap_figures(pid_t pid, struct proc_snap_args *args,
 	args->threads = (uintptr_t)threads;
 	args->nr_threads = nr;
 	return snap2(args, sizeof(*args));
+}
+
+bool parked(pid_t dup)
+{
+	return at_rest(dup) && waitpid(dup, NULL, WNOHANG) == 0;
 }
 
 int snap_end(pid_t dup)

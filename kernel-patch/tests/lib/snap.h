@@ -28,6 +28,8 @@ pid_t snap2(struct proc_snap_args *args, size_t size);
 /* The second with its figures and, if @threads, room for @nr of them. */
 pid_t snap_figures(pid_t pid, struct proc_snap_args *args,
 		   struct proc_snap_thread *threads, unsigned int nr);
+/* It is there and asleep. */
+bool parked(pid_t dup);
 /* SIGKILL and reap; 0 if it ended as it must: by that signal. */
 int snap_end(pid_t dup);
 
