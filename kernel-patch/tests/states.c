@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Targets in unusual states, and unusual callers: a duplicate, and no harm. */
+/* Targets in unusual states: a duplicate, and no harm. */
 #include <elf.h>
-#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -17,63 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/snap.h"
+#include "sound.h"
 
-enum { READY = 1, TURNS, CHILD, ADDRESS, DUP, STOP, RESULT };
-static volatile long mark = 0x6d61726b;
-
-static void turning(void *unused)
-{
-	(void)unused;
-	word[READY] = 1;
-	for (;;) {
-		word[TURNS]++;
-		pause_ms(1);
-	}
-}
-
-static bool turns(void)
-{
-	long before = word[TURNS];
-
-	return UNTIL(word[TURNS] > before + 2);
-}
-
-static pid_t begin(void (*run)(void *))
-{
-	pid_t pid;
-
-	word[READY] = word[STOP] = word[CHILD] = 0;
-	pid = spawn(run, NULL);
-	wait_word(READY, 1);
-	return pid;
-}
-
-/* A sound duplicate of @pid with @threads tasks. */
-static pid_t sound(pid_t pid, unsigned int threads, const char *what)
-{
-	struct proc_snap_thread taken[8];
-	struct proc_snap_args args;
-	pid_t dup = snap_figures(pid, &args, taken, 8);
-
-	if (!ok(dup > 0, "%s: a duplicate", what)) {
-		note("errno %d", -dup);
-		return -1;
-	}
-	is(args.nr_threads, threads, "%s: %u tasks", what, threads);
-	is(threads_of(dup), threads, "%s: in /proc too", what);
-	ok(at_rest(dup), "%s: parked", what);
-	is(status_number(dup, "TracerPid"), 0, "%s: not traced", what);
-	is(peek(dup, (void *)&mark), 0x6d61726b, "%s: with the target's memory", what);
-	return dup;
-}
-
-static void sound_and_ended(pid_t pid, unsigned int threads, const char *what)
-{
-	pid_t dup = sound(pid, threads, what);
-
-	is(dup > 0 ? snap_end(dup) : -1, 0, "%s: it ends", what);
-}
+enum { CHILD = FREE, ADDRESS, RESULT };
 
 static void test_32_bits(void)
 {
@@ -104,33 +49,6 @@ static void test_32_bits(void)
 	trace_detach(dup);
 	is(snap_end(dup), 0, "32 bits: it ends");
 	end_target(target);
-}
-
-static void test_own(void)
-{
-	sound_and_ended(getpid(), 1, "own process");
-}
-
-static void *own_from_thread(void *unused)
-{
-	(void)unused;
-	word[RESULT] = snap(getpid());
-	return NULL;
-}
-
-static long own_threads(void *unused)
-{
-	pthread_t thread;
-	long tasks;
-
-	(void)unused;
-	add_threads(3);
-	pthread_create(&thread, NULL, own_from_thread, NULL);
-	pthread_join(thread, NULL);
-	if (word[RESULT] <= 0)
-		return word[RESULT];
-	tasks = threads_of(word[RESULT]);
-	return snap_end(word[RESULT]) ? -1 : tasks;
 }
 
 static void vforking(void *unused)
@@ -315,101 +233,6 @@ static void test_seccomp(void)
 	end_target(target);
 }
 
-/* --- pid namespaces --- */
-
-static pid_t outer;
-
-static void in_namespace(void *unused)
-{
-	struct proc_snap_thread taken;
-	struct proc_snap_args args;
-	pid_t target, dup;
-
-	(void)unused;
-	if (getpid() != 1)
-		die("no namespace");
-	target = fork();
-	if (!target)
-		sleep_for_ever();
-	dup = snap_figures(target, &args, &taken, 1);
-	word[10] = dup > 1 && dup < 100 && taken.target_tid == target && taken.snap_tid == dup;
-	word[11] = snap_end(dup) == 0;
-	word[12] = -snap(outer);
-	word[13] = snap(1) > 1;
-	/* its end takes the rest along */
-	word[READY] = 9;
-}
-
-static void unsharing(void *unused)
-{
-	pid_t child;
-
-	(void)unused;
-	if (unshare(CLONE_NEWPID)) {
-		word[READY] = -1;
-		return;
-	}
-	child = fork();
-	if (!child) {
-		in_namespace(NULL);
-		_exit(0);
-	}
-	waitpid(child, NULL, 0);
-}
-
-/* The caller's next child, so the duplicate, is the first of a new namespace. */
-static long to_namespace(void *target)
-{
-	pid_t dup;
-	long tasks;
-
-	if (unshare(CLONE_NEWPID))
-		return -ENOSYS;
-	dup = snap((long)target);
-	if (dup <= 0)
-		return dup;
-	tasks = threads_of(dup);
-	return snap_end(dup) ? -1 : tasks;
-}
-
-static void two_threads(void *unused)
-{
-	add_threads(1);
-	turning(unused);
-}
-
-static void test_new_namespace(void)
-{
-	pid_t target = begin(two_threads);
-	long tasks = in_child(to_namespace, (void *)(long)target);
-
-	if (tasks == -ENOSYS)
-		skip("new pid namespace", "it cannot be made");
-	else
-		is(tasks, 2, "new pid namespace: the duplicate is its first process, with two tasks, and ends");
-	end_target(target);
-}
-
-static void test_namespace(void)
-{
-	pid_t child;
-
-	outer = spawn(sharing, NULL);
-	word[READY] = 0;
-	child = spawn(unsharing, NULL);
-	UNTIL(word[READY] == 9 || word[READY] < 0);
-	if (word[READY] < 0) {
-		skip("pid namespace", "it cannot be made");
-	} else {
-		is(word[10], 1, "pid namespace: pids are the caller's");
-		is(word[11], 1, "pid namespace: it ends");
-		is(word[12], ESRCH, "pid namespace: nobody outside");
-		is(word[13], 1, "pid namespace: its init can take itself, and its end ends that");
-	}
-	waitpid(child, NULL, 0);
-	end_target(outer);
-}
-
 /* --- many --- */
 
 #define MANY	200
@@ -466,74 +289,6 @@ static void test_many_regions(void)
 	note("%lld regions: lock held %lld us", (long long)args.regions_taken,
 	     (long long)args.locked_ns / 1000);
 	is(snap_end(dup), 0, "%d regions: it ends", REGIONS);
-	end_target(target);
-}
-
-/* --- each other, at once --- */
-
-static void *take_loop(void *target)
-{
-	long n, bad = 0;
-	pid_t dup;
-
-	for (n = 0; n < 100; n++) {
-		dup = snap((long)target);
-		bad += dup <= 0 || snap_end(dup);
-	}
-	return (void *)bad;
-}
-
-static void take_partner(void *index)
-{
-	long me = (long)index;
-
-	/* one's own pid, where the other finds it */
-	word[20 + me] = getpid();
-	wait_word(20 + (me + 1) % 3, 1);
-	word[30 + me] = 1 + (long)take_loop((void *)word[20 + (me + 1) % 3]);
-	wait_word(STOP, 1);
-}
-
-static void test_each_other(void)
-{
-	pid_t partners[3];
-	long i;
-
-	word[STOP] = 0;
-	for (i = 0; i < 3; i++)
-		word[20 + i] = word[30 + i] = 0;
-	for (i = 0; i < 3; i++)
-		partners[i] = spawn(take_partner, (void *)i);
-	for (i = 0; i < 3; i++)
-		is(UNTIL(word[30 + i]) ? word[30 + i] : -1, 1, "three that take each other: %ld", i);
-	word[STOP] = 1;
-	for (i = 0; i < 3; i++)
-		waitpid(partners[i], NULL, 0);
-}
-
-static long taking_threads(void *target)
-{
-	pthread_t threads[4];
-	void *bad;
-	long sum = 0;
-	int i;
-
-	for (i = 0; i < 4; i++)
-		pthread_create(&threads[i], NULL, take_loop, target ? target : (void *)(long)getpid());
-	for (i = 0; i < 4; i++) {
-		pthread_join(threads[i], &bad);
-		sum += (long)bad;
-	}
-	return sum;
-}
-
-static void test_threads_of_caller(void)
-{
-	pid_t target = begin(turning);
-
-	is(in_child(taking_threads, (void *)(long)target), 0, "four threads of one caller");
-	ok(turns(), "four threads of one caller: the target goes on");
-	is(in_child(taking_threads, NULL), 0, "four threads that take themselves");
 	end_target(target);
 }
 
@@ -600,20 +355,14 @@ int main(int argc, char **argv)
 {
 	tap_begin(argc, argv);
 	test_32_bits();
-	test_own();
-	is(in_child(own_threads, NULL), 5, "own process, by a thread: five tasks");
 	test_vfork();
 	test_leaderless();
 	test_sharing();
 	test_stopped();
 	test_traced();
 	test_seccomp();
-	test_namespace();
-	test_new_namespace();
 	test_many_threads();
 	test_many_regions();
-	test_each_other();
-	test_threads_of_caller();
 	test_node();
 	return tap_end();
 }
