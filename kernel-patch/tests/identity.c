@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the duplicate is, seen through /proc, and who may look into it. */
+/* What the duplicate is, seen through /proc. */
 #include <dirent.h>
-#include <fcntl.h>
-#include <linux/capability.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/snap.h"
 
-enum { READY = 1, DONE, DUP };
+enum { READY = 1, PLAIN, DONTFORK, WIPE, DONTDUMP };
 static char first[1 << 18], second[1 << 18];
 
 static void same_file(pid_t target, pid_t dup, const char *file)
@@ -105,13 +100,21 @@ static void test_program(void)
 	end_target(target);
 }
 
-static char *plain, *dontfork, *wipe, *dontdump;
-
 static void *named(void *name)
 {
 	prctl(PR_SET_NAME, name);
-	word[READY]++;
+	__sync_fetch_and_add(&word[READY], 1);
 	sleep_for_ever();
+}
+
+/* A page with this text, advised afterwards. */
+static long text_page(const char *text, int advice)
+{
+	char *at = map_private(PAGE);
+
+	strcpy(at, text);
+	madvise(at, PAGE, advice);
+	return (long)at;
 }
 
 static void with_regions(void *unused)
@@ -119,21 +122,10 @@ static void with_regions(void *unused)
 	pthread_t thread;
 
 	(void)unused;
-	plain = map_private(PAGE);
-	dontfork = map_private(PAGE);
-	wipe = map_private(PAGE);
-	dontdump = map_private(PAGE);
-	strcpy(plain, "plain");
-	strcpy(dontfork, "dontfork");
-	strcpy(wipe, "wipe");
-	strcpy(dontdump, "dontdump");
-	madvise(dontfork, PAGE, MADV_DONTFORK);
-	madvise(wipe, PAGE, MADV_WIPEONFORK);
-	madvise(dontdump, PAGE, MADV_DONTDUMP);
-	word[10] = (long)plain;
-	word[11] = (long)dontfork;
-	word[12] = (long)wipe;
-	word[13] = (long)dontdump;
+	word[PLAIN] = text_page("plain", MADV_NORMAL);
+	word[DONTFORK] = text_page("dontfork", MADV_DONTFORK);
+	word[WIPE] = text_page("wipe", MADV_WIPEONFORK);
+	word[DONTDUMP] = text_page("dontdump", MADV_DONTDUMP);
 	prctl(PR_SET_NAME, "a \n\t)name");
 	pthread_create(&thread, NULL, named, "second");
 	pthread_create(&thread, NULL, named, "third");
@@ -158,15 +150,15 @@ static void test_regions(void)
 	wait_word(READY, 3);
 	dup = snap(target);
 	ok(dup > 0, "a duplicate with hidden regions");
-	ok(holds(dup, 10, "plain"), "ordinary memory");
-	ok(holds(dup, 11, "dontfork"), "MADV_DONTFORK memory is taken with its content");
-	ok(holds(dup, 12, "wipe"), "MADV_WIPEONFORK memory is taken with its content");
-	ok(holds(dup, 13, "dontdump"), "MADV_DONTDUMP memory");
-	is(smaps_flag(dup, (void *)word[11], "dc"), 1, "VmFlags still say dc");
-	is(smaps_flag(dup, (void *)word[12], "wf"), 1, "VmFlags still say wf");
-	is(smaps_flag(dup, (void *)word[13], "dd"), 1, "VmFlags still say dd");
-	is(smaps_flag(dup, (void *)word[10], "dc"), 0, "and do not where the target's do not");
-	is(smaps_flag(target, (void *)word[11], "dc"), 1, "the target's too");
+	ok(holds(dup, PLAIN, "plain"), "ordinary memory");
+	ok(holds(dup, DONTFORK, "dontfork"), "MADV_DONTFORK memory is taken with its content");
+	ok(holds(dup, WIPE, "wipe"), "MADV_WIPEONFORK memory is taken with its content");
+	ok(holds(dup, DONTDUMP, "dontdump"), "MADV_DONTDUMP memory");
+	is(smaps_flag(dup, (void *)word[DONTFORK], "dc"), 1, "VmFlags still say dc");
+	is(smaps_flag(dup, (void *)word[WIPE], "wf"), 1, "VmFlags still say wf");
+	is(smaps_flag(dup, (void *)word[DONTDUMP], "dd"), 1, "VmFlags still say dd");
+	is(smaps_flag(dup, (void *)word[PLAIN], "dc"), 0, "and do not where the target's do not");
+	is(smaps_flag(target, (void *)word[DONTFORK], "dc"), 1, "the target's too");
 	same_file(target, dup, "maps");
 	same_file(target, dup, "comm");
 	is(status_number(dup, "Threads"), 3, "three threads");
@@ -176,149 +168,10 @@ static void test_regions(void)
 	word[READY] = 0;
 }
 
-/* --- who may look into it --- */
-
-static void secret(void *mode)
-{
-	strcpy(plain = map_private(PAGE), "secret");
-	word[10] = (long)plain;
-	if ((long)mode > 1)
-		become((long)mode);
-	if ((long)mode == 1) {
-		become(1000);
-		prctl(PR_SET_DUMPABLE, 0);
-	}
-	word[READY] = 1;
-	sleep_for_ever();
-}
-
-/* How many of the ways into a process are open. */
-static long ways_in(void *dup)
-{
-	static const char *const files[] = { "mem", "environ", "maps", "auxv", "pagemap" };
-	pid_t pid = (long)dup;
-	long open_ways = 0;
-	char found[8];
-	size_t i;
-
-	/* some are opened by all, and then give nothing */
-	for (i = 0; i < ARRAY_SIZE(files); i++)
-		if (read_of(pid, files[i], i ? 0 : word[10], found, 8) > 0)
-			open_ways |= 1 << i;
-	if (read_memory(pid, (void *)word[10], found, 6) == 6)
-		open_ways |= 0x100;
-	if (!ptrace(PTRACE_SEIZE, pid, 0, 0))
-		open_ways |= 0x200;
-	return open_ways;
-}
-
-static uid_t reader;
-
-static long ways_in_as(void *dup)
-{
-	become(reader);
-	return ways_in(dup);
-}
-
-static long ways_in_powerless(void *dup)
-{
-	drop_capabilities();
-	return ways_in(dup);
-}
-
-static void snap_capable(void *target)
-{
-	pid_t dup;
-
-	become_capable(1000, CAP_SYS_PTRACE);
-	dup = snap((long)target);
-	word[DUP] = dup;
-	wait_word(DONE, 1);
-	if (dup > 0 && !snap_end(dup))
-		word[DONE] = 2;
-}
-
-static void snap_plain(void *target)
-{
-	become(1000);
-	word[DUP] = snap((long)target);
-	wait_word(DONE, 1);
-	word[DONE] = snap_end(word[DUP]) ? 3 : 2;
-}
-
-static void taken(long mode, void (*caller_run)(void *), long reader_sees, const char *what)
-{
-	pid_t target, caller;
-	struct stat status;
-	char path[64];
-	long found;
-
-	word[READY] = word[DONE] = word[DUP] = 0;
-	target = spawn(secret, (void *)mode);
-	wait_word(READY, 1);
-	caller = spawn(caller_run, (void *)(long)target);
-	UNTIL(word[DUP]);
-	ok(word[DUP] > 0, "%s: taken", what);
-
-	reader = 1000;
-	found = in_child(ways_in_as, (void *)word[DUP]);
-	ok(found == (reader_sees ? 0x31f : 0),
-	   "%s: for an ordinary process of the caller's uid %s", what,
-	   reader_sees ? "it is open" : "it is shut");
-	note("%s: ways in %lx", what, found);
-	is(in_child(ways_in_as, (void *)(long)target) == 0, !reader_sees, "%s: as the target is", what);
-	reader = 3000;
-	is(in_child(ways_in_as, (void *)word[DUP]), 0, "%s: shut for a third user", what);
-	reader = 2000;
-	is(in_child(ways_in_as, (void *)word[DUP]), 0, "%s: and for a second", what);
-	if (!reader_sees) {
-		snprintf(path, sizeof(path), "/proc/%ld/environ", word[DUP]);
-		ok(!stat(path, &status) && status.st_uid == 0, "%s: its files are root's", what);
-	}
-	read_memory(word[DUP], (void *)word[10], first, 7);
-	ok(!strcmp(first, "secret"), "%s: root may", what);
-	word[DONE] = 1;
-	UNTIL(word[DONE] > 1);
-	is(word[DONE], 2, "%s: the caller may end it", what);
-	end_target(caller);
-	end_target(target);
-}
-
-static void test_readers(void)
-{
-	pid_t target, dup;
-
-	taken(1000, snap_plain, 1, "own process");
-	taken(1, snap_capable, 0, "not dumpable");
-	taken(2000, snap_capable, 0, "another user's, by CAP_SYS_PTRACE");
-
-	word[READY] = 0;
-	target = spawn(secret, (void *)1);
-	wait_word(READY, 1);
-	dup = snap(target);
-	is(in_child(ways_in_powerless, (void *)(long)dup), 0,
-	   "not dumpable, taken by root: shut for uid 0 without capabilities");
-	is(in_child(ways_in_powerless, (void *)(long)target), 0, "as the target is");
-	snap_end(dup);
-	end_target(target);
-
-	/* the caller's own dumpability is not the duplicate's */
-	word[READY] = 0;
-	target = spawn(secret, (void *)1);
-	wait_word(READY, 1);
-	prctl(PR_SET_DUMPABLE, 1);
-	dup = snap(target);
-	reader = 1000;
-	is(in_child(ways_in_as, (void *)(long)dup), 0, "not dumpable, taken by root who is");
-	snap_end(dup);
-	end_target(target);
-}
-
 int main(int argc, char **argv)
 {
 	tap_begin(argc, argv);
 	test_program();
 	test_regions();
-	test_readers();
 	return tap_end();
 }
