@@ -3,6 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 
+/** Node with the flags of this one: a guest needs some (bench/environments/guest/qemu.ts). */
+export const NODE = [process.execPath, ...process.execArgv] as [string, ...string[]];
+
 export const aMark = (): string => `PROCSNAP_TEST_MARK=${randomUUID()}`;
 
 function read(path: string): string {

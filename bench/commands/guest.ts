@@ -23,7 +23,8 @@ const HELP = `npm run guest -- [options] [--] COMMAND [ARGS]
 Runs COMMAND in a guest under the patched kernel: the host's files read-only, in
 this folder and with this environment, /tmp, /var/tmp, /run and /dev/shm empty and
 its own. Prints what it prints and exits with its status. With KVM where that
-works, otherwise emulated, which is ten to twenty times slower.
+works, otherwise emulated, which is ten to twenty times slower. Node on several
+emulated CPUs may die in WebAssembly: start it as node --liftoff-only.
 
 ${helpFor(OPTIONS)}
 Exit code: the command's; 1 also if the guest died, hung or could not be started;

@@ -9,7 +9,7 @@ import type { SampleWriter } from '../store/samples.ts';
 import type { Tracer, TracerOptions } from '../../native/index.ts';
 import type { Backend, Lab, Variant } from '../types.ts';
 import type { Environment, MeasuredRun, Request } from './environment.ts';
-import { SLOWNESS, cutRounds } from './emulated.ts';
+import { cutRounds, slownessOf } from './emulated.ts';
 import { describeHere, type Here } from './here.ts';
 import { planIsolation } from './isolation.ts';
 import { describeMachine } from './machine.ts';
@@ -50,7 +50,7 @@ export async function measureOnHost(native: Native, request: Request, screen: Sc
 		const draft = describe(request, here, chosen, isolation, native.clock());
 		await checkTracing(tracer, request.backends.filter((backend) => backend.unavailable() === null));
 		native.pinProcess(isolation.requesterCpu);
-		const lab: Lab = { tracer, backends: usable, targetCpu: isolation.targetCpu, targetPriority: isolation.fifoTarget ? PRIORITY : 0, slowness: here.environment.label === 'emulated' ? SLOWNESS : 1, seed: request.seed };
+		const lab: Lab = { tracer, backends: usable, targetCpu: isolation.targetCpu, targetPriority: isolation.fifoTarget ? PRIORITY : 0, slowness: slownessOf(here.environment.label), seed: request.seed };
 		const run = createRun(draft.id, request.out);
 		return await record(run, draft, chosen, lab, screen, interrupt);
 	} finally {

@@ -425,7 +425,7 @@ static void maltreat(pid_t pid)
 
 static void end_maltreated(pid_t pid)
 {
-	double end = now() + PATIENCE_MS / 1000.0;
+	double end = now() + patience_s();
 	int status;
 	pid_t got;
 
@@ -513,7 +513,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < CALLERS; i++)
 		callers[i] = spawn(calling, (void *)(chance(0) / CALLERS * CALLERS + i));
 	end = now() + seconds;
-	look = now() + PATIENCE_MS / 1000.0;
+	look = now() + patience_s();
 	calls = 0;
 	while (now() < end) {
 		pause_ms(1 + chance(20));
@@ -537,7 +537,7 @@ int main(int argc, char **argv)
 			before = calls;
 			calls = word[CALLS];
 			stuck += calls == before;
-			look = now() + PATIENCE_MS / 1000.0;
+			look = now() + patience_s();
 		}
 	}
 	word[STOP] = 1;

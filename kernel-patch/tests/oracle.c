@@ -207,7 +207,7 @@ static long test(int threads, bool huge, long snapshots)
 	     (now() - begun) * 1e6 / snapshots);
 
 	rounds = word[ROUNDS];
-	end = now() + PATIENCE_MS / 1000.0;
+	end = now() + patience_s();
 	for (live = 0; live < 20000 && now() < end && (live < 200 || live_torn < 10); live++) {
 		read_copy(target, values, true);
 		live_torn += torn(values) != 0;

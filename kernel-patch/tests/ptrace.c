@@ -203,8 +203,9 @@ static void test_gdb(void)
 	}
 	count = peek(copy, (void *)word[ADDRESS]);
 	snprintf(command, sizeof(command),
-		 "timeout 60 gdb -nx -batch -p %d -ex 'set auto-solib-add off' -ex 'info threads' "
-		 "-ex 'x/gd 0x%lx' -ex 'p/x $rip' -ex detach 2>&1 </dev/null", copy, word[ADDRESS]);
+		 "timeout %.0f gdb -nx -batch -p %d -ex 'set auto-solib-add off' -ex 'info threads' "
+		 "-ex 'x/gd 0x%lx' -ex 'p/x $rip' -ex detach 2>&1 </dev/null",
+		 patience_s(), copy, word[ADDRESS]);
 	out = popen(command, "r");
 	while (out && fgets(line, sizeof(line), out))
 		if (length + strlen(line) < sizeof(text))

@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { NODE_FLAGS } from '../../bench/environments/guest/qemu.ts';
 import { aFolder } from '../bench/store/fixtures.ts';
 import { noGuest, testUnless } from '../unless.ts';
 
@@ -59,7 +60,7 @@ onKernel('Node, the addon and a terminal work there, on two CPUs', async (t) => 
 		const { cpus } = await import('node:os');
 		const tty = spawnSync('script', ['-qec', 'tty', '/dev/null'], { encoding: 'utf8' }).stdout.trim();
 		console.log(JSON.stringify({ cpus: cpus().length, source: clock().source, tty }));`;
-	const { status, stdout, stderr } = await guest(t, ['--cpus', '2', process.execPath, '--input-type=module', '-e', program]);
+	const { status, stdout, stderr } = await guest(t, ['--cpus', '2', process.execPath, ...NODE_FLAGS, '--input-type=module', '-e', program]);
 	t.is(status, 0, stderr);
 	const { cpus, source, tty } = JSON.parse(stdout) as { cpus: number; source: string; tty: string };
 	t.is(cpus, 2);

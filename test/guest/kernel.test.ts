@@ -54,7 +54,7 @@ function startGuest(version: KernelVersion, cpus: 1 | 2): Guest {
 	const commands = PROGRAMS.map((program) => [program, AMOUNTS[program]?.[cpus - 1] ?? ''].join(' ').trim());
 	const child: ChildProcess = spawn(process.execPath, [
 		'bench/cli.ts', 'guest', '--cpus', String(cpus), '--memory', '2048', '--kernel', version, '--timeout', String(GUEST_LIMIT_S),
-		...(debug ? ['--debug'] : []), '--', 'env', `LIMIT=${PROGRAM_LIMIT_S}`, `${TESTS}/run`, ...commands,
+		...(debug ? ['--debug'] : []), '--', 'env', `LIMIT=${PROGRAM_LIMIT_S}`, `PATIENCE=${debug ? 300 : 60}`, `${TESTS}/run`, ...commands,
 	], { stdio: ['ignore', 'pipe', 'pipe'] });
 	const ended = new Map<string, Outcome>();
 	const waiting = new Map<string, (outcome: Outcome) => void>();

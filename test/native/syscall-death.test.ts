@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { ProcsnapError, Tracer } from '../../native/index.ts';
-import { aMark, isFree, marked } from '../processes.ts';
+import { aMark, isFree, marked, NODE } from '../processes.ts';
 import type { Footprint } from './footprint.ts';
 import { children, failure, snapTest, start, state, tracerFor, until, type Target } from './help.ts';
 
@@ -25,7 +25,7 @@ async function assertUnharmed(target: Target): Promise<void> {
 	if (children(target.pid).length > 0) throw new Error('the target has a child');
 }
 
-const mortal = (...args: Array<string | number>) => spawn(process.execPath, ['--expose-gc', fileURLToPath(new URL('mortal.ts', import.meta.url)), ...args.map(String)], { stdio: ['ignore', 'pipe', 'inherit'] });
+const mortal = (...args: Array<string | number>) => spawn(NODE[0], [...NODE.slice(1), '--expose-gc', fileURLToPath(new URL('mortal.ts', import.meta.url)), ...args.map(String)], { stdio: ['ignore', 'pipe', 'inherit'] });
 
 snapTest('the requester is killed at each step, or while it has a duplicate', async (t) => {
 	const target = await start(t, 'death', 'asleep');

@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import { nowNs, snapUnavailable, WAYS } from '../../native/index.ts';
 import { VERSIONS } from '../../bench/environments/guest/kernel.ts';
 import { readRegions } from '../../bench/targets/program.ts';
-import { isFree } from '../processes.ts';
+import { isFree, NODE } from '../processes.ts';
 import { children, failure, program, sleep, snapTest, start, state, status, tracerFor, until } from './help.ts';
 import { assertGoesOn, assertOneMoment, assertRegisters, counts, memoryOf, startThreads, tidsFound, tidsOf } from './turns.ts';
 
@@ -32,7 +32,7 @@ test('a seccomp filter that refuses it, or hides it: the error says so', (t) => 
 		try { tracer.snap(process.pid) } catch (error) { console.log(error.code, error.message) }
 		tracer.close();`;
 	const under = (errno: number): string[] => {
-		const { stdout, stderr } = spawnSync(program('refused'), [String(errno), process.execPath, '--input-type=module', '-e', script], { encoding: 'utf8' });
+		const { stdout, stderr } = spawnSync(program('refused'), [String(errno), ...NODE, '--input-type=module', '-e', script], { encoding: 'utf8' });
 		t.is(stderr, '');
 		return stdout.trim().split('\n');
 	};
@@ -269,7 +269,7 @@ snapTest('somebody else\'s process, and no room for one more: errors that say wh
 			if (pid === own.pid) { own.kill(); tracer.close(); }
 		}`;
 	const { stdout, stderr } = spawnSync('setpriv', ['--reuid', NOBODY, '--regid', NOBODY, '--clear-groups', '--inh-caps=-all',
-		process.execPath, '--input-type=module', '-e', script], { encoding: 'utf8' });
+		...NODE, '--input-type=module', '-e', script], { encoding: 'utf8' });
 	const [foreign = '', full = ''] = stdout.trim().split('\n');
 	t.regex(foreign, /^EPERM no permission to trace process \d+: run as root/, stderr);
 	t.regex(full, /^EAGAIN .*RLIMIT_NPROC/, stderr);

@@ -17,7 +17,6 @@
 
 #define PAGE		4096UL
 #define HUGE_PAGE	(2UL << 20)
-#define PATIENCE_MS	60000
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof(*(array)))
 
@@ -147,11 +146,13 @@ void cgroup_remove(const char *name);
 
 uint64_t now_ns(void);
 double now(void);
+/* What is not there after so long will not come: 60, or $PATIENCE where all is slow. */
+double patience_s(void);
 void pause_ms(long ms);
 
 /* Repeats a condition until it holds or patience ends. */
 #define UNTIL(condition) ({						\
-	double until_end = now() + PATIENCE_MS / 1000.0;		\
+	double until_end = now() + patience_s();			\
 	bool until_holds;						\
 	while (!(until_holds = (condition)) && now() < until_end)	\
 		pause_ms(1);						\

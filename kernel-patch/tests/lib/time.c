@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The time, and passing it. */
+#include <stdlib.h>
 #include <time.h>
 
 #include "snap.h"
@@ -15,6 +16,13 @@ uint64_t now_ns(void)
 double now(void)
 {
 	return now_ns() / 1e9;
+}
+
+double patience_s(void)
+{
+	const char *told = getenv("PATIENCE");
+
+	return told ? atof(told) : 60;
 }
 
 void pause_ms(long ms)

@@ -9,7 +9,7 @@
 
 static int await_stop(pid_t tid)
 {
-	double end = now() + PATIENCE_MS / 1000.0;
+	double end = now() + patience_s();
 	int status;
 	pid_t got;
 

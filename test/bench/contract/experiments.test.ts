@@ -1,6 +1,8 @@
 /** What every experiment must do: one contract over all files of bench/experiments/. */
 import test from 'ava';
 import { discoverBackends, discoverExperiments } from '../../../bench/discover.ts';
+import { slownessOf } from '../../../bench/environments/emulated.ts';
+import { describeHere } from '../../../bench/environments/here.ts';
 import { chartToSvg } from '../../../bench/report/chart.ts';
 import { tableToCsv } from '../../../bench/report/csv.ts';
 import { collect } from '../../../bench/stats/results.ts';
@@ -59,7 +61,7 @@ for (const experiment of await discoverExperiments()) {
 
 	test(`${experiment.name}: every kind of variant is measured, and reported`, async (t) => {
 		const tracer = Tracer.start();
-		const lab: Lab = { tracer, backends, targetCpu: 0, targetPriority: 0, seed: 1 };
+		const lab: Lab = { tracer, backends, targetCpu: 0, targetPriority: 0, slowness: slownessOf(describeHere().environment.label), seed: 1 };
 		const blocks: Block[] = [];
 		for (const variant of oneOfEachKind(experiment.variants('smoke', backends))) {
 			blocks.push(await measureOnce(experiment, variant, lab, blocks.length));

@@ -1,0 +1,21 @@
+/** create_proc_snap() through the addon and the experiments, where there is one: the host skips those tests, the guest does not. */
+import { spawn } from 'node:child_process';
+import { NODE_FLAGS } from '../../bench/environments/guest/qemu.ts';
+import { noGuest, testUnless } from '../unless.ts';
+
+const FILES = ['test/native/syscall.test.ts', 'test/native/syscall-death.test.ts', 'test/bench/contract/backends.test.ts', 'test/bench/contract/experiments.test.ts'];
+const LIMIT_MS = 1_200_000;
+
+testUnless(noGuest())('on two CPUs every test of mechanism syscall passes, and none is skipped', async (t) => {
+	t.timeout(LIMIT_MS);
+	const child = spawn(process.execPath, ['bench/cli.ts', 'guest', '--cpus', '2', '--memory', '2048', '--', 'node_modules/.bin/ava', '--tap', `--timeout=${LIMIT_MS}ms`, `--node-arguments=${NODE_FLAGS.join(' ')}`, ...FILES], { stdio: ['ignore', 'pipe', 'pipe'] });
+	let said = '';
+	for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { said += text; });
+	const status = await new Promise<number | null>((resolve) => { child.once('close', resolve); });
+	const lines = said.split('\n');
+	const passed = lines.filter((line) => /^ok \d+/.test(line) && !line.includes('# SKIP'));
+	t.log(`${passed.length} passed in the guest`);
+	t.is(status, 0, said);
+	t.deepEqual(lines.filter((line) => line.startsWith('not ok') || line.includes('# SKIP')), []);
+	t.true(passed.some((line) => line.includes('syscall: the copy holds the moment')), said);
+});
