@@ -42,7 +42,7 @@ test('an emulated table is marked wherever it is written, and has nothing of the
 		t.regex(text, /emulated: not times of a real CPU/);
 		t.notRegex(text, /168|given|create_proc_snap/);
 	}
-	t.is(tableToCsv(shown), 'who,take (us),pass (ms),call (ns),rate (GB/s)\ninject,42.5,0.25,1500,2\n');
+	t.is(tableToCsv(shown), 'who,take (us),pass (ms),call (ns),rate (GB/s),mark\ninject,42.5,0.25,1500,2,emulated: not times of a real CPU\n');
 });
 
 test('an emulated chart says so, and has nothing of the paper\'s', (t) => {
