@@ -16,14 +16,14 @@ const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 /** One Ctrl-C can arrive twice: from the terminal, and again from npm, which passes it on. */
 const ECHO_MS = 500;
 
-export function listenForInterrupts(announce: (signal: string) => void): Interrupt {
+export function listenForInterrupts(announce: (signal: string) => void, echoMs = ECHO_MS): Interrupt {
 	let firstAt: number | undefined;
 	const onSignal = (signal: NodeJS.Signals) => {
 		const now = performance.now();
 		if (firstAt === undefined) {
 			firstAt = now;
 			announce(signal);
-		} else if (now - firstAt > ECHO_MS) {
+		} else if (now - firstAt > echoMs) {
 			dispose();
 			process.kill(process.pid, signal);
 		}

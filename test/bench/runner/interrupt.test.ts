@@ -19,7 +19,7 @@ function startMeasuring(t: ExecutionContext, out: string) {
 			() => ({ round: () => { if (rounds++ === 10) console.log('begun'); wait(5); return { costNs: 1, calls: 1 }; }, close: async () => { console.log('closed'); } }),
 		);
 		const native = { startTracer: fakeTracer, clock: () => ({ source: 'x', resolutionNs: 1, overheadNs: 1 }), pinProcess: () => {} };
-		const interrupt = listenForInterrupts(() => console.log('announced'));
+		const interrupt = listenForInterrupts(() => console.log('announced'), 60_000);
 		const request = { profile: 'smoke', seed: 1, out: ${JSON.stringify(out)}, experiments: [experiment], backends: [fakeBackend()], options: { experiments: [], backends: [] } };
 		const run = await measureOnHost(native, request, process.stderr, interrupt);
 		console.log(run.status);
@@ -61,7 +61,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 test('a second signal ends the process at once, as if nobody listened', async (t) => {
 	const script = `
 		import { listenForInterrupts } from './bench/runner/interrupt.ts';
-		const interrupt = listenForInterrupts((signal) => console.log(signal, interrupt.requested));
+		const interrupt = listenForInterrupts((signal) => console.log(signal, interrupt.requested), 20);
 		setInterval(() => {}, 1000);
 		console.log('ready');
 	`;
@@ -71,7 +71,8 @@ test('a second signal ends the process at once, as if nobody listened', async (t
 	child.stdout.on('data', (chunk: Buffer) => { output += chunk.toString(); });
 	await once(child.stdout, 'data');
 	child.kill('SIGINT');
-	await setTimeout(700);
+	await once(child.stdout, 'data');
+	await setTimeout(100);
 	t.is(child.exitCode, null);
 	const ended = once(child, 'close');
 	child.kill('SIGINT');

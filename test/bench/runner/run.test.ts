@@ -151,7 +151,6 @@ test('a round that fails because Ctrl-C ended the target too is no failure', asy
 test('the event loop gets its turn within half a second in a long block', async (t) => {
 	const interrupt = { requested: false };
 	setTimeout(() => { interrupt.requested = true; }, 50);
-	const began = performance.now();
 	const { blocks } = await run(fakeExperiment({ variants: () => [fakeVariant('x', { rounds: 10_000, blockRounds: 10_000 })] }, () => ({
 		round: () => {
 			const start = performance.now();
@@ -160,5 +159,6 @@ test('the event loop gets its turn within half a second in a long block', async 
 		},
 	})), interrupt);
 	t.is(blocks[0]?.status, 'interrupted');
-	t.true(performance.now() - began < 550, `it took ${performance.now() - began} ms`);
+	const rounds = blocks[0]?.samples['costNs']?.length ?? 0;
+	t.true(rounds > 0 && rounds <= 110, `${rounds} rounds of 5 ms`);
 });
