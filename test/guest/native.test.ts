@@ -1,5 +1,6 @@
 /** create_proc_snap() through the addon and the experiments, where there is one: the host skips those tests, the guest does not. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { NODE_FLAGS } from '../../bench/environments/guest/qemu.ts';
 import { noGuest, testUnless } from '../unless.ts';
 
@@ -8,6 +9,9 @@ const LIMIT_MS = 1_200_000;
 
 testUnless(noGuest())('on two CPUs every test of mechanism syscall passes, and none is skipped', async (t) => {
 	t.timeout(LIMIT_MS);
+	// The guest sees this folder, and cannot write to it.
+	execFileSync('make', ['-s', '-C', 'test/native/targets']);
+	mkdirSync('node_modules/.cache/ava', { recursive: true });
 	const child = spawn(process.execPath, ['bench/cli.ts', 'guest', '--cpus', '2', '--memory', '2048', '--', 'node_modules/.bin/ava', '--tap', `--timeout=${LIMIT_MS}ms`, `--node-arguments=${NODE_FLAGS.join(' ')}`, ...FILES], { stdio: ['ignore', 'pipe', 'pipe'] });
 	let said = '';
 	for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { said += text; });
