@@ -1,5 +1,5 @@
 /** The workloads are what they say: sizes, and the invariants that experiments rely on. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { programSize } from '../bench/targets/program.ts';
@@ -60,4 +60,16 @@ test('bad arguments: a clear error that names what is wrong, exit 2', (t) => {
 		t.is(status, 2);
 		t.regex(stderr, message);
 	}
+});
+
+test.serial('a pause that outlasts the watch is seen: the clock is read once more after the stop', async (t) => {
+	const resident = await Workload.start('resident', ['--rss', '4M']);
+	for (let round = 0; round < 20; round++) {
+		const { gapNs } = resident.longestGap(() => {
+			process.kill(resident.pid, 'SIGSTOP');
+			spawn('sh', ['-c', `sleep 0.05; kill -CONT ${resident.pid}`], { stdio: 'ignore' });
+		});
+		t.true(gapNs >= 0.05e9, `${gapNs} ns of at least 50 ms`);
+	}
+	await resident.close();
 });

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -129,6 +130,7 @@ static void command_spin(struct control *control)
 {
 	int64_t largest = 0;
 	int64_t before, after;
+	bool stopped;
 
 	control->largest_gap_ns = 0;
 	control->largest_gap_end_ns = 0;
@@ -137,7 +139,9 @@ static void command_spin(struct control *control)
 	control_done(control);
 
 	before = now_ns();
-	while (!__atomic_load_n(&control->spin_stop, __ATOMIC_RELAXED)) {
+	do {
+		/* Before the clock: the requester may be done before this process runs again. */
+		stopped = __atomic_load_n(&control->spin_stop, __ATOMIC_ACQUIRE);
 		after = now_ns();
 		if (after - before > largest) {
 			largest = after - before;
@@ -145,7 +149,7 @@ static void command_spin(struct control *control)
 			__atomic_store_n(&control->largest_gap_ns, largest, __ATOMIC_RELEASE);
 		}
 		before = after;
-	}
+	} while (!stopped);
 	__atomic_store_n(&control->spinning, 0, __ATOMIC_RELEASE);
 	wake(&control->spinning);
 }

@@ -10,11 +10,11 @@ import type { Backend, Variant } from '../types.ts';
 export const slownessOf = (label: Label): number => (label === 'emulated' ? 20 : 1);
 
 /** One round of so many is left, */
-const ONE_IN = 20;
+const ONE_IN = 25;
 /** but no fewer than this: a median needs some. */
 const LEAST = 5;
 /** A block that takes longer ends with three rounds or more. */
-const BUDGET_MS = 1000;
+const BUDGET_MS = 700;
 
 /** Instructions are the same in every run: few rounds say all. They must not depend on the clock. */
 const COUNTED = 11;
@@ -23,7 +23,7 @@ const COUNTED = 11;
 const LARGEST_PEEK_KIB = 64;
 
 /** A mechanism that copies every byte takes tens of seconds a round for more than this. */
-const LARGEST_COPY_MIB = 256;
+const LARGEST_COPY_MIB = 64;
 
 /** Pure. One block for each variant: its target is set up once, which costs more than its rounds. */
 export function cutRounds(variants: Variant[], backends: ReadonlyArray<Pick<Backend, 'name' | 'duplicates'>>, countInstructions: boolean): Variant[] {

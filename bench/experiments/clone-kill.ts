@@ -138,21 +138,21 @@ function growth(results: Results): Table {
 			Number(a.factors.rssMiB) - Number(b.factors.rssMiB) || String(a.factors.pages).localeCompare(String(b.factors.pages))).map((variant) => {
 			const { rssMiB, pages } = variant.factors as { rssMiB: number; pages: string };
 			const floor = of(results.where({ mechanism: 'fork', rssMiB, pages })[0], 'takeNs', 'median', US);
-			const inside = of(variant, 'targetPauseNs', 'median', US);
+			const inside = of(variant, 'targetPauseNs', 'median', US), told = of(variant, 'pauseNs', 'median', US);
 			return {
 				rss: rssMiB, pages: pages === 'thp' ? 'huge' : '4 KiB', mechanism: String(variant.factors.mechanism),
-				take: of(variant, 'takeNs', 'median', US), pause: of(variant, 'pauseNs', 'median', US), inside,
+				take: of(variant, 'takeNs', 'median', US), pause: told, inside,
 				worst: of(variant, 'targetPauseNs', 'p95', US),
 				gone: variant.summary.reapNs === undefined ? '–' : of(variant, 'reapNs', 'median', US),
 				end: variant.summary.targetEndPauseNs === undefined ? '–' : of(variant, 'targetEndPauseNs', 'median', US),
-				floor: ratio(inside ?? of(variant, 'pauseNs', 'median', US), floor),
+				floor: ratio(told === null ? inside : Math.max(told, inside ?? 0), floor),
 				n: roundsOf(variant, 'takeNs'),
 			};
 		}),
 		notes: [
 			'Pause, inside: the longest time for which the target, reading the clock in a loop, could not run. fork: the call itself, timed in the target.',
 			'Pause at end: inject has the target reap the duplicate, which stops it a second time.',
-			'Pause to fork(): what a copy from outside costs the target, as a ratio to the fork() that it could have made itself, in the same run. Where both share the only CPU the target cannot watch itself: the ratio is then of the pause as told.',
+			'Pause to fork(): what a copy from outside costs the target, as a ratio to the fork() that it could have made itself, in the same run. Of the two pauses the larger: syscall stops nobody, so a target that only reads its clock sees little of it, but one that stores to private memory may wait for as long as is told. Where both share the only CPU the target cannot watch itself.',
 		],
 	};
 }
@@ -164,7 +164,7 @@ function growthChart(results: Results, metric: string, name: string, title: stri
 	return {
 		name,
 		title,
-		caption: 'Medians with their 95 % intervals, both axes logarithmic. fork is the floor: the target duplicating itself. stop copies every byte while the target waits.',
+		caption: 'Medians with their 95 % intervals, both axes logarithmic. fork is the floor: the target duplicating itself. stop copies every byte while the target waits. syscall stops nobody: seen from inside are its interrupts; who stores waits longer, at most for the pause told (table).',
 		spec: {
 			data: { values: rows },
 			encoding: {
