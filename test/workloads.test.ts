@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import test from 'ava';
-import { programSize } from '../bench/targets/program.ts';
+import { memoryOf, programPath, programSize, readRegions } from '../bench/targets/program.ts';
 import { startShell } from '../bench/targets/shell.ts';
 import { Workload } from '../bench/targets/workload.ts';
 import { readPaper } from '../bench/store/paper.ts';
@@ -60,6 +60,11 @@ test('bad arguments: a clear error that names what is wrong, exit 2', (t) => {
 		t.is(status, 2);
 		t.regex(stderr, message);
 	}
+});
+
+test('a process that has ended is said to have ended, whatever was asked of it', (t) => {
+	const { pid } = spawnSync('true');
+	for (const ask of [programPath, programSize, memoryOf, readRegions]) t.throws(() => ask(pid), { message: `process ${pid} has ended` }, ask.name);
 });
 
 test.serial('a pause that outlasts the watch is seen: the clock is read once more after the stop', async (t) => {

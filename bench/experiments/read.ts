@@ -7,10 +7,9 @@
  * memcpy() in the same run.
  */
 import { colourScale } from '../report/palette.ts';
-import { readlinkSync } from 'node:fs';
 import { WAYS, type Way } from '../../native/index.ts';
 import { startShell } from '../targets/shell.ts';
-import { readRegions } from '../targets/program.ts';
+import { programPath, readRegions } from '../targets/program.ts';
 import { placement, Workload } from '../targets/workload.ts';
 import type { Backend, Claim, Experiment, Json, Lab, Paper, ProfileName, Results, Session, Table, Variant } from '../types.ts';
 import { KIB, levels, medianPoints, of, ratio, roundsOf, size, US } from './shared/figures.ts';
@@ -39,7 +38,7 @@ function sizeVariants(profile: ProfileName, mechanism: string): Variant[] {
 
 /** The address of `length` bytes of the program's own code. */
 function textAddress(pid: number, length: number): bigint {
-	const program = readlinkSync(`/proc/${pid}/exe`);
+	const program = programPath(pid);
 	const text = readRegions(pid).find(({ permissions, name }) => permissions.startsWith('r-x') && name === program);
 	if (text === undefined || text.end - text.start < BigInt(length)) throw new Error(`${program} (${pid}) has no ${length} bytes of text in one region`);
 	return text.start;
