@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* One system call in the target's name: begin, call, put back, ps_release(). */
+#ifndef PROCSNAP_INJECTION_H
+#define PROCSNAP_INJECTION_H
+#include "procsnap.h"
+
+/*
+ * If the tracer dies before it holds the child, the child would run: with this
+ * in all registers that may point somewhere, the stack's and the frame's
+ * pointers first, it faults at its first instruction that uses memory. The
+ * vDSO's first "syscall" is followed by "leave": a true frame pointer would let
+ * the child return into the target's code. The true registers are put back when
+ * the child is held.
+ */
+#define NOWHERE		16
+#define TRAP_FLAG	0x100UL		/* of eflags: a single step */
+
+struct injection {
+	pid_t	 target;
+	int64_t	 timeout_ns;
+	uint64_t instruction;
+	struct ps_stop stop;
+	int	 restarted, lengthened;		/* blocked calls */
+	long	 options;			/* of ptrace */
+	uint64_t mask;				/* the target's own */
+	int64_t	 window_start, window_ns;
+	bool	 masked;
+};
+
+/* Stop the target, with its instruction found and checked, and its blocked calls mended. */
+int ps_begin_injection(struct injection *in, pid_t target, int64_t timeout_ns);
+/* Make @number(@arguments) happen in the target's first thread. The thread keeps its registers and mask. */
+int ps_inject_call(struct injection *in, long number, const long arguments[4], long *result, int64_t *took_ns);
+void ps_put_back(struct injection *in);
+/* From a stop to the next system-call stop. */
+int ps_next_call_stop(pid_t tid, int64_t timeout_ns, bool spin);
+
+#endif
