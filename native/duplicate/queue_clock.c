@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How long a thread has slept: /proc/PID/task/TID/sched has se.exec_start, the
+ * run queue's clock when it last ran, so the clock must be read on that CPU.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "queue_clock.h"
+
+/* The target runs meanwhile; only on a CPU that others keep does this take so long. */
+#define CLOCK_WAIT_NS	20000000
+
+struct queue_clock { int cpu; int64_t now; };
+
+static void *read_queue_clock(void *arg)
+{
+	struct queue_clock *clock = arg;
+
+	/* A thread that has just been put on its CPU last began to run now. */
+	clock->now = ps_proc_number("/proc/thread-self/sched", "se.exec_start", 1000000);
+	return NULL;
+}
+
+int64_t ps_queue_clock(int cpu)
+{
+	struct queue_clock *clock = calloc(1, sizeof(*clock));
+	struct timespec until;
+	pthread_attr_t attr;
+	pthread_t thread;
+	cpu_set_t there;
+	int64_t now = -1;
+	int err;
+
+	if (!clock || cpu < 0)
+		goto out;
+	CPU_ZERO(&there);
+	CPU_SET(cpu, &there);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 64 << 10);
+	pthread_attr_setaffinity_np(&attr, sizeof(there), &there);
+	err = pthread_create(&thread, &attr, read_queue_clock, clock);
+	pthread_attr_destroy(&attr);
+	if (err)
+		goto out;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += CLOCK_WAIT_NS;
+	until.tv_sec += until.tv_nsec / PS_NSEC_PER_SEC;
+	until.tv_nsec %= PS_NSEC_PER_SEC;
+	if (pthread_timedjoin_np(thread, NULL, &until)) {
+		pthread_detach(thread);
+		return -1;	/* the thread still uses `clock`: 16 bytes are lost */
+	}
+	now = clock->now;
+out:
+	free(clock);
+	return now;
+}
+
+int ps_last_cpu(pid_t pid, pid_t tid)
+{
+	char path[64], stat[1024], *field;
+	FILE *file;
+	int cpu = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	file = fopen(path, "re");
+	if (!file)
+		return -1;
+	if (fgets(stat, sizeof(stat), file) && (field = strrchr(stat, ')'))) {
+		/* processor is field 39, the state after the bracket field 3 */
+		for (int i = 2; field && i < 39; i++)
+			field = strchr(field + 1, ' ');
+		if (field)
+			cpu = atoi(field);
+	}
+	fclose(file);
+	return cpu;
+}
