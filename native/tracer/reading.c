@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+/* Reading into the data that the requester maps: from a process's memory, or from the copy that is held. */
+#include <errno.h>
+#include <string.h>
+#include "requests.h"
+#include "state.h"
+
+struct ps_reader reader = { .pid = -1, .fd = -1 };
+
+int check_length(int64_t length)
+{
+	if (length < 1 || (size_t)length > data_bytes)
+		return ps_fail(-EINVAL, "%lld bytes cannot be read at once: 1 to %zu can (Tracer.start({dataBytes}))",
+			       (long long)length, data_bytes);
+	return 0;
+}
+
+int do_read(const struct tracer_request *request, struct tracer_reply *reply)
+{
+	enum ps_way way = request->argument[0];
+	uint64_t address = request->argument[1];
+	size_t length = request->argument[2];
+	int64_t start;
+	ssize_t got;
+	int err = check_length(request->argument[2]);
+
+	/* PEEKTEXT works on what is traced and stopped; a snapshot is parked, and traced only for this. */
+	if (!err && way == PS_WAY_PEEK && snapshot.pid && request->pid == snapshot.pid)
+		err = ps_snapshot_attach(&snapshot, request->timeout_ns);
+	if (err)
+		return err;
+	if (reader.pid != request->pid || reader.way != way) {
+		if (reader.pid >= 0)
+			ps_reader_close(&reader);
+		reader.pid = -1;
+		err = ps_reader_open(&reader, way, request->pid);
+		if (err) {
+			reader.pid = -1;
+			return err;
+		}
+	}
+	start = ps_now_ns();
+	got = ps_read(&reader, address, data, length);
+	reply->result[0] = ps_now_ns() - start;
+	reply->result[1] = got;
+	if (got == -ESRCH && way == PS_WAY_PEEK)
+		return ps_fail(got, "process %d is neither a duplicate nor held by this tracer, and peek reads no others: hold it first",
+			       request->pid);
+	if (!got) {		/* /proc/PID/mem that was opened before */
+		ps_reader_close(&reader);
+		reader.pid = -1;
+		return ps_fail(-ESRCH, "process %d has ended or called exec(): the memory that it had is gone", request->pid);
+	}
+	if (got < 0)
+		return ps_fail(got, "%zu bytes at 0x%llx of process %d cannot be read: %s", length,
+			       (unsigned long long)address, request->pid, strerror(-got));
+	return 0;
+}
+
+int do_read_copy(const struct tracer_request *request, struct tracer_reply *reply)
+{
+	uint64_t address = request->argument[0], length = request->argument[1];
+	int err = check_length(request->argument[1]);
+
+	if (err)
+		return err;
+	for (int i = 0; i < copy.regions; i++) {
+		uint64_t offset = address - copy.region[i].address;
+
+		if (offset >= copy.region[i].length)
+			continue;
+		if (length > copy.region[i].length - offset)
+			length = copy.region[i].length - offset;
+		memcpy(data, copy.bytes + copy.region[i].offset + offset, length);
+		reply->result[1] = length;
+		return 0;
+	}
+	return ps_fail(-EFAULT, "the copy has nothing at 0x%llx", (unsigned long long)address);
+}
