@@ -85,11 +85,16 @@ static struct ps_stop *seizing;
 static void take_note(int sig)
 {
 	int saved = errno;
-	siginfo_t info;
 
 	(void)sig;
-	for (int i = 0; i < seizing->threads; i++)
-		waitid(P_PID, seizing->thread[i].tid, &info, WEXITED | WNOHANG | __WALL);
+	for (int i = 0; i < seizing->threads; i++) {
+		siginfo_t info = { 0 };
+
+		/* Of a tracee, wait(2) reports stops whatever is asked for: this looks, and leaves a stop for who waits for it. */
+		if (!waitid(P_PID, seizing->thread[i].tid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) && info.si_pid &&
+		    info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED)
+			waitid(P_PID, seizing->thread[i].tid, &info, WEXITED | WNOHANG | __WALL);
+	}
 	errno = saved;
 }
 
