@@ -130,12 +130,13 @@ void ps_note_wait(pid_t pid, struct ps_thread *thread);
 int ps_mend_call(pid_t pid, struct ps_thread *thread, int *lengthened);
 /*
  * Relative timeouts that cannot be shortened in a register are kept here: when
- * one has run out, ps_expire_waits() ends the call as the kernel would have.
+ * one has run out, ps_expire_waits() ends the call as the kernel would have; on
+ * -ETIMEDOUT end the calling thread, as after ps_stop_all().
  * ps_next_wait_ns() is when that is due next, or INT64_MAX.
  */
 void ps_settle_wait(pid_t pid, const struct ps_thread *thread);	/* last thing before the thread goes on */
 int64_t ps_next_wait_ns(void);
-void ps_expire_waits(void);
+int ps_expire_waits(void);
 /* At the stop: a restartable sequence (rseq(2)) that was cut off goes on at its abort address. */
 void ps_mend_rseq(struct ps_thread *thread);
 

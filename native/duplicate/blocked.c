@@ -8,6 +8,7 @@
  * and the time gone by (queue_clock.c) is taken off.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -140,10 +141,14 @@ int ps_mend_call(pid_t pid, struct ps_thread *thread, int *lengthened)
 	const unsigned long argument[6] = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 };
 	const struct call *call = (long)regs->orig_rax >= 0 && (long)regs->rax == -EINTR ? ps_find_call(regs->orig_rax) : NULL;
 	int64_t timeout_ns, left_ns;
+	bool in_register;
 
 	if (!call)
 		return 0;
 	restart(thread, call->number);
+	/* Its own timeout, looked at only when a message has come, begins anew. */
+	if (call->number == SYS_recvmmsg && argument[4])
+		(*lengthened)++;
 	if (!ps_has_timeout(pid, call, argument, &timeout_ns))
 		goto out;
 	/* Only if it slept from before the note until this stop: one switch more, that of the stop. */
@@ -153,10 +158,14 @@ int ps_mend_call(pid_t pid, struct ps_thread *thread, int *lengthened)
 		goto out;
 	}
 	left_ns = timeout_ns - thread->waited_ns;
-	/* epoll_pwait2() takes a pointer, and nothing is written into a target: epoll_pwait() does the same with a register. */
-	if (call->number == SYS_epoll_pwait2)
+	/*
+	 * epoll_pwait2() takes a pointer, and nothing is written into a target: epoll_pwait() does
+	 * the same with a register, an int of milliseconds, so up to 24 days.
+	 */
+	in_register = call->kind == MILLISECONDS || (call->number == SYS_epoll_pwait2 && left_ns / 1000000 < INT_MAX);
+	if (call->number == SYS_epoll_pwait2 && in_register)
 		restart(thread, SYS_epoll_pwait);
-	if (call->kind == MILLISECONDS || call->number == SYS_epoll_pwait2) {
+	if (in_register) {
 		thread->mended.r10 = in_ms(left_ns);
 		note_deadline(pid, thread, thread->mended.orig_rax, 0, left_ns, true);
 	} else {
@@ -179,21 +188,25 @@ int64_t ps_next_wait_ns(void)
 	return next;
 }
 
-/* End one call as its timeout would have, if the thread is still in it. */
-static void expire(const struct ps_timed_wait *wait)
+/*
+ * End one call as its timeout would have, if the thread is still in it.
+ * -ETIMEDOUT: it did not stop in time, as in ps_stop_all().
+ */
+static int expire(const struct ps_timed_wait *wait)
 {
 	struct ps_thread thread = { .tid = wait->tid, .waited_call = -1, .waited_ns = -1 };
 	const struct user_regs_struct *regs = &thread.general;
-	int status, lengthened = 0;
+	int err, status, lengthened = 0;
 
 	if (wait->in_register || voluntary_switches(wait->pid, wait->tid) != wait->switches)
-		return;		/* the kernel ends it, or it has gone on by itself */
+		return 0;	/* the kernel ends it, or it has gone on by itself */
 	if (ptrace(PTRACE_SEIZE, wait->tid, 0, PTRACE_O_TRACESYSGOOD))
-		return;
+		return 0;
 	ptrace(PTRACE_INTERRUPT, wait->tid, 0, 0);
 	for (;;) {
-		if (ps_wait_stop(wait->tid, PS_NSEC_PER_SEC, true, &status))
-			return;
+		err = ps_wait_stop(wait->tid, PS_NSEC_PER_SEC, true, &status);
+		if (err)
+			return err;
 		if (status >> 16 == PTRACE_EVENT_STOP)
 			break;
 		ptrace(PTRACE_CONT, wait->tid, 0, (long)WSTOPSIG(status));
@@ -213,9 +226,10 @@ static void expire(const struct ps_timed_wait *wait)
 			ptrace(PTRACE_SETREGS, wait->tid, 0, &thread.mended);
 	}
 	ptrace(PTRACE_DETACH, wait->tid, 0, 0);
+	return 0;
 }
 
-void ps_expire_waits(void)
+int ps_expire_waits(void)
 {
 	int64_t now = ps_now_ns();
 
@@ -227,6 +241,8 @@ void ps_expire_waits(void)
 			continue;
 		}
 		waits[i] = waits[--wait_count];
-		expire(&due);
+		if (expire(&due) == -ETIMEDOUT)
+			return -ETIMEDOUT;
 	}
+	return 0;
 }

@@ -58,11 +58,14 @@ static bool socket_option(pid_t pid, int fd, int option, void *value, socklen_t 
 	return got;
 }
 
+/* Programs write "for ever" as a number, up to LONG_MAX: 30 years and more are no timeout, and do not overflow. */
+#define FOREVER_S	1000000000LL
+
 static bool socket_timeout(pid_t pid, int fd, int option, int64_t *timeout_ns)
 {
 	struct timeval timeout = { 0 };
 
-	if (!socket_option(pid, fd, option, &timeout, sizeof(timeout)))
+	if (!socket_option(pid, fd, option, &timeout, sizeof(timeout)) || timeout.tv_sec >= FOREVER_S)
 		return false;
 	*timeout_ns = timeout.tv_sec * PS_NSEC_PER_SEC + timeout.tv_usec * 1000;
 	return *timeout_ns > 0;
@@ -106,6 +109,8 @@ bool ps_has_timeout(pid_t pid, const struct call *call, const unsigned long *arg
 		return socket_timeout(pid, argument[0], SO_SNDTIMEO, timeout_ns);
 	}
 	if (!pointer || !read_target(pid, pointer, &time, sizeof(time)))
+		return false;
+	if (time.tv_sec >= FOREVER_S)
 		return false;
 	*timeout_ns = time.tv_sec * PS_NSEC_PER_SEC + time.tv_nsec;
 	return true;

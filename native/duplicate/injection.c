@@ -136,7 +136,9 @@ static int suspend_seccomp(struct injection *in)
 	if (!ptrace(PTRACE_SETOPTIONS, tid, 0, in->options))
 		return 0;
 	in->options = PTRACE_O_TRACESYSGOOD;
-	if (!ps_identify(tid, &identity) && !identity.seccomp)
+	if (ps_identify(tid, &identity))
+		return ps_fail(-ESRCH, "process %d ended", in->target);
+	if (!identity.seccomp)
 		return 0;
 	return ps_fail(-EACCES, "process %d has a seccomp filter, and suspending it wants CAP_SYS_ADMIN: run as root", in->target);
 }
@@ -152,6 +154,7 @@ int ps_begin_injection(struct injection *in, pid_t target, int64_t timeout_ns)
 	*in = (struct injection){ .target = target, .timeout_ns = timeout_ns, .stop.thread = thread_room };
 	for (int tries = 0; tries < MAX_TRIES; tries++) {
 		if (known != target) {
+			known = 0;
 			err = ps_find_instruction(target, &instruction);
 			if (err)
 				return err;
@@ -160,6 +163,7 @@ int ps_begin_injection(struct injection *in, pid_t target, int64_t timeout_ns)
 		err = ps_stop_all(&in->stop, target, timeout_ns);
 		if (err)
 			return err;
+		in->restarted = in->lengthened = 0;
 		mend_calls(in);
 		if ((ptrace(PTRACE_PEEKTEXT, in->stop.thread[0].tid, instruction, 0) & 0xffff) == INSTRUCTION &&
 		    !ptrace(PTRACE_GETSIGMASK, in->stop.thread[0].tid, sizeof(in->mask), &in->mask)) {

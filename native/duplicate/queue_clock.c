@@ -13,7 +13,7 @@
 /* The target runs meanwhile; only on a CPU that others keep does this take so long. */
 #define CLOCK_WAIT_NS	20000000
 
-struct queue_clock { int cpu; int64_t now; };
+struct queue_clock { int64_t now; };
 
 static void *read_queue_clock(void *arg)
 {

@@ -34,8 +34,8 @@ struct ps_registers *registers;
 uint8_t *data;
 size_t data_bytes;
 
-/* Wait for a request; meanwhile timeouts run out. false: the requester is gone. */
-static bool next_request(struct tracer_request *request)
+/* Wait for a request; meanwhile timeouts run out. 1; 0: the requester is gone; -ETIMEDOUT: this thread must be given up. */
+static int next_request(struct tracer_request *request)
 {
 	struct pollfd socket = { .fd = TRACER_SOCKET_FD, .events = POLLIN };
 
@@ -44,7 +44,8 @@ static bool next_request(struct tracer_request *request)
 		struct timespec timeout = { left_ns / PS_NSEC_PER_SEC, left_ns % PS_NSEC_PER_SEC };
 
 		if (left_ns <= 0) {
-			ps_expire_waits();
+			if (ps_expire_waits() == -ETIMEDOUT)
+				return -ETIMEDOUT;
 			continue;
 		}
 		if (ppoll(&socket, 1, &timeout, NULL) <= 0)
@@ -75,17 +76,34 @@ static void leave(void)
 
 		if (left_ns > 0)
 			nanosleep(&nap, NULL);
-		ps_expire_waits();
+		if (ps_expire_waits())
+			break;
 	}
 	_exit(0);
+}
+
+/*
+ * A thread that was never stopped stays seized until its tracing thread ends, and
+ * with that ends all else that it traces.
+ */
+static void give_up(void)
+{
+	struct tracer_reply reply;
+
+	if (held.threads)
+		do_let_go(&reply);
+	ps_reader_close(&reader);
+	reader.pid = -1;
+	duplicate.pid = 0;	/* dies with this thread: PTRACE_O_EXITKILL */
 }
 
 static void *serve(void *arg)
 {
 	struct tracer_request request;
+	int got;
 
 	(void)arg;
-	while (next_request(&request)) {
+	while ((got = next_request(&request)) > 0) {
 		struct tracer_reply reply = { 0 };
 
 		reply.code = answer(&request, &reply);
@@ -93,15 +111,14 @@ static void *serve(void *arg)
 			snprintf(reply.message, sizeof(reply.message), "%s", ps_error());
 		if (send(TRACER_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) != sizeof(reply))
 			break;
-		/* A thread that was never stopped stays seized until its tracing thread ends. */
-		if (reply.code == -ETIMEDOUT) {
-			ps_reader_close(&reader);
-			reader.pid = -1;
-			duplicate.pid = 0;	/* dies with this thread: PTRACE_O_EXITKILL */
-			return NULL;
-		}
+		got = reply.code;
+		if (got == -ETIMEDOUT)
+			break;
 	}
-	leave();
+	if (got == -ETIMEDOUT)
+		give_up();
+	else
+		leave();
 	return NULL;
 }
 

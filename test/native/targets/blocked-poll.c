@@ -2,6 +2,7 @@
 /* Blocked on time, on signals, and on readiness of descriptors. */
 #include <linux/aio_abi.h>
 #include <linux/futex.h>
+#include <limits.h>
 #include <linux/io_uring.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -43,6 +44,25 @@ static long block_epoll_pwait2(int ms)
 	struct epoll_event event;
 
 	return raw(syscall(SYS_epoll_pwait2, epoll, &event, 1, span(ms), NULL, 0));
+}
+
+/* As programs write "for ever", and what an int of milliseconds cannot hold. */
+static struct timespec for_ever = { LONG_MAX, 0 }, a_month = { 30 * 24 * 3600, 0 };
+
+static long block_epoll_for_ever(int ms)
+{
+	struct epoll_event event;
+
+	(void)ms;
+	return raw(syscall(SYS_epoll_pwait2, epoll, &event, 1, &for_ever, NULL, 0));
+}
+
+static long block_epoll_month(int ms)
+{
+	struct epoll_event event;
+
+	(void)ms;
+	return raw(syscall(SYS_epoll_pwait2, epoll, &event, 1, &a_month, NULL, 0));
 }
 
 static long block_poll(int ms)
@@ -115,6 +135,12 @@ static long block_sigtimedwait(int ms)
 	return raw(syscall(SYS_rt_sigtimedwait, &user1, NULL, span(ms), 8));
 }
 
+static long block_sigtimedwait_for_ever(int ms)
+{
+	(void)ms;
+	return raw(syscall(SYS_rt_sigtimedwait, &user1, NULL, &for_ever, 8));
+}
+
 static long block_futex(int ms)
 {
 	return raw(syscall(SYS_futex, shared_word, FUTEX_WAIT, 0, span(ms), NULL, 0));
@@ -184,6 +210,8 @@ const struct kind poll_kinds[] = {
 	{ "epoll_wait", make_epoll, NULL, block_epoll_wait, write_byte, 1, 0 },
 	{ "epoll_pwait", make_epoll, NULL, block_epoll_pwait, write_byte, 1, 0 },
 	{ "epoll_pwait2", make_epoll, NULL, block_epoll_pwait2, write_byte, 1, 0 },
+	{ "epoll_pwait2-for-ever", make_epoll, NULL, block_epoll_for_ever, write_byte, 1, 0 },
+	{ "epoll_pwait2-month", make_epoll, NULL, block_epoll_month, write_byte, 1, 0 },
 	{ "poll", make_pipe, NULL, block_poll, write_byte, 1, 0 },
 	{ "ppoll", make_pipe, NULL, block_ppoll, write_byte, 1, 0 },
 	{ "select", make_pipe, NULL, block_select, write_byte, 1, 0 },
@@ -193,6 +221,7 @@ const struct kind poll_kinds[] = {
 	{ "pause", NULL, NULL, block_pause, signal_target, -EINTR, 0 },
 	{ "sigsuspend", block_user1, NULL, block_sigsuspend, signal_target, -EINTR, 0 },
 	{ "sigtimedwait", block_user1, NULL, block_sigtimedwait, signal_target, SIGUSR1, -EAGAIN },
+	{ "sigtimedwait-for-ever", block_user1, NULL, block_sigtimedwait_for_ever, signal_target, SIGUSR1, -EAGAIN },
 	{ "futex", NULL, NULL, block_futex, wake_futex, 0, -ETIMEDOUT },
 	{ "futex-timeout", NULL, NULL, block_futex_timeout, wake_futex, 0, -ETIMEDOUT },
 	{ "io_getevents", make_aio, NULL, block_io_getevents, write_byte, 1, 0 },
