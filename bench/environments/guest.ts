@@ -12,7 +12,8 @@ import type { Environment, MeasuredRun, Request } from './environment.ts';
 import { chooseAccelerator } from './guest/accelerator.ts';
 import { bootGuest, type GuestEnd } from './guest/boot.ts';
 import { readyKernel } from './guest/kernel.ts';
-import { NODE_FLAGS, qemuVersion } from './guest/qemu.ts';
+import { NODE_FLAGS, warmNode } from './guest/node.ts';
+import { qemuVersion } from './guest/qemu.ts';
 import { readyQemu } from './guest/ready.ts';
 import { tailOf } from './guest/complaints.ts';
 import { GUEST_SHARE } from './guest/script.ts';
@@ -73,7 +74,7 @@ async function bootAndMeasure({ cpus, countInstructions }: GuestShape, request: 
 		kernelDir, cpus, memoryMiB: MEMORY_MIB, accelerator, countInstructions,
 		command: [process.execPath, ...NODE_FLAGS, 'bench/cli.ts', 'bench', ...innerOptions(request)],
 		cwd: PROJECT,
-		env: { ...process.env, [GUEST_VARIABLE]: JSON.stringify(told) },
+		env: { ...process.env, ...warmNode(['bench/cli.ts', 'bench', '--list']), [GUEST_VARIABLE]: JSON.stringify(told) },
 		shareDir: folder.dir, timeoutS: TIMEOUT_S, quietS: QUIET_S, signal,
 		onOutput: (_, data) => {
 			said.push(data);

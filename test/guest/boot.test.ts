@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { NODE_FLAGS } from '../../bench/environments/guest/qemu.ts';
+import { NODE_FLAGS } from '../../bench/environments/guest/node.ts';
 import { aFolder } from '../bench/store/fixtures.ts';
 import { noGuest, testUnless } from '../unless.ts';
 

@@ -1,7 +1,7 @@
 /** create_proc_snap() through the addon and the experiments, where there is one: the host skips those tests, the guest does not. */
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { NODE_FLAGS } from '../../bench/environments/guest/qemu.ts';
+import { NODE_FLAGS, warmNode } from '../../bench/environments/guest/node.ts';
 import { noGuest, testUnless } from '../unless.ts';
 
 const FILES = ['test/native/syscall.test.ts', 'test/native/syscall-death.test.ts', 'test/bench/contract/backends.test.ts', 'test/bench/contract/experiments.test.ts'];
@@ -12,7 +12,10 @@ testUnless(noGuest())('on two CPUs every test of mechanism syscall passes, and n
 	// The guest sees this folder, and cannot write to it.
 	execFileSync('make', ['-s', '-C', 'test/native/targets']);
 	mkdirSync('node_modules/.cache/ava', { recursive: true });
-	const child = spawn(process.execPath, ['bench/cli.ts', 'guest', '--cpus', '2', '--memory', '2048', '--', 'node_modules/.bin/ava', '--tap', `--timeout=${LIMIT_MS}ms`, `--node-arguments=${NODE_FLAGS.join(' ')}`, ...FILES], { stdio: ['ignore', 'pipe', 'pipe'] });
+	const ava = ['node_modules/ava/entrypoints/cli.mjs', '--tap', `--timeout=${LIMIT_MS}ms`, `--node-arguments=${NODE_FLAGS.join(' ')}`, ...FILES];
+	warmNode([...ava, '--match=none: loaded, not run']);
+	const env = { ...process.env, ...warmNode(['--input-type=module', '-e', 'await import("./bench/report/chart.ts")']) };
+	const child = spawn(process.execPath, ['bench/cli.ts', 'guest', '--cpus', '2', '--memory', '2048', '--timeout', String(LIMIT_MS / 1000), '--', process.execPath, ...NODE_FLAGS, ...ava], { env, stdio: ['ignore', 'pipe', 'pipe'] });
 	let said = '';
 	for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { said += text; });
 	const status = await new Promise<number | null>((resolve) => { child.once('close', resolve); });

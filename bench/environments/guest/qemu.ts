@@ -10,14 +10,6 @@ export const MISSING = `${QEMU} is missing; on Debian run as root: apt-get insta
 /** Every guest boots it; it has to be where the guest's root, the host's `/`, has it too. */
 const INIT = fileURLToPath(new URL('../../../scripts/guest-init', import.meta.url));
 
-/**
- * How Node is started in a guest. V8 patches the jump table of WebAssembly (which takes the types
- * out of TypeScript) while other CPUs run it, when its optimizing compiler is done. QEMU 7.2's
- * emulation of several CPUs does not bear that: one start in ten ended with SIGSEGV or a failed
- * check of V8's, with the same trace under Debian's own kernel; of 43 with this flag, none did.
- */
-export const NODE_FLAGS = ['--liftoff-only'];
-
 export type Accelerator = 'kvm' | 'tcg';
 
 export interface Machine {
