@@ -18,9 +18,11 @@ void begin_calls(void)
 	mprotect(readonly, PAGE, PROT_READ);
 }
 
-static int some_pidfd(void)
+/* @own: to be closed again. */
+static int some_pidfd(bool *own)
 {
-	if (chance(4) == 0)
+	*own = chance(4) != 0;
+	if (!*own)
 		return (int)chance(2) ? (int)chance(0) : (int)chance(8);
 	return syscall(SYS_pidfd_open, (pid_t)word[PIDS + chance(HOSTILE)], 0);
 }
@@ -44,6 +46,7 @@ pid_t random_call(void)
 	struct proc_snap_thread threads[16];
 	struct proc_snap_args args = { }, *at = &args;
 	size_t size = sizeof(args);
+	bool own = false;
 	int fd = -1;
 	pid_t result;
 
@@ -52,7 +55,7 @@ pid_t random_call(void)
 	args.target = some_pid();
 	if (chance(3) == 0) {
 		args.flags = PROC_SNAP_PIDFD;
-		args.target = fd = some_pidfd();
+		args.target = fd = some_pidfd(&own);
 	}
 	if (chance(10) == 0)
 		args.flags |= 1UL << chance(64);
@@ -82,7 +85,7 @@ pid_t random_call(void)
 	if (size > sizeof(args) && at == &args)
 		size = sizeof(args);
 	result = snap2(at, size);
-	if (fd > 2 + CALLERS)
+	if (own && fd >= 0)
 		close(fd);
 	return result;
 }

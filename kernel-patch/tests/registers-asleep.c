@@ -97,8 +97,12 @@ void test_asleep(bool stopped)
 		pause_ms(20);
 	}
 	dup = snap_figures(target, &args, taken, THREADS_MOST);
+	if (dup < 0)
+		die("no duplicate");
 	is(args.nr_threads, 3, "%s: three threads", how);
 	for (i = 0; i < 3; i++) {
+		if (index_of(taken[i].target_tid, 3) < 0)
+			die("thread %d is none of the target's", taken[i].target_tid);
 		if (trace_stop(taken[i].snap_tid) < 0 || trace_stop(taken[i].target_tid) < 0)
 			die("no trace of thread %u", i);
 		read_state(taken[i].snap_tid, &ours);

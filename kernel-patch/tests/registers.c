@@ -47,7 +47,8 @@ static void check_thread(pid_t dup, const struct proc_snap_thread *thread, int t
 	/* what a step before the next one has made is of this round */
 	for (i = 1; i <= STEPS; i++)
 		expected[i] = at == 1 || i < at ? (long)regs.r12 : (long)regs.r12 - 1;
-	read_memory(dup, (void *)word[PAGES + index], memory, sizeof(memory));
+	if (read_memory(dup, (void *)word[PAGES + index], memory, sizeof(memory)) != sizeof(memory))
+		die("no memory of the duplicate");
 	wrong->memory += !shared && (memory[0] != expected[2] || memory[8] != expected[6]);
 	wrong->general += (long)regs.r13 != expected[3];
 	memcpy(&value, xstate + 160 + 7 * 16, sizeof(value));

@@ -77,11 +77,10 @@ test('a line of the configuration that is not taken is named; a line for another
 });
 
 test('a value that Kconfig changes is not taken either, nor is an option that stays on', (t) => {
-	const { root, env, run } = checkout(t);
+	const { env, run } = checkout(t);
 	const makefile = join(env['KERNEL_SOURCE'] ?? '', 'Makefile');
 	writeFileSync(makefile, readFileSync(makefile, 'utf8').replace("sed '", "sed 's/CPUS=16/CPUS=8/; s/FTRACE=n/FTRACE=y/; "));
 	t.regex(run(['build']).stderr, /\n {2}CONFIG_NR_CPUS=16\n {2}CONFIG_FTRACE=n\n/);
-	t.true(existsSync(root));
 });
 
 test('a folder in which Linux cannot be built is refused', (t) => {
