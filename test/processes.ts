@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 
-/** Node with the flags of this one: a guest needs some (bench/environments/guest/qemu.ts). */
+/** Node with the flags of this one: a guest needs some (bench/environments/guest/node.ts). */
 export const NODE = [process.execPath, ...process.execArgv] as [string, ...string[]];
 
 export const aMark = (): string => `PROCSNAP_TEST_MARK=${randomUUID()}`;

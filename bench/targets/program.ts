@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
+import { codeOf } from '../errors.ts';
 
 export interface ProgramSize { program: string; text: number; data: number; bss: number; total: number }
 
@@ -11,7 +12,7 @@ function ofProcess<T>(pid: number, read: () => T): T {
 		return read();
 	} catch (error) {
 		// A zombie has no program any more either (ENOENT), and a process that ends while it is read answers ESRCH.
-		if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw new Error(`process ${pid} has ended`, { cause: error });
+		if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ESRCH') throw new Error(`process ${pid} has ended`, { cause: error });
 		throw error;
 	}
 }

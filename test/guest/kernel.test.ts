@@ -20,7 +20,7 @@ type Amounts = Record<string, [one: string, two: string]>;
 
 /** What an emulated guest does in some minutes; churn is measured in time. */
 const SOME: Amounts = {
-	oracle: ['--snapshots=300', '--snapshots=300'], registers: ['--snapshots=40', '--snapshots=40'], churn: ['--seconds=5', '--seconds=60'],
+	oracle: ['--snapshots=300', '--snapshots=300'], registers: ['--snapshots=40', '--snapshots=40'], churn: ['--seconds=5', '--seconds=30'],
 	leaks: ['--snapshots=5000', '--snapshots=2000'], ptrace: ['--gdb=1', '--gdb=0'], fuzz: ['--seconds=5', '--seconds=10'],
 };
 /** Together more than 10,000 of the oracle's and 100,000 against leaks. */

@@ -14,6 +14,7 @@ testUnless(noGuest())('on two CPUs every test of mechanism syscall passes, and n
 	mkdirSync('node_modules/.cache/ava', { recursive: true });
 	const ava = ['node_modules/ava/entrypoints/cli.mjs', '--tap', `--timeout=${LIMIT_MS}ms`, `--node-arguments=${NODE_FLAGS.join(' ')}`, ...FILES];
 	warmNode([...ava, '--match=none: loaded, not run']);
+	warmNode(['--expose-gc', 'test/native/mortal.ts']);
 	const env = { ...process.env, ...warmNode(['--input-type=module', '-e', 'await import("./bench/report/chart.ts")']) };
 	const child = spawn(process.execPath, ['bench/cli.ts', 'guest', '--cpus', '2', '--memory', '2048', '--timeout', String(LIMIT_MS / 1000), '--', process.execPath, ...NODE_FLAGS, ...ava], { env, stdio: ['ignore', 'pipe', 'pipe'] });
 	let said = '';
