@@ -14,7 +14,7 @@ const ONE_IN = 25;
 /** but no fewer than this: a median needs some. */
 const LEAST = 5;
 /** A block that takes longer ends with three rounds or more. */
-const BUDGET_MS = 700;
+const BUDGET_MS = 600;
 
 /** Instructions are the same in every run: few rounds say all. They must not depend on the clock. */
 const COUNTED = 11;

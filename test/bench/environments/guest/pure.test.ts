@@ -71,7 +71,7 @@ const variant = (rounds: number, factors: Variant['factors'] = {}): Variant => (
 const BACKENDS = [{ name: 'stop', duplicates: false }, { name: 'inject', duplicates: true }];
 
 test('rounds are cut where instructions are emulated, but never below what a median needs', (t) => {
-	t.like(cutRounds([variant(1000)], BACKENDS, false)[0], { rounds: 40, blockRounds: 40, warmupRounds: 1, budgetMs: 700 });
+	t.like(cutRounds([variant(1000)], BACKENDS, false)[0], { rounds: 40, blockRounds: 40, warmupRounds: 1, budgetMs: 600 });
 	t.is(cutRounds([variant(30)], BACKENDS, false)[0]?.rounds, 5);
 	t.is(cutRounds([variant(2)], BACKENDS, false)[0]?.rounds, 2);
 	t.deepEqual(cutRounds([variant(9, { way: 'peek', sizeKiB: 1024 }), variant(9, { way: 'memcpy', sizeKiB: 1024 })], BACKENDS, false).map(({ factors }) => factors['way']), ['memcpy']);
