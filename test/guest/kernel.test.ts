@@ -36,8 +36,8 @@ const DEBUG: Amounts = {
 const full = process.env['PROCSNAP_TEST_AMOUNT'] === 'full';
 const AMOUNTS = debug ? DEBUG : full ? FULL : SOME;
 const PROGRAMS = ['errors', 'identity', 'access', 'signals', 'deaths', 'ptrace', 'registers', 'oracle', 'memory', 'pages', 'cgroups', 'states', 'callers', 'leaks', 'churn', 'fuzz'];
-const PROGRAM_LIMIT_S = debug ? 1500 : full ? 900 : 280;
-const GUEST_LIMIT_S = debug ? 5400 : full ? 3600 : 1200;
+const PROGRAM_LIMIT_S = debug ? 1500 : 900;
+const GUEST_LIMIT_S = debug ? 5400 : 3600;
 
 if (version === undefined) {
 	throw new Error(`PROCSNAP_TEST_KERNEL=${wanted}: there are ${VERSIONS.flatMap((name) => [name, `${name}-debug`]).join(', ')}`);
@@ -54,7 +54,7 @@ function startGuest(version: KernelVersion, cpus: 1 | 2): Guest {
 	const commands = PROGRAMS.map((program) => [program, AMOUNTS[program]?.[cpus - 1] ?? ''].join(' ').trim());
 	const child: ChildProcess = spawn(process.execPath, [
 		'bench/cli.ts', 'guest', '--cpus', String(cpus), '--memory', '2048', '--kernel', version, '--timeout', String(GUEST_LIMIT_S),
-		...(debug ? ['--debug'] : []), '--', 'env', `LIMIT=${PROGRAM_LIMIT_S}`, `PATIENCE=${debug ? 300 : 60}`, `${TESTS}/run`, ...commands,
+		...(debug ? ['--debug'] : []), '--', 'env', `LIMIT=${PROGRAM_LIMIT_S}`, `PATIENCE=${debug ? 300 : 180}`, `${TESTS}/run`, ...commands,
 	], { stdio: ['ignore', 'pipe', 'pipe'] });
 	const ended = new Map<string, Outcome>();
 	const waiting = new Map<string, (outcome: Outcome) => void>();
