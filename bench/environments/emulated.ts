@@ -12,7 +12,9 @@ export const slownessOf = (label: Label): number => (label === 'emulated' ? 20 :
 /** One round of so many is left, */
 const ONE_IN = 25;
 /** but no fewer than this: a median needs some. */
-const LEAST = 5;
+const LEAST = 10;
+/** How a target's pages lie differs from one to the next, and with it what it costs by their number. */
+const BLOCKS_BY_RESIDENT = 2;
 /** A block that takes longer ends with three rounds or more. */
 const BUDGET_MS = 600;
 
@@ -25,7 +27,7 @@ const LARGEST_PEEK_KIB = 64;
 /** A mechanism that copies every byte takes tens of seconds a round for more than this. */
 const LARGEST_COPY_MIB = 64;
 
-/** Pure. One block for each variant: its target is set up once, which costs more than its rounds. */
+/** Pure. One block for most variants: setting a target up costs more than its rounds. */
 export function cutRounds(variants: Variant[], backends: ReadonlyArray<Pick<Backend, 'name' | 'duplicates'>>, countInstructions: boolean): Variant[] {
 	const copies = new Set(backends.filter(({ duplicates }) => !duplicates).map(({ name }) => name));
 	const feasible = variants.filter(({ factors: { way, sizeKiB, mechanism, rssMiB } }) =>
@@ -33,6 +35,6 @@ export function cutRounds(variants: Variant[], backends: ReadonlyArray<Pick<Back
 	return feasible.map((variant) => {
 		const rounds = Math.min(variant.rounds, countInstructions ? COUNTED : Math.max(LEAST, Math.ceil(variant.rounds / ONE_IN)));
 		const less = { ...variant, rounds, blockRounds: rounds, warmupRounds: Math.min(1, variant.warmupRounds) };
-		return countInstructions ? less : { ...less, budgetMs: BUDGET_MS };
+		return countInstructions ? less : { ...less, blockRounds: Math.ceil(rounds / (variant.factors['rssMiB'] === undefined ? 1 : BLOCKS_BY_RESIDENT)), budgetMs: BUDGET_MS };
 	});
 }

@@ -67,11 +67,19 @@ export function qemuArguments(machine: Machine): string[] {
 	];
 }
 
+/**
+ * Emulated, a string instruction takes a turn for each of its steps. The kernel clears and copies
+ * pages by bytes where the processor says that it is fast at that (erms, fsrm), else by words: a
+ * guest then fills 1 GiB in a half to a fifth of the time, and what it spends on bytes is nearer to
+ * a real processor's share.
+ */
+const EMULATED_CPU = 'max,-erms,-fsrm';
+
 function acceleration({ accelerator, countInstructions }: Machine): string[] {
 	if (countInstructions) {
-		return ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=off', '-cpu', 'max'];
+		return ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=off', '-cpu', EMULATED_CPU];
 	}
-	return accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max'];
+	return accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', EMULATED_CPU];
 }
 
 /**

@@ -50,11 +50,11 @@ test('QEMU\'s arguments: commas in paths, the share, what counting takes', (t) =
 	const plain = qemuArguments(machine).join(' ');
 	t.regex(plain, /path=\/a,,b\/control,security_model=none,multidevs=remap/);
 	t.regex(plain, /path=\/,security_model=none,multidevs=remap,readonly=on/);
-	t.regex(plain, /-accel tcg,thread=multi -cpu max -smp 2 -m 99 .*-no-reboot .*file:\/a,,b\/console/);
+	t.regex(plain, /-accel tcg,thread=multi -cpu max,-erms,-fsrm -smp 2 -m 99 .*-no-reboot .*file:\/a,,b\/console/);
 	t.notRegex(plain, /procsnap\.share|id=share|norandmaps/);
 	t.regex(qemuArguments({ ...machine, share: '/s' }).join(' '), /procsnap\.share .*id=share,path=\/s,/);
-	t.regex(qemuArguments({ ...machine, countInstructions: true }).join(' '), /thread=single -icount shift=0,sleep=off .*norandmaps/);
-	t.regex(qemuArguments({ ...machine, accelerator: 'kvm' }).join(' '), /-accel kvm -cpu host/);
+	t.regex(qemuArguments({ ...machine, countInstructions: true }).join(' '), /thread=single -icount shift=0,sleep=off -cpu max,-erms,-fsrm .*norandmaps/);
+	t.regex(qemuArguments({ ...machine, accelerator: 'kvm' }).join(' '), /-accel kvm -cpu host /);
 });
 
 test('what the host tells of the guest is in the manifest, and outweighs what is seen', (t) => {
@@ -72,7 +72,8 @@ const BACKENDS = [{ name: 'stop', duplicates: false }, { name: 'inject', duplica
 
 test('rounds are cut where instructions are emulated, but never below what a median needs', (t) => {
 	t.like(cutRounds([variant(1000)], BACKENDS, false)[0], { rounds: 40, blockRounds: 40, warmupRounds: 1, budgetMs: 600 });
-	t.is(cutRounds([variant(30)], BACKENDS, false)[0]?.rounds, 5);
+	t.like(cutRounds([variant(1000, { rssMiB: 64 })], BACKENDS, false)[0], { rounds: 40, blockRounds: 20 });
+	t.is(cutRounds([variant(30)], BACKENDS, false)[0]?.rounds, 10);
 	t.is(cutRounds([variant(2)], BACKENDS, false)[0]?.rounds, 2);
 	t.deepEqual(cutRounds([variant(9, { way: 'peek', sizeKiB: 1024 }), variant(9, { way: 'memcpy', sizeKiB: 1024 })], BACKENDS, false).map(({ factors }) => factors['way']), ['memcpy']);
 	const sized = ['stop', 'inject'].flatMap((mechanism) => [64, 256].map((rssMiB) => variant(9, { mechanism, rssMiB })));
