@@ -119,13 +119,14 @@ Napi::Value clock(const Napi::CallbackInfo &info)
 	return result;
 }
 
-// Returns 0 or a negative errno.
+// setAffinity(tid, cpu...): 0 or a negative errno.
 Napi::Value set_affinity(const Napi::CallbackInfo &info)
 {
 	cpu_set_t cpus;
 
 	CPU_ZERO(&cpus);
-	CPU_SET(integer(info, 1), &cpus);
+	for (size_t i = 1; i < info.Length(); i++)
+		CPU_SET(integer(info, i), &cpus);
 	return Napi::Number::New(info.Env(), sched_setaffinity(integer(info, 0), sizeof(cpus), &cpus) ? -errno : 0);
 }
 

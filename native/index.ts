@@ -123,7 +123,7 @@ interface Addon {
 	waitFor: (buffer: ArrayBuffer, offset: number, value: number | bigint, timeoutMs: number) => boolean;
 	nowNs: () => bigint;
 	clock: () => Clock;
-	setAffinity: (tid: number, cpu: number) => number;
+	setAffinity: (tid: number, ...cpus: number[]) => number;
 	setFifo: (tid: number, priority: number) => number;
 	endProcess: (pid: number, cpu: number) => { killNs: number; reapNs: number };
 	startTracer: (path: string, cpu: number, priority: number, dataBytes: number) =>
@@ -163,11 +163,11 @@ export const snapUnavailable = (): string | null => addon.snapUnavailable();
 
 const allThreads = (pid: number): number[] => readdirSync(`/proc/${pid}/task`).map(Number);
 
-/** Let this process, all threads of it, run on one CPU only. Throws if the machine forbids it. */
-export function pinProcess(cpu: number): void {
+/** Let this process, all threads of it and whatever it starts, run on these CPUs only. Throws if the machine forbids it. */
+export function pinProcess(cpus: number[]): void {
 	for (const tid of allThreads(process.pid)) {
-		const code = addon.setAffinity(tid, cpu);
-		if (code !== 0 && code !== -constants.errno.ESRCH) throw new ProcsnapError(errnoName(code), `CPU ${cpu} cannot be used: ${errnoName(code)}`);
+		const code = addon.setAffinity(tid, ...cpus);
+		if (code !== 0 && code !== -constants.errno.ESRCH) throw new ProcsnapError(errnoName(code), `CPU ${cpus.join(', ')} cannot be used: ${errnoName(code)}`);
 	}
 }
 

@@ -11,7 +11,7 @@ import type { Backend, Lab, Variant } from '../types.ts';
 import type { Environment, MeasuredRun, Request } from './environment.ts';
 import { cutRounds, slownessOf } from './emulated.ts';
 import { describeHere, type Here } from './here.ts';
-import { planIsolation } from './isolation.ts';
+import { allowedCpus, planIsolation } from './isolation.ts';
 import { describeMachine } from './machine.ts';
 import { describeSoftware } from './software.ts';
 import { checkTracing } from './tracing.ts';
@@ -20,7 +20,7 @@ import { checkTracing } from './tracing.ts';
 export interface Native {
 	startTracer: (options: TracerOptions) => Tracer;
 	clock: () => Clock;
-	pinProcess: (cpu: number) => void;
+	pinProcess: (cpus: number[]) => void;
 }
 
 /** The target's FIFO priority where it is allowed; the tracer's is one higher. */
@@ -43,18 +43,21 @@ export async function measureOnHost(native: Native, request: Request, screen: Sc
 	const usable = usableBackends(request);
 	const here = describeHere();
 	const chosen = chooseVariants(request, usable, here);
+	const before = allowedCpus();
 	const planned = planIsolation();
 	const tracer = native.startTracer({ cpu: planned.requesterCpu, priority: planned.fifoTracer ? PRIORITY + 1 : 0, dataBytes: READ_BYTES });
 	try {
 		const isolation = withNotGot(planned, tracer.notGot);
 		const draft = describe(request, here, chosen, isolation, native.clock());
 		await checkTracing(tracer, request.backends.filter((backend) => backend.unavailable() === null));
-		native.pinProcess(isolation.requesterCpu);
+		native.pinProcess([isolation.requesterCpu]);
 		const lab: Lab = { tracer, backends: usable, targetCpu: isolation.targetCpu, targetPriority: isolation.fifoTarget ? PRIORITY : 0, slowness: slownessOf(here.environment.label), seed: request.seed };
 		const run = createRun(draft.id, request.out);
 		return await record(run, draft, chosen, lab, screen, interrupt);
 	} finally {
 		tracer.close();
+		// A guest that this process starts next would otherwise have all of its CPUs on this one.
+		native.pinProcess(before);
 	}
 }
 

@@ -11,9 +11,13 @@ export function parseCpuList(list: string): number[] {
 	});
 }
 
+/** The CPUs that this process may use. */
+export const allowedCpus = (reader: Reader = systemReader): number[] =>
+	parseCpuList(/^Cpus_allowed_list:\s*(.*)$/m.exec(reader.file('/proc/self/status') ?? '')?.[1] ?? '0');
+
 /** The first two CPUs that this process may use: the first is the target's. */
 export function planIsolation(reader: Reader = systemReader): Isolation {
-	const allowed = parseCpuList(/^Cpus_allowed_list:\s*(.*)$/m.exec(reader.file('/proc/self/status') ?? '')?.[1] ?? '0');
+	const allowed = allowedCpus(reader);
 	const targetCpu = allowed[0] ?? 0;
 	const requesterCpu = allowed[1] ?? targetCpu;
 	const reasons = requesterCpu === targetCpu ? ['only one CPU may be used: target and requester share it'] : [];

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { Request } from '../../../bench/environments/environment.ts';
 import { measureOnHost, type Native } from '../../../bench/environments/host.ts';
+import { allowedCpus, planIsolation } from '../../../bench/environments/isolation.ts';
 import { Failure } from '../../../bench/errors.ts';
 import { makeReport } from '../../../bench/make-report.ts';
 import { readRun } from '../../../bench/store/run.ts';
@@ -14,11 +15,11 @@ const READY = { requested: false };
 
 function setUp(changes: Partial<Request>) {
 	const tracer = fakeTracer();
-	const pinned: number[] = [];
+	const pinned: number[][] = [];
 	const native: Native = {
 		startTracer: () => tracer,
 		clock: () => ({ source: 'CLOCK_MONOTONIC_RAW', resolutionNs: 1, overheadNs: 25 }),
-		pinProcess: (cpu) => pinned.push(cpu),
+		pinProcess: (cpus) => pinned.push(cpus),
 	};
 	const request: Request = { profile: 'smoke', seed: 5, out: undefined, experiments: [fakeExperiment()], backends: [fakeBackend()], options: { experiments: [], backends: [] }, ...changes };
 	return { tracer, pinned, native, request };
@@ -35,7 +36,7 @@ test('a run leaves a manifest, samples and a report that can be made again byte 
 	const run = await measureOnHost(native, request, fakeScreen(), READY);
 	t.like(run, { dir: out, status: 'complete', failedRounds: 0, failedBlocks: 0 });
 	t.true(tracer.closed);
-	t.is(pinned.length, 1);
+	t.deepEqual(pinned, [[planIsolation().requesterCpu], allowedCpus()]);
 	const { manifest, blocks } = readRun(out);
 	t.like(manifest, { status: 'complete', error: null, seed: 5, experiments: [{ name: 'fake', variants: ['one', 'two'] }] });
 	t.is(blocks.length, 4);
