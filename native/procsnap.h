@@ -121,6 +121,12 @@ int ps_read_registers(const struct ps_stop *stop, struct ps_registers *out, int 
  * the very CPU that a real-time tracer would spin on.
  */
 int ps_wait_stop(pid_t tid, int64_t timeout_ns, bool spin, int *status);
+/*
+ * The same for a thread of @stop that was let run while the others are stopped.
+ * If the process is killed, the death of its first thread is told only when the
+ * others' deaths were noted: that is done.
+ */
+int ps_wait_running(struct ps_stop *stop, struct ps_thread *thread, int64_t timeout_ns, int *status);
 
 /* ---- blocked calls -------------------------------------------------------- */
 

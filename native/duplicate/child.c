@@ -49,8 +49,8 @@ static void drop_files(const struct ps_duplicate *duplicate, const struct inject
 	regs.rsi = ~0U;
 	regs.rdx = CLOSE_RANGE_UNSHARE;
 	regs.eflags &= ~TRAP_FLAG;
-	if (!ptrace(PTRACE_SETREGS, duplicate->pid, 0, &regs) && !ps_next_call_stop(duplicate->pid, in->timeout_ns, false))
-		ps_next_call_stop(duplicate->pid, in->timeout_ns, false);
+	if (!ptrace(PTRACE_SETREGS, duplicate->pid, 0, &regs) && !ps_next_call_stop(duplicate->pid, in->timeout_ns))
+		ps_next_call_stop(duplicate->pid, in->timeout_ns);
 }
 
 /*
@@ -97,6 +97,12 @@ int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, in
 	return 0;
 }
 
+void ps_kill_child(pid_t pid)
+{
+	if (kill(pid, SIGKILL))
+		ptrace(PTRACE_KILL, pid, 0, 0);
+}
+
 void ps_end_stray_child(void)
 {
 	int64_t start = ps_now_ns();
@@ -109,7 +115,7 @@ void ps_end_stray_child(void)
 			return;		/* there is none */
 		if (!info.si_pid)
 			continue;
-		kill(info.si_pid, SIGKILL);
+		ps_kill_child(info.si_pid);
 		waitpid(info.si_pid, &status, __WALL | WNOHANG);
 	}
 }

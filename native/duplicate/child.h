@@ -11,6 +11,8 @@
 pid_t ps_find_child(const struct injection *in, long inner_pid);
 /* Wait for the child that clone() made, and see that it never runs and does no harm. */
 int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, int cpu);
+/* Of another user's process, whom CAP_SYS_PTRACE lets us trace, its tracer may end it without CAP_KILL. */
+void ps_kill_child(pid_t pid);
 /* The target was killed in between: a child that it may have made is ours alone to end. */
 void ps_end_stray_child(void);
 

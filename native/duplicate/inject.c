@@ -130,7 +130,7 @@ int ps_end(struct ps_duplicate *duplicate, int64_t timeout_ns, struct ps_ended *
 	int err = 0, status;
 
 	*ended = (struct ps_ended){ 0 };
-	kill(duplicate->pid, SIGKILL);
+	ps_kill_child(duplicate->pid);
 	ended->kill_ns = ps_now_ns() - start;
 	ps_at(PS_STEP_KILLED);
 	/* Ended is when its memory has been given back, and that takes as long as the target is large. */

@@ -19,16 +19,18 @@
 #define MAX_CALLS	1000		/* with stops and continuations arriving all the time */
 #define LONG_NS		(60 * PS_NSEC_PER_SEC)	/* clone() of a large process takes long; only death ends it early */
 
-int ps_next_call_stop(pid_t tid, int64_t timeout_ns, bool spin)
+/* @stop: of which @thread is; NULL for a process of one thread that is no target. */
+static int next_call_stop(struct ps_stop *stop, struct ps_thread *thread, int64_t timeout_ns)
 {
 	int64_t start = ps_now_ns();
 	int err, status;
 	long sig = 0;
 
 	do {
-		if (ptrace(PTRACE_SYSCALL, tid, 0, sig))
+		if (ptrace(PTRACE_SYSCALL, thread->tid, 0, sig))
 			return -ESRCH;
-		err = ps_wait_stop(tid, timeout_ns, spin, &status);
+		err = stop ? ps_wait_running(stop, thread, timeout_ns, &status) :
+			     ps_wait_stop(thread->tid, timeout_ns, false, &status);
 		if (err)
 			return err;
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
@@ -43,6 +45,13 @@ int ps_next_call_stop(pid_t tid, int64_t timeout_ns, bool spin)
 	return -EBUSY;
 }
 
+int ps_next_call_stop(pid_t tid, int64_t timeout_ns)
+{
+	struct ps_thread thread = { .tid = tid };
+
+	return next_call_stop(NULL, &thread, timeout_ns);
+}
+
 static int call(struct injection *in, struct ps_thread *thread, const struct user_regs_struct *regs, long *result,
 		int64_t *took_ns)
 {
@@ -53,18 +62,18 @@ static int call(struct injection *in, struct ps_thread *thread, const struct use
 	if (ptrace(PTRACE_SETREGS, thread->tid, 0, regs))
 		return -ESRCH;
 	ps_at(PS_STEP_INJECTED);
-	err = ps_next_call_stop(thread->tid, in->timeout_ns, true);
+	err = next_call_stop(&in->stop, thread, in->timeout_ns);
 	if (err == -ETIMEDOUT) {
 		/* It does not get to run (a frozen cgroup); it does get to stop, and must be put back. */
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
-		err = ps_wait_stop(thread->tid, LONG_NS, true, &status);
+		err = ps_wait_running(&in->stop, thread, LONG_NS, &status);
 		return err ? err : -EBUSY;
 	}
 	if (err)
 		return err;
 	ps_at(PS_STEP_ENTERED);
 	start = ps_now_ns();
-	err = ps_next_call_stop(thread->tid, LONG_NS, true);
+	err = next_call_stop(&in->stop, thread, LONG_NS);
 	*took_ns = ps_now_ns() - start;
 	if (err || ptrace(PTRACE_GETREGS, thread->tid, 0, &after))
 		return err ? err : -ESRCH;

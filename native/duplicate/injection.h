@@ -32,7 +32,7 @@ int ps_begin_injection(struct injection *in, pid_t target, int64_t timeout_ns);
 /* Make @number(@arguments) happen in the target's first thread. The thread keeps its registers and mask. */
 int ps_inject_call(struct injection *in, long number, const long arguments[4], long *result, int64_t *took_ns);
 void ps_put_back(struct injection *in);
-/* From a stop to the next system-call stop. */
-int ps_next_call_stop(pid_t tid, int64_t timeout_ns, bool spin);
+/* From a duplicate's stop to its next system-call stop. */
+int ps_next_call_stop(pid_t tid, int64_t timeout_ns);
 
 #endif

@@ -141,6 +141,35 @@ static bool has_died(const struct ps_thread *thread)
 	return got < 0 || (got > 0 && !WIFSTOPPED(status));
 }
 
+/* Nothing but death ends a ptrace stop behind its tracer's back, and it comes to all threads: one shows it. */
+static void note_deaths(struct ps_stop *stop, const struct ps_thread *except)
+{
+	for (int i = 0; i < stop->threads; i++) {
+		struct ps_thread *thread = &stop->thread[i];
+
+		if (thread == except || !thread->stopped)
+			continue;
+		if (!has_died(thread))
+			return;
+		thread->stopped = false;
+	}
+}
+
+int ps_wait_running(struct ps_stop *stop, struct ps_thread *thread, int64_t timeout_ns, int *status)
+{
+	int64_t start = ps_now_ns(), waited = 0;
+	int err;
+
+	do {
+		err = ps_wait_stop(thread->tid, TURN_NS, waited < SPIN_NS, status);
+		if (err != -ETIMEDOUT)
+			return err;
+		note_deaths(stop, thread);
+		waited = ps_now_ns() - start;
+	} while (waited < timeout_ns);
+	return -ETIMEDOUT;
+}
+
 static int find_thread(const struct ps_stop *stop, pid_t tid)
 {
 	for (int i = 0; i < stop->threads; i++)

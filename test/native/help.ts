@@ -4,6 +4,7 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface, type Interface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ProcsnapError, Shared, snapUnavailable, Tracer, type TracerOptions } from '../../native/index.ts';
 import { testUnless } from '../unless.ts';
@@ -13,7 +14,8 @@ export { sleep };
 const folder = fileURLToPath(new URL('targets', import.meta.url));
 execFileSync('make', ['-s', '-C', folder], { stdio: ['ignore', 'inherit', 'inherit'] });
 
-export const program = (name: string): string => `${folder}/build/${name}`;
+/** A path is a program elsewhere. */
+export const program = (name: string): string => resolve(folder, 'build', name);
 
 /** A test's own end must come even where the core hangs. */
 export const PATIENCE_MS = 60_000;

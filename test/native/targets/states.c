@@ -6,11 +6,15 @@
  *   leaderless		the first thread has ended, another one goes on
  *   zombie		word 2 is the pid of a child that has ended, and is not waited for
  *   threaded		word 2 is the tid of a second thread
+ *   large		threaded, with 128 MiB in small pages: a copy takes a while
  *   limited		an ordinary user that may have no further process
  */
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include "target.h"
+
+#define LARGE_BYTES	(128UL << 20)
 
 /* With a true frame pointer, "leave" and "ret" lead from anywhere in here to the caller. */
 static __attribute__((noinline, optimize("no-omit-frame-pointer"))) void spin(void)
@@ -47,7 +51,14 @@ int main(int argc, char **argv)
 	pthread_t thread;
 	pid_t child;
 
-	if (!strcmp(mode, "leaderless") || !strcmp(mode, "threaded")) {
+	if (!strcmp(mode, "large")) {
+		char *memory = mmap(NULL, LARGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		need(memory != MAP_FAILED, "mmap");
+		madvise(memory, LARGE_BYTES, MADV_NOHUGEPAGE);
+		memset(memory, 1, LARGE_BYTES);
+	}
+	if (!strcmp(mode, "leaderless") || !strcmp(mode, "threaded") || !strcmp(mode, "large")) {
 		need(!pthread_create(&thread, NULL, turn, NULL), "pthread_create");
 		if (!strcmp(mode, "leaderless"))
 			pthread_exit(NULL);
