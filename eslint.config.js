@@ -8,7 +8,7 @@ import tseslint from 'typescript-eslint';
 const FLOORS = [
 	['native'],
 	['acquire'],
-	['bench/types', 'bench/errors'],
+	['bench/types'],
 	['bench/stats'],
 	['bench/store'],
 	['bench/report'],
@@ -17,7 +17,7 @@ const FLOORS = [
 	['bench/experiments'],
 	['bench/runner'],
 	['bench/environments'],
-	['bench/discover', 'bench/options', 'bench/list', 'bench/make-report'],
+	['bench/discover', 'bench/list', 'bench/make-report'],
 	['bench/commands'],
 	['bench/cli'],
 ];
@@ -29,9 +29,9 @@ const SAMPLES = 'Only bench/store/ knows what a run\'s folder holds: use its fun
 
 const RULES = {
 	exit: [
-		{ object: 'process', property: 'exit', message: 'Only bench/cli.ts ends the process: throw a Failure.' },
-		{ object: 'process', property: 'exitCode', message: 'Only bench/cli.ts ends the process: throw a Failure.' },
-		{ object: 'process', property: 'abort', message: 'Only bench/cli.ts ends the process: throw a Failure.' },
+		{ object: 'process', property: 'exit', message: 'Only cli.ts ends the process: throw a Failure.' },
+		{ object: 'process', property: 'exitCode', message: 'Only cli.ts ends the process: throw a Failure.' },
+		{ object: 'process', property: 'abort', message: 'Only cli.ts ends the process: throw a Failure.' },
 	],
 	paths: [
 		{ selector: 'Literal[value=/^[.\\u002F]*results(\\u002F(runs|latest)|$)/]', message: SAMPLES },
@@ -46,7 +46,7 @@ const RULES = {
 function floorRules() {
 	return FLOORS.flatMap((rooms, index) => rooms.map((room) => {
 		const above = FLOORS.slice(index + 1).flat();
-		const group = above.map((other) => pathPattern(other));
+		const group = above.map((other) => pathPattern(other, room));
 		return {
 			files: [`${room}/**/*.ts`, `${room}.ts`],
 			rules: {
@@ -61,10 +61,10 @@ function floorRules() {
 	}));
 }
 
-/** From any room another is reached as ../store/x.ts or ../bench/store/x.ts; a file as ../cli.ts or ./cli.ts. */
-function pathPattern(room) {
+/** A room of bench/ is reached as ../bench/store/x.ts, and from within also as ../store/x.ts; a file as ../cli.ts or ./cli.ts. */
+function pathPattern(room, from) {
 	const name = room.replace(/^bench\//, '');
-	return room.startsWith('bench/') ? `(?:bench/)?${name}(?:/|\\.ts$)` : `${name}/`;
+	return room.startsWith('bench/') ? `${from.startsWith('bench/') ? '(?:bench/)?' : 'bench/'}${name}(?:/|\\.ts$)` : `${name}/`;
 }
 
 export default tseslint.config(
@@ -91,7 +91,7 @@ export default tseslint.config(
 		},
 	},
 	...floorRules(),
-	{ files: ['bench/cli.ts'], rules: { 'no-restricted-properties': 'off' } },
-	{ files: ['bench/store/**/*.ts', 'test/**/*.ts'], rules: { 'no-restricted-syntax': ['error', ...RULES.erasable] } },
+	{ files: ['acquire/cli.ts', 'bench/cli.ts'], rules: { 'no-restricted-properties': 'off' } },
+	{ files: ['acquire/**/*.ts', 'bench/store/**/*.ts', 'test/**/*.ts'], rules: { 'no-restricted-syntax': ['error', ...RULES.erasable] } },
 	{ files: ['test/**/*.ts'], rules: { 'no-restricted-properties': 'off', '@typescript-eslint/no-non-null-assertion': 'off' } },
 );

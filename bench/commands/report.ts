@@ -1,7 +1,7 @@
 /** `report DIR`: makes a run's tables, charts and page again from its manifest and samples. */
-import { UsageError } from '../errors.ts';
+import { UsageError } from '../../acquire/errors.ts';
 import { makeReport, showReport } from '../make-report.ts';
-import { helpFor, parseOptions, userPath } from '../options.ts';
+import { helpFor, parseOptions, userPath } from '../../acquire/options.ts';
 import type { Command } from '../discover.ts';
 
 const OPTIONS = { help: { kind: 'flag', help: 'this text' } } as const;

@@ -1,15 +1,8 @@
 /** Which CPUs target and requester get, and whether they may run in real time. */
 import { spawnSync } from 'node:child_process';
+import { parseCpuList } from '../../acquire/priority.ts';
 import type { Isolation } from '../store/manifest.ts';
 import { systemReader, type Reader } from './label.ts';
-
-/** `0-2,5` to [0, 1, 2, 5]. */
-export function parseCpuList(list: string): number[] {
-	return list.trim().split(',').filter((part) => part !== '').flatMap((part) => {
-		const [first = 0, last = first] = part.split('-').map(Number);
-		return Array.from({ length: last - first + 1 }, (_, index) => first + index);
-	});
-}
 
 /** The CPUs that this process may use. */
 export const allowedCpus = (reader: Reader = systemReader): number[] =>

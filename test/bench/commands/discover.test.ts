@@ -2,8 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { discoverBackends, discoverCommands, discoverExperiments } from '../../../bench/discover.ts';
-import { Failure } from '../../../bench/errors.ts';
-import { userPath } from '../../../bench/options.ts';
+import { Failure } from '../../../acquire/errors.ts';
 import { aFolder } from '../store/fixtures.ts';
 
 const experiment = (name: string, order: number) => `
@@ -54,12 +53,4 @@ test('mechanisms are found the same way', async (t) => {
 
 test('the verbs are the files of bench/commands', async (t) => {
 	t.deepEqual([...(await discoverCommands()).keys()], ['bench', 'guest', 'report']);
-});
-
-test('paths are the user\'s: npm notes where it was called, another project\'s npm does not count', (t) => {
-	const ours = join(process.cwd(), 'package.json');
-	t.is(userPath('run', { npm_package_json: ours, INIT_CWD: '/home/me' }), '/home/me/run');
-	t.is(userPath('/run', { npm_package_json: ours, INIT_CWD: '/home/me' }), '/run');
-	t.is(userPath('run', { npm_package_json: '/other/package.json', INIT_CWD: '/home/me' }), join(process.cwd(), 'run'));
-	t.is(userPath('run', {}), join(process.cwd(), 'run'));
 });

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Failure } from '../../../bench/errors.ts';
+import { Failure } from '../../../acquire/errors.ts';
 import { parseManifest } from '../../../bench/store/manifest.ts';
 import { aManifest } from './fixtures.ts';
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { Failure } from '../../../bench/errors.ts';
+import { Failure } from '../../../acquire/errors.ts';
 import { createSamples, parseSamples, readSamples } from '../../../bench/store/samples.ts';
 import { aBlock, aFolder } from './fixtures.ts';
 

@@ -13,6 +13,9 @@ export class UsageError extends Failure {
 	override name = 'UsageError';
 }
 
+/** Of a file of /proc: its process was reaped (ENOENT), or ends (ESRCH). */
+export const isGone = (error: unknown): boolean => ['ENOENT', 'ESRCH'].includes(codeOf(error) ?? '');
+
 /** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
 	return error instanceof Error ? error.message : String(error);

@@ -76,6 +76,16 @@ export function countOption(name: string, text: string, least: number, most: num
 	return value;
 }
 
+const UNITS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+/** A number of bytes, `800K`, `20M`, `1.5G`, of at least `least`. */
+export function bytesOption(name: string, text: string, least: number): number {
+	const [, number, unit = ''] = /^(\d+(?:\.\d+)?)([KMGT]?)$/i.exec(text) ?? [];
+	const value = Math.floor(Number(number) * (UNITS[unit.toUpperCase()] ?? NaN));
+	if (!Number.isSafeInteger(value) || value < least) throw new UsageError(`--${name} ${text}: it is a number of bytes from ${least} on, such as 800K, 20M or 1G`);
+	return value;
+}
+
 /** `--profile NAME   help`, one line each. */
 export function helpFor(options: Record<string, Option>): string {
 	const left = Object.entries(options).map(([name, { kind, value }]) => `--${name}${kind === 'flag' ? '' : ` ${value ?? 'VALUE'}`}`);

@@ -1,0 +1,45 @@
+/** The collector gives way to what the machine is there for. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
+import { pinProcess } from '../native/index.ts';
+
+/**
+ * From now on this process and the threads that it starts have the lowest priority (nice 19, for CPU and disk), and
+ * leave alone the CPUs that the target is bound to, if there are others. Not before the duplicate is there: what the
+ * target waits for must not wait itself; the tracer, a process of its own, keeps its priority.
+ */
+export function yieldToOthers(target: number): void {
+	for (const tid of readdirSync('/proc/self/task').map(Number)) {
+		tried(() => setPriority(tid, constants.priority.PRIORITY_LOW));
+	}
+	tried(() => {
+		const ours = allowedCpus('self');
+		const left = cpusLeft(ours, allowedCpus(target));
+		if (left.length < ours.length) pinProcess(left);
+	});
+}
+
+/** Ours without the target's, unless that leaves none. Pure. */
+export function cpusLeft(ours: readonly number[], targets: readonly number[]): number[] {
+	const left = ours.filter((cpu) => !targets.includes(cpu));
+	return left.length > 0 ? left : [...ours];
+}
+
+/** `0-2,5` -> 0, 1, 2, 5. Pure. */
+export function parseCpuList(text: string): number[] {
+	return text.trim().split(',').filter((part) => part !== '').flatMap((part) => {
+		const [first = 0, last = first] = part.split('-').map(Number);
+		return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+	});
+}
+
+const allowedCpus = (pid: number | 'self'): number[] =>
+	parseCpuList(/^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '');
+
+function tried(action: () => void): void {
+	try {
+		action();
+	} catch {
+		// A thread or a target that has ended, or a machine that forbids it: it is a courtesy.
+	}
+}
