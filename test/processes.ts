@@ -2,6 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+// Whatever the tests start need not be compiled again each time.
+process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('../node_modules/.cache/procsnap', import.meta.url));
 
 /** Node with the flags of this one: a guest needs some (bench/environments/guest/node.ts). */
 export const NODE = [process.execPath, ...process.execArgv] as [string, ...string[]];

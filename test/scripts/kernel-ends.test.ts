@@ -46,6 +46,8 @@ for (const [signal, status] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 12
 		t.deepEqual(await once(child, 'close'), [status, null]);
 		t.false(existsSync(at('calls.slept')), 'it waited for its compiler');
 		t.deepEqual(cached(), []);
+		// Killed, a process may yet take a moment to end.
+		await until(() => workingIn(at()).length === 0);
 		t.deepEqual(workingIn(at()), []);
 		t.is(run(['build']).status, 0);
 	});

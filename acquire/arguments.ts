@@ -1,0 +1,28 @@
+/** What the verbs' arguments mean. */
+import { isIP } from 'node:net';
+import type { MechanismName } from './duplicate.ts';
+import { UsageError } from './errors.ts';
+
+/** Throws a usage error unless it is a process id. */
+export function pidOf(text: string | undefined, verb: string): number {
+	if (text === undefined) throw new UsageError(`${verb} wants a process: procsnap ${verb} PID`);
+	if (!/^[1-9]\d{0,9}$/.test(text)) throw new UsageError(`${JSON.stringify(text)} is no process id: procsnap ${verb} PID`);
+	return Number(text);
+}
+
+/** undefined: whichever is there. */
+export function mechanismOf(name: string | undefined): MechanismName | undefined {
+	if (name !== undefined && name !== 'syscall' && name !== 'inject') throw new UsageError(`--mechanism ${name}: the mechanisms are syscall and inject`);
+	return name;
+}
+
+/** `lab.example:7447`, `10.0.0.1:7447`, `[::1]:7447`; `defaultHost` where a port alone will do. */
+export function addressOf(text: string, option: string, defaultHost?: string): { host: string; port: number } {
+	const [, bracketed, plain, portText] = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text) ?? [];
+	const host = bracketed ?? plain ?? defaultHost;
+	const port = Number(portText);
+	if (host === undefined || portText === undefined || port > 65_535 || (bracketed !== undefined && isIP(bracketed) !== 6)) {
+		throw new UsageError(`--${option} ${text}: it is ${defaultHost === undefined ? 'HOST:PORT' : 'HOST:PORT or PORT'}, with an IPv6 address in brackets`);
+	}
+	return { host, port };
+}

@@ -1,0 +1,52 @@
+/** procsnap hidden PID: what a copy made by fork does not have. */
+import { mechanismOf, pidOf } from '../arguments.ts';
+import { isForked } from '../duplicate.ts';
+import { bytesText, printable } from '../format.ts';
+import { findHidden, type HiddenRegion } from '../hidden.ts';
+import { parseOptions, type Option } from '../options.ts';
+
+export const summary = 'list the memory that copies made by fork miss';
+
+const OPTIONS = {
+	mechanism: { kind: 'one', value: 'NAME', help: 'syscall or inject (default: syscall where the kernel has it)' },
+	json: { kind: 'flag', help: 'print one line of JSON for machines' },
+	help: { kind: 'flag', help: 'this text' },
+} satisfies Record<string, Option>;
+
+export const help = {
+	usage: 'procsnap hidden PID [OPTIONS]',
+	text: `Duplicates the process, compares the duplicate with it, ends the duplicate and lists
+what a fork leaves out, wipes or does not freeze. No memory is read. procsnap take takes
+of that what can be read, and labels it.`,
+	options: OPTIONS,
+	examples: ['procsnap hidden 1234'],
+	exits: '0 nothing is hidden; 1 not to be seen; 2 wrong usage; 4 something is hidden.',
+};
+
+const FOUND = 4;
+
+const REASONS: Record<HiddenRegion['why'], string> = {
+	'left-out': 'left out of a fork (MADV_DONTFORK)',
+	'wiped': 'zeros in a fork (MADV_WIPEONFORK)',
+	'shared': 'shared: goes on changing',
+	'device': 'of a device or the kernel',
+	'secret': 'shown to nobody (memfd_secret)',
+};
+/** What a program does to hide, or cannot help: the rest every process has. */
+const SUSPICIOUS = ['left-out', 'wiped', 'secret'];
+
+export function run(args: string[]): Promise<number> {
+	const { flags, values, positionals } = parseOptions(args, OPTIONS, 1);
+	const pid = pidOf(positionals[0], 'hidden');
+	const { mechanism, regions } = findHidden(pid, mechanismOf(values.mechanism?.at(-1)));
+	if (flags.has('json')) {
+		process.stdout.write(`${JSON.stringify({ pid, mechanism, regions: regions.map(({ start, end, ...region }) => ({ start: `0x${start.toString(16)}`, end: `0x${end.toString(16)}`, ...region })) })}\n`);
+	} else {
+		const how = isForked(mechanism) ? 'procsnap take reads what it can of these from the live process' : 'the duplicate by syscall has them, frozen';
+		process.stdout.write(`process ${pid}: ${regions.length} regions that a copy made by fork does not have as they were; ${how}\n${regions.map(regionLine).join('')}`);
+	}
+	return Promise.resolve(regions.some(({ why }) => SUSPICIOUS.includes(why)) ? FOUND : 0);
+}
+
+const regionLine = ({ start, end, why, residentBytes, name }: HiddenRegion): string =>
+	`  ${start.toString(16)}-${end.toString(16)} ${bytesText(residentBytes).padStart(10)} resident  ${REASONS[why]}  ${printable(name)}\n`;

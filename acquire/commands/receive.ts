@@ -1,0 +1,78 @@
+/** procsnap receive: evidence that is sent here, each into a folder of its own. */
+import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { addressOf } from '../arguments.ts';
+import { Failure, messageOf, UsageError } from '../errors.ts';
+import { publicKeyFrom } from '../evidence/seal.ts';
+import { bytesText, printable } from '../format.ts';
+import { bytesOption, parseOptions, type Option } from '../options.ts';
+import { readCredentials } from '../transfer/credentials.ts';
+import { receive, type ReceiverEvent } from '../transfer/receiver.ts';
+
+export const summary = 'receive evidence from collectors, until interrupted';
+
+const OPTIONS = {
+	'listen': { kind: 'one', value: '[HOST:]PORT', help: 'where collectors reach it (all addresses where HOST is missing)' },
+	'out': { kind: 'one', value: 'DIR', help: 'where evidence folders are made' },
+	'max-size': { kind: 'one', value: 'BYTES', help: 'the largest core that is taken (default: 256G)' },
+	'trust': { kind: 'one', value: 'FILE', help: 'keep only what this collector\'s public key sealed' },
+	'once': { kind: 'flag', help: 'end when one piece of evidence is kept' },
+	'cert': { kind: 'one', value: 'FILE', help: 'the link\'s certificate, its key, and the authority that' },
+	'link-key': { kind: 'one', value: 'FILE', help: 'both sides know (default: link.crt, link.key, ca.crt in' },
+	'ca': { kind: 'one', value: 'FILE', help: '~/.config/procsnap; scripts/certificates makes them)' },
+	'json': { kind: 'flag', help: 'print a line of JSON for each event' },
+	'help': { kind: 'flag', help: 'this text' },
+} satisfies Record<string, Option>;
+
+export const help = {
+	usage: 'procsnap receive --listen [HOST:]PORT --out DIR [OPTIONS]',
+	text: `Listens for collectors (procsnap take --to), which need a certificate of the same
+authority. What comes is verified before it is acknowledged; a transfer whose link was
+lost goes on where it was, after a restart too.`,
+	options: OPTIONS,
+	examples: ['procsnap receive --listen 7447 --out /srv/evidence'],
+	exits: '0 interrupted, or one was kept (--once); 1 it cannot listen, or not keep; 2 wrong usage.',
+};
+
+const DEFAULT_MOST = '256G';
+
+export async function run(args: string[], signal: AbortSignal): Promise<number> {
+	const { flags, values } = parseOptions(args, OPTIONS);
+	const [listen, out, trust] = [values.listen?.at(-1), values.out?.at(-1), values.trust?.at(-1)];
+	if (listen === undefined || out === undefined) throw new UsageError('receive wants --listen [HOST:]PORT and --out DIR');
+	const { host, port } = addressOf(listen, 'listen', '::');
+	const kept = Promise.withResolvers<undefined>();
+	const receiver = await receive({
+		host, port, out: resolve(out),
+		credentials: readCredentials({ ca: values.ca?.at(-1), cert: values.cert?.at(-1), key: values['link-key']?.at(-1) }),
+		mostBytes: bytesOption('max-size', values['max-size']?.at(-1) ?? DEFAULT_MOST, 1),
+		trustedKey: trust === undefined ? undefined : trustedKey(trust),
+		said: (event) => {
+			process.stdout.write(flags.has('json') ? `${JSON.stringify(event)}\n` : `${eventText(event)}\n`);
+			if ('kept' in event && flags.has('once')) kept.resolve(undefined);
+		},
+	});
+	process.stdout.write(flags.has('json') ? `${JSON.stringify({ listening: receiver.port })}\n` : `listening on port ${receiver.port}\n`);
+	await Promise.race([kept.promise, ...(signal.aborted ? [] : [once(signal, 'abort')])]);
+	await receiver.close();
+	return 0;
+}
+
+function eventText(event: ReceiverEvent): string {
+	const from = printable(event.from.slice(0, 500));
+	if ('kept' in event) return `kept ${event.kept}: ${bytesText(event.bytes)} from ${from}, sealed by ${event.sealedBy}`;
+	if ('refused' in event) return `refused from ${from}: ${printable(event.refused.slice(0, 500))}`;
+	return `waiting for the rest of ${event.waiting}: ${bytesText(event.bytes)} are there; from ${from}: ${printable(event.because)}`;
+}
+
+
+function trustedKey(path: string): Buffer {
+	try {
+		const pem = readFileSync(path);
+		publicKeyFrom(pem, path);
+		return pem;
+	} catch (error) {
+		throw new Failure(`the collector's public key cannot be read: ${messageOf(error)}`);
+	}
+}

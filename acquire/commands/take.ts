@@ -1,0 +1,104 @@
+/** procsnap take PID: evidence of one process, into a folder or to a receiver. */
+import { resolve } from 'node:path';
+import { UsageError } from '../errors.ts';
+import { createFolder, type Destination } from '../evidence/folder.ts';
+import type { Manifest } from '../evidence/manifest.ts';
+import { CAPTURES, type Capture } from '../evidence/provenance.ts';
+import { collectorKey, defaultKeyPath } from '../evidence/seal.ts';
+import { bytesText, durationText, printable } from '../format.ts';
+import { bytesOption, countOption, parseOptions, type Option } from '../options.ts';
+import { addressOf, mechanismOf, pidOf } from '../arguments.ts';
+import { yieldToOthers } from '../priority.ts';
+import { createProgress } from '../progress.ts';
+import { take } from '../take.ts';
+
+export const summary = 'take the memory and registers of a live process';
+
+const OPTIONS = {
+	'out': { kind: 'one', value: 'DIR', help: 'the evidence folder, which is made (default: procsnap-PID-TIME)' },
+	'to': { kind: 'one', value: 'HOST:PORT', help: 'instead: send it there as it is taken (procsnap receive)' },
+	'max-rate': { kind: 'one', value: 'BYTES', help: 'send no more than that a second: 800K, 20M' },
+	'patience': { kind: 'one', value: 'SECONDS', help: 'for how long a lost link is tried again (default: 600)' },
+	'cert': { kind: 'one', value: 'FILE', help: 'the link\'s certificate, its key, and the authority that' },
+	'link-key': { kind: 'one', value: 'FILE', help: 'both sides know (default: link.crt, link.key, ca.crt in' },
+	'ca': { kind: 'one', value: 'FILE', help: '~/.config/procsnap; scripts/certificates makes them)' },
+	'key': { kind: 'one', value: 'FILE', help: 'the collector\'s private key, made if there is none' },
+	'timestamp': { kind: 'one', value: 'URL', help: 'have the seal stamped by this authority (RFC 3161)' },
+	'mechanism': { kind: 'one', value: 'NAME', help: 'syscall or inject (default: syscall where the kernel has it)' },
+	'json': { kind: 'flag', help: 'print one line of JSON for machines' },
+	'help': { kind: 'flag', help: 'this text' },
+} satisfies Record<string, Option>;
+
+export const help = {
+	usage: 'procsnap take PID [OPTIONS]',
+	text: `Duplicates the process, reads the duplicate while the process goes on, seals what
+was read, and ends the duplicate. The evidence has an ELF core, which gdb opens, and a
+manifest that tells how each region was captured and what the target suffered.`,
+	options: OPTIONS,
+	examples: ['procsnap take 1234', 'procsnap take 1234 --out /media/usb/plc-1 --json', 'procsnap take 1234 --to lab.example:7447 --max-rate 5M'],
+	exits: '0 taken; 1 not taken, and nothing is left; 2 wrong usage; 3 taken, but without the timestamp; 130, 143 interrupted.',
+};
+
+const WITHOUT_TIMESTAMP = 3;
+/** So slow a sender is taken for none. */
+const LEAST_RATE = 16 << 10;
+
+export async function run(args: string[], signal: AbortSignal): Promise<number> {
+	const { flags, values, positionals } = parseOptions(args, OPTIONS, 1);
+	const pid = pidOf(positionals[0], 'take');
+	const mechanism = mechanismOf(values.mechanism?.at(-1));
+	const keyPath = values.key?.at(-1) ?? defaultKeyPath();
+	const found: { made?: boolean } = {};
+	const key = () => {
+		const { key: existing, made } = collectorKey(keyPath);
+		found.made = made;
+		return existing;
+	};
+	const timestampUrl = values.timestamp?.at(-1);
+	if (timestampUrl !== undefined) (await import('../timestamp-client.ts')).authorityUrl(timestampUrl);
+	const progress = createProgress('taking');
+	const { where, manifest, withoutTimestamp } = await take({
+		pid, key, mechanism, timestampUrl, signal, duplicated: yieldToOthers, progress: progress.update, destination: destinationOf(pid, values, signal),
+	}).finally(() => progress.end());
+	if (found.made === true) {
+		process.stderr.write(`procsnap: made the collector's key ${keyPath}; give ${keyPath}.pub to whoever verifies, by another way than the evidence\n`);
+	}
+	if (withoutTimestamp !== null) process.stderr.write(`procsnap: the evidence is there, but not stamped: ${withoutTimestamp}\n`);
+	process.stdout.write(flags.has('json') ? `${JSON.stringify({ where, bytes: manifest.core.bytes, merkleRoot: manifest.core.merkleRoot, ledger: manifest.ledger })}\n` : describe(where, manifest));
+	return withoutTimestamp === null ? 0 : WITHOUT_TIMESTAMP;
+}
+
+/** What is wrong with the options is said now; a receiver is looked for when the target is known. */
+function destinationOf(pid: number, values: Partial<Record<keyof typeof OPTIONS, string[]>>, signal: AbortSignal): () => Promise<Destination> {
+	const [to, rate, patience] = [values.to?.at(-1), values['max-rate']?.at(-1), values.patience?.at(-1)];
+	if (to === undefined) {
+		if (rate !== undefined || patience !== undefined) throw new UsageError('--max-rate and --patience are for a transfer: give --to HOST:PORT');
+		const out = resolve(values.out?.at(-1) ?? `procsnap-${pid}-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`);
+		return () => createFolder(out);
+	}
+	if (values.out !== undefined) throw new UsageError('--out and --to: evidence goes to one place');
+	const { host, port } = addressOf(to, 'to');
+	const bytesPerSecond = rate === undefined ? Infinity : bytesOption('max-rate', rate, LEAST_RATE);
+	const patienceMs = 1000 * (patience === undefined ? 600 : countOption('patience', patience, 1, 86_400));
+	return async () => {
+		// TLS is loaded only where something is sent.
+		const [{ Sender }, { readCredentials }] = await Promise.all([import('../transfer/sender.ts'), import('../transfer/credentials.ts')]);
+		const credentials = readCredentials({ ca: values.ca?.at(-1), cert: values.cert?.at(-1), key: values['link-key']?.at(-1) });
+		return Sender.open({ host, port, credentials, bytesPerSecond, patienceMs, signal, say: (text) => process.stderr.write(`procsnap: ${text}\n`) });
+	};
+}
+
+/** What was taken, how, and what it cost the target, which chose its own name. */
+export function describe(where: string, { target, mechanism, threads, regions, ledger, core, before }: Manifest): string {
+	const lines = [
+		`${where}: process ${target.pid} (${printable(target.command)}) as of ${before.wallClock}, by ${mechanism.name}`,
+		`  ${bytesText(core.bytes)}, registers of ${threads.length} thread${threads.length === 1 ? '' : 's'}`,
+		`  the target was kept for ${durationText(ledger.pauseNs)} at most, and ${durationText(ledger.endPauseNs)} when the duplicate was ended`,
+		...(Object.keys(CAPTURES) as Capture[]).flatMap((capture) => {
+			const found = regions.filter((region) => region.capture === capture);
+			const bytes = found.reduce((sum, region) => sum + region.bytes, 0);
+			return found.length === 0 ? [] : [`  ${capture.padEnd(20)} ${String(found.length).padStart(5)} region${found.length === 1 ? ' ' : 's'} ${bytesText(bytes).padStart(10)}`];
+		}),
+	];
+	return `${lines.join('\n')}\n`;
+}

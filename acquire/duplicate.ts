@@ -1,0 +1,36 @@
+/** Request and duplicate: by the kernel's own call where there is one, by an injected clone() elsewhere. */
+import { snapUnavailable, type Tracer } from '../native/index.ts';
+
+export type MechanismName = 'syscall' | 'inject';
+
+/** What both mechanisms tell. */
+export interface Taken {
+	mechanism: MechanismName;
+	pid: number;
+	takeNs: number;
+	pauseNs: number;
+	momentNs: number;
+	skewNs: number;
+	restartedCalls: number | null;
+	lengthenedTimeouts: number | null;
+}
+
+export const DESCRIPTIONS: Record<MechanismName, string> = {
+	syscall: 'create_proc_snap2() of a patched kernel: the target is not stopped, traced or told',
+	inject: 'one clone() made in the target, all of whose threads are stopped for it by ptrace',
+};
+
+/** fork() leaves out and wipes what it was told to; the kernel's own call does not. */
+export const isForked = (mechanism: MechanismName): boolean => mechanism === 'inject';
+
+export const bestMechanism = (): MechanismName => (snapUnavailable() === null ? 'syscall' : 'inject');
+
+/** Throws what the native core says. */
+export function duplicate(tracer: Tracer, pid: number, mechanism: MechanismName): Taken {
+	if (mechanism === 'syscall') {
+		const { pid: made, takeNs, pauseNs, momentNs, skewNs } = tracer.snap(pid);
+		return { mechanism, pid: made, takeNs, pauseNs, momentNs, skewNs, restartedCalls: null, lengthenedTimeouts: null };
+	}
+	const { pid: made, takeNs, pauseNs, momentNs, restartedCalls, lengthenedTimeouts } = tracer.inject(pid);
+	return { mechanism, pid: made, takeNs, pauseNs, momentNs, skewNs: 0, restartedCalls, lengthenedTimeouts };
+}

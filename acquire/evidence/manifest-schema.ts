@@ -1,0 +1,130 @@
+/**
+ * Is what was parsed a manifest? Whoever reads one asks here first: it may be anybody's. Loaded only then, since the
+ * library takes some memory. Fields that are not known are let through: a later procsnap's.
+ */
+import * as v from 'valibot';
+import { Failure } from '../errors.ts';
+import { printable } from '../format.ts';
+import { SCHEMA_VERSION, type Manifest } from './manifest.ts';
+import { CHUNK_BYTES } from './merkle.ts';
+import { CAPTURES, type Capture } from './provenance.ts';
+
+const matching = (pattern: RegExp, what: string) => v.pipe(v.string(), v.regex(pattern, what));
+
+const address = matching(/^0x[0-9a-f]{1,16}$/, 'a hexadecimal address');
+const sha256 = matching(/^[0-9a-f]{64}$/, 'a SHA-256 in hexadecimal');
+const errno = matching(/^[A-Z][A-Z0-9]*$/, 'the name of an error');
+const time = v.pipe(v.string(), v.isoTimestamp('a time as ISO 8601 has it'));
+/** Of so many bytes, or things: a number holds them exactly. */
+const count = v.pipe(v.number(), v.safeInteger('a whole number'), v.minValue(0, '0 or more'));
+/** What the kernel has 64 bits for. A clock that has run for 104 days is no safe integer any more, but a valid one. */
+const integer = v.pipe(v.number(), v.integer('a whole number'), v.minValue(-(2 ** 64), 'of 64 bits'), v.maxValue(2 ** 64, 'of 64 bits'));
+
+const instant = v.object({ wallClock: time, monotonicNs: integer });
+
+const region = v.object({
+	start: address,
+	end: address,
+	permissions: matching(/^[r-][w-][x-][sp]$/, 'permissions as r-xp'),
+	name: v.string(),
+	file: v.nullable(v.object({ device: matching(/^[0-9a-f]+:[0-9a-f]+$/, 'a device as fd:01'), inode: integer, offset: integer })),
+	capture: v.picklist(Object.keys(CAPTURES) as Capture[]),
+	readFrom: v.nullable(v.picklist(['duplicate', 'target'])),
+	segments: v.array(v.object({ start: address, bytes: count, offset: count })),
+	bytes: count,
+	sha256: v.nullable(sha256),
+	readBetweenNs: v.nullable(v.strictTuple([integer, integer])),
+	unreadable: v.array(v.object({ start: address, bytes: count, errno })),
+});
+
+const target = v.object({
+	pid: integer, ppid: integer, command: v.string(), commandLine: v.array(v.string()),
+	program: v.string(), programBytes: integer, programSha256: sha256,
+	uid: integer, gid: integer, startTicks: integer,
+	namespaces: v.record(v.string(), v.string()), cgroup: v.string(), workingDirectory: v.string(),
+});
+
+const ledger = v.object({
+	pauseNs: integer, takeNs: integer, endPauseNs: integer, minorFaults: integer, majorFaults: integer,
+	residentKiBBefore: integer, residentKiBAfter: integer, copiedBytes: v.nullable(integer),
+	restartedCalls: v.nullable(integer), lengthenedTimeouts: v.nullable(integer), duplicateLivedNs: integer,
+});
+
+/** A field that is in the types and not here does not compile, nor one of another type. */
+const MANIFEST = v.object({
+	schemaVersion: v.literal(SCHEMA_VERSION),
+	tool: v.object({ name: v.literal('procsnap'), version: v.string() }),
+	collector: v.object({ user: v.string(), uid: integer, host: v.string(), publicKeySha256: sha256 }),
+	machine: v.object({ kernel: v.string(), architecture: v.string(), bootId: v.string(), cpus: integer }),
+	target,
+	transfer: v.nullable(v.object({ id: matching(/^[0-9a-f]{32}$/, 'a transfer\'s id'), receiver: v.string() })),
+	mechanism: v.object({ name: v.picklist(['syscall', 'inject']), description: v.string() }),
+	before: instant,
+	momentNs: integer,
+	after: instant,
+	skewNs: integer,
+	threads: v.array(v.object({ tid: integer, skewNs: integer, running: v.boolean(), partial: v.boolean() })),
+	regions: v.array(region),
+	ledger,
+	core: v.object({ file: v.literal('core'), bytes: count, chunkBytes: v.literal(CHUNK_BYTES), merkleRoot: sha256, leaves: v.literal('leaves') }),
+}) satisfies v.GenericSchema<unknown, Manifest>;
+
+/** Throws Failure, which names the first field that is wrong. */
+export function parseManifest(text: Uint8Array): Manifest {
+	const value = parseJson(text);
+	// Of another version other fields are right.
+	const version = typeof value === 'object' && value !== null && 'schemaVersion' in value ? value.schemaVersion : undefined;
+	if (typeof version === 'number' && version !== SCHEMA_VERSION) {
+		throw new Failure(`it is of version ${version}, and this procsnap knows ${SCHEMA_VERSION}: read it with the one that made it`);
+	}
+	const { success, issues } = v.safeParse(MANIFEST, value, { abortEarly: true, abortPipeEarly: true });
+	if (!success) throw new Failure(issueText(issues[0]));
+	const manifest = value as Manifest;
+	const misplaced = misplacedRegion(manifest);
+	if (misplaced !== null) throw new Failure(misplaced);
+	return manifest;
+}
+
+function parseJson(text: Uint8Array): unknown {
+	try {
+		return JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString('utf8'));
+	} catch {
+		// What the parser says quotes the text, which may be anything.
+		throw new Failure('it is no JSON');
+	}
+}
+
+const NAMES: Record<string, string> = { Object: 'an object', Array: 'a list', number: 'a number', string: 'text', boolean: 'true or false' };
+
+function issueText({ kind, expected, message, input, path }: v.BaseIssue<unknown>): string {
+	const where = path === undefined ? 'it' : `its field ${shortened(path.map(({ key }) => String(key)).join('.'))}`;
+	if (input === undefined) return `${where} is missing`;
+	return `${where} is ${described(input)}, and should be ${kind === 'schema' ? NAMES[expected ?? ''] ?? expected ?? '' : message}`;
+}
+
+const described = (input: unknown): string =>
+	(Array.isArray(input) ? 'a list' : typeof input === 'object' && input !== null ? 'an object' : shortened(JSON.stringify(input)));
+
+const shortened = (text: string): string => printable(text.length > 60 ? `${text.slice(0, 60)}...` : text);
+
+/**
+ * Regions' contents lie in the core one after the other, in their order, up to its end. Where a manifest says something
+ * else, reading it as it says could take any time or memory.
+ */
+function misplacedRegion({ regions, core }: Manifest): string | null {
+	let at: number | undefined;
+	for (const { start, end, segments, bytes, sha256: digest } of regions) {
+		const what = `its region ${start}-${end}`;
+		let sum = 0;
+		for (const segment of segments) {
+			const first = Number(segment.start);
+			if (segment.bytes === 0 || first < Number(start) || first + segment.bytes > Number(end)) return `${what} has a segment at ${segment.start} that is not within it`;
+			if (segment.offset !== (at ?? segment.offset)) return `${what} is at ${segment.offset} in the core, where ${at ?? 0} is due`;
+			at = segment.offset + segment.bytes;
+			sum += segment.bytes;
+		}
+		if (sum !== bytes) return `${what} has segments of ${sum} bytes, and should have ${bytes}`;
+		if ((digest === null) !== (bytes === 0)) return `${what} has ${bytes} bytes, and ${digest === null ? 'no' : 'a'} SHA-256`;
+	}
+	return at === undefined || at === core.bytes ? null : `its regions end at ${at} in the core, which ends at ${core.bytes}`;
+}

@@ -1,0 +1,107 @@
+/**
+ * The notes of an ELF core of an x86-64 process, as the kernel (fs/binfmt_elf.c, include/uapi/linux/elfcore.h) and
+ * gdb's gcore write them. Pure. Sizes are those of struct elf_prstatus, elf_prpsinfo and siginfo of <sys/procfs.h>.
+ */
+import type { ThreadRegisters } from '../../native/index.ts';
+import { PAGE_BYTES } from './pagemap.ts';
+
+/** <elf.h> */
+export const NT = { PRSTATUS: 1, FPREGSET: 2, PRPSINFO: 3, AUXV: 6, SIGINFO: 0x5349_4749, FILE: 0x4649_4c45, X86_XSTATE: 0x202 } as const;
+
+const PRSTATUS_BYTES = 336;
+const PRPSINFO_BYTES = 136;
+const SIGINFO_BYTES = 128;
+/** The legacy part of the XSAVE area is struct user_fpregs_struct, but for its last bytes: there the kernel keeps XCR0, which is no register of the thread's. */
+const FPREGS_BYTES = 512;
+const FPREGS_USED_BYTES = 464;
+
+/** What /proc/PID/stat and status say of the process. */
+export interface ProcessNote {
+	pid: number;
+	ppid: number;
+	pgrp: number;
+	sid: number;
+	uid: number;
+	gid: number;
+	nice: number;
+	/** `R`, `S` ... */
+	state: string;
+	/** At most 15 bytes are kept. */
+	command: string;
+	/** At most 79 bytes are kept. */
+	commandLine: string;
+}
+
+export interface FileNote {
+	start: number;
+	end: number;
+	fileOffset: number;
+	name: string;
+}
+
+export function note(type: number, content: Uint8Array): Buffer {
+	const owner = type === NT.X86_XSTATE ? 'LINUX' : 'CORE';
+	const head = Buffer.alloc(12 + align4(owner.length + 1));
+	head.writeUInt32LE(owner.length + 1, 0);
+	head.writeUInt32LE(content.length, 4);
+	head.writeUInt32LE(type, 8);
+	head.write(owner, 12, 'latin1');
+	return Buffer.concat([head, content, Buffer.alloc(align4(content.length) - content.length)]);
+}
+
+const align4 = (bytes: number): number => (bytes + 3) & ~3;
+
+/** Every thread's own; the first thread's are followed by those of the process, as the kernel has them. */
+export function allNotes(threads: readonly ThreadRegisters[], process: ProcessNote, auxv: Uint8Array, files: readonly FileNote[]): Buffer {
+	return Buffer.concat(threads.flatMap((thread, index) => [
+		note(NT.PRSTATUS, prstatus(thread, process)),
+		...(index > 0 ? [] : [
+			note(NT.PRPSINFO, prpsinfo(process)),
+			note(NT.SIGINFO, Buffer.alloc(SIGINFO_BYTES)),	// no signal ended it: it goes on
+			note(NT.AUXV, auxv),
+			note(NT.FILE, fileTable(files)),
+		]),
+		note(NT.FPREGSET, fpregset(thread)),
+		note(NT.X86_XSTATE, thread.xstate),
+	]));
+}
+
+function prstatus({ tid, general }: ThreadRegisters, { pid, ppid, pgrp, sid }: ProcessNote): Buffer {
+	const bytes = Buffer.alloc(PRSTATUS_BYTES);
+	// pr_info and pr_cursig stay 0: no signal.
+	[tid === 0 ? pid : tid, ppid, pgrp, sid].forEach((id, i) => bytes.writeInt32LE(id, 32 + 4 * i));
+	bytes.set(general, 112);
+	bytes.writeInt32LE(1, 328);	// pr_fpvalid
+	return bytes;
+}
+
+function fpregset({ xstate }: ThreadRegisters): Buffer {
+	const bytes = Buffer.alloc(FPREGS_BYTES);
+	bytes.set(xstate.subarray(0, FPREGS_USED_BYTES));
+	return bytes;
+}
+
+function prpsinfo({ pid, ppid, pgrp, sid, uid, gid, nice, state, command, commandLine }: ProcessNote): Buffer {
+	const bytes = Buffer.alloc(PRPSINFO_BYTES);
+	bytes.writeInt8(Math.max(0, 'RSDTZW'.indexOf(state)), 0);
+	bytes.write(state, 1, 1, 'latin1');
+	bytes.writeInt8(state === 'Z' ? 1 : 0, 2);
+	bytes.writeInt8(nice, 3);
+	bytes.writeUInt32LE(uid, 16);
+	bytes.writeUInt32LE(gid, 20);
+	[pid, ppid, pgrp, sid].forEach((id, i) => bytes.writeInt32LE(id, 24 + 4 * i));
+	bytes.write(command, 40, 15, 'utf8');
+	bytes.write(commandLine, 56, 79, 'utf8');
+	return bytes;
+}
+
+/** count, page size, then start, end, offset in pages for each; then the names. */
+function fileTable(files: readonly FileNote[]): Buffer {
+	const head = Buffer.alloc(16 + 24 * files.length);
+	head.writeBigUInt64LE(BigInt(files.length), 0);
+	head.writeBigUInt64LE(BigInt(PAGE_BYTES), 8);
+	files.forEach(({ start, end, fileOffset }, i) => {
+		[start, end, fileOffset / PAGE_BYTES].forEach((value, j) => head.writeBigUInt64LE(BigInt(value), 16 + 24 * i + 8 * j));
+	});
+	return Buffer.concat([head, ...files.map(({ name }) => Buffer.from(`${name}\0`))]);
+}

@@ -1,0 +1,66 @@
+/** Which bytes of which region are evidence: never more than the process has. */
+import { closeSync, openSync } from 'node:fs';
+import { Failure, isGone } from '../errors.ts';
+import type { Content } from './core.ts';
+import { PAGE_BYTES, populatedRuns, type Run } from './pagemap.ts';
+import { wantsFilePages, type Capture, type Classified } from './provenance.ts';
+import { hasFile, isHugetlb, isKernelCode } from './regions.ts';
+
+export interface Planned extends Content, Classified {
+	from: Classified['from'];
+}
+
+/** Of `target` too: reading its pagemap holds its mmap_lock for 2 MiB of addresses at a time. */
+export function planContents(classified: readonly Classified[], duplicate: number, target: number): Planned[] {
+	const pagemaps = { duplicate: openPagemap(duplicate), target: openPagemap(target) };
+	try {
+		return classified.map((each) => planOne(each, pagemaps));
+	} finally {
+		closeSync(pagemaps.duplicate);
+		closeSync(pagemaps.target);
+	}
+}
+
+function openPagemap(pid: number): number {
+	try {
+		return openSync(`/proc/${pid}/pagemap`, 'r');
+	} catch (error) {
+		throw isGone(error) ? new Failure(`process ${pid} ended just when it was duplicated: nothing was taken`) : error;
+	}
+}
+
+function planOne(each: Classified, { duplicate, target }: { duplicate: number; target: number }): Planned {
+	const { region, from, capture } = each;
+	if (from === null) {
+		return { ...each, runs: [] };
+	}
+	// Swapped-out pages of the target would come back into its memory: they are not read.
+	if (from === 'target') {
+		return { ...each, runs: populatedRuns(target, region, 'resident') };
+	}
+	// A fork copies no page tables of shared memory: which pages there are, the target's tell.
+	if (capture === 'shared-live') {
+		return { ...each, runs: populatedRuns(target, region, 'all') };
+	}
+	const whole: Run = { start: region.start, end: region.end };
+	// A fork copies no page tables of the kernel's code, and a debugger asks for it.
+	if (isKernelCode(region)) {
+		return { ...each, runs: [whole] };
+	}
+	// To read a huge page that is not there takes one from the machine's few.
+	if (isHugetlb(region)) {
+		return { ...each, runs: populatedRuns(duplicate, region, 'all') };
+	}
+	const own = populatedRuns(duplicate, region, 'own');
+	if (wantsFilePages(region)) {
+		return { ...each, capture: privateCapture(own), runs: [whole] };
+	}
+	if (!hasFile(region)) {
+		return { ...each, runs: own };
+	}
+	// gdb knows a program by the first page of its file.
+	const header: Run[] = region.fileOffset === 0 && own[0]?.start !== region.start ? [{ start: region.start, end: region.start + PAGE_BYTES }] : [];
+	return { ...each, capture: privateCapture(own), runs: [...header, ...own] };
+}
+
+const privateCapture = (own: readonly Run[]): Capture => (own.length > 0 ? 'frozen' : 'file');

@@ -1,0 +1,129 @@
+/** What /proc tells of a process without touching its memory: proc(5). */
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { Failure, isGone } from '../errors.ts';
+import type { ProcessNote } from './notes.ts';
+import { parseRegions, type Region } from './regions.ts';
+
+export interface Identity {
+	pid: number;
+	ppid: number;
+	command: string;
+	commandLine: string[];
+	/** Path of the program, as the kernel has it; ` (deleted)` where there is no such file any more. */
+	program: string;
+	programBytes: number;
+	programSha256: string;
+	uid: number;
+	gid: number;
+	/** Clock ticks after boot, field 22 of /proc/PID/stat: with the pid it names a process for good. */
+	startTicks: number;
+	/** `pid:[4026531836]` and the like. */
+	namespaces: Record<string, string>;
+	cgroup: string;
+	workingDirectory: string;
+}
+
+export interface Counters {
+	minorFaults: number;
+	majorFaults: number;
+	residentKiB: number;
+}
+
+const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'];
+
+/** Throws Failure where the process is no more, or what read(2) gives. */
+function text(pid: number, file: string): string {
+	try {
+		return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+	} catch (error) {
+		throw isGone(error) && !existsSync(`/proc/${pid}/stat`) ? gone(pid) : error;
+	}
+}
+
+const gone = (pid: number): Failure => new Failure(`process ${pid} has no memory: it has ended, or there is none, or it is a kernel thread; nothing was taken`);
+
+/** Fields 3 and on of /proc/PID/stat: the command before them may have spaces and parentheses. */
+function statFields(pid: number): string[] {
+	const line = text(pid, 'stat');
+	return line.slice(line.lastIndexOf(')') + 2).split(' ');
+}
+
+const field = (fields: readonly string[], number: number): number => Number(fields[number - 3]);
+
+const statusNumber = (status: string, key: string): number => Number(new RegExp(`^${key}:\\s*(\\d+)`, 'm').exec(status)?.[1] ?? 0);
+
+export function countersOf(pid: number): Counters {
+	const fields = statFields(pid);
+	return { minorFaults: field(fields, 10), majorFaults: field(fields, 12), residentKiB: statusNumber(text(pid, 'status'), 'VmRSS') };
+}
+
+/** For NT_PRPSINFO. */
+export function processNote(pid: number): ProcessNote {
+	const fields = statFields(pid);
+	const status = text(pid, 'status');
+	return {
+		pid, ppid: field(fields, 4), pgrp: field(fields, 5), sid: field(fields, 6), nice: field(fields, 19), state: fields[0] ?? '?',
+		uid: statusNumber(status, 'Uid'), gid: statusNumber(status, 'Gid'),
+		command: text(pid, 'comm').trimEnd(), commandLine: commandLine(pid).join(' '),
+	};
+}
+
+const commandLine = (pid: number): string[] => text(pid, 'cmdline').split('\0').slice(0, -1);
+
+/** Reads the program's file, which takes a while and costs the process nothing. */
+export async function identify(pid: number): Promise<Identity> {
+	const fields = statFields(pid);
+	const status = text(pid, 'status');
+	const path = `/proc/${pid}/exe`;
+	return {
+		pid, ppid: field(fields, 4), command: text(pid, 'comm').trimEnd(), commandLine: commandLine(pid),
+		program: readlinkSync(path), programBytes: statSync(path).size, programSha256: await sha256OfFile(path),
+		uid: statusNumber(status, 'Uid'), gid: statusNumber(status, 'Gid'), startTicks: field(fields, 22),
+		namespaces: Object.fromEntries(NAMESPACES.flatMap((name) => {
+			const link = tried(() => readlinkSync(`/proc/${pid}/ns/${name}`));
+			return link === null ? [] : [[name, link]];
+		})),
+		cgroup: text(pid, 'cgroup').trimEnd(), workingDirectory: tried(() => readlinkSync(`/proc/${pid}/cwd`)) ?? '',
+	};
+}
+
+/** Its pid may be another process's by now. */
+export const startTicksOf = (pid: number): number => field(statFields(pid), 22);
+
+async function sha256OfFile(path: string): Promise<string> {
+	const hash = createHash('sha256');
+	for await (const piece of createReadStream(path)) {
+		hash.update(piece as Buffer);
+	}
+	return hash.digest('hex');
+}
+
+/** Of a duplicate `smaps`, which walks its page tables; of a target `maps`, which does not. */
+export function regionsOf(pid: number, file: 'maps' | 'smaps'): Region[] {
+	const regions = parseRegions(text(pid, file));
+	// What is ending has no memory any more, and none is what a process never has.
+	if (regions.length === 0) throw gone(pid);
+	return regions;
+}
+
+export const auxvOf = (pid: number): Buffer => readFileSync(`/proc/${pid}/auxv`);
+
+/**
+ * Bytes that the target has written since, which are there twice now; null where the kernel does not tell. Pages of
+ * files that reading the duplicate brought in are dirty and its alone too where the file was just written: not these.
+ */
+export function copiedBytes(duplicate: number): number | null {
+	const smaps = tried(() => text(duplicate, 'smaps'));
+	if (smaps === null) return null;
+	const regions = smaps.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m).filter((region) => /^\S+ ...p /.test(region));
+	return regions.reduce((sum, region) => sum + Math.min(statusNumber(region, 'Private_Dirty'), statusNumber(region, 'Anonymous')) + statusNumber(region, 'Private_Hugetlb'), 0) * 1024;
+}
+
+function tried<T>(action: () => T): T | null {
+	try {
+		return action();
+	} catch {
+		return null;	// not there, or not ours to see
+	}
+}

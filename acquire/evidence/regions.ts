@@ -1,0 +1,83 @@
+/** The regions of a process, as /proc/PID/smaps has them (proc_pid_smaps(5)). Pure. */
+
+/** Addresses of user space are below 2^47, so a number holds them exactly. */
+export interface Region {
+	start: number;
+	end: number;
+	readable: boolean;
+	writable: boolean;
+	executable: boolean;
+	shared: boolean;
+	/** Where in the file it begins, in bytes. */
+	fileOffset: number;
+	/** `fd:01`; `00:00` where there is no file. */
+	device: string;
+	inode: number;
+	/** As the kernel writes it: a path, perhaps with ` (deleted)`, `[heap]`, or nothing. */
+	name: string;
+	/** The two-letter codes of VmFlags. Empty where only maps was read. */
+	flags: ReadonlySet<string>;
+}
+
+/** Above the addresses of user space: the kernel's own, [vsyscall]. */
+const USER_SPACE_END = 2 ** 47;
+
+/** A name has any characters but a new line, a carriage return too. */
+const HEAD = /^([0-9a-f]+)-([0-9a-f]+) ([r-])([w-])([x-])([sp]) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d+)(?: +(.*))?$/s;
+
+/** Of maps or of smaps, which has more lines for each region. Throws at a line that neither can have. */
+export function parseRegions(text: string): Region[] {
+	const regions: Array<Region & { flags: Set<string> }> = [];
+	for (const line of text.split('\n')) {
+		const head = HEAD.exec(line);
+		if (head !== null) {
+			const [, start = '', end = '', r, w, x, s, offset = '', device = '', inode, name = ''] = head;
+			regions.push({
+				start: parseInt(start, 16), end: parseInt(end, 16), readable: r === 'r', writable: w === 'w', executable: x === 'x', shared: s === 's',
+				fileOffset: parseInt(offset, 16), device, inode: Number(inode), name, flags: new Set(),
+			});
+		} else if (line.startsWith('VmFlags:')) {
+			for (const flag of line.slice('VmFlags:'.length).trim().split(/ +/)) {
+				regions.at(-1)?.flags.add(flag);
+			}
+		} else if (line !== '' && !/^[A-Za-z_]+: /.test(line)) {
+			throw new Error(`not a line of /proc/PID/smaps: ${JSON.stringify(line)}`);
+		}
+	}
+	return regions.filter(({ start }) => start < USER_SPACE_END);
+}
+
+export const bytesOf = ({ start, end }: Pick<Region, 'start' | 'end'>): number => end - start;
+
+/** Is there a file behind it, on a file system or in memory only (memfd, shm)? */
+export const hasFile = ({ inode }: Region): boolean => inode !== 0;
+
+/** Of the pool of huge pages, which the administrator set apart; the kernel has a file behind it. */
+export const isHugetlb = ({ flags }: Region): boolean => flags.has('ht');
+
+/** Code that the kernel lends to every process: some kilobytes, private, and the same for all. */
+export const isKernelCode = ({ name }: Region): boolean => name === '[vdso]';
+
+/** Of a file that no path leads to any more: nobody else will find these bytes. */
+export const isUnlinked = (region: Region): boolean => hasFile(region) && region.name.endsWith(' (deleted)');
+
+/** The parts of `all` that no region of `others` covers, as regions of their own. Both in order of address. */
+export function uncovered(all: Region[], others: ReadonlyArray<Pick<Region, 'start' | 'end'>>): Region[] {
+	let first = 0;	// of the others that can cover a part of what comes: there may be tens of thousands of both
+	return all.flatMap((region) => {
+		const gaps: Region[] = [];
+		let at = region.start;
+		while ((others[first]?.end ?? Infinity) <= at) first += 1;
+		for (let i = first; i < others.length; i++) {
+			const { start, end } = others[i] as Pick<Region, 'start' | 'end'>;
+			if (start >= region.end) break;
+			if (start > at) gaps.push(cut(region, at, start));
+			at = Math.max(at, end);
+		}
+		if (at < region.end) gaps.push(cut(region, at, region.end));
+		return gaps;
+	});
+}
+
+const cut = (region: Region, start: number, end: number): Region =>
+	({ ...region, start, end, fileOffset: hasFile(region) ? region.fileOffset + start - region.start : region.fileOffset });

@@ -1,0 +1,70 @@
+/** The collector's key, and its signature of a manifest: Ed25519 (RFC 8032). */
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { codeOf, Failure, messageOf } from '../errors.ts';
+
+/** `XDG_CONFIG_HOME`/procsnap, by default in ~/.config: this user's keys. */
+export const configFolder = (): string => join(process.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'procsnap');
+
+export const defaultKeyPath = (): string => join(configFolder(), 'collector.key');
+
+/** The private key of a file (PEM, PKCS #8), which is made if there is none: `made` then says so. Throws Failure. */
+export function collectorKey(path: string): { key: KeyObject; made: boolean } {
+	const existing = readKey(path);
+	if (existing !== null) return { key: existing, made: false };
+	const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+	try {
+		mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+		writeFileSync(path, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flag: 'wx' });
+		try {
+			writeFileSync(`${path}.pub`, publicKeyPem(publicKey), { mode: 0o644, flag: 'wx' });
+		} catch (error) {
+			rmSync(path);	// no half a key
+			throw error;
+		}
+	} catch (error) {
+		throw new Failure(`the collector's key cannot be made: ${messageOf(error)}; name another file with --key`);
+	}
+	return { key: privateKey, made: true };
+}
+
+function readKey(path: string): KeyObject | null {
+	let text: string;
+	try {
+		text = readFileSync(path, 'utf8');
+	} catch (error) {
+		if (codeOf(error) === 'ENOENT') return null;
+		throw new Failure(`the collector's key cannot be read: ${messageOf(error)}`);
+	}
+	try {
+		const key = createPrivateKey(text);
+		if (key.asymmetricKeyType !== 'ed25519') throw new Error(`it is of the type ${key.asymmetricKeyType ?? 'secret'}`);
+		return key;
+	} catch (error) {
+		throw new Failure(`${path}: no private Ed25519 key in PEM: ${messageOf(error)}`);
+	}
+}
+
+export const publicKeyOf = (key: KeyObject): KeyObject => createPublicKey(key);
+
+export const publicKeyPem = (key: KeyObject): string => key.export({ type: 'spki', format: 'pem' }).toString();
+
+/** SHA-256 of the public key's DER: short enough to be read out over a telephone. */
+export const fingerprint = (key: KeyObject): string => createHash('sha256').update(key.export({ type: 'spki', format: 'der' })).digest('hex');
+
+export const signed = (text: Uint8Array, key: KeyObject): Buffer => sign(null, text, key);
+
+export const isSigned = (text: Uint8Array, signature: Uint8Array, key: KeyObject): boolean => verify(null, text, key, signature);
+
+/** Throws Failure, with `what` it was to be. */
+export function publicKeyFrom(pem: Uint8Array, what: string): KeyObject {
+	try {
+		const key = createPublicKey(Buffer.from(pem));
+		if (key.asymmetricKeyType !== 'ed25519') throw new Error(`it is of the type ${key.asymmetricKeyType ?? 'secret'}`);
+		return key;
+	} catch (error) {
+		throw new Failure(`${what}: no Ed25519 key in PEM: ${messageOf(error)}`);
+	}
+}

@@ -1,0 +1,18 @@
+/** Sizes and times for people. Pure. */
+
+/** `12 KiB`, `1.5 MiB`. What would be rounded up to 1024 is of the next unit. */
+export function bytesText(bytes: number): string {
+	if (bytes > 1023 * 2 ** 10) {
+		return bytes >= 1023.95 * 2 ** 20 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+	}
+	return `${Math.ceil(bytes / 1024)} KiB`;
+}
+
+/** `312 µs`, `4.1 ms`, `2.0 s`. */
+export function durationText(ns: number): string {
+	if (ns >= 999_950_000) return `${(ns / 1e9).toFixed(1)} s`;
+	return ns >= 999_500 ? `${(ns / 1e6).toFixed(1)} ms` : `${Math.round(ns / 1e3)} µs`;
+}
+
+/** What somebody else chose, on one line: nothing that moves a terminal's cursor or turns its text around. */
+export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '?');

@@ -1,0 +1,223 @@
+/**
+ * The paper's five steps: request, duplicate, take, end, transfer. The target is touched by the second alone, and
+ * where it has to reap the duplicate, by the fourth.
+ */
+import type { KeyObject } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { availableParallelism, hostname, userInfo } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { nowNs, ProcsnapError, Tracer, type ThreadRegisters } from '../native/index.ts';
+import { bestMechanism, DESCRIPTIONS, duplicate, isForked, type MechanismName, type Taken } from './duplicate.ts';
+import { codeOf, Failure, messageOf } from './errors.ts';
+import { layOut, type CoreLayout } from './evidence/core.ts';
+import type { Destination } from './evidence/folder.ts';
+import { SCHEMA_VERSION, type Instant, type Ledger, type Manifest } from './evidence/manifest.ts';
+import { CHUNK_BYTES, rootHash } from './evidence/merkle.ts';
+import { allNotes } from './evidence/notes.ts';
+import { planContents, type Planned } from './evidence/plan.ts';
+import { auxvOf, copiedBytes, countersOf, identify, processNote, regionsOf, startTicksOf, type Counters, type Identity } from './evidence/process.ts';
+import { classify, hiddenRegions, withFlags } from './evidence/provenance.ts';
+import { recordRegions } from './evidence/records.ts';
+import { hasFile } from './evidence/regions.ts';
+import { fingerprint, publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
+import { CoreSource } from './evidence/source.ts';
+import { CoreStream, type Digests } from './evidence/stream.ts';
+
+export interface TakeOptions {
+	pid: number;
+	/** Opened before anything is done to the target; discarded if there is no evidence in the end. */
+	destination: () => Promise<Destination>;
+	/** The collector's; asked for when there is a process to take. */
+	key: () => KeyObject;
+	mechanism?: MechanismName | undefined;
+	/** The URL of a time-stamp authority (RFC 3161). */
+	timestampUrl?: string | undefined;
+	/** Called when the duplicate is there: from now on nobody waits for us. */
+	duplicated?: (target: number) => void;
+	/** Told of every block: bytes done, of so many. */
+	progress?: (done: number, total: number) => void;
+	signal?: AbortSignal | undefined;
+}
+
+export interface TakenEvidence {
+	/** The folder, or what the receiver calls it. */
+	where: string;
+	manifest: Manifest;
+	/** Why there is no timestamp although one was asked for. */
+	withoutTimestamp: string | null;
+}
+
+/** What is known once the duplicate is there, and needs the target no more. */
+interface Moment {
+	taken: Taken;
+	threads: ThreadRegisters[];
+	before: Instant;
+	beforeCounters: Counters;
+	layout: CoreLayout;
+	planned: Planned[];
+}
+
+/** Takes, seals and delivers the evidence of a process. Throws Failure; then the target goes on and no evidence is left. */
+export async function take(options: TakeOptions): Promise<TakenEvidence> {
+	const { signal, progress } = options;
+	const target = await identified(options.pid);
+	const key = options.key();
+	const destination = await options.destination();
+	const stream = new CoreStream({ regions: true });
+	let tracer: Tracer | undefined;
+	try {
+		signal?.throwIfAborted();
+		// Before all that is not real-time, behind all that is: the target waits for it. Without the right to that it does without.
+		tracer = Tracer.start({ priority: 1 });
+		const moment = duplicateAndPlan(tracer, target, options.mechanism ?? bestMechanism());
+		const { planned, layout, taken } = moment;
+		options.duplicated?.(target.pid);
+		destination.begin(layout.bytes);
+		const source = await CoreSource.open(layout, placed(planned).map(({ from }) => from ?? 'duplicate'), { duplicate: taken.pid, target: target.pid });
+		let digests: Digests;
+		try {
+			digests = await stream.run(layout.bytes, ranges(layout), (room) => {
+				signal?.throwIfAborted();
+				return source.fill(room);
+			}, async (bytes, offset) => {
+				await destination.write(bytes, offset);
+				progress?.(offset + bytes.length, layout.bytes);
+			});
+		} finally {
+			await source.close();
+		}
+		const merkleRoot = rootHash(digests.leaves).toString('hex');
+		// The duplicate is there until nobody can need it any more.
+		await destination.verified(merkleRoot);
+		const ledger = endAndCount(tracer, moment, target);
+		const manifest: Manifest = {
+			...describeCollection(publicKeyOf(key)),
+			target,
+			transfer: destination.transfer,
+			mechanism: { name: taken.mechanism, description: DESCRIPTIONS[taken.mechanism] },
+			before: moment.before, momentNs: taken.momentNs, after: now(), skewNs: taken.skewNs,
+			threads: moment.threads.map(({ tid, skewNs, running, partial }) => ({ tid, skewNs, running, partial })),
+			regions: recordRegions(planned, layout, source, digests.ranges),
+			ledger,
+			core: { file: 'core', bytes: layout.bytes, chunkBytes: CHUNK_BYTES, merkleRoot, leaves: 'leaves' },
+		};
+		const text = Buffer.from(`${JSON.stringify(manifest, null, '\t')}\n`);
+		const signature = signed(text, key);
+		const { timestamp, failed } = await timestampOf(signature, options.timestampUrl);
+		const where = await destination.seal({
+			leaves: digests.leaves, manifest: text, publicKey: Buffer.from(publicKeyPem(publicKeyOf(key))), signature, ...(timestamp === null ? {} : { timestamp }),
+		});
+		return { where, manifest, withoutTimestamp: failed };
+	} catch (error) {
+		throw signal?.aborted === true ? new Failure('interrupted: nothing was kept') : forUser(error);
+	} finally {
+		// Ends the duplicate too, if that is still there.
+		tracer?.close();
+		await stream.end();
+		await destination.discard();
+	}
+}
+
+/** Tracing another user's process takes one capability, opening its files in /proc another. */
+function forUser(error: unknown): unknown {
+	if (error instanceof ProcsnapError) return new Failure(error.message);
+	if (codeOf(error) !== 'EACCES' || !messageOf(error).includes('/proc/')) return error;
+	return new Failure(`no permission to read another user's process (${messageOf(error)}): run as root, or with CAP_DAC_READ_SEARCH beside CAP_SYS_PTRACE`);
+}
+
+/** Of the signature: that it was there by then. Evidence without it is better than none. */
+async function timestampOf(signature: Uint8Array, url: string | undefined): Promise<{ timestamp: Uint8Array | null; failed: string | null }> {
+	if (url === undefined) return { timestamp: null, failed: null };
+	try {
+		const { requestTimestamp } = await import('./timestamp-client.ts');
+		return { timestamp: await requestTimestamp(url, signature), failed: null };
+	} catch (error) {
+		if (!(error instanceof Failure)) throw error;
+		return { timestamp: null, failed: error.message };
+	}
+}
+
+async function identified(pid: number): Promise<Identity> {
+	try {
+		return await identify(pid);
+	} catch (error) {
+		if (error instanceof Failure) throw error;
+		throw new Failure(`process ${pid} cannot be looked at (${error instanceof Error ? error.message : String(error)}): is it there, no kernel thread, and yours or are you root?`);
+	}
+}
+
+function duplicateAndPlan(tracer: Tracer, target: Identity, mechanism: MechanismName): Moment {
+	const beforeCounters = countersOf(target.pid);
+	const mapped = regionsOf(target.pid, 'maps');
+	if (startTicksOf(target.pid) !== target.startTicks) {
+		throw new Failure(`process ${target.pid} ended, and another one has its pid now: nothing was taken`);
+	}
+	const before = now();
+	const taken = duplicate(tracer, target.pid, mechanism);
+	const regions = regionsOf(taken.pid, 'smaps');
+	const hidden = hiddenRegions(mapped, regionsOf(target.pid, 'maps'), regions);
+	const classified = classify(regions, withFlags(hidden, () => regionsOf(target.pid, 'smaps')), isForked(mechanism));
+	const threads = tracer.registers().sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
+	const planned = planContents(classified, taken.pid, target.pid);
+	const files = regions.filter((region) => hasFile(region)).map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
+	const layout = layOut(placed(planned), allNotes(threads, { ...processNote(taken.pid), ...ofTarget(target.pid) }, auxvOf(taken.pid), files));
+	return { taken, threads, before, beforeCounters, layout, planned };
+}
+
+const ofTarget = (pid: number) => {
+	const { ppid, pgrp, sid, state, nice, command, commandLine } = processNote(pid);
+	return { pid, ppid, pgrp, sid, state, nice, command, commandLine };
+};
+
+const placed = (planned: readonly Planned[]): Planned[] => planned.filter(({ runs }) => runs.length > 0);
+
+const ranges = ({ contents }: CoreLayout): Array<{ start: number; end: number }> => contents.map(({ segments }) => {
+	const last = segments.at(-1);
+	return { start: segments[0]?.offset ?? 0, end: (last?.offset ?? 0) + (last === undefined ? 0 : last.end - last.start) };
+});
+
+function endAndCount(tracer: Tracer, { taken, beforeCounters }: Moment, target: Identity): Ledger {
+	const copied = copiedBytes(taken.pid);
+	const livedNs = Number(nowNs()) - taken.momentNs;
+	const { pauseNs: endPauseNs } = tracer.end();
+	const after = tryCounters(target.pid) ?? beforeCounters;
+	return {
+		pauseNs: taken.pauseNs, takeNs: taken.takeNs, endPauseNs,
+		minorFaults: after.minorFaults - beforeCounters.minorFaults, majorFaults: after.majorFaults - beforeCounters.majorFaults,
+		residentKiBBefore: beforeCounters.residentKiB, residentKiBAfter: after.residentKiB,
+		copiedBytes: copied, restartedCalls: taken.restartedCalls, lengthenedTimeouts: taken.lengthenedTimeouts, duplicateLivedNs: livedNs,
+	};
+}
+
+/** The target may have ended by itself meanwhile: its evidence is there all the same. */
+function tryCounters(pid: number): Counters | null {
+	try {
+		return countersOf(pid);
+	} catch {
+		return null;
+	}
+}
+
+const now = (): Instant => ({ wallClock: new Date().toISOString(), monotonicNs: Number(nowNs()) });
+
+function describeCollection(publicKey: Parameters<typeof fingerprint>[0]): Pick<Manifest, 'schemaVersion' | 'tool' | 'collector' | 'machine'> {
+	const { version } = JSON.parse(readFileSync(fileURLToPath(new URL('../package.json', import.meta.url)), 'utf8')) as { version: string };
+	return {
+		schemaVersion: SCHEMA_VERSION,
+		tool: { name: 'procsnap', version },
+		collector: { user: userName(), uid: process.getuid?.() ?? -1, host: hostname(), publicKeySha256: fingerprint(publicKey) },
+		machine: {
+			kernel: readFileSync('/proc/version', 'utf8').trimEnd(), architecture: process.arch,
+			bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trimEnd(), cpus: availableParallelism(),
+		},
+	};
+}
+
+/** '' where no list of users has it, as in a container. */
+function userName(): string {
+	try {
+		return userInfo().username;
+	} catch {
+		return '';
+	}
+}

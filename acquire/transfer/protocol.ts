@@ -1,0 +1,163 @@
+/**
+ * How evidence travels: one TLS 1.3 connection, both sides with certificates, lines of JSON between which the core's
+ * bytes go as they are. The link guards the bytes; what is told here is only who says what, and how much of it.
+ *
+ *   collector                                   receiver
+ *   {procsnap: 1}                            →    a new transfer; or {procsnap: 1, resume: ID} after a lost link
+ *                                            ←  {id, have}: so many bytes of the core are kept
+ *   {bytes}                                  →    of the whole core
+ *   the core's bytes from `have` on          →
+ *                                            ←  {have}, whenever more is kept
+ *   {root}                                   →    the Merkle root, when all of them were sent
+ *                                            ←  {verified: true}: it has the same bytes, on its disk. The duplicate may end
+ *   {seal: {leaves: N, manifest: N ...}}     →    then that many bytes of each, in this order
+ *                                            ←  {kept: NAME}: the evidence is whole; the transfer is over
+ *
+ * Instead of any answer: {refused: WHY}, which trying again will not change. The id is the receiver's, fresh, and the
+ * manifest that is sealed names it: the stream of another transfer is nobody's evidence here.
+ */
+import { Failure } from '../errors.ts';
+import type { Seal } from '../evidence/folder.ts';
+import { CHUNK_BYTES, HASH_BYTES } from '../evidence/merkle.ts';
+
+export const PROTOCOL = 1;
+
+/** In the order in which they travel. */
+const PARTS: ReadonlyArray<keyof Seal> = ['leaves', 'manifest', 'publicKey', 'signature', 'timestamp'];
+
+export interface Hello { procsnap: number; resume?: string }
+export interface Size { bytes: number }
+export interface Root { root: string }
+export interface SealSizes { seal: Partial<Record<keyof Seal, number>> }
+
+/** Every line is one of these, with one of its fields. */
+export interface Answer {
+	id?: string;
+	have?: number;
+	verified?: boolean;
+	kept?: string;
+	refused?: string;
+}
+
+const LINE_BYTES = 4096;
+const LARGEST_PART: Record<Exclude<keyof Seal, 'leaves'>, number> = { manifest: 64 << 20, publicKey: 4096, signature: 64, timestamp: 1 << 20 };
+
+export const line = (message: Hello | Size | Root | SealSizes | Answer): string => `${JSON.stringify(message)}\n`;
+
+/** What the other side says is not to be believed: the connection is given up. */
+export class Malformed extends Failure {
+	override name = 'Malformed';
+}
+
+const ID = /^[0-9a-f]{32}$/;
+
+function record(text: string): Record<string, unknown> {
+	let value: unknown;
+	try {
+		value = JSON.parse(text);
+	} catch {
+		throw new Malformed('a line that is no JSON');
+	}
+	if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Malformed('a line that is no JSON object');
+	return value as Record<string, unknown>;
+}
+
+const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+
+export function parseHello(text: string): Hello {
+	const { procsnap, resume } = record(text);
+	if (procsnap !== PROTOCOL) throw new Malformed(`version ${JSON.stringify(procsnap)} of the protocol, and this procsnap knows ${PROTOCOL}`);
+	if (resume === undefined) return { procsnap };
+	if (typeof resume !== 'string' || !ID.test(resume)) throw new Malformed('a transfer\'s id that none can have');
+	return { procsnap, resume };
+}
+
+/** `most`: what the receiver takes at most, in bytes. */
+export function parseSize(text: string, most: number): number {
+	const { bytes } = record(text);
+	if (!isCount(bytes) || bytes === 0) throw new Malformed('a size that is no number of bytes');
+	if (bytes > most) throw new Malformed(`${bytes} bytes, and ${most} are what is taken here at most`);
+	return bytes;
+}
+
+export function parseRoot(text: string): string {
+	const { root } = record(text);
+	if (typeof root !== 'string' || !/^[0-9a-f]{64}$/.test(root)) throw new Malformed('a root that is no SHA-256');
+	return root;
+}
+
+/** The parts that there are, in order. */
+export const partsOf = (seal: Seal): Array<[keyof Seal, Uint8Array]> => PARTS.flatMap((part) => (seal[part] === undefined ? [] : [[part, seal[part]] as [keyof Seal, Uint8Array]]));
+
+/** The parts that follow and their sizes, none larger than it can be for a core of `bytes` bytes. */
+export function parseSealSizes(text: string, bytes: number): Array<[keyof Seal, number]> {
+	const { seal } = record(text);
+	if (typeof seal !== 'object' || seal === null) throw new Malformed('a seal without sizes');
+	const sizes = seal as Record<string, unknown>;
+	const stranger = Object.keys(sizes).find((name) => !(PARTS as readonly string[]).includes(name));
+	if (stranger !== undefined) throw new Malformed(`a seal with a part ${JSON.stringify(stranger.slice(0, 40))}`);
+	return PARTS.flatMap((part): Array<[keyof Seal, number]> => {
+		const size = sizes[part];
+		if (size === undefined && part === 'timestamp') return [];
+		const largest = part === 'leaves' ? Math.ceil(bytes / CHUNK_BYTES) * HASH_BYTES : LARGEST_PART[part];
+		if (!isCount(size) || size === 0 || size > largest) throw new Malformed(`a seal whose ${part} is of ${JSON.stringify(size)} bytes`);
+		return [[part, size]];
+	});
+}
+
+export function parseAnswer(text: string): Answer {
+	const { id, have, verified, kept, refused } = record(text);
+	if (typeof refused === 'string') return { refused };
+	if ((id !== undefined && (typeof id !== 'string' || !ID.test(id))) || (have !== undefined && !isCount(have))
+		|| (kept !== undefined && typeof kept !== 'string') || (verified !== undefined && typeof verified !== 'boolean')) {
+		throw new Malformed('an answer that no receiver gives');
+	}
+	return { ...(id === undefined ? {} : { id }), ...(have === undefined ? {} : { have }), ...(verified === undefined ? {} : { verified }), ...(kept === undefined ? {} : { kept }) };
+}
+
+/** Reads lines and bytes off a stream, no faster than they are wanted. */
+export class Wire {
+	readonly #chunks: AsyncIterator<Buffer>;
+	#rest: Buffer = Buffer.alloc(0);
+
+	constructor(stream: AsyncIterable<Buffer>) {
+		this.#chunks = stream[Symbol.asyncIterator]();
+	}
+
+	/** false at the end of the stream. */
+	async #more(): Promise<boolean> {
+		const next = await this.#chunks.next();
+		if (next.done === true) return false;
+		this.#rest = next.value;
+		return true;
+	}
+
+	/** null at the end of the stream. Throws Malformed at a line that is too long, Error at one that was cut off. */
+	async line(): Promise<string | null> {
+		const parts: Buffer[] = [];
+		for (let length = 0; ;) {
+			if (this.#rest.length === 0 && !await this.#more()) {
+				if (length === 0) return null;
+				throw new Error('it was closed in the middle of a line');
+			}
+			const end = this.#rest.indexOf(0x0a);
+			parts.push(this.#rest.subarray(0, end < 0 ? undefined : end));
+			length += parts.at(-1)?.length ?? 0;
+			this.#rest = end < 0 ? Buffer.alloc(0) : this.#rest.subarray(end + 1);
+			if (length > LINE_BYTES) throw new Malformed(`a line of more than ${LINE_BYTES} bytes`);
+			if (end >= 0) return Buffer.concat(parts).toString('utf8');
+		}
+	}
+
+	/** Fills all of `room`; how many bytes it got, fewer only at the end of the stream, whatever ended it. */
+	async fill(room: Uint8Array): Promise<number> {
+		let filled = 0;
+		while (filled < room.length && (this.#rest.length > 0 || await this.#more().catch(() => false))) {
+			const length = Math.min(room.length - filled, this.#rest.length);
+			room.set(this.#rest.subarray(0, length), filled);
+			this.#rest = this.#rest.subarray(length);
+			filled += length;
+		}
+		return filled;
+	}
+}

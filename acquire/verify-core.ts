@@ -1,0 +1,173 @@
+/** Which bytes of a core are not those that were sealed: by chunk, by region, and where they come from. */
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { codeOf, Failure, messageOf } from './errors.ts';
+import { FILES, readWhole } from './evidence/folder.ts';
+import type { Manifest, RegionRecord } from './evidence/manifest.ts';
+import { CHUNK_BYTES, HASH_BYTES, leafHash, Root, rootHash } from './evidence/merkle.ts';
+import { printable } from './format.ts';
+
+/** So many regions are named for one fault. */
+const MOST_NAMED = 8;
+
+/** Adds to `faults`. The manifest is believed, and its regions lie in the core one after the other. Returns the core's bytes. */
+export function checkCore(dir: string, { core, regions }: Manifest, faults: string[]): number {
+	const leaves = readLeaves(dir, core, faults);
+	let file: number;
+	try {
+		file = openSync(join(dir, FILES.core), 'r');
+	} catch (error) {
+		faults.push(`${FILES.core}: ${codeOf(error) === 'ENOENT' ? 'missing: the evidence is not whole' : messageOf(error)}`);
+		return 0;
+	}
+	const digests = new RegionDigests(regions);
+	const chunks = leaves === null ? null : new Chunks(leaves);
+	const root = new Root();
+	let { size } = fstatSync(file);
+	try {
+		const room = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, core.bytes));
+		for (let at = 0; at < core.bytes && at < size; at += CHUNK_BYTES) {
+			const chunk = room.subarray(0, Math.min(CHUNK_BYTES, core.bytes - at));
+			const got = readAll(file, chunk, at);
+			digests.update(chunk.subarray(0, got), at);
+			if (got < chunk.length) {
+				size = at + got;	// cut off here, or cut off since
+				break;
+			}
+			const leaf = leafHash(chunk);
+			root.add(leaf);
+			chunks?.add(leaf, at, chunk.length);
+		}
+	} catch (error) {
+		if (codeOf(error) === undefined) throw error;
+		faults.push(`${FILES.core}: cannot be read: ${messageOf(error)}`);
+		return size;
+	} finally {
+		closeSync(file);
+	}
+	if (size < core.bytes) faults.push(`${FILES.core}: cut off: ${size} of ${core.bytes} bytes are left${missingFrom(regions, size)}`);
+	if (size > core.bytes) faults.push(`${FILES.core}: ${size - core.bytes} bytes were added at its end`);
+	if (chunks !== null) {
+		const altered = [...digests.altered, ...digests.unfinished];
+		faults.push(...chunks.altered.map((range) => rangeText(range, altered)));
+	} else if (digests.altered.length > 0 || (size >= core.bytes && root.digest().toString('hex') !== core.merkleRoot)) {
+		faults.push(`${FILES.core}: was altered: ${namesOf(digests.altered)}`);
+	}
+	return size;
+}
+
+/** null, and a fault, where they are not those that the manifest's root is of. */
+function readLeaves(dir: string, { bytes, merkleRoot }: Manifest['core'], faults: string[]): Buffer | null {
+	const expected = Math.ceil(bytes / CHUNK_BYTES) * HASH_BYTES;
+	try {
+		const { size } = lstatSync(join(dir, FILES.leaves), { throwIfNoEntry: false }) ?? { size: expected };
+		const leaves = size === expected ? readWhole(dir, FILES.leaves) : null;
+		if (leaves !== null && leaves.length === expected && rootHash(leaves).toString('hex') === merkleRoot) return leaves;
+		faults.push(`${FILES.leaves}: altered: not what the manifest's root is of; what was altered in the core can be told by region only`);
+	} catch (error) {
+		if (!(error instanceof Failure)) throw error;
+		faults.push(`${FILES.leaves}: ${error.message}`);
+	}
+	return null;
+}
+
+/** As many bytes as there is room for, fewer only at the end. */
+function readAll(file: number, room: Uint8Array, at: number): number {
+	let got = 0;
+	for (let more = 1; more > 0 && got < room.length; got += more) {
+		more = readSync(file, room, got, room.length - got, at + got);
+	}
+	return got;
+}
+
+interface Range { start: number; end: number; from: number | null }
+
+/** Chunks that are not what was sealed: neighbours are one range, but those that were sealed elsewhere in the core. */
+class Chunks {
+	readonly altered: Range[] = [];
+	readonly #leaves: Buffer;
+	#places: Map<string, number> | undefined;
+
+	constructor(leaves: Buffer) {
+		this.#leaves = leaves;
+	}
+
+	add(leaf: Buffer, start: number, bytes: number): void {
+		const at = start / CHUNK_BYTES * HASH_BYTES;
+		if (this.#leaves.compare(leaf, 0, HASH_BYTES, at, at + HASH_BYTES) === 0) return;
+		const end = start + bytes;
+		const from = this.#placeOf(leaf);
+		const last = this.altered.at(-1);
+		if (from === null && last?.from === null && last.end === start) {
+			last.end = end;
+		} else {
+			this.altered.push({ start, end, from });
+		}
+	}
+
+	#placeOf(leaf: Buffer): number | null {
+		if (this.#places === undefined) {
+			this.#places = new Map();
+			for (let at = 0; at < this.#leaves.length; at += HASH_BYTES) {
+				this.#places.set(this.#leaves.toString('latin1', at, at + HASH_BYTES), at / HASH_BYTES * CHUNK_BYTES);
+			}
+		}
+		return this.#places.get(leaf.toString('latin1')) ?? null;
+	}
+}
+
+const rangeText = ({ start, end, from }: Range, altered: readonly RegionRecord[]): string =>
+	`${FILES.core}: bytes ${start} to ${end} ${from === null ? 'were altered' : `are those of ${from}, swapped or copied`}: ${namesOf(altered.filter((region) => {
+		const { start: first, end: last } = placeOf(region);
+		return first < end && last > start;
+	}))}`;
+
+function namesOf(regions: readonly RegionRecord[]): string {
+	if (regions.length === 0) return 'its header or notes';
+	const more = regions.length - MOST_NAMED;
+	return `${regions.slice(0, MOST_NAMED).map(nameOf).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+const nameOf = ({ start, end, name }: RegionRecord): string => `${start}-${end}${name === '' ? '' : ` ${printable(name)}`}`;
+
+function missingFrom(regions: readonly RegionRecord[], bytes: number): string {
+	const first = regions.find((region) => placeOf(region).end > bytes);
+	return first === undefined ? '' : `, up to region ${nameOf(first)}`;
+}
+
+/** In the core. */
+function placeOf({ segments, bytes }: RegionRecord): { start: number; end: number } {
+	const start = segments[0]?.offset ?? 0;
+	return { start, end: segments.length === 0 ? 0 : start + bytes };
+}
+
+/** SHA-256 of each region, as its bytes come by. */
+class RegionDigests {
+	readonly altered: RegionRecord[] = [];
+	readonly #regions: RegionRecord[];
+	#next = 0;
+	#hash: Hash | undefined;
+
+	constructor(regions: readonly RegionRecord[]) {
+		this.#regions = regions.filter(({ bytes }) => bytes > 0);
+	}
+
+	/** Of which the core has a part only. */
+	get unfinished(): RegionRecord[] {
+		return this.#hash === undefined ? [] : this.#regions.slice(this.#next, this.#next + 1);
+	}
+
+	update(bytes: Uint8Array, at: number): void {
+		for (let region = this.#regions[this.#next]; region !== undefined; region = this.#regions[this.#next]) {
+			const { start, end } = placeOf(region);
+			if (start >= at + bytes.length) return;
+			this.#hash ??= createHash('sha256');
+			this.#hash.update(bytes.subarray(Math.max(start - at, 0), end - at));
+			if (end > at + bytes.length) return;
+			if (this.#hash.digest('hex') !== region.sha256) this.altered.push(region);
+			this.#hash = undefined;
+			this.#next += 1;
+		}
+	}
+}

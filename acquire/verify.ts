@@ -1,0 +1,97 @@
+/**
+ * Is an evidence folder what the collector sealed? Everything that is not is named: which file, which chunk, which
+ * region. Nothing outside of the folder is opened, whatever the manifest says.
+ */
+import { lstatSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Failure, messageOf } from './errors.ts';
+import { FILES, readWhole } from './evidence/folder.ts';
+import type { Manifest } from './evidence/manifest.ts';
+import { fingerprint, isSigned, publicKeyFrom, publicKeyPem } from './evidence/seal.ts';
+import type { Timestamp } from './evidence/timestamp.ts';
+import { folderTimestamp } from './folder-timestamp.ts';
+import { printable } from './format.ts';
+import { checkCore } from './verify-core.ts';
+
+export interface Verification {
+	/** null where the manifest itself cannot be believed. */
+	manifest: Manifest | null;
+	/** SHA-256 of the key that the folder says signed it. */
+	signedBy: string | null;
+	/** Was the key given, and is it that one? null: none was given, so that anybody may have sealed it. */
+	trusted: boolean | null;
+	/** By when it was sealed; null: nothing tells, or not what it should. */
+	timestamp: Timestamp | null;
+	/** Empty: it is whole. */
+	faults: string[];
+	bytes: number;
+}
+
+/**
+ * `trustedKey`: the collector's public key; `tsaCa`: certificates (PEM) of the time-stamp authority's CA. Both got by
+ * another way than the evidence. Throws Failure if there is no such folder.
+ */
+export async function verifyFolder(dir: string, trustedKey?: Uint8Array, tsaCa?: Uint8Array): Promise<Verification> {
+	const given = trustedKey === undefined ? null : publicKeyFrom(trustedKey, 'the key given');
+	const faults = strangers(dir);
+	const files = readSmallFiles(dir, faults);
+	if (files === null) return { manifest: null, signedBy: null, trusted: given === null ? null : false, timestamp: null, faults, bytes: 0 };
+	const key = tried(() => publicKeyFrom(files.publicKey, FILES.publicKey), faults);
+	// Many a text is read as one key: bits that do not count, blanks, words before it.
+	if (key !== null && publicKeyPem(key) !== files.publicKey.toString('latin1')) faults.push(`${FILES.publicKey}: altered: not as it was written`);
+	const trusted = given === null ? null : key !== null && fingerprint(given) === fingerprint(key);
+	if (trusted === false) faults.push(`${FILES.publicKey}: not the key given: somebody else sealed this`);
+	const signedBy = key === null ? null : fingerprint(key);
+	// With the key given, the folder's own does not matter.
+	const by = given ?? key;
+	if (by === null || !isSigned(files.manifest, files.signature, by)) {
+		faults.push(`${FILES.manifest}: its signature (${FILES.signature}) is not of this text by ${given === null ? FILES.publicKey : 'the key given'}: one of them was altered`);
+		return { manifest: null, signedBy, trusted, timestamp: null, faults, bytes: 0 };
+	}
+	// Signed, but without a key given by anybody.
+	const { parseManifest } = await import('./evidence/manifest-schema.ts');
+	const manifest = tried(() => parseManifest(files.manifest), faults, `${FILES.manifest}: `);
+	if (manifest === null) return { manifest, signedBy, trusted, timestamp: null, faults, bytes: 0 };
+	if (signedBy !== null && signedBy !== manifest.collector.publicKeySha256) {
+		faults.push(`${FILES.publicKey}: the manifest names another key`);
+	}
+	// The signature is what is stamped: it was there by then, and with it all that it is of.
+	const timestamp = await folderTimestamp(dir, files.signature, tsaCa, faults);
+	const bytes = checkCore(dir, manifest, faults);
+	return { manifest, signedBy, trusted, timestamp, faults, bytes };
+}
+
+/** What is in the folder and is none of its files. */
+function strangers(dir: string): string[] {
+	let names: string[];
+	try {
+		names = readdirSync(dir);
+	} catch (error) {
+		throw new Failure(`${dir} is no evidence folder: ${messageOf(error)}`);
+	}
+	const known: string[] = Object.values(FILES);
+	return [
+		...names.filter((name) => !known.includes(name)).map((name) => `${printable(name)}: added: no file of the evidence`),
+		// A link would lead out of the folder.
+		...names.filter((name) => known.includes(name) && !lstatSync(join(dir, name)).isFile()).map((name) => `${name}: no ordinary file`),
+	];
+}
+
+interface SmallFiles { manifest: Buffer; signature: Buffer; publicKey: Buffer }
+
+function readSmallFiles(dir: string, faults: string[]): SmallFiles | null {
+	if (faults.some((fault) => fault.endsWith('no ordinary file'))) return null;
+	const read = (name: string): Buffer | null => tried(() => readWhole(dir, name), faults, `${name}: `);
+	const [manifest, signature, publicKey] = [FILES.manifest, FILES.signature, FILES.publicKey].map(read);
+	return manifest && signature && publicKey ? { manifest, signature, publicKey } : null;
+}
+
+function tried<T>(action: () => T, faults: string[], where = ''): T | null {
+	try {
+		return action();
+	} catch (error) {
+		if (!(error instanceof Failure)) throw error;
+		faults.push(`${where}${error.message}`);
+		return null;
+	}
+}

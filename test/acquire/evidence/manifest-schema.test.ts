@@ -1,0 +1,117 @@
+import test from 'ava';
+import { Failure } from '../../../acquire/errors.ts';
+import type { Manifest } from '../../../acquire/evidence/manifest.ts';
+import { parseManifest } from '../../../acquire/evidence/manifest-schema.ts';
+import { aSealed, atTheEnd } from '../sealed.ts';
+
+const shared = atTheEnd((end) => test.after.always(end));
+let real: Manifest;
+test.before(async () => {
+	real = (await aSealed(shared)).manifest;
+});
+
+type Tree = Record<string, unknown>;
+
+const parsed = (value: unknown): Manifest => parseManifest(Buffer.from(JSON.stringify(value)));
+
+/** The real one with one value put at `a.b.0`; `undefined`: without it. */
+function changed(path: string, value: unknown): unknown {
+	const copy = structuredClone(real), keys = path.split('.'), last = keys.pop()!;
+	let at = copy as unknown as Tree;
+	for (const key of keys) at = at[key] as Tree;
+	at[last] = value;
+	return copy;
+}
+
+/** Paths of all values that are neither lists nor objects, and of these themselves. */
+function paths(value: unknown, at: string[] = []): string[] {
+	if (typeof value !== 'object' || value === null) return [at.join('.')];
+	return [at.join('.'), ...Object.entries(value).flatMap(([key, part]) => paths(part, [...at, key]))].filter((path) => path !== '');
+}
+
+test('a real manifest passes, and every field of it is there afterwards', (t) => {
+	t.deepEqual(parsed(real), real);
+	t.deepEqual(parsed({ ...real, later: { field: 1 } }) as unknown, { ...real, later: { field: 1 } }, 'and what a later procsnap adds');
+});
+
+test('each field that is missing or of another type is refused, and named', (t) => {
+	let refused = 0;
+	for (const path of paths(real)) {
+		// What names a namespace, and how many words a command line has, is free.
+		const free = /^target\.(?:namespaces\.\w+|commandLine\.\d+)$|^regions\.\d+$|^threads\.\d+$|^regions\.\d+\.segments\.\d+$/.test(path);
+		for (const wrong of [...(free ? [] : [undefined]), true, -1.5, { a: 1 }, [[]]]) {
+			if (typeof wrong === 'boolean' && /\.(?:running|partial)$/.test(path)) continue;
+			if (typeof wrong === 'number' && path === 'schemaVersion') continue;
+			const { message } = t.throws(() => parsed(changed(path, wrong)), { instanceOf: Failure }, `${path}: ${JSON.stringify(wrong)}`);
+			t.true(message.startsWith(`its field ${path}`), `${path}: ${message}`);
+			t.true(!message.includes('\n') && message.length < 300, message);
+			refused += 1;
+		}
+	}
+	t.true(refused > 300, `${refused}`);
+});
+
+const VALUES: Array<[string, unknown, RegExp]> = [
+	['core.file', '../../etc/passwd', /^its field core\.file is "\.\.\/\.\.\/etc\/passwd", and should be "core"$/],
+	['core.leaves', '/etc/passwd', /should be "leaves"$/],
+	['core.chunkBytes', 1, /^its field core\.chunkBytes is 1, and should be 1048576$/],
+	['core.bytes', 2 ** 53, /^its field core\.bytes is 9007199254740992, and should be a whole number$/],
+	['core.bytes', -1, /is -1, and should be 0 or more$/],
+	['core.bytes', '1', /is "1", and should be a number$/],
+	['core.merkleRoot', 'A'.repeat(64), /should be a SHA-256 in hexadecimal$/],
+	['collector.publicKeySha256', '', /is "", and should be a SHA-256 in hexadecimal$/],
+	['mechanism.name', 'magic', /is "magic", and should be \("syscall" \| "inject"\)$/],
+	['before.wallClock', 'yesterday \u001b[2J', /^its field before\.wallClock is "yesterday \\u001b\[2J", and should be a time as ISO 8601 has it$/],
+	['regions.0.start', '0xffffffffffffffffff', /should be a hexadecimal address$/],
+	['regions.0.capture', 'stolen', /^its field regions\.0\.capture is "stolen", and should be \("frozen" \| /],
+	['regions.0.readBetweenNs', [1], /^its field regions\.0\.readBetweenNs\.1 is missing$/],
+	['regions.0.unreadable', [{ start: '0x1', bytes: 1, errno: '\u001b' }], /^its field regions\.0\.unreadable\.0\.errno is /],
+	['target.command', null, /^its field target\.command is null, and should be text$/],
+	['target.commandLine', [1], /^its field target\.commandLine\.0 is 1, and should be text$/],
+	['target.namespaces', { '\u001b[2J': 1 }, /^its field target\.namespaces\.\?\[2J is 1/],
+	['regions', {}, /^its field regions is an object, and should be a list$/],
+	['ledger', [], /^its field ledger\.pauseNs is missing$/],
+	['ledger', 'x', /^its field ledger is "x", and should be an object$/],
+	['core', 'x'.repeat(1000), /^its field core is "x{59}\.\.\., and should be an object$/],
+];
+
+for (const [path, value, message] of VALUES) {
+	test(`refused: ${path} of ${JSON.stringify(value).slice(0, 40)}`, (t) => {
+		t.throws(() => parsed(changed(path, value)), { instanceOf: Failure, message });
+	});
+}
+
+test('what a machine can have passes: a clock after a year, an inode of 64 bits, the last address', (t) => {
+	for (const [path, value] of [['momentNs', 365 * 86_400e9], ['regions.0.file.inode', Number(2n ** 64n - 1n)], ['skewNs', -1], ['ledger.copiedBytes', null], ['regions.0.name', '\u001b[2J']] as const) {
+		t.notThrows(() => parsed(changed(path, value)), path);
+	}
+	t.throws(() => parseManifest(Buffer.from(JSON.stringify(changed('momentNs', 7)).replace('"momentNs":7', '"momentNs":1e999'))), { message: /^its field momentNs is null, and should be a whole number$/ });
+});
+
+test('what is no manifest at all', (t) => {
+	for (const text of ['', '{', 'null', '[]', '1', '"x"', '{}', '\u0000', '\u001b[2J', '{"schemaVersion":"1"}', '['.repeat(100_000)]) {
+		const { message } = t.throws(() => parseManifest(Buffer.from(text)), { instanceOf: Failure }, text.slice(0, 20));
+		t.regex(message, /^it is no JSON$|^it is .*, and should be an object$|^its field schemaVersion is |^its field schemaVersion is missing$/);
+	}
+	t.throws(() => parsed({ schemaVersion: 2 }), { instanceOf: Failure, message: 'it is of version 2, and this procsnap knows 1: read it with the one that made it' });
+});
+
+test('regions whose contents do not lie one after the other in the core are refused', (t) => {
+	const index = real.regions.findIndex(({ bytes }) => bytes > 0), { start, segments, bytes } = real.regions[index]!;
+	const [segment] = segments, next = real.regions.findIndex((region, i) => i > index && region.bytes > 0);
+	for (const [path, value, message] of [
+		[`regions.${next}.segments.0.offset`, segment!.offset, /is at \d+ in the core, where \d+ is due$/],
+		[`regions.${next}.segments.0.offset`, Number.MAX_SAFE_INTEGER, /is at 9007199254740991 in the core/],
+		[`regions.${index}.segments`, [...segments, ...segments], /is at \d+ in the core/],
+		[`regions.${index}.segments.0.start`, '0x0', /has a segment at 0x0 that is not within it$/],
+		[`regions.${index}.segments.0.bytes`, 2 ** 50, new RegExp(`^its region ${start}-\\w+ has a segment at`)],
+		[`regions.${index}.segments.0.bytes`, 0, /has a segment at/],
+		[`regions.${index}.segments`, [], new RegExp(`has segments of 0 bytes, and should have ${bytes}$`)],
+		[`regions.${index}.bytes`, bytes + 1, /has segments of \d+ bytes, and should have/],
+		[`regions.${index}.sha256`, null, /bytes, and no SHA-256$/],
+		['core.bytes', real.core.bytes + 1, /^its regions end at \d+ in the core, which ends at \d+$/],
+		['core.bytes', 0, /^its regions end at/],
+	] as Array<[string, unknown, RegExp]>) {
+		t.throws(() => parsed(changed(path, value)), { instanceOf: Failure, message }, path);
+	}
+});

@@ -1,0 +1,67 @@
+/** Whatever the size of the target, a collector and a receiver need the same memory, and less than 200 MB. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createInterface } from 'node:readline';
+import type { ExecutionContext } from 'ava';
+import { NODE } from '../processes.ts';
+import { startTarget, temporaryFolder } from './help.ts';
+import { Authority, HOST, linkTest } from './transfer/help.ts';
+
+const MOST_KB = 200_000;
+const SMALL_MIB = 16, LARGE_MIB = 1024;
+
+/** The largest that a process and its tracer have been, in kB of 1,024 bytes: VmHWM, proc_pid_status(5). */
+function peakKiB(pid: number): number {
+	try {
+		const tracers = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter((text) => text !== '').map(Number);
+		return [pid, ...tracers].reduce((sum, each) => sum + Number(/^VmHWM:\s*(\d+)/m.exec(readFileSync(`/proc/${each}/status`, 'utf8'))?.[1] ?? 0), 0);
+	} catch {
+		return 0;	// it has ended
+	}
+}
+
+/** `npx procsnap`, which is this script; in a guest Node needs some flags. */
+function procsnap(t: ExecutionContext, ...args: string[]) {
+	const child = spawn(fileURLToPath(new URL('../../scripts/procsnap', import.meta.url)), args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_OPTIONS: NODE.slice(1).filter((flag) => flag !== '--enable-source-maps').join(' ') } });
+	t.teardown(() => child.kill('SIGKILL'));
+	let peak = 0, said = '';
+	const timer = setInterval(() => { peak = Math.max(peak, peakKiB(child.pid as number)); }, 10);
+	child.stderr.setEncoding('utf8').on('data', (text: string) => { said += text; });
+	const ended = once(child, 'exit').then(([code]) => {
+		clearInterval(timer);
+		return { code: code as number | null, said, peakKiB: peak };
+	});
+	return { child, ended };
+}
+
+linkTest(`a target of ${LARGE_MIB} MiB takes no more memory to take, to send and to receive than one of ${SMALL_MIB}`, async (t) => {
+	const authority = new Authority(t, HOST, 'collector');
+	const base = temporaryFolder(t);
+	const measured: Record<string, number> = {};
+	for (const mib of [SMALL_MIB, LARGE_MIB]) {
+		const target = await startTarget(t, 'reserve', mib + 4, mib, 1);
+		const receiver = procsnap(t, 'receive', '--listen', `${HOST}:0`, '--out', join(base, 'received'), '--once', '--json', ...authority.options(HOST));
+		const [first] = await once(createInterface({ input: receiver.child.stdout }), 'line') as [string];
+		const { listening } = JSON.parse(first) as { listening: number };
+		const common = ['take', String(target.pid), '--key', join(base, 'key')];
+		for (const [name, args] of [['out', ['--out', join(base, `evidence-${mib}`)]], ['to', ['--to', `${HOST}:${listening}`, ...authority.options('collector')]]] as const) {
+			const { code, said, peakKiB: peak } = await procsnap(t, ...common, ...args).ended;
+			t.is(code, 0, said);
+			measured[`${name} ${mib}`] = peak;
+		}
+		const { code, said, peakKiB: peak } = await receiver.ended;
+		t.is(code, 0, said);
+		measured[`receive ${mib}`] = peak;
+		target.process.kill('SIGKILL');
+	}
+	t.log(measured);
+	for (const name of ['out', 'to', 'receive']) {
+		const [small = 0, large = 0] = [SMALL_MIB, LARGE_MIB].map((mib) => measured[`${name} ${mib}`] ?? 0);
+		t.true(small > 30_000 && large > 30_000, 'a look was had at it');
+		t.true(large * 1024 < MOST_KB * 1000, `${name}: ${large} KiB`);
+		t.true(large < small + 48 * 1024, `${name}: ${small} and ${large} KiB`);
+	}
+});

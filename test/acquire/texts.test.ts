@@ -1,0 +1,41 @@
+/** format.ts and pid.ts. */
+import test from 'ava';
+import { UsageError } from '../../acquire/errors.ts';
+import { bytesText, durationText, printable } from '../../acquire/format.ts';
+import { pidOf } from '../../acquire/arguments.ts';
+
+test('sizes', (t) => {
+	for (const [bytes, text] of [
+		[0, '0 KiB'], [1, '1 KiB'], [4096, '4 KiB'], [4097, '5 KiB'], [2 ** 20, '1.0 MiB'], [1.5 * 2 ** 20, '1.5 MiB'],
+		[2 ** 30, '1.0 GiB'], [10 * 2 ** 30, '10.0 GiB'], [2 ** 40, '1024.0 GiB'],
+	] as const) t.is(bytesText(bytes), text);
+});
+
+test('sizes that would be rounded up to the next unit are of that unit', (t) => {
+	t.is(bytesText(2 ** 20 - 1), '1.0 MiB');
+	t.is(bytesText(2 ** 20 - 1024), '1023 KiB');
+	t.is(bytesText(2 ** 30 - 1), '1.0 GiB');
+	t.is(bytesText(1023.9 * 2 ** 20), '1023.9 MiB');
+});
+
+test('times', (t) => {
+	for (const [ns, text] of [[0, '0 µs'], [312_400, '312 µs'], [4_100_000, '4.1 ms'], [2e9, '2.0 s'], [90e9, '90.0 s']] as const) t.is(durationText(ns), text);
+	t.is(durationText(999_600), '1.0 ms', 'not 1000 µs');
+	t.is(durationText(999_960_000), '1.0 s', 'not 1000.0 ms');
+});
+
+test('nothing that steers a terminal, and all else as it is', (t) => {
+	t.is(printable('/usr/bin/ä 語 😀 (deleted)'), '/usr/bin/ä 語 😀 (deleted)');
+	t.is(printable('\u0000\t\n\r\u001b[2J\u007f\u009b'), '?????[2J??');
+	t.is(printable('\u202e\u2066\u200b\ufeff\u2028\u2029\ud800'), '???????', 'text turned around, hidden, broken');
+	t.is(printable(''), '');
+});
+
+test('process ids', (t) => {
+	t.is(pidOf('1', 'take'), 1);
+	t.is(pidOf('4194304', 'take'), 4194304);
+	t.throws(() => pidOf(undefined, 'take'), { instanceOf: UsageError, message: 'take wants a process: procsnap take PID' });
+	for (const text of ['', '0', '01', '-1', '+1', '1.0', '1e3', '0x10', ' 1', '1\n', 'self', '٣', '99999999999']) {
+		t.throws(() => pidOf(text, 'take'), { instanceOf: UsageError, message: `${JSON.stringify(text)} is no process id: procsnap take PID` });
+	}
+});
