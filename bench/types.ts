@@ -217,6 +217,8 @@ export interface Experiment {
 	/** The question it answers, in one sentence. */
 	question: string;
 	metrics: Record<string, Metric>;
+	/** It measures this machine's disk and network: where they are emulated, it is left out. */
+	onDevices?: true;
 	/** Pure. Mechanisms are the names of the usable backends. */
 	variants: (profile: ProfileName, backends: Backend[]) => Variant[];
 	open: (variant: Variant, lab: Lab) => Promise<Session>;

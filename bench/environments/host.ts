@@ -113,6 +113,7 @@ function usableBackends({ backends, options }: Request): Backend[] {
 function chooseVariants({ experiments, profile }: Request, backends: Backend[], { environment }: Here): Chosen[] {
 	const cut = (variants: Variant[]) => (environment.label === 'emulated' ? cutRounds(variants, backends, environment.guest?.countInstructions ?? false) : variants);
 	const chosen = experiments
+		.filter(({ onDevices }) => onDevices !== true || environment.label !== 'emulated')
 		.map((experiment) => ({ experiment, variants: cut(experiment.variants(profile, backends)) }))
 		.filter(({ variants }) => variants.length > 0);
 	if (chosen.length === 0) {
