@@ -51,7 +51,7 @@ testUnless(noTools('eu-readelf', 'eu-elflint'))('elfutils read it, and warn of n
 	t.deepEqual([status, stderr], [0, '']);
 	t.notRegex(stdout, /<unknown>|invalid|INVALID/);
 	t.regex(stdout, new RegExp(`pid: ${target.pid}, ppid: ${process.pid}, `));
-	t.regex(stdout, /fname: stacks,\s+psargs: /);
+	t.regex(stdout, /fname: stacks,?\s+psargs: /);
 	t.is([...stdout.matchAll(/fs\.base: +0x0*[1-9a-f]/g)].length, FUNCTIONS.length);
 	const lint = run('eu-elflint', ['--gnu-ld', core]);
 	t.deepEqual(`${lint.stdout}${lint.stderr}`.split('\n').filter((line) => !UNKNOWN_TO_ELFLINT.test(line)), []);
