@@ -137,9 +137,10 @@ async function open({ factors }: Variant, lab: Lab): Promise<Session> {
 	try {
 		if (way.needs === 'openssl') collector.makeCertificates();
 		if (factors.way === 'take-receiver') await collector.startReceiver();
-		// One that is at rest is bound to no CPU, so that its collector need not leave it one. One that never rests has no
+		// One that is at rest is bound to no CPU, as this process is, so that its collector need not leave it one. One that never rests has no
 		// FIFO priority: for such a one the kernel itself makes a pause of 50 ms each second (sched_rt_runtime_us).
 		if (way.takes) target = await Workload.start('resident', ['--rss', `${factors.rssMiB}M`, '--pages', '4k', ...(busy ? ['--cpu', String(lab.targetCpu)] : [])]);
+		if (target !== undefined && !busy) collector.unbind(target.pid);
 	} catch (error) {
 		await close();
 		throw error;

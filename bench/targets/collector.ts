@@ -42,6 +42,11 @@ export class Collector {
 		return stdout;
 	}
 
+	/** Let a process run wherever its commands may: it inherits what this process is bound to. */
+	unbind(pid: number): void {
+		this.run('taskset', '--all-tasks', '--cpu-list', '--pid', this.#cpus, String(pid));
+	}
+
 	/** Of a file or folder in its folder. */
 	discard(name: string): void {
 		rmSync(join(this.folder, name), { recursive: true, force: true });
