@@ -64,7 +64,9 @@ int64_t ps_proc_number(const char *path, const char *key, int64_t scale);
 
 /* ---- registers and threads ---------------------------------------------- */
 
-#define PS_MAX_THREADS	1024
+#define PS_MAX_THREADS	16384		/* tables are of that size, and take memory only where they are used */
+#define PS_STOP_LIMIT_NS	(50 * 1000 * 1000LL)
+#define PS_STOP_LIMIT_THREAD_NS	(100 * 1000LL)	/* more, for each thread */
 #define PS_XSTATE_BYTES	11264		/* AMX included: 11,008 bytes on today's processors */
 
 struct ps_registers {			/* one thread's registers at the moment of the copy */
@@ -76,12 +78,23 @@ struct ps_registers {			/* one thread's registers at the moment of the copy */
 	uint8_t	 xstate[PS_XSTATE_BYTES];
 };
 
+/* What a stop did to calls that the target was blocked in: all in all, and by call. */
+#define PS_CALL_KINDS	64		/* further calls are in the sums only */
+struct ps_calls {
+	int32_t	restarted;		/* put back, so that the target does not see the stop */
+	int32_t	lengthened;		/* among these: the timeout may begin anew */
+	int32_t	cut;			/* returned early, with less than asked for, and could not be put back */
+	int32_t	kinds;			/* entries of @by_call that are used */
+	struct ps_call_count { int32_t number, restarted, lengthened, cut; } by_call[PS_CALL_KINDS];
+};
+
 struct ps_thread {
 	pid_t	tid;
 	bool	stopped;		/* in a ptrace stop */
 	bool	interrupted;		/* PTRACE_INTERRUPT was sent */
 	bool	changed;		/* `mended` differs from what the thread has */
-	bool	settle;			/* ps_settle_wait() is to be called before it goes on */
+	bool	follow;			/* it stays traced until its call is over: ps_follow() lets it go on */
+	int64_t	seized_ns;		/* when it was seized: a signal may have stopped it from then on */
 	int	signal;			/* a SIGSTOP taken off the thread, to be sent again */
 	struct user_regs_struct general;	/* as found */
 	struct user_regs_struct mended;		/* to be put back */
@@ -89,7 +102,7 @@ struct ps_thread {
 	uint64_t rseq_address;
 	uint32_t rseq_bytes;
 	uint8_t	rseq[32];
-	/* Of a blocked call with a relative timeout, seen before the stop: */
+	/* Of a blocked call, seen before the stop: */
 	long	waited_call;		/* its number, or -1 */
 	int64_t	waited_ns;		/* how long it had waited; -1: cannot be told */
 	int64_t	switches;		/* voluntary switches at that time */
@@ -99,7 +112,10 @@ struct ps_stop {			/* a target with all of its threads stopped */
 	pid_t	pid;
 	int	threads;
 	int64_t	first_ns;		/* when the first thread was interrupted */
-	int64_t	timeout_ns;		/* how long to wait for threads to stop */
+	int64_t	timeout_ns;		/* how long to wait until the target can be stopped: it runs meanwhile */
+	int64_t	limit_ns;		/* how long threads that are stopped may wait for others to stop */
+	int	pidfd;			/* of the process that is meant, or -1: a later one with its pid is let be */
+	bool	spin;			/* this thread's CPU is one that no thread of the target may use */
 	struct ps_thread *thread;	/* PS_MAX_THREADS of them */
 };
 
@@ -130,19 +146,24 @@ int ps_wait_running(struct ps_stop *stop, struct ps_thread *thread, int64_t time
 
 /* ---- blocked calls -------------------------------------------------------- */
 
-/* Before the stop: note how long @thread has waited, if it is in a call with a relative timeout. */
+/* Before the stop: note how long @thread has waited, if it is in a call that a stop may end. */
 void ps_note_wait(pid_t pid, struct ps_thread *thread);
-/* At the stop: change thread->mended so that the call goes on. 1 if it did, 0 if there was nothing to do. */
-int ps_mend_call(pid_t pid, struct ps_thread *thread, int *lengthened);
+/* At the stop: change thread->mended so that the call goes on, and count it. */
+void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls);
 /*
- * Relative timeouts that cannot be shortened in a register are kept here: when
- * one has run out, ps_expire_waits() ends the call as the kernel would have; on
- * -ETIMEDOUT end the calling thread, as after ps_stop_all().
- * ps_next_wait_ns() is when that is due next, or INT64_MAX.
+ * A call whose end must be seen, to put registers back or because its time is
+ * over before the kernel thinks so, is followed: its thread stays traced by the
+ * calling thread until the call is over. ps_release() calls ps_follow() where
+ * thread->follow is set; ps_followed() says whether @tid is traced for that.
  */
-void ps_settle_wait(pid_t pid, const struct ps_thread *thread);	/* last thing before the thread goes on */
-int64_t ps_next_wait_ns(void);
-int ps_expire_waits(void);
+void ps_follow(pid_t pid, struct ps_thread *thread);
+bool ps_followed(pid_t tid);
+/*
+ * When the next followed call is due, or INT64_MAX; and see to those that are
+ * due, or have stopped. -ETIMEDOUT: end the calling thread, as after ps_stop_all().
+ */
+int64_t ps_follow_next_ns(void);
+int ps_follow_run(void);
 /* At the stop: a restartable sequence (rseq(2)) that was cut off goes on at its abort address. */
 void ps_mend_rseq(struct ps_thread *thread);
 
@@ -164,7 +185,7 @@ struct ps_duplicate {
 	pid_t	 inner_pid;		/* in the target's pid namespace: for its wait4() */
 	int32_t	 threads;
 	int64_t	 take_ns, pause_ns, window_ns, clone_ns, moment_ns;
-	int32_t	 restarted_calls, lengthened_timeouts;
+	struct ps_calls calls;
 	int32_t	 registers;		/* how many were written */
 };
 
@@ -222,11 +243,48 @@ struct ps_copy {
 	struct { uint64_t address, length; size_t offset; } *region;
 	int64_t	 take_ns, pause_ns;
 	int64_t	 unreadable;		/* bytes of private, readable regions that gave an error */
-	int32_t	 threads, restarted_calls, lengthened_timeouts, registers;
+	int32_t	 threads, registers;
+	struct ps_calls calls;
 };
 int ps_stop_copy(pid_t target, int64_t timeout_ns, struct ps_copy *copy,
 		 struct ps_registers *registers, int max_registers);
 void ps_copy_free(struct ps_copy *copy);
+
+/* ---- preflight ------------------------------------------------------------ */
+
+/*
+ * What can be seen before anything is done to a target: what a duplicate by
+ * inject would cost, and what speaks against it. Nothing is touched.
+ */
+#define PS_MAX_REASONS	32
+struct ps_reason {
+	int32_t	code;			/* negative errno: a take is refused; 0: a note, for the user to know */
+	char	name[28];		/* one word for scripts, such as "memory-cgroup" */
+	char	text[224];		/* what, where, the figures, and what to do */
+};
+
+struct ps_preflight {
+	int32_t	reasons;
+	struct ps_reason reason[PS_MAX_REASONS];
+	int32_t	threads;
+	int64_t	resident_kib, tables_kib;	/* of the target: memory, and page tables that a duplicate has as well */
+	int64_t	growth_kib;		/* at most, while a duplicate is there: what the target may write to, and the tables */
+	int64_t	headroom_kib;		/* of the tightest limit; -1: there is none */
+	int64_t	pause_ns;		/* estimated: the stop, and the clone */
+};
+
+/* 0: nothing speaks against it; otherwise the first refusal's code, and ps_error() is its text. */
+int ps_preflight(pid_t target, struct ps_preflight *preflight);
+
+/*
+ * While a duplicate is there: its limits are looked at again and again, more
+ * often where there is less room. ps_watch_run() is true when the duplicate has
+ * to be ended now, so that the target is not harmed; ps_error() then says why.
+ */
+void ps_watch_begin(const struct ps_duplicate *duplicate);
+void ps_watch_end(void);
+int64_t ps_watch_next_ns(void);		/* INT64_MAX: there is nothing to watch */
+bool ps_watch_run(void);
 
 /* ---- reading -------------------------------------------------------------- */
 

@@ -101,7 +101,7 @@ static uint64_t in_ms(int64_t left_ns)
 	return left_ns < 0 ? 0 : (left_ns + 999999) / 1000000;
 }
 
-void ps_settle_wait(pid_t pid, const struct ps_thread *thread)
+static void settle(pid_t pid, const struct ps_thread *thread)
 {
 	struct user_regs_struct regs = thread->mended;
 	int64_t switches = voluntary_switches(pid, thread->tid);
@@ -121,6 +121,19 @@ void ps_settle_wait(pid_t pid, const struct ps_thread *thread)
 	}
 }
 
+void ps_follow(pid_t pid, struct ps_thread *thread)
+{
+	settle(pid, thread);
+	if (!ptrace(PTRACE_DETACH, thread->tid, 0, 0))
+		thread->stopped = false;
+}
+
+bool ps_followed(pid_t tid)
+{
+	(void)tid;
+	return false;
+}
+
 /*
  * What the kernel's own restartable calls return where no handler has run: it
  * then makes the call again, or returns EINTR if by then a handler is to run.
@@ -135,7 +148,26 @@ static void restart(struct ps_thread *thread, long number)
 	thread->changed = true;
 }
 
-int ps_mend_call(pid_t pid, struct ps_thread *thread, int *lengthened)
+static struct ps_call_count *counts_of(struct ps_calls *calls, int32_t number)
+{
+	static struct ps_call_count elsewhere;
+
+	for (int i = 0; i < calls->kinds; i++)
+		if (calls->by_call[i].number == number)
+			return &calls->by_call[i];
+	if (calls->kinds == PS_CALL_KINDS)
+		return &elsewhere;
+	calls->by_call[calls->kinds].number = number;
+	return &calls->by_call[calls->kinds++];
+}
+
+static void count_lengthened(struct ps_calls *calls, long number)
+{
+	calls->lengthened++;
+	counts_of(calls, number)->lengthened++;
+}
+
+void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls)
 {
 	const struct user_regs_struct *regs = &thread->general;
 	const unsigned long argument[6] = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 };
@@ -144,17 +176,19 @@ int ps_mend_call(pid_t pid, struct ps_thread *thread, int *lengthened)
 	bool in_register;
 
 	if (!call)
-		return 0;
+		return;
+	calls->restarted++;
+	counts_of(calls, call->number)->restarted++;
 	restart(thread, call->number);
 	/* Its own timeout, looked at only when a message has come, begins anew. */
 	if (call->number == SYS_recvmmsg && argument[4])
-		(*lengthened)++;
+		count_lengthened(calls, call->number);
 	if (!ps_has_timeout(pid, call, argument, &timeout_ns))
 		goto out;
 	/* Only if it slept from before the note until this stop: one switch more, that of the stop. */
 	if (thread->waited_call != call->number || thread->waited_ns < 0 ||
 	    voluntary_switches(pid, thread->tid) != thread->switches + 1) {
-		(*lengthened)++;
+		count_lengthened(calls, call->number);
 		goto out;
 	}
 	left_ns = timeout_ns - thread->waited_ns;
@@ -171,14 +205,13 @@ int ps_mend_call(pid_t pid, struct ps_thread *thread, int *lengthened)
 	} else {
 		note_deadline(pid, thread, call->number, ps_expired(pid, call, argument), left_ns, false);
 	}
-	thread->settle = true;
+	thread->follow = true;
 out:
 	/* At once: so it is right even if we die before the release. */
 	ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
-	return 1;
 }
 
-int64_t ps_next_wait_ns(void)
+int64_t ps_follow_next_ns(void)
 {
 	int64_t next = INT64_MAX;
 
@@ -196,7 +229,8 @@ static int expire(const struct ps_timed_wait *wait)
 {
 	struct ps_thread thread = { .tid = wait->tid, .waited_call = -1, .waited_ns = -1 };
 	const struct user_regs_struct *regs = &thread.general;
-	int err, status, lengthened = 0;
+	struct ps_calls calls = { 0 };
+	int err, status;
 
 	if (wait->in_register || voluntary_switches(wait->pid, wait->tid) != wait->switches)
 		return 0;	/* the kernel ends it, or it has gone on by itself */
@@ -220,7 +254,7 @@ static int expire(const struct ps_timed_wait *wait)
 			thread.mended.orig_rax = -1;
 			thread.changed = true;
 		} else {
-			ps_mend_call(wait->pid, &thread, &lengthened);	/* another call, begun just now */
+			ps_mend_call(wait->pid, &thread, &calls);	/* another call, begun just now */
 		}
 		if (thread.changed)
 			ptrace(PTRACE_SETREGS, wait->tid, 0, &thread.mended);
@@ -229,7 +263,7 @@ static int expire(const struct ps_timed_wait *wait)
 	return 0;
 }
 
-int ps_expire_waits(void)
+int ps_follow_run(void)
 {
 	int64_t now = ps_now_ns();
 

@@ -68,8 +68,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *du
 		return err;
 	ps_at(PS_STEP_STOPPED);
 	duplicate->threads = in.stop.threads;
-	duplicate->restarted_calls = in.restarted;
-	duplicate->lengthened_timeouts = in.lengthened;
+	duplicate->calls = in.calls;
 	if (registers)
 		duplicate->registers = ps_read_registers(&in.stop, registers, max_registers);
 	ps_at(PS_STEP_REGISTERS);

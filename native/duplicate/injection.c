@@ -129,7 +129,7 @@ void ps_put_back(struct injection *in)
 static void mend_calls(struct injection *in)
 {
 	for (int i = 0; i < in->stop.threads; i++)
-		in->restarted += ps_mend_call(in->target, &in->stop.thread[i], &in->lengthened);
+		ps_mend_call(in->target, &in->stop.thread[i], &in->calls);
 }
 
 /*
@@ -172,7 +172,7 @@ int ps_begin_injection(struct injection *in, pid_t target, int64_t timeout_ns)
 		err = ps_stop_all(&in->stop, target, timeout_ns);
 		if (err)
 			return err;
-		in->restarted = in->lengthened = 0;
+		in->calls = (struct ps_calls){ 0 };
 		mend_calls(in);
 		if ((ptrace(PTRACE_PEEKTEXT, in->stop.thread[0].tid, instruction, 0) & 0xffff) == INSTRUCTION &&
 		    !ptrace(PTRACE_GETSIGMASK, in->stop.thread[0].tid, sizeof(in->mask), &in->mask)) {

@@ -20,7 +20,7 @@ struct injection {
 	int64_t	 timeout_ns;
 	uint64_t instruction;
 	struct ps_stop stop;
-	int	 restarted, lengthened;		/* blocked calls */
+	struct ps_calls calls;			/* that were blocked */
 	long	 options;			/* of ptrace */
 	uint64_t mask;				/* the target's own */
 	int64_t	 window_start, window_ns;

@@ -108,7 +108,7 @@ int ps_stop_copy(pid_t target, int64_t timeout_ns, struct ps_copy *copy,
 		goto fail;
 	copy->threads = stop.threads;
 	for (int i = 0; i < stop.threads; i++)
-		copy->restarted_calls += ps_mend_call(target, &stop.thread[i], &copy->lengthened_timeouts);
+		ps_mend_call(target, &stop.thread[i], &copy->calls);
 	if (registers)
 		copy->registers = ps_read_registers(&stop, registers, max_registers);
 	/* Opened only now: an exec() before the stop would leave us with the memory of the old program. */

@@ -194,7 +194,7 @@ static int seize_new(struct ps_stop *stop)
 			continue;
 		if (stop->threads == PS_MAX_THREADS)
 			return ps_fail(-E2BIG, "process %d has more than %d threads", stop->pid, PS_MAX_THREADS);
-		err = seize(stop->pid, tids[i]);
+		err = ps_followed(tids[i]) ? 0 : seize(stop->pid, tids[i]);
 		if (err == -ESRCH)	/* it ended, or is a leader that did: a zombie has no registers */
 			continue;
 		if (err)
@@ -301,7 +301,8 @@ static int count_threads(pid_t pid)
 int ps_stop_all(struct ps_stop *stop, pid_t pid, int64_t timeout_ns)
 {
 	struct ps_thread *room = stop->thread;
-	int err, seized, lengthened = 0;
+	struct ps_calls calls = { 0 };
+	int err, seized;
 
 	*stop = (struct ps_stop){ .pid = pid, .timeout_ns = timeout_ns, .thread = room };
 	/* A thread that is not stopped yet may start another: until there are no more than are stopped. */
@@ -321,7 +322,7 @@ int ps_stop_all(struct ps_stop *stop, pid_t pid, int64_t timeout_ns)
 	if (!err)
 		return 0;
 	for (int i = 0; i < stop->threads; i++)
-		ps_mend_call(pid, &stop->thread[i], &lengthened);
+		ps_mend_call(pid, &stop->thread[i], &calls);
 	ps_release(stop, -1);
 	return err;
 }
@@ -338,12 +339,12 @@ void ps_release(struct ps_stop *stop, int except)
 			continue;
 		if (thread->changed)
 			ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
-		if (thread->settle)
-			ps_settle_wait(stop->pid, thread);
-		if (ptrace(PTRACE_DETACH, thread->tid, 0, 0))
-			dead++;
-		else
+		if (thread->follow)
+			ps_follow(stop->pid, thread);
+		else if (!ptrace(PTRACE_DETACH, thread->tid, 0, 0))
 			thread->stopped = false;
+		if (thread->stopped)
+			dead++;
 	}
 	/* Killed meanwhile. Their parent, or an exec() of theirs, waits until we have taken note. */
 	while (dead && ps_now_ns() - start < stop->timeout_ns)

@@ -30,7 +30,7 @@ int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
 		return err;
 	duplicate = taken;
 	const int64_t result[] = { taken.pid, taken.threads, taken.take_ns, taken.pause_ns, taken.window_ns, taken.clone_ns,
-				   taken.moment_ns, taken.restarted_calls, taken.lengthened_timeouts, taken.registers };
+				   taken.moment_ns, taken.calls.restarted, taken.calls.lengthened, taken.registers };
 	memcpy(reply->result, result, sizeof(result));
 	return 0;
 }
@@ -72,7 +72,7 @@ int do_stop_copy(const struct tracer_request *request, struct tracer_reply *repl
 	if (err)
 		return err;
 	const int64_t result[] = { copy.used, copy.threads, copy.take_ns, copy.pause_ns, copy.unreadable, copy.regions,
-				   0, copy.restarted_calls, copy.lengthened_timeouts, copy.registers };
+				   0, copy.calls.restarted, copy.calls.lengthened, copy.registers };
 	memcpy(reply->result, result, sizeof(result));
 	return 0;
 }
@@ -108,7 +108,8 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 
 int do_hold(const struct tracer_request *request, struct tracer_reply *reply)
 {
-	int lengthened = 0, err;
+	struct ps_calls calls = { 0 };
+	int err;
 
 	/* Beside a duplicate a target may be held: that is how the two are compared. */
 	if (held.threads || copy.bytes)
@@ -121,7 +122,7 @@ int do_hold(const struct tracer_request *request, struct tracer_reply *reply)
 		return err;
 	}
 	for (int i = 0; i < held.threads; i++)
-		ps_mend_call(request->pid, &held.thread[i], &lengthened);
+		ps_mend_call(request->pid, &held.thread[i], &calls);
 	reply->result[0] = held.threads;
 	reply->result[1] = ps_read_registers(&held, registers, PS_MAX_THREADS);
 	return 0;

@@ -16,18 +16,24 @@
 #define TRACER_RESULTS		16
 
 enum tracer_op {
-	OP_INJECT = 1,	/* pid, cpu -> struct ps_duplicate's figures, registers */
-	OP_END,		/* the duplicate, snapshot or copy -> struct ps_ended's figures */
-	OP_STOP_COPY,	/* pid -> struct ps_copy's figures, registers */
+	OP_INJECT = 1,	/* pid, cpu, limit -> struct ps_duplicate's figures, registers; data: struct ps_calls */
+	OP_END,		/* the duplicate, snapshot or copy, -, limit -> struct ps_ended's figures; message: what is left, or why it ended */
+	OP_STOP_COPY,	/* pid, -, limit -> struct ps_copy's figures, registers; data: struct ps_calls */
 	OP_READ_COPY,	/* address, length -> bytes, data */
-	OP_HOLD,	/* pid -> threads, registers: stopped until OP_LET_GO */
+	OP_HOLD,	/* pid, -, limit -> threads, registers: stopped until OP_LET_GO */
 	OP_LET_GO,	/* -> for how long it was held */
 	OP_READ,	/* pid, way, address, length -> ns, bytes, data */
 	OP_COUNT,	/* way, length -> data: uint32_t calls[512] */
 	OP_HOOK,	/* step, action: tests only */
 	OP_SNAP,	/* pid, plain -> struct ps_snapshot's figures */
 	OP_REGISTERS,	/* of the snapshot -> how many, registers */
+	OP_CHECK,	/* pid -> data: struct ps_preflight */
 };
+
+/*
+ * "limit" is how long, in nanoseconds, threads that are stopped may wait for
+ * others to stop; 0 is PS_STOP_LIMIT_NS.
+ */
 
 enum hook_action { HOOK_NONE, HOOK_KILL_TRACER, HOOK_KILL_REQUESTER };
 
@@ -35,12 +41,14 @@ struct tracer_request {
 	int32_t	op, pid;
 	int64_t	timeout_ns;
 	int64_t	argument[4];
+	uint64_t id;			/* a reply has that of its request: a late one is told apart */
 };
 
 struct tracer_reply {
 	int32_t	code;			/* 0, or a negative errno */
 	char	message[256];
 	int64_t	result[TRACER_RESULTS];
+	uint64_t id;
 };
 
 #endif

@@ -40,11 +40,11 @@ static int next_request(struct tracer_request *request)
 	struct pollfd socket = { .fd = TRACER_SOCKET_FD, .events = POLLIN };
 
 	for (;;) {
-		int64_t left_ns = ps_next_wait_ns() - ps_now_ns();
+		int64_t left_ns = ps_follow_next_ns() - ps_now_ns();
 		struct timespec timeout = { left_ns / PS_NSEC_PER_SEC, left_ns % PS_NSEC_PER_SEC };
 
 		if (left_ns <= 0) {
-			if (ps_expire_waits() == -ETIMEDOUT)
+			if (ps_follow_run() == -ETIMEDOUT)
 				return -ETIMEDOUT;
 			continue;
 		}
@@ -66,17 +66,17 @@ static void leave(void)
 	if (duplicate.pid || snapshot.pid || copy.bytes)
 		do_end(&none, &reply);
 	/* Who waits for our end, or for that of our output, is not kept by the rest. */
-	if (ps_next_wait_ns() < until && !fork())
+	if (ps_follow_next_ns() < until && !fork())
 		close_range(0, ~0U, 0);
 	else
 		_exit(0);
-	while (ps_next_wait_ns() < until) {
-		int64_t left_ns = ps_next_wait_ns() - ps_now_ns();
+	while (ps_follow_next_ns() < until) {
+		int64_t left_ns = ps_follow_next_ns() - ps_now_ns();
 		struct timespec nap = { left_ns / PS_NSEC_PER_SEC, left_ns % PS_NSEC_PER_SEC };
 
 		if (left_ns > 0)
 			nanosleep(&nap, NULL);
-		if (ps_expire_waits())
+		if (ps_follow_run())
 			break;
 	}
 	_exit(0);
