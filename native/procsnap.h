@@ -100,6 +100,7 @@ struct ps_thread {
 	bool	seized;
 	bool	stopped;		/* in a ptrace stop */
 	bool	interrupted;		/* PTRACE_INTERRUPT was sent */
+	bool	pending;		/* that is waited for when the others have been let go */
 	bool	changed;		/* `mended` differs from what the thread has */
 	bool	follow;			/* it stays traced until its call is over: ps_follow() lets it go on */
 	int64_t	seized_ns;		/* when it was seized: a signal may have stopped it from then on */

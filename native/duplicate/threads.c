@@ -20,6 +20,8 @@
 #define TURN_NS		(2 * 1000 * 1000LL)
 /* How often a thread is looked at that cannot be stopped yet; nobody waits meanwhile. */
 #define LOOK_NS		(1000 * 1000L)
+/* On a machine that is busy a stop may take too long by chance, and another does not. */
+#define MAX_STOPS	4
 
 /* The threads of the stop that is being made: one at a time. */
 static struct tids known;
@@ -225,7 +227,6 @@ static int did_not_stop(const struct ps_stop *stop, pid_t tid, int64_t waited_ns
 {
 	char wchan[64];
 
-	ps_thread_lost = true;
 	wchan_of(stop->pid, tid, wchan, sizeof(wchan));
 	return ps_fail(-ETIMEDOUT, "thread %d of process %d did not stop within %lld ms (state %c, in %s): it waits in the kernel, is ending, "
 		       "or does not get to run; try again later, or allow more (--max-stop)",
@@ -350,9 +351,8 @@ static int stop_new(struct ps_stop *stop)
 	return stop->threads - first;
 }
 
-int ps_stop_all(struct ps_stop *stop)
+static int stop_once(struct ps_stop *stop)
 {
-	struct ps_calls calls = { 0 };
 	int err, got;
 
 	tids_clear(&known);
@@ -364,14 +364,75 @@ int ps_stop_all(struct ps_stop *stop)
 	if (!err && !stop->threads)
 		err = ps_fail(-ESRCH, "process %d ended", stop->pid);
 	got = note_registers(stop);
-	if (!err)
-		err = got;
-	if (!err)
-		return 0;
+	return err ? err : got;
+}
+
+/* Let go of those that are stopped, as they were. */
+static void undo(struct ps_stop *stop)
+{
+	struct ps_calls calls = { 0 };
+
+	note_registers(stop);
 	for (int i = 0; i < stop->threads; i++)
 		if (stop->thread[i].stopped)
 			ps_mend_call(stop->pid, &stop->thread[i], &calls);
 	ps_release(stop, -1);
+	for (int i = stop->threads - 1; i >= 0; i--)
+		if (stop->thread[i].interrupted && !stop->thread[i].pending)
+			forget_thread(stop, i);
+}
+
+/*
+ * Some did not stop in time, and an interruption cannot be taken back: the
+ * others go on, and each of these is let go when it stops. -ETIMEDOUT: not all
+ * have stopped, and the calling thread has to end to be rid of them.
+ */
+static int undo_late(struct ps_stop *stop, int64_t until_ns)
+{
+	for (int i = 0; i < stop->threads; i++)
+		stop->thread[i].pending = stop->thread[i].interrupted && !stop->thread[i].stopped;
+	undo(stop);
+	while (stop->threads && ps_now_ns() < until_ns) {
+		for (int i = stop->threads - 1; i >= 0; i--) {
+			int err = await_stop(stop, &stop->thread[i], 0);
+
+			if (!err)
+				stop->thread[i].pending = false;
+			else if (err != -ETIMEDOUT)
+				forget_thread(stop, i);
+		}
+		undo(stop);
+		if (stop->threads)
+			ps_nap();
+	}
+	return stop->threads ? -ETIMEDOUT : 0;
+}
+
+int ps_stop_all(struct ps_stop *stop)
+{
+	const struct ps_stop wanted = *stop;
+	int64_t until_ns = ps_now_ns() + stop->timeout_ns;
+	char why[256];
+	int err;
+
+	for (int tries = 0; tries < MAX_STOPS; tries++) {
+		*stop = wanted;
+		err = stop_once(stop);
+		if (!err)
+			return 0;
+		if (err != -ETIMEDOUT || !stop->first_ns) {
+			undo(stop);
+			return err;
+		}
+		snprintf(why, sizeof(why), "%s", ps_error());
+		if (undo_late(stop, until_ns + stop->timeout_ns)) {
+			ps_thread_lost = true;
+			return ps_fail(err, "%s", why);
+		}
+		ps_fail(err, "%s", why);
+		if (ps_now_ns() > until_ns)
+			break;
+	}
 	return err;
 }
 
