@@ -119,12 +119,20 @@ int ps_identify(pid_t pid, struct ps_identity *identity)
 	return identity->tgid > 0 ? 0 : -ESRCH;
 }
 
-/* A stop makes some calls return EINTR, and those of 32-bit programs are not put back: so not by a stop. */
+/*
+ * A stop makes some calls return EINTR, and those of 32-bit programs are not put
+ * back: so not by a stop. Told by the auxiliary vector, whose first type (getauxval(3))
+ * fills 8 bytes or 4: reading the program's file might wait for a file server.
+ */
 static bool is_32_bit(pid_t pid)
 {
-	char header[6];
+	char text[9];
+	uint32_t word[2];
 
-	return slurp(pid, "exe", header, sizeof(header)) == 5 && header[4] == 1;	/* e_ident[EI_CLASS], elf(5) */
+	if (slurp(pid, "auxv", text, sizeof(text)) != sizeof(word))
+		return false;
+	memcpy(word, text, sizeof(word));
+	return word[1] != 0;
 }
 
 int ps_check_target(pid_t pid)
