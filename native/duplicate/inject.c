@@ -93,7 +93,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	err = ps_inject_call(&in, SYS_clone, arguments, &result, &duplicate->clone_ns);
 	duplicate->moment_ns = ps_now_ns();
 	if (in.stranded)
-		return err;		/* ps_strand_run() needs the pidfd */
+		goto out;
 	if (!err && result > 0)
 		ps_at(PS_STEP_CLONED);
 	ps_put_back(&in);
