@@ -378,8 +378,17 @@ static void undo(struct ps_stop *stop)
 			ps_mend_call(stop->pid, &stop->thread[i], &calls);
 	ps_release(stop, -1);
 	for (int i = stop->threads - 1; i >= 0; i--)
-		if (stop->thread[i].interrupted && !stop->thread[i].pending)
+		if (!stop->thread[i].pending)
 			forget_thread(stop, i);
+}
+
+/* Is there one that is ours, and not stopped? */
+static bool is_incomplete(const struct ps_stop *stop)
+{
+	for (int i = 0; i < stop->threads; i++)
+		if (stop->thread[i].seized && !stop->thread[i].stopped)
+			return true;
+	return false;
 }
 
 /*
@@ -389,8 +398,16 @@ static void undo(struct ps_stop *stop)
  */
 static int undo_late(struct ps_stop *stop, int64_t until_ns)
 {
-	for (int i = 0; i < stop->threads; i++)
-		stop->thread[i].pending = stop->thread[i].interrupted && !stop->thread[i].stopped;
+	for (int i = 0; i < stop->threads; i++) {
+		struct ps_thread *thread = &stop->thread[i];
+
+		/* Those that were to come last: only a stopped thread can be let go. */
+		if (thread->seized && !thread->interrupted) {
+			thread->interrupted = true;
+			ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
+		}
+		thread->pending = thread->interrupted && !thread->stopped;
+	}
 	undo(stop);
 	while (stop->threads && ps_now_ns() < until_ns) {
 		for (int i = stop->threads - 1; i >= 0; i--) {
@@ -420,17 +437,17 @@ int ps_stop_all(struct ps_stop *stop)
 		err = stop_once(stop);
 		if (!err)
 			return 0;
-		if (err != -ETIMEDOUT || !stop->first_ns) {
-			undo(stop);
-			return err;
-		}
 		snprintf(why, sizeof(why), "%s", ps_error());
+		if (!is_incomplete(stop)) {
+			undo(stop);
+			return ps_fail(err, "%s", why);
+		}
 		if (undo_late(stop, until_ns + stop->timeout_ns)) {
 			ps_thread_lost = true;
 			return ps_fail(err, "%s", why);
 		}
 		ps_fail(err, "%s", why);
-		if (ps_now_ns() > until_ns)
+		if (err != -ETIMEDOUT || ps_now_ns() > until_ns)
 			break;
 	}
 	return err;
