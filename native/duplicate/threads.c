@@ -409,6 +409,8 @@ static int undo_late(struct ps_stop *stop, int64_t until_ns)
 		thread->pending = thread->interrupted && !thread->stopped;
 	}
 	undo(stop);
+	if (stop->first_ns)
+		stop->undone_ns += ps_now_ns() - stop->first_ns;
 	while (stop->threads && ps_now_ns() < until_ns) {
 		for (int i = stop->threads - 1; i >= 0; i--) {
 			int err = await_stop(stop, &stop->thread[i], 0);
@@ -428,15 +430,18 @@ static int undo_late(struct ps_stop *stop, int64_t until_ns)
 int ps_stop_all(struct ps_stop *stop)
 {
 	const struct ps_stop wanted = *stop;
-	int64_t until_ns = ps_now_ns() + stop->timeout_ns;
+	int64_t until_ns = ps_now_ns() + stop->timeout_ns, undone_ns = 0;
 	char why[256];
 	int err;
 
 	for (int tries = 0; tries < MAX_STOPS; tries++) {
 		*stop = wanted;
+		stop->undone_ns = undone_ns;
 		err = stop_once(stop);
-		if (!err)
+		if (!err) {
+			stop->first_ns -= undone_ns;
 			return 0;
+		}
 		snprintf(why, sizeof(why), "%s", ps_error());
 		if (!is_incomplete(stop)) {
 			undo(stop);
@@ -446,6 +451,7 @@ int ps_stop_all(struct ps_stop *stop)
 			ps_thread_lost = true;
 			return ps_fail(err, "%s", why);
 		}
+		undone_ns = stop->undone_ns;
 		ps_fail(err, "%s", why);
 		if (err != -ETIMEDOUT || ps_now_ns() > until_ns)
 			break;
