@@ -169,7 +169,8 @@ int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, in
 		CPU_SET(cpu, &cpus);
 		sched_setaffinity(duplicate->pid, sizeof(cpus), &cpus);
 	}
-	err = ps_wait_stop(duplicate->pid, timeout_ns, in->stop.spin, &status);
+	/* Asleep: it may need the very CPU that this thread would spin on. */
+	err = ps_wait_stop(duplicate->pid, timeout_ns, false, &status);
 	if (!err)
 		ptrace(PTRACE_SETOPTIONS, duplicate->pid, 0, in->options | PTRACE_O_EXITKILL);
 	return err;
