@@ -95,7 +95,8 @@ static int next_request(struct tracer_request *request)
 
 	for (;;) {
 		do_chores();
-		if (ps_thread_lost)
+		/* The end of this thread would let one that is stranded go with registers that are not its own. */
+		if (ps_thread_lost && !ps_stranded())
 			return -ETIMEDOUT;
 		fds[0].revents = fds[1].revents = 0;
 		sleep_until(fds, 3, INT64_MAX);
@@ -116,11 +117,16 @@ static void leave(void)
 	struct pollfd news = { .fd = news_fd, .events = POLLIN };
 
 	end_all();
+	do_chores();
+	if (!ps_stranded() && next_chore_ns() == INT64_MAX)
+		_exit(0);
 	/* Who waits for our end, or for that of our output, is not kept by the rest. */
 	for (int fd = STDIN_FILENO; fd <= TRACER_AREA_FD; fd++)
 		close(fd);
+	if (write(parent_fd, "", 1) != 1) {
+		/* It was killed: nobody waits. */
+	}
 	close(parent_fd);
-	do_chores();
 	while (ps_stranded() || (next_chore_ns() < INT64_MAX && ps_now_ns() < until_ns)) {
 		sleep_until(&news, 1, until_ns > ps_now_ns() ? until_ns : INT64_MAX);
 		do_chores();
@@ -186,10 +192,14 @@ static void place(int cpu, int priority, struct tracer_reply *reply)
 		reply->result[1] = sched_setscheduler(0, SCHED_FIFO, &param) ? -errno : 0;
 }
 
-/* Returns in the child, which is the tracer. The parent ends when the child is done with all that is held, or dead. */
+/*
+ * Returns in the child, which is the tracer. The parent ends when the child has
+ * ended, or has said that it is done with all that is held and stays for the rest.
+ */
 static int split(void)
 {
 	int pair[2];
+	ssize_t got;
 	pid_t child;
 	char none;
 
@@ -207,8 +217,10 @@ static int split(void)
 	/* Nothing of the requester's stays open here, and Ctrl-C is not for this process either. */
 	dup2(pair[0], STDIN_FILENO);
 	close_range(STDIN_FILENO + 1, ~0U, 0);
-	while (read(STDIN_FILENO, &none, 1) < 0 && errno == EINTR)
+	while ((got = read(STDIN_FILENO, &none, 1)) < 0 && errno == EINTR)
 		;
+	if (got <= 0)
+		waitpid(child, NULL, 0);
 	_exit(0);
 }
 
