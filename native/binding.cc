@@ -279,7 +279,7 @@ Napi::Value stop_tracer(const Napi::CallbackInfo &info)
 	pid_t pid = integer(info, 1);
 	int handle = syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd ended = { handle, POLLIN, 0 };
-	int64_t until = ps_now_ns() + 30 * PS_NSEC_PER_SEC;
+	int64_t until = ps_now_ns() + 10 * PS_NSEC_PER_SEC;
 	bool done = false;
 
 	close(integer(info, 0));

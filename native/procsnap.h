@@ -120,7 +120,8 @@ struct ps_thread {
 struct ps_stop {			/* a target with all of its threads stopped */
 	pid_t	pid;
 	int	threads;
-	int64_t	first_ns;		/* when the first thread was interrupted */
+	int64_t	first_ns;		/* when the first thread was interrupted; earlier by undone_ns once all are stopped */
+	int64_t	undone_ns;		/* for how long the target was stopped before that, in vain */
 	int64_t	timeout_ns;		/* how long to wait until the target can be stopped: it runs meanwhile */
 	int64_t	limit_ns;		/* how long threads that are stopped may wait for others to stop */
 	int	pidfd;			/* of the process that is meant, or -1: a later one with its pid is let be */

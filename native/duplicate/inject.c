@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -59,8 +60,12 @@ static int hold(struct ps_duplicate *duplicate, const struct injection *in, int 
 	if (err == -ETIMEDOUT)
 		return ps_fail(err, "the duplicate of process %d does not get to run: its cgroup is frozen, or others keep its CPU",
 			       duplicate->target);
+	/* Begun, it cannot be tried again: as long as threads that are stopped may wait at all. */
 	if (!err)
-		err = ps_drop_files(duplicate, in, timeout_ns);
+		err = ps_drop_files(duplicate, in, timeout_ns > in->stop.limit_ns ? timeout_ns : in->stop.limit_ns);
+	if (err == -ETIMEDOUT)
+		return ps_fail(-EBUSY, "the duplicate of process %d does not get on: its cgroup is frozen, or others keep its CPU",
+			       duplicate->target);
 	return err ? ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", duplicate->target) : 0;
 }
 
@@ -73,6 +78,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	int64_t start = ps_now_ns();
 	bool shares = true, has_locks;
 	long result = 0;
+	char why[256];
 	int err;
 
 	*duplicate = (struct ps_duplicate){ .target = target, .target_fd = syscall(SYS_pidfd_open, target, 0) };
@@ -93,7 +99,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	err = ps_inject_call(&in, SYS_clone, arguments, &result, &duplicate->clone_ns);
 	duplicate->moment_ns = ps_now_ns();
 	if (in.stranded)
-		return err;		/* ps_strand_run() needs the pidfd */
+		goto out;
 	if (!err && result > 0)
 		ps_at(PS_STEP_CLONED);
 	ps_put_back(&in);
@@ -124,12 +130,15 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 		duplicate->take_ns = ps_now_ns() - start;
 		return 0;
 	}
+	snprintf(why, sizeof(why), "%s", ps_error());
 	if (duplicate->pid)
 		ps_end(duplicate, timeout_ns, limit_ns, &ended);
 	else if (err == -ESRCH)
 		ps_end_stray_child();
 	if (err == -ESRCH)
 		ps_fail(err, "process %d ended while it was being duplicated", target);
+	else
+		ps_fail(err, "%s", why);
 out:
 	if (duplicate->target_fd >= 0 && !duplicate->pid)
 		close(duplicate->target_fd);

@@ -145,27 +145,49 @@ int ps_call_in_duplicate(pid_t pid, const struct user_regs_struct *like, uint64_
 	return err ? err : ps_next_call_stop(pid, timeout_ns);
 }
 
+/*
+ * It has not come to the call in time: it is frozen, or others keep its CPU. An
+ * interruption stops it before the call, so that it can be put back, if it gets
+ * to run at all. By then it may have come to the call after all (0): put back
+ * there, the kernel would make the call whose number is among its registers.
+ */
+static int give_up_call(struct injection *in, struct ps_thread *thread, bool cloning)
+{
+	int64_t start = ps_now_ns();
+	int err, status;
+
+	ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
+	do {
+		err = await_thread(in, thread, in->timeout_ns, &status);
+		if (err == -ETIMEDOUT)
+			break;
+		if (err || WSTOPSIG(status) == (SIGTRAP | 0x80))
+			return err;
+		if (in->dispatch_unknown && WSTOPSIG(status) == SIGSYS)
+			return on_sigsys(in, thread->tid) ?: -EAGAIN;
+		if (status >> 16 == PTRACE_EVENT_STOP)
+			return ps_fail(-EBUSY, "process %d does not get to run: its cgroup is frozen, or others keep its CPU; "
+				       "try when it runs again", in->target);
+		if (ptrace(PTRACE_SYSCALL, thread->tid, 0, (long)WSTOPSIG(status)))
+			return -ESRCH;
+	} while (ps_now_ns() - start < in->timeout_ns);
+	return ps_strand(in, cloning);
+}
+
 static int call(struct injection *in, struct ps_thread *thread, const struct user_regs_struct *regs, long *result,
 		int64_t *took_ns)
 {
 	bool cloning = regs->rax == SYS_clone;
 	struct user_regs_struct after;
 	int64_t start;
-	int err, status;
+	int err;
 
 	if (ptrace(PTRACE_SETREGS, thread->tid, 0, regs))
 		return -ESRCH;
 	ps_at(PS_STEP_INJECTED);
 	err = next_call_stop(in, thread, in->timeout_ns);
-	if (err == -ETIMEDOUT) {
-		/* It does not get to run (a frozen cgroup). In a v2 cgroup it does get to stop, and can be put back. */
-		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
-		err = await_thread(in, thread, in->timeout_ns, &status);
-		if (err == -ETIMEDOUT)
-			return ps_strand(in, cloning);
-		return err ? err : ps_fail(-EBUSY, "process %d does not get to run: its cgroup is frozen, or others keep its CPU; "
-					   "try when it runs again", in->target);
-	}
+	if (err == -ETIMEDOUT)
+		err = give_up_call(in, thread, cloning);
 	if (err)
 		return err;
 	ps_at(PS_STEP_ENTERED);

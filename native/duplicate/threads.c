@@ -378,8 +378,17 @@ static void undo(struct ps_stop *stop)
 			ps_mend_call(stop->pid, &stop->thread[i], &calls);
 	ps_release(stop, -1);
 	for (int i = stop->threads - 1; i >= 0; i--)
-		if (stop->thread[i].interrupted && !stop->thread[i].pending)
+		if (!stop->thread[i].pending)
 			forget_thread(stop, i);
+}
+
+/* Is there one that is ours, and not stopped? */
+static bool is_incomplete(const struct ps_stop *stop)
+{
+	for (int i = 0; i < stop->threads; i++)
+		if (stop->thread[i].seized && !stop->thread[i].stopped)
+			return true;
+	return false;
 }
 
 /*
@@ -389,9 +398,19 @@ static void undo(struct ps_stop *stop)
  */
 static int undo_late(struct ps_stop *stop, int64_t until_ns)
 {
-	for (int i = 0; i < stop->threads; i++)
-		stop->thread[i].pending = stop->thread[i].interrupted && !stop->thread[i].stopped;
+	for (int i = 0; i < stop->threads; i++) {
+		struct ps_thread *thread = &stop->thread[i];
+
+		/* Those that were to come last: only a stopped thread can be let go. */
+		if (thread->seized && !thread->interrupted) {
+			thread->interrupted = true;
+			ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
+		}
+		thread->pending = thread->interrupted && !thread->stopped;
+	}
 	undo(stop);
+	if (stop->first_ns)
+		stop->undone_ns += ps_now_ns() - stop->first_ns;
 	while (stop->threads && ps_now_ns() < until_ns) {
 		for (int i = stop->threads - 1; i >= 0; i--) {
 			int err = await_stop(stop, &stop->thread[i], 0);
@@ -411,26 +430,30 @@ static int undo_late(struct ps_stop *stop, int64_t until_ns)
 int ps_stop_all(struct ps_stop *stop)
 {
 	const struct ps_stop wanted = *stop;
-	int64_t until_ns = ps_now_ns() + stop->timeout_ns;
+	int64_t until_ns = ps_now_ns() + stop->timeout_ns, undone_ns = 0;
 	char why[256];
 	int err;
 
 	for (int tries = 0; tries < MAX_STOPS; tries++) {
 		*stop = wanted;
+		stop->undone_ns = undone_ns;
 		err = stop_once(stop);
-		if (!err)
+		if (!err) {
+			stop->first_ns -= undone_ns;
 			return 0;
-		if (err != -ETIMEDOUT || !stop->first_ns) {
-			undo(stop);
-			return err;
 		}
 		snprintf(why, sizeof(why), "%s", ps_error());
+		if (!is_incomplete(stop)) {
+			undo(stop);
+			return ps_fail(err, "%s", why);
+		}
 		if (undo_late(stop, until_ns + stop->timeout_ns)) {
 			ps_thread_lost = true;
 			return ps_fail(err, "%s", why);
 		}
+		undone_ns = stop->undone_ns;
 		ps_fail(err, "%s", why);
-		if (ps_now_ns() > until_ns)
+		if (err != -ETIMEDOUT || ps_now_ns() > until_ns)
 			break;
 	}
 	return err;

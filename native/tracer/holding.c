@@ -211,7 +211,7 @@ int do_hold(const struct tracer_request *request, struct tracer_reply *reply)
 	int err;
 
 	/* Beside a duplicate a target may be held: that is how the two are compared. */
-	if (held.threads || copy.bytes)
+	if (held.threads || copy.bytes || ps_stranded())
 		return busy();
 	err = ps_check_target(request->pid);
 	if (!err) {

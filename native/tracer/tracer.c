@@ -96,7 +96,8 @@ static int next_request(struct tracer_request *request)
 
 	for (;;) {
 		do_chores();
-		if (ps_thread_lost)
+		/* The end of this thread would let one that is stranded go with registers that are not its own. */
+		if (ps_thread_lost && !ps_stranded())
 			return -ETIMEDOUT;
 		fds[0].revents = fds[1].revents = 0;
 		sleep_until(fds, 3, INT64_MAX);
