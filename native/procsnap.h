@@ -76,6 +76,16 @@ struct ps_registers {			/* one thread's registers at the moment of the copy */
 	uint8_t	 xstate[PS_XSTATE_BYTES];
 };
 
+/*
+ * A component of the XSAVE area that PTRACE_GETREGSET gives: AVX, AVX-512 ... Where
+ * it lies is the processor's choice, not the architecture's.
+ */
+struct ps_xsave_component { uint32_t number, bytes, offset; };
+#define PS_XSAVE_COMPONENTS 62
+
+/* All that this machine's processors have beyond x87 and SSE, at most @max; their number. */
+int ps_xsave_components(struct ps_xsave_component *out, int max);
+
 struct ps_thread {
 	pid_t	tid;
 	bool	stopped;		/* in a ptrace stop */
