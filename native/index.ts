@@ -87,6 +87,9 @@ export interface ThreadRegisters {
 	xstate: Uint8Array;
 }
 
+/** A component of an XSAVE area beyond x87 and SSE, by its number in XCR0 (2: AVX), and where it lies. */
+export interface XsaveComponent { number: number; bytes: number; offset: number }
+
 /** Ways of reading another process's memory, as `read` names them. */
 export const WAYS = ['proc-mem-paper', 'proc-mem', 'peek', 'vm-readv', 'memcpy'] as const;
 export type Way = (typeof WAYS)[number];
@@ -131,6 +134,7 @@ interface Addon {
 	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;
 	stopTracer: (socket: number, pid: number) => boolean;
 	snapUnavailable: () => string | null;
+	xsaveComponents: () => XsaveComponent[];
 	sizes: () => { registersBytes: number; skewOffset: number; flagsOffset: number; generalOffset: number; generalBytes: number; xstateOffset: number; maxThreads: number };
 	steps: string[];
 }
@@ -160,6 +164,9 @@ export const nowNs = (): bigint => addon.nowNs();
 
 /** null if this kernel has create_proc_snap() and lets it be called; otherwise why not, and what to do. */
 export const snapUnavailable = (): string | null => addon.snapUnavailable();
+
+/** Where this machine's processors keep what in `xstate`: not all of it need be in use here. */
+export const xsaveComponents = (): XsaveComponent[] => addon.xsaveComponents();
 
 const allThreads = (pid: number): number[] => readdirSync(`/proc/${pid}/task`).map(Number);
 

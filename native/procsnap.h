@@ -94,6 +94,16 @@ struct ps_calls {
 	struct ps_call_count { int32_t number, restarted, lengthened, cut; } by_call[PS_CALL_KINDS];
 };
 
+/*
+ * A component of the XSAVE area that PTRACE_GETREGSET gives: AVX, AVX-512 ... Where
+ * it lies is the processor's choice, not the architecture's.
+ */
+struct ps_xsave_component { uint32_t number, bytes, offset; };
+#define PS_XSAVE_COMPONENTS 62
+
+/* All that this machine's processors have beyond x87 and SSE, at most @max; their number. */
+int ps_xsave_components(struct ps_xsave_component *out, int max);
+
 struct ps_thread {
 	pid_t	tid;
 	bool	asleep;			/* before the stop: it will stop at once */
