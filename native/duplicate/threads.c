@@ -176,6 +176,8 @@ static int await_stop(struct ps_stop *stop, struct ps_thread *thread, int64_t ti
 			break;
 		if (thread->seized_ns && thread->seized_ns < stop->first_ns)
 			stop->first_ns = thread->seized_ns;
+		if (ps_follow_pass(thread->tid, status))
+			continue;
 		/* Signal-delivery stop: the interruption is still pending and stops the thread before its handler runs. */
 		if (ptrace(PTRACE_CONT, thread->tid, 0, (long)WSTOPSIG(status)))
 			return -ESRCH;
