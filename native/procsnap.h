@@ -182,12 +182,16 @@ bool ps_followed(pid_t tid);
 /* When the next followed call is due, or INT64_MAX; and see to those that are due, or have stopped. */
 int64_t ps_follow_next_ns(void);
 void ps_follow_run(void);
+/* A take is about to interrupt @tid: if it is followed, its stops are for ps_follow_pass() now. */
+void ps_follow_hold(pid_t tid);
 /*
  * A thread that is followed has stopped, but not yet for the interruption that
  * @tid's stop waits for: its call is seen to, and it goes on. False: it is not
  * followed, or gone.
  */
 bool ps_follow_pass(pid_t tid, int status);
+/* After a release: those that were let go on are back in their calls, or all but (2 ms at most). */
+void ps_follow_entered(void);
 /*
  * Before the calling thread or process ends, which lets go of all: calls that have
  * done a part return that, and are waited for no longer than @limit_ns; the others

@@ -181,7 +181,7 @@ static struct followed *follow(pid_t pid, struct ps_thread *thread, const struct
 
 	if (!followed)
 		return NULL;
-	followed->held = true;
+	ps_hold_followed(followed, true);
 	followed->call = call;
 	followed->number = thread->general.orig_rax;
 	followed->regs = thread->general;
@@ -296,7 +296,6 @@ static void mend_followed(struct followed *followed, struct ps_thread *thread, s
 	struct user_regs_struct regs = thread->general, meanwhile;
 	enum progress progress = ps_progress(followed, &regs);
 
-	followed->held = true;
 	followed->interrupting = false;
 	if (progress == ELSEWHERE) {
 		ps_drop_followed(followed);

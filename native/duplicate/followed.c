@@ -17,10 +17,12 @@
 #define CALL_STOP	(SIGTRAP | 0x80)
 /* News comes by SIGCHLD; should some be lost, this is how long it takes to find out. */
 #define LOOK_NS		PS_NSEC_PER_SEC
+/* How long a call that is made again may take to begin: longer only where the thread does not get to run. */
+#define ENTER_NS	(2 * 1000 * 1000LL)
 #define BUCKETS		4096
 
 static struct followed pool[PS_MAX_THREADS];
-static int used_up_to, count;
+static int used_up_to, count, held_count;
 static int16_t bucket[BUCKETS], unused;		/* from 1 */
 
 struct followed *ps_find_followed(pid_t tid)
@@ -52,6 +54,12 @@ struct followed *ps_new_followed(pid_t pid, pid_t tid)
 	return &pool[i];
 }
 
+void ps_hold_followed(struct followed *followed, bool held)
+{
+	held_count += held - followed->held;
+	followed->held = held;
+}
+
 void ps_drop_followed(struct followed *followed)
 {
 	int16_t *link = &bucket[followed->tid % BUCKETS];
@@ -59,6 +67,7 @@ void ps_drop_followed(struct followed *followed)
 	while (*link != followed - pool + 1)
 		link = &pool[*link - 1].next;
 	*link = followed->next;
+	ps_hold_followed(followed, false);
 	followed->tid = 0;
 	followed->next = unused;
 	unused = followed - pool + 1;
@@ -126,7 +135,7 @@ void ps_again(struct followed *followed, struct user_regs_struct *regs)
 
 	if (result > 0)
 		followed->done += result;
-	else if (result < 0)
+	else if (result < 0 && result != -ERESTARTNOHAND)
 		followed->code = result;
 	*regs = followed->regs;
 	if (followed->done)
@@ -252,6 +261,7 @@ static void on_call_stop(struct followed *followed, struct user_regs_struct *reg
 	enum progress progress;
 
 	if (is_entry(followed)) {
+		followed->entering = false;
 		if ((long)regs->orig_rax != followed->number || regs->rip != followed->regs.rip) {
 			let_go(followed, 0);
 			return;
@@ -270,8 +280,7 @@ static void on_call_stop(struct followed *followed, struct user_regs_struct *reg
 	} else if (progress == RETURNED || ((followed->due || followed->leaving) && progress != NOT_ENTERED)) {
 		finish(followed, regs, 0);
 	} else {
-		if (!followed->interrupting)
-			interrupt(followed);
+		interrupt(followed);	/* again, if it was: a stop clears an interruption that is pending */
 		resume(followed, 0);
 	}
 }
@@ -311,10 +320,12 @@ void ps_follow_run(void)
 {
 	int64_t now = ps_now_ns();
 
+	if (count == held_count)
+		return;
 	for (int i = 0; i < used_up_to; i++) {
 		struct followed *followed = &pool[i];
 
-		while (followed->tid && see_to(followed))
+		while (followed->tid && !followed->held && see_to(followed))
 			;
 		if (followed->tid && !followed->held && !followed->due && followed->deadline_ns <= now) {
 			followed->due = true;
@@ -336,6 +347,14 @@ int64_t ps_follow_next_ns(void)
 }
 
 /* ---- what a take does with those that are followed ---------------------------- */
+
+void ps_follow_hold(pid_t tid)
+{
+	struct followed *followed = ps_find_followed(tid);
+
+	if (followed)
+		ps_hold_followed(followed, true);
+}
 
 bool ps_follow_pass(pid_t tid, int status)
 {
@@ -359,6 +378,7 @@ bool ps_follow_pass(pid_t tid, int status)
 		}
 		ps_drop_followed(followed);
 	}
+	ptrace(PTRACE_INTERRUPT, tid, 0, 0);	/* again: this stop has cleared that one */
 	return !ptrace(PTRACE_CONT, tid, 0, (long)sig);
 }
 
@@ -381,7 +401,7 @@ void ps_follow(pid_t pid, struct ps_thread *thread)
 		thread->stopped = !!ptrace(PTRACE_DETACH, thread->tid, 0, 0);
 		return;
 	}
-	followed->held = false;
+	ps_hold_followed(followed, false);
 	/* The filter that was suspended for the injected call is in force again. */
 	if (ptrace(PTRACE_SETOPTIONS, thread->tid, 0, PTRACE_O_TRACESYSGOOD) || ptrace(PTRACE_GETREGS, thread->tid, 0, &regs)) {
 		ps_drop_followed(followed);
@@ -396,7 +416,25 @@ void ps_follow(pid_t pid, struct ps_thread *thread)
 	ptrace(PTRACE_GET_SYSCALL_INFO, thread->tid, sizeof(info), &info);
 	if (info.op != PTRACE_SYSCALL_INFO_NONE)
 		interrupt(followed);
+	followed->entering = true;
 	resume(followed, 0);
+}
+
+void ps_follow_entered(void)
+{
+	int64_t start = ps_now_ns();
+	bool entering;
+
+	do {
+		ps_follow_run();
+		entering = false;
+		for (int i = 0; i < used_up_to && !entering; i++)
+			entering = pool[i].tid && pool[i].entering && !pool[i].held;
+		if (entering)
+			ps_nap();
+	} while (entering && ps_now_ns() - start < ENTER_NS);
+	for (int i = 0; i < used_up_to; i++)
+		pool[i].entering = false;
 }
 
 /* Of a call that has done a part the rest's result alone would be wrong: it is ended with what it has. */

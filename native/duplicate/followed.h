@@ -13,7 +13,8 @@
 struct followed {
 	pid_t	pid, tid;		/* 0: not in use */
 	int16_t	next;			/* with the same hash, from 1 */
-	bool	held;			/* it is in a stop that is not ours to end */
+	bool	held;			/* a take is about to stop it, or has: it is seen to there */
+	bool	entering;		/* it was let go on, and is not known to be back in its call */
 	bool	due;			/* its time is over: it was interrupted */
 	bool	interrupting;		/* PTRACE_INTERRUPT was sent, and has not stopped it yet */
 	bool	leaving;		/* it is to be let go at its next stop */
@@ -31,6 +32,7 @@ struct followed *ps_find_followed(pid_t tid);
 /* NULL: too many. It is followed from ps_follow() on. */
 struct followed *ps_new_followed(pid_t pid, pid_t tid);
 void ps_drop_followed(struct followed *followed);
+void ps_hold_followed(struct followed *followed, bool held);
 
 enum progress {
 	NOT_ENTERED,		/* it is about to be made again */

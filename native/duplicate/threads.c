@@ -286,6 +286,7 @@ static int interrupt_new(struct ps_stop *stop, bool asleep)
 		if (!stop->first_ns)
 			stop->first_ns = ps_now_ns();
 		thread->interrupted = any = true;
+		ps_follow_hold(thread->tid);
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
 	}
 	return any ? await_all(stop) : 0;
@@ -397,6 +398,7 @@ void ps_release(struct ps_stop *stop, int except)
 		if (thread->stopped)
 			dead++;
 	}
+	ps_follow_entered();
 	/* Killed meanwhile. Their parent, or an exec() of theirs, waits until we have taken note. */
 	while (dead && ps_now_ns() - start < stop->timeout_ns) {
 		for (int i = 0; i < stop->threads; i++)
