@@ -149,7 +149,7 @@ int ps_check_target(pid_t pid)
 		return ps_fail(-EINVAL, "process %d is a kernel thread: it has no memory of its own to take", pid);
 	if (identity.tgid != pid)
 		return ps_fail(-EINVAL, "%d is a thread of process %d: name the process", pid, identity.tgid);
-	if (identity.tracer) {
+	if (identity.tracer && identity.tracer != gettid()) {	/* by us: a call of its first thread is followed */
 		/* TracerPid names a thread. */
 		if (!ps_identify(identity.tracer, &tracer))
 			identity.tracer = tracer.tgid;

@@ -178,6 +178,8 @@ static int await_stop(struct ps_stop *stop, struct ps_thread *thread, int64_t ti
 			break;
 		if (thread->seized_ns && thread->seized_ns < stop->first_ns)
 			stop->first_ns = thread->seized_ns;
+		if (ps_follow_pass(thread->tid, status))
+			continue;
 		/* Signal-delivery stop: the interruption is still pending and stops the thread before its handler runs. */
 		if (ptrace(PTRACE_CONT, thread->tid, 0, (long)WSTOPSIG(status)))
 			return -ESRCH;
@@ -285,6 +287,7 @@ static int interrupt_new(struct ps_stop *stop, bool asleep)
 		if (!stop->first_ns)
 			stop->first_ns = ps_now_ns();
 		thread->interrupted = any = true;
+		ps_follow_hold(thread->tid);
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
 	}
 	return any ? await_all(stop) : 0;
@@ -395,6 +398,7 @@ void ps_release(struct ps_stop *stop, int except)
 	int64_t start = ps_now_ns();
 	int dead = let_go(stop, except);
 
+	ps_follow_entered();
 	/* Their parent, or an exec() of theirs, waits until we have taken note. */
 	while (dead && ps_now_ns() - start < stop->timeout_ns) {
 		for (int i = 0; i < stop->threads; i++)

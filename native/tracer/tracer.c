@@ -129,6 +129,7 @@ static void leave(void)
 		sleep_until(&news, 1, until_ns > ps_now_ns() ? until_ns : INT64_MAX);
 		do_chores();
 	}
+	ps_follow_leave(PS_STOP_LIMIT_NS);
 	_exit(0);
 }
 
@@ -147,10 +148,12 @@ static void *serve(void *arg)
 		if (send(TRACER_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) != sizeof(reply))
 			break;
 	}
-	if (got == -ETIMEDOUT)
+	if (got == -ETIMEDOUT) {
 		forget_all();
-	else
+		ps_follow_leave(PS_STOP_LIMIT_NS);
+	} else {
 		leave();
+	}
 	ps_thread_lost = false;
 	return NULL;
 }
