@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* The child that clone() has made in the target: found, held as the target was at that moment, never run. */
+#include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -72,12 +75,28 @@ static void restore_rseq(const struct ps_duplicate *duplicate, const struct ps_t
 		return;		/* a region that is read-only by now: the copy then shows what the kernel wrote */
 }
 
+/* Where memory is out, it is the duplicate that goes. */
+static void offer_to_oom_killer(pid_t pid)
+{
+	char path[48];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, "1000", 4) != 4)
+		ps_fail(-EACCES, "the duplicate %d keeps its oom_score_adj", pid);
+	close(fd);
+}
+
 int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, int cpu)
 {
 	struct sched_param other = { 0 };
 	cpu_set_t cpus;
 	int err, status;
 
+	offer_to_oom_killer(duplicate->pid);
 	/* It has the target's CPU and priority, and would die with them, in the target's way. */
 	sched_setscheduler(duplicate->pid, SCHED_OTHER, &other);
 	if (cpu >= 0) {

@@ -52,6 +52,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *du
 	      struct ps_registers *registers, int max_registers)
 {
 	const long arguments[4] = { CLONE_STILL, NOWHERE, 0, 0 };
+	struct ps_preflight preflight;
 	struct ps_ended ended;
 	struct injection in;
 	int64_t start = ps_now_ns();
@@ -59,7 +60,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *du
 	int err;
 
 	*duplicate = (struct ps_duplicate){ .target = target };
-	err = ps_check_target(target);
+	err = ps_preflight(target, &preflight);
 	if (err)
 		return err;
 	ps_at(PS_STEP_CHECKED);
@@ -93,6 +94,8 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *du
 	duplicate->pid = ps_find_child(&in, result);
 	if (!duplicate->pid)
 		return ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", target);
+	/* From now on: to hold it may take some milliseconds, in which the target goes on. */
+	ps_watch_begin(duplicate);
 	err = ps_hold_child(duplicate, &in, cpu);
 	if (err)
 		ps_end(duplicate, timeout_ns, &ended);
@@ -129,6 +132,7 @@ int ps_end(struct ps_duplicate *duplicate, int64_t timeout_ns, struct ps_ended *
 	int err = 0, status;
 
 	*ended = (struct ps_ended){ 0 };
+	ps_watch_end();
 	ps_kill_child(duplicate->pid);
 	ended->kill_ns = ps_now_ns() - start;
 	ps_at(PS_STEP_KILLED);

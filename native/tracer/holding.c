@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What the tracer holds: one duplicate, copy or stopped target at a time; taken, held, ended. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include "requests.h"
 #include "state.h"
@@ -10,6 +11,21 @@ struct ps_snapshot snapshot;
 struct ps_copy copy;
 static struct ps_thread held_threads[PS_MAX_THREADS];
 struct ps_stop held = { .thread = held_threads };
+
+static char early[256];
+
+void end_early(void)
+{
+	struct ps_ended ended;
+
+	snprintf(early, sizeof(early), "%s", ps_error());
+	if (reader.pid >= 0 && reader.pid == duplicate.pid) {
+		ps_reader_close(&reader);
+		reader.pid = -1;
+	}
+	ps_end(&duplicate, PS_NSEC_PER_SEC, &ended);
+	duplicate.pid = 0;
+}
 
 static int busy(void)
 {
@@ -29,6 +45,7 @@ int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
 	if (err)
 		return err;
 	duplicate = taken;
+	*early = 0;
 	const int64_t result[] = { taken.pid, taken.threads, taken.take_ns, taken.pause_ns, taken.window_ns, taken.clone_ns,
 				   taken.moment_ns, taken.calls.restarted, taken.calls.lengthened, taken.registers };
 	memcpy(reply->result, result, sizeof(result));
@@ -94,6 +111,9 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 	} else if (duplicate.pid) {
 		err = ps_end(&duplicate, request->timeout_ns, &ended);
 		duplicate.pid = 0;
+	} else if (*early) {
+		err = ps_fail(-ENOMEM, "%s", early);
+		*early = 0;
 	} else if (copy.bytes) {
 		ps_copy_free(&copy);
 		ended.reap_ns = ps_now_ns() - start;

@@ -14,7 +14,12 @@ int do_registers(const struct tracer_request *request, struct tracer_reply *repl
 int do_stop_copy(const struct tracer_request *request, struct tracer_reply *reply);
 int do_end(const struct tracer_request *request, struct tracer_reply *reply);
 int do_hold(const struct tracer_request *request, struct tracer_reply *reply);
+/* The watch has found that the duplicate must not stay: the next OP_END tells why. */
+void end_early(void);
 int do_let_go(struct tracer_reply *reply);
+
+/* checking.c */
+int do_check(const struct tracer_request *request, struct tracer_reply *reply);
 
 /* reading.c */
 int do_read(const struct tracer_request *request, struct tracer_reply *reply);

@@ -40,11 +40,14 @@ static int next_request(struct tracer_request *request)
 	struct pollfd socket = { .fd = TRACER_SOCKET_FD, .events = POLLIN };
 
 	for (;;) {
-		int64_t left_ns = ps_follow_next_ns() - ps_now_ns();
+		int64_t watch_ns = ps_watch_next_ns(), follow_ns = ps_follow_next_ns();
+		int64_t left_ns = (watch_ns < follow_ns ? watch_ns : follow_ns) - ps_now_ns();
 		struct timespec timeout = { left_ns / PS_NSEC_PER_SEC, left_ns % PS_NSEC_PER_SEC };
 
 		if (left_ns <= 0) {
-			if (ps_follow_run() == -ETIMEDOUT)
+			if (watch_ns <= ps_now_ns() && ps_watch_run())
+				end_early();
+			if (follow_ns <= ps_now_ns() && ps_follow_run() == -ETIMEDOUT)
 				return -ETIMEDOUT;
 			continue;
 		}
