@@ -233,7 +233,7 @@ void ps_watch_end(void)
 
 int64_t ps_watch_next_ns(void)
 {
-	return watch.on && !watch.over ? watch.next_ns : INT64_MAX;
+	return watch.on ? watch.next_ns : INT64_MAX;
 }
 
 bool ps_watch_run(void)
