@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "cgroup.h"
 
+#define DELETED			" (deleted)"
 #define INITIAL_NAMESPACE	"cgroup:[4026531835]"	/* PROC_CGROUP_INIT_INO, include/linux/proc_ns.h */
 
 /* Is @word one of the words in @list, which commas part? */
@@ -35,7 +36,7 @@ static bool find_path(pid_t pid, const char *controller, bool *version_2, char *
 	if (ps_small_read(text, sizeof(text), "/proc/%d/cgroup", pid) <= 0)
 		return false;
 	for (; line && *line; line = rest) {
-		char *controllers, *where;
+		char *controllers, *where, *deleted;
 
 		rest = strchr(line, '\n');
 		if (rest)
@@ -48,8 +49,10 @@ static bool find_path(pid_t pid, const char *controller, bool *version_2, char *
 		controllers++;
 		if (*controllers ? !*controller || !has_word(controllers, controller) : found)
 			continue;
-		/* A cgroup that was removed while it had processes. */
-		where[strcspn(where, " ")] = 0;
+		/* A cgroup that was removed while it had zombies; the limits of those above it still count. */
+		deleted = strstr(where, DELETED);
+		if (deleted && !deleted[strlen(DELETED)])
+			*deleted = 0;
 		snprintf(path, PS_PATH, "%s", where);
 		*version_2 = !*controllers;
 		found = true;

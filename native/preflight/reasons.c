@@ -217,8 +217,8 @@ static bool hugetlb(const struct ps_facts *f, struct ps_reason *r)
 
 		if (!huge->unreserved_kib || !pool || pool->room >= huge->unreserved_kib)
 			continue;
-		return say(r, -ENOMEM, "process %d has %s in huge pages mapped with MAP_NORESERVE, and %s has room for %s: its next write to one "
-			   "would be a SIGBUS: add to the pool (vm.nr_hugepages)", f->pid, size_of(huge->unreserved_kib).text,
+		return say(r, -ENOMEM, "process %d has %s of huge pages with MAP_NORESERVE, and %s has room for %s: its next write would be a "
+			   "SIGBUS: raise that", f->pid, size_of(huge->unreserved_kib).text,
 			   FILE_OF(pool), size_of(pool->room).text);
 	}
 	return false;

@@ -19,6 +19,7 @@ struct wait { char state; bool supervised; int64_t switches; char function[64]; 
 static void look(const struct ps_facts *facts, pid_t tid, struct wait *wait)
 {
 	char text[4096], words[64] = "";
+	bool filtered;
 
 	*wait = (struct wait){ 0 };
 	if (ps_small_read(text, sizeof(text), "/proc/%d/task/%d/status", facts->pid, tid) <= 0 ||
@@ -26,13 +27,14 @@ static void look(const struct ps_facts *facts, pid_t tid, struct wait *wait)
 		return;
 	wait->state = *words;
 	wait->switches = ps_line_number(text, "voluntary_ctxt_switches") + ps_line_number(text, "nonvoluntary_ctxt_switches");
-	if (wait->state != 'D' && !(wait->state == 'S' && facts->filtered))
+	filtered = ps_line_number(text, "Seccomp") == 2;	/* each thread may have filters of its own */
+	if (wait->state != 'D' && !(wait->state == 'S' && filtered))
 		return;
 	/* The kernel's function that it sleeps in: "0" where it may not be seen. */
 	if (ps_small_read(wait->function, sizeof(wait->function), "/proc/%d/task/%d/wchan", facts->pid, tid) <= 0 ||
 	    *wait->function == '0')
 		strcpy(wait->function, "the kernel");
-	wait->supervised = facts->filtered && strstr(wait->function, "seccomp");
+	wait->supervised = filtered && strstr(wait->function, "seccomp");
 }
 
 static bool waits(const struct wait *wait)
