@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * hazards MODE [ARGUMENT ...]: what the preflight is to see. Word 1 counts turns; word 2 is a tid, a pid or an errno.
- *   writer MIB THREADS	writes to one page after the other of so much memory
+ *   writer MIB THREADS [CGROUP]	joins that cgroup, and writes to one page after the other of so much memory, while word 3 is set
+ *   grow MIB		takes so much memory when word 3 is set, a MiB in a millisecond; word 5: done
  *   new-pid, new-time	has called unshare(), and made no child since; word 3: make one, word 4: what fork() gave
  *   userfaultfd	has one that wants to be told of fork()
  *   vfork		its thread of word 2 waits in vfork() until word 3 is set
@@ -40,17 +41,27 @@ static void *write_on(void *arg)
 	size_t share = size / threads, from = (size_t)arg * share;
 
 	for (;;) {
-		for (size_t i = from; i < from + share; i += 4096)
+		for (size_t i = from; i < from + share; i += 4096) {
+			while (!word[3])
+				usleep(1000);
 			memory[i]++;
+		}
 		add(1, 1);
 	}
 	return NULL;
 }
 
-static void write_all(int mib, int count)
+static void write_all(int mib, int count, const char *group)
 {
+	char path[512], pid[16];
 	pthread_t thread;
+	int fd;
 
+	if (group) {
+		snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+		fd = open(path, O_WRONLY);
+		need(fd >= 0 && write(fd, pid, snprintf(pid, sizeof(pid), "%d", getpid())) > 0 && !close(fd), "cgroup.procs");
+	}
 	size = (size_t)mib << 20;
 	threads = count;
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -61,6 +72,22 @@ static void write_all(int mib, int count)
 		need(!pthread_create(&thread, NULL, write_on, (void *)i), "pthread_create");
 	ready();
 	write_on(NULL);
+}
+
+static void grow(int mib)
+{
+	ready();
+	while (!word[3])
+		usleep(1000);
+	for (int i = 0; i < mib; i++) {
+		memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		need(memory != MAP_FAILED, "mmap");
+		memset(memory, 1, 1 << 20);
+		usleep(1000);
+	}
+	word[5] = 1;
+	for (;;)
+		pause();
 }
 
 static void *make_child(void *arg)
@@ -168,8 +195,10 @@ int main(int argc, char **argv)
 	aio_context_t context = 0;
 	pthread_t thread;
 
-	if (!strcmp(mode, "writer") && argc == 4)
-		write_all(atoi(argv[2]), atoi(argv[3]));
+	if (!strcmp(mode, "writer") && argc >= 4)
+		write_all(atoi(argv[2]), atoi(argv[3]), argv[4]);
+	if (!strcmp(mode, "grow") && argc == 3)
+		grow(atoi(argv[2]));
 	if (!strcmp(mode, "new-pid") || !strcmp(mode, "new-time")) {
 		if (unshare(!strcmp(mode, "new-pid") ? CLONE_NEWPID : CLONE_NEWTIME))
 			word[2] = errno;
