@@ -107,6 +107,31 @@ export interface Copy {
 	lengthenedTimeouts: number;
 }
 
+/** What speaks against a duplicate, or is to be known before. */
+export interface Reason {
+	/** One word for scripts, such as `memory-cgroup`. */
+	name: string;
+	/** The errno's name with which a take is refused; null: a note. */
+	code: string | null;
+	/** What, where, the figures, and what to do. */
+	text: string;
+}
+
+/** What a duplicate by inject would cost, and what speaks against it: procsnap.h, "preflight". */
+export interface Preflight {
+	reasons: Reason[];
+	threads: number;
+	residentKib: number;
+	/** Page tables, which a duplicate has as well. */
+	tablesKib: number;
+	/** By how much memory can grow, at most, while a duplicate is there. */
+	growthKib: number;
+	/** Room under the tightest limit; null: there is none. */
+	headroomKib: number | null;
+	/** Estimated by forks of the tracer's own, timed now; null: not estimated, since it is refused. */
+	pauseNs: number | null;
+}
+
 /** A failure of the native core: `code` is the errno's name, the message says what to do. */
 export class ProcsnapError extends Error {
 	readonly code: string;
@@ -149,7 +174,10 @@ export const STEPS: readonly string[] = addon.steps;
 const RUNNING = 1, PARTIAL = 2;
 
 // As in tracer/protocol.h.
-const OP = { inject: 1, end: 2, stopCopy: 3, readCopy: 4, hold: 5, letGo: 6, read: 7, count: 8, hook: 9, snap: 10, registers: 11 } as const;
+const OP = { inject: 1, end: 2, stopCopy: 3, readCopy: 4, hold: 5, letGo: 6, read: 7, count: 8, hook: 9, snap: 10, registers: 11, check: 12 } as const;
+
+// sizeof(struct ps_reason): code, name[28], text[224].
+const REASON_BYTES = 256;
 
 const errnoName = (code: number): string =>
 	Object.entries(constants.errno).find(([, value]) => value === -code)?.[0] ?? `errno ${-code}`;
@@ -297,6 +325,22 @@ export class Tracer {
 		const [duplicate, threads, takeNs] = this.#ask(OP.snap, pid, 1) as [number, number, number];
 		this.#unread = true;
 		return { pid: duplicate, threads, takeNs };
+	}
+
+	/** What `inject` would cost and what speaks against it. Nothing is done to the process. */
+	check(pid: number): Preflight {
+		const [count, threads, residentKib, tablesKib, growthKib, headroomKib, pauseNs] =
+			this.#ask(OP.check, pid) as [number, number, number, number, number, number, number];
+		const reasons = Array.from({ length: count }, (_, i): Reason => {
+			const record = Buffer.from(this.data.buffer, this.data.byteOffset + i * REASON_BYTES, REASON_BYTES);
+			const text = (from: number, to: number): string => record.toString('utf8', from, record.subarray(0, to).indexOf(0, from));
+			const code = record.readInt32LE(0);
+			return { name: text(4, 32), code: code === 0 ? null : errnoName(code), text: text(32, 256) };
+		});
+		return {
+			reasons, threads, residentKib, tablesKib, growthKib,
+			headroomKib: headroomKib < 0 ? null : headroomKib, pauseNs: pauseNs < 0 ? null : pauseNs,
+		};
 	}
 
 	/** Stop, copy everything, let go. */

@@ -56,7 +56,7 @@ static int64_t earliest(int64_t a, int64_t b)
 /* When something has to be done that nobody asks for, or INT64_MAX. */
 static int64_t next_chore_ns(void)
 {
-	int64_t next = earliest(ps_follow_next_ns(), ps_burial_next_ns());
+	int64_t next = earliest(earliest(ps_follow_next_ns(), ps_burial_next_ns()), ps_watch_next_ns());
 
 	return ps_stranded() ? earliest(next, ps_now_ns() + STRANDED_NS) : next;
 }
