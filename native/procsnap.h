@@ -94,12 +94,23 @@ struct ps_calls {
 	struct ps_call_count { int32_t number, restarted, lengthened, cut; } by_call[PS_CALL_KINDS];
 };
 
+/*
+ * A component of the XSAVE area that PTRACE_GETREGSET gives: AVX, AVX-512 ... Where
+ * it lies is the processor's choice, not the architecture's.
+ */
+struct ps_xsave_component { uint32_t number, bytes, offset; };
+#define PS_XSAVE_COMPONENTS 62
+
+/* All that this machine's processors have beyond x87 and SSE, at most @max; their number. */
+int ps_xsave_components(struct ps_xsave_component *out, int max);
+
 struct ps_thread {
 	pid_t	tid;
 	bool	asleep;			/* before the stop: it will stop at once */
 	bool	seized;
 	bool	stopped;		/* in a ptrace stop */
 	bool	interrupted;		/* PTRACE_INTERRUPT was sent */
+	bool	pending;		/* that is waited for when the others have been let go */
 	bool	changed;		/* `mended` differs from what the thread has */
 	bool	follow;			/* it stays traced until its call is over: ps_follow() lets it go on */
 	int64_t	seized_ns;		/* when it was seized: a signal may have stopped it from then on */
@@ -123,7 +134,8 @@ struct ps_thread {
 struct ps_stop {			/* a target with all of its threads stopped */
 	pid_t	pid;
 	int	threads;
-	int64_t	first_ns;		/* when the first thread was interrupted */
+	int64_t	first_ns;		/* when the first thread was interrupted; earlier by undone_ns once all are stopped */
+	int64_t	undone_ns;		/* for how long the target was stopped before that, in vain */
 	int64_t	timeout_ns;		/* how long to wait until the target can be stopped: it runs meanwhile */
 	int64_t	limit_ns;		/* how long threads that are stopped may wait for others to stop */
 	int	pidfd;			/* of the process that is meant, or -1: a later one with its pid is let be */

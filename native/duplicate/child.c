@@ -44,13 +44,40 @@ static pid_t unknown_tracee(const struct injection *in)
 	return info.si_pid;
 }
 
-pid_t ps_find_child(const struct injection *in, long inner_pid)
+static bool is_ours(pid_t pid)
 {
 	struct ps_identity identity;
+
+	return !ps_burying(pid) && !ps_identify(pid, &identity) && identity.tracer == gettid();
+}
+
+/* Among the target's children, which not every kernel lists (CONFIG_PROC_CHILDREN); 0: not found. */
+static pid_t child_of_ours(pid_t target, pid_t tid)
+{
+	char path[64];
+	FILE *children;
+	pid_t pid = 0, found = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", target, tid);
+	children = fopen(path, "re");
+	while (children && !found && fscanf(children, "%d", &pid) == 1)
+		if (is_ours(pid))
+			found = pid;
+	if (children)
+		fclose(children);
+	return found;
+}
+
+pid_t ps_find_child(const struct injection *in, long inner_pid)
+{
 	pid_t pid;
 
-	if (!is_own_thread(in, inner_pid) && !ps_identify(inner_pid, &identity) && identity.tracer == gettid())
+	if (!is_own_thread(in, inner_pid) && is_ours(inner_pid))
 		return inner_pid;
+	pid = child_of_ours(in->target, in->stop.thread[0].tid);
+	if (pid)
+		return pid;
+	/* It is told of when it stops, which may take its time. */
 	for (int64_t start = ps_now_ns(); ps_now_ns() - start < in->stop.limit_ns; ps_nap()) {
 		pid = unknown_tracee(in);
 		if (pid)
@@ -68,10 +95,12 @@ int ps_drop_files(const struct ps_duplicate *duplicate, const struct injection *
 
 /* ---- what it would hold ---------------------------------------------------- */
 
+/* Of one duplicate at a time. */
+static struct locked_files locked;
+
 struct holding {
 	const struct ps_duplicate *duplicate;
 	const struct injection *in;
-	struct locked_files locked;
 	uint64_t start, end;		/* to be unmapped, not yet unmapped */
 	int	regions;
 };
@@ -90,7 +119,7 @@ static int collect(const struct ps_region *region, void *arg)
 {
 	struct holding *holding = arg;
 
-	if (!region->shared && !ps_is_locked(&holding->locked, region))
+	if (!region->shared && !ps_is_locked(&locked, region))
 		return 0;
 	holding->regions++;
 	if (region->start != holding->end) {
@@ -105,7 +134,7 @@ int ps_drop_shared(const struct ps_duplicate *duplicate, const struct injection 
 {
 	struct holding holding = { .duplicate = duplicate, .in = in };
 
-	ps_find_locked_files(&holding.locked);
+	ps_find_locked_files(&locked);
 	ps_for_regions(duplicate->pid, collect, &holding);
 	unmap(&holding);
 	return holding.regions;
@@ -169,7 +198,8 @@ int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, in
 		CPU_SET(cpu, &cpus);
 		sched_setaffinity(duplicate->pid, sizeof(cpus), &cpus);
 	}
-	err = ps_wait_stop(duplicate->pid, timeout_ns, in->stop.spin, &status);
+	/* Asleep: it may need the very CPU that this thread would spin on. */
+	err = ps_wait_stop(duplicate->pid, timeout_ns, false, &status);
 	if (!err)
 		ptrace(PTRACE_SETOPTIONS, duplicate->pid, 0, in->options | PTRACE_O_EXITKILL);
 	return err;

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -47,7 +48,7 @@ static int clone_failed(pid_t target, long result)
 }
 
 /* The child is found and held, and shares no descriptors any more. -ETIMEDOUT: it has not stopped yet, try again. */
-static int hold(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns)
+static int hold(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns, bool stopped)
 {
 	int err;
 
@@ -55,12 +56,19 @@ static int hold(struct ps_duplicate *duplicate, const struct injection *in, int 
 		duplicate->pid = ps_find_child(in, duplicate->inner_pid);
 	if (!duplicate->pid)
 		return ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", duplicate->target);
+	/* To hold it may take some milliseconds, in which the target goes on, and takes memory. */
+	if (!stopped)
+		ps_watch_begin(duplicate);
 	err = ps_hold_child(duplicate, in, cpu, timeout_ns);
 	if (err == -ETIMEDOUT)
 		return ps_fail(err, "the duplicate of process %d does not get to run: its cgroup is frozen, or others keep its CPU",
 			       duplicate->target);
+	/* Begun, it cannot be tried again: as long as threads that are stopped may wait at all. */
 	if (!err)
-		err = ps_drop_files(duplicate, in, timeout_ns);
+		err = ps_drop_files(duplicate, in, timeout_ns > in->stop.limit_ns ? timeout_ns : in->stop.limit_ns);
+	if (err == -ETIMEDOUT)
+		return ps_fail(-EBUSY, "the duplicate of process %d does not get on: its cgroup is frozen, or others keep its CPU",
+			       duplicate->target);
 	return err ? ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", duplicate->target) : 0;
 }
 
@@ -68,15 +76,17 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	      struct ps_registers *registers, int max_registers)
 {
 	const long arguments[4] = { CLONE_STILL, NOWHERE, 0, 0 };
+	struct ps_preflight preflight;
 	struct ps_ended ended;
 	struct injection in;
 	int64_t start = ps_now_ns();
 	bool shares = true, has_locks;
 	long result = 0;
+	char why[256];
 	int err;
 
 	*duplicate = (struct ps_duplicate){ .target = target, .target_fd = syscall(SYS_pidfd_open, target, 0) };
-	err = ps_check_target(target);
+	err = ps_preflight(target, &preflight);
 	if (err)
 		goto out;
 	ps_at(PS_STEP_CHECKED);
@@ -93,7 +103,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	err = ps_inject_call(&in, SYS_clone, arguments, &result, &duplicate->clone_ns);
 	duplicate->moment_ns = ps_now_ns();
 	if (in.stranded)
-		return err;		/* ps_strand_run() needs the pidfd */
+		goto out;
 	if (!err && result > 0)
 		ps_at(PS_STEP_CLONED);
 	ps_put_back(&in);
@@ -106,7 +116,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	 * such locks, it goes on only when nothing is shared.
 	 */
 	if (!err && has_locks) {
-		err = hold(duplicate, &in, cpu, CHILD_NS);
+		err = hold(duplicate, &in, cpu, CHILD_NS, true);
 		shares = err == -ETIMEDOUT;
 		err = shares ? 0 : err;
 	}
@@ -116,7 +126,9 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	duplicate->window_ns = in.window_ns;
 	ps_at(PS_STEP_RELEASED);
 	if (!err && shares)
-		err = hold(duplicate, &in, cpu, in.timeout_ns + PS_NSEC_PER_SEC);
+		err = hold(duplicate, &in, cpu, in.timeout_ns + PS_NSEC_PER_SEC, false);
+	else if (!err)
+		ps_watch_begin(duplicate);
 	if (!err) {
 		ps_at(PS_STEP_HELD);
 		duplicate->dropped = ps_drop_shared(duplicate, &in);
@@ -124,12 +136,15 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 		duplicate->take_ns = ps_now_ns() - start;
 		return 0;
 	}
+	snprintf(why, sizeof(why), "%s", ps_error());
 	if (duplicate->pid)
 		ps_end(duplicate, timeout_ns, limit_ns, &ended);
 	else if (err == -ESRCH)
 		ps_end_stray_child();
 	if (err == -ESRCH)
 		ps_fail(err, "process %d ended while it was being duplicated", target);
+	else
+		ps_fail(err, "%s", why);
 out:
 	if (duplicate->target_fd >= 0 && !duplicate->pid)
 		close(duplicate->target_fd);
@@ -142,6 +157,7 @@ int ps_end(struct ps_duplicate *duplicate, int64_t timeout_ns, int64_t limit_ns,
 	int err;
 
 	*ended = (struct ps_ended){ 0 };
+	ps_watch_end();
 	ps_kill_child(duplicate->pid);
 	ended->kill_ns = ps_now_ns() - start;
 	ps_at(PS_STEP_KILLED);

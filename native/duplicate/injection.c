@@ -21,7 +21,7 @@
 
 #define INSTRUCTION	0x050f		/* "syscall", little-endian */
 #define MAX_CALLS	1000		/* with stops and continuations arriving all the time */
-#define LONG_NS		(60 * PS_NSEC_PER_SEC)	/* clone() of a large process takes long, running all the while */
+#define LONG_NS		(60 * PS_NSEC_PER_SEC)
 #define LOOK_NS		(20 * 1000 * 1000LL)	/* so often it is looked at whether the call still runs */
 
 /* Syscall user dispatch, prctl(2): PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG is there since Linux 6.4. */
@@ -47,8 +47,40 @@ static int on_sigsys(struct injection *in, pid_t tid)
 	return 0;
 }
 
+static bool runs(pid_t tid)
+{
+	struct ps_identity identity;
+
+	return !ps_identify(tid, &identity) && identity.state == 'R';
+}
+
+/*
+ * Wait for the next stop of a thread that was let run while others wait for it.
+ * As long as it runs, or would if it had a CPU, it will come. -ETIMEDOUT: it has
+ * slept for the stop's limit, waiting for somebody who may be among those that
+ * are stopped; or @most_ns are over.
+ */
+static int await_thread(struct injection *in, struct ps_thread *thread, int64_t most_ns, int *status)
+{
+	int64_t start = ps_now_ns(), slept_since = 0, now;
+	int err;
+
+	for (;;) {
+		err = ps_wait_running(&in->stop, thread, LOOK_NS, status);
+		if (err != -ETIMEDOUT)
+			return err;
+		now = ps_now_ns();
+		if (runs(thread->tid))
+			slept_since = 0;
+		else if (!slept_since)
+			slept_since = now;
+		if ((slept_since && now - slept_since > in->stop.limit_ns) || now - start > most_ns)
+			return -ETIMEDOUT;
+	}
+}
+
 /* To the next system-call stop of the target's first thread. */
-static int next_call_stop(struct injection *in, struct ps_thread *thread, int64_t timeout_ns)
+static int next_call_stop(struct injection *in, struct ps_thread *thread, int64_t most_ns)
 {
 	int64_t start = ps_now_ns();
 	int err, status;
@@ -57,7 +89,7 @@ static int next_call_stop(struct injection *in, struct ps_thread *thread, int64_
 	do {
 		if (ptrace(PTRACE_SYSCALL, thread->tid, 0, sig))
 			return -ESRCH;
-		err = ps_wait_running(&in->stop, thread, timeout_ns, &status);
+		err = await_thread(in, thread, most_ns, &status);
 		if (err)
 			return err;
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
@@ -70,7 +102,7 @@ static int next_call_stop(struct injection *in, struct ps_thread *thread, int64_
 		 * come any time.
 		 */
 		sig = status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status);
-	} while (ps_now_ns() - start < timeout_ns);
+	} while (ps_now_ns() - start < most_ns);
 	return ps_fail(-EBUSY, "process %d is sent so many signals that it does not get to make a call: try again later", in->target);
 }
 
@@ -113,41 +145,33 @@ int ps_call_in_duplicate(pid_t pid, const struct user_regs_struct *like, uint64_
 	return err ? err : ps_next_call_stop(pid, timeout_ns);
 }
 
-static bool runs(pid_t tid)
-{
-	struct ps_identity identity;
-
-	return !ps_identify(tid, &identity) && identity.state == 'R';
-}
-
 /*
- * The call's end. A clone() that copies runs, for as long as there is much to
- * copy; one that sleeps waits for somebody, who may be among those that are
- * stopped: then they go on.
+ * It has not come to the call in time: it is frozen, or others keep its CPU. An
+ * interruption stops it before the call, so that it can be put back, if it gets
+ * to run at all. By then it may have come to the call after all (0): put back
+ * there, the kernel would make the call whose number is among its registers.
  */
-static int await_end(struct injection *in, struct ps_thread *thread, bool cloning)
+static int give_up_call(struct injection *in, struct ps_thread *thread, bool cloning)
 {
-	int64_t start = ps_now_ns(), slept_since = 0;
-	int status;
-	int err = ptrace(PTRACE_SYSCALL, thread->tid, 0, 0) ? -ESRCH : 0;
+	int64_t start = ps_now_ns();
+	int err, status;
 
-	while (!err) {
-		err = ps_wait_running(&in->stop, thread, LOOK_NS, &status);
-		if (!err && WSTOPSIG(status) == (SIGTRAP | 0x80))
-			return 0;
-		if (!err)
-			err = ptrace(PTRACE_SYSCALL, thread->tid, 0, status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status)) ? -ESRCH : 0;
-		if (err != -ETIMEDOUT)
-			continue;
-		err = 0;
-		if (runs(thread->tid))
-			slept_since = 0;
-		else if (!slept_since)
-			slept_since = ps_now_ns();
-		if ((slept_since && ps_now_ns() - slept_since > in->stop.limit_ns) || ps_now_ns() - start > LONG_NS)
-			return ps_strand(in, cloning);
-	}
-	return err;
+	ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
+	do {
+		err = await_thread(in, thread, in->timeout_ns, &status);
+		if (err == -ETIMEDOUT)
+			break;
+		if (err || WSTOPSIG(status) == (SIGTRAP | 0x80))
+			return err;
+		if (in->dispatch_unknown && WSTOPSIG(status) == SIGSYS)
+			return on_sigsys(in, thread->tid) ?: -EAGAIN;
+		if (status >> 16 == PTRACE_EVENT_STOP)
+			return ps_fail(-EBUSY, "process %d does not get to run: its cgroup is frozen, or others keep its CPU; "
+				       "try when it runs again", in->target);
+		if (ptrace(PTRACE_SYSCALL, thread->tid, 0, (long)WSTOPSIG(status)))
+			return -ESRCH;
+	} while (ps_now_ns() - start < in->timeout_ns);
+	return ps_strand(in, cloning);
 }
 
 static int call(struct injection *in, struct ps_thread *thread, const struct user_regs_struct *regs, long *result,
@@ -156,27 +180,23 @@ static int call(struct injection *in, struct ps_thread *thread, const struct use
 	bool cloning = regs->rax == SYS_clone;
 	struct user_regs_struct after;
 	int64_t start;
-	int err, status;
+	int err;
 
 	if (ptrace(PTRACE_SETREGS, thread->tid, 0, regs))
 		return -ESRCH;
 	ps_at(PS_STEP_INJECTED);
-	err = next_call_stop(in, thread, in->stop.limit_ns);
-	if (err == -ETIMEDOUT) {
-		/* It does not get to run (a frozen cgroup). In a v2 cgroup it does get to stop, and can be put back. */
-		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
-		err = ps_wait_running(&in->stop, thread, in->stop.limit_ns, &status);
-		if (err == -ETIMEDOUT)
-			return ps_strand(in, cloning);
-		return err ? err : ps_fail(-EBUSY, "process %d does not get to run: its cgroup is frozen, or others keep its CPU; "
-					   "try when it runs again", in->target);
-	}
+	err = next_call_stop(in, thread, in->timeout_ns);
+	if (err == -ETIMEDOUT)
+		err = give_up_call(in, thread, cloning);
 	if (err)
 		return err;
 	ps_at(PS_STEP_ENTERED);
 	start = ps_now_ns();
-	err = await_end(in, thread, cloning);
+	/* A clone() of a large process runs for long. */
+	err = next_call_stop(in, thread, LONG_NS);
 	*took_ns = ps_now_ns() - start;
+	if (err == -ETIMEDOUT)
+		return ps_strand(in, cloning);
 	if (err || ptrace(PTRACE_GETREGS, thread->tid, 0, &after))
 		return err ? err : -ESRCH;
 	*result = after.rax;

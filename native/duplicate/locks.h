@@ -4,7 +4,7 @@
 #define PROCSNAP_LOCKS_H
 #include "procsnap.h"
 
-#define MAX_LOCKED	64
+#define MAX_LOCKED	4096		/* on the whole machine */
 
 /* Files with a lock that belongs to an open file: flock(2), and F_OFD_SETLK of fcntl(2). A mapping keeps that file open. */
 struct locked_files {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* A thread that does not come back from the call that was injected into it: waited for, however long that takes, and put back. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -27,7 +28,8 @@ int ps_strand(struct injection *in, bool cloning)
 	stranded.target = in->target;
 	stranded.thread = in->stop.thread[0];
 	stranded.tid = stranded.thread.tid;
-	stranded.pidfd = in->stop.pidfd;
+	/* Its own: the other is the duplicate's, or the grave's, and closed with it. */
+	stranded.pidfd = in->stop.pidfd < 0 ? -1 : fcntl(in->stop.pidfd, F_DUPFD_CLOEXEC, 0);
 	stranded.mask = in->mask;
 	stranded.cloning = cloning;
 	stranded.cancelled = false;

@@ -20,6 +20,8 @@
 #define TURN_NS		(2 * 1000 * 1000LL)
 /* How often a thread is looked at that cannot be stopped yet; nobody waits meanwhile. */
 #define LOOK_NS		(1000 * 1000L)
+/* On a machine that is busy a stop may take too long by chance, and another does not. */
+#define MAX_STOPS	4
 
 /* The threads of the stop that is being made: one at a time. */
 static struct tids known;
@@ -238,7 +240,6 @@ static int did_not_stop(const struct ps_stop *stop, pid_t tid, int64_t waited_ns
 {
 	char wchan[64];
 
-	ps_thread_lost = true;
 	wchan_of(stop->pid, tid, wchan, sizeof(wchan));
 	return ps_fail(-ETIMEDOUT, "thread %d of process %d did not stop within %lld ms (state %c, in %s): it waits in the kernel, is ending, "
 		       "or does not get to run; try again later, or allow more (--max-stop)",
@@ -377,9 +378,8 @@ static int stop_new(struct ps_stop *stop)
 	return stop->threads - first;
 }
 
-int ps_stop_all(struct ps_stop *stop)
+static int stop_once(struct ps_stop *stop)
 {
-	struct ps_calls calls = { 0 };
 	int err, got;
 
 	tids_clear(&known);
@@ -391,20 +391,12 @@ int ps_stop_all(struct ps_stop *stop)
 	if (!err && !stop->threads)
 		err = ps_fail(-ESRCH, "process %d ended", stop->pid);
 	got = note_registers(stop);
-	if (!err)
-		err = got;
-	if (!err)
-		return 0;
-	for (int i = 0; i < stop->threads; i++)
-		if (stop->thread[i].stopped)
-			ps_mend_call(stop->pid, &stop->thread[i], &calls);
-	ps_release(stop, -1);
-	return err;
+	return err ? err : got;
 }
 
-void ps_release(struct ps_stop *stop, int except)
+/* How many were killed meanwhile: their deaths have to be noted. */
+static int let_go(struct ps_stop *stop, int except)
 {
-	int64_t start = ps_now_ns();
 	int dead = 0;
 
 	ps_restore_cpu();
@@ -422,8 +414,16 @@ void ps_release(struct ps_stop *stop, int except)
 		if (thread->stopped)
 			dead++;
 	}
+	return dead;
+}
+
+void ps_release(struct ps_stop *stop, int except)
+{
+	int64_t start = ps_now_ns();
+	int dead = let_go(stop, except);
+
 	ps_follow_entered();
-	/* Killed meanwhile. Their parent, or an exec() of theirs, waits until we have taken note. */
+	/* Their parent, or an exec() of theirs, waits until we have taken note. */
 	while (dead && ps_now_ns() - start < stop->timeout_ns) {
 		for (int i = 0; i < stop->threads; i++)
 			if (i != except && stop->thread[i].stopped && has_died(&stop->thread[i])) {
@@ -433,6 +433,91 @@ void ps_release(struct ps_stop *stop, int except)
 		if (dead)
 			ps_nap();
 	}
+}
+
+/* Let go of those that are stopped, as they were; the others stay in the list while they are pending. */
+static void undo(struct ps_stop *stop)
+{
+	struct ps_calls calls = { 0 };
+
+	note_registers(stop);
+	for (int i = 0; i < stop->threads; i++)
+		if (stop->thread[i].stopped)
+			ps_mend_call(stop->pid, &stop->thread[i], &calls);
+	let_go(stop, -1);
+	for (int i = stop->threads - 1; i >= 0; i--) {
+		struct ps_thread *thread = &stop->thread[i];
+
+		/* Killed in its stop: an exec() waits until its death, and that of all the others, is noted. */
+		thread->pending |= thread->stopped;
+		thread->stopped = false;
+		if (!thread->pending)
+			forget_thread(stop, i);
+	}
+}
+
+/*
+ * Where some did not stop in time, an interruption cannot be taken back: the
+ * others go on, and each of these is let go when it stops. -ETIMEDOUT: not all
+ * have stopped, and the calling thread has to end to be rid of them.
+ */
+static int undo_all(struct ps_stop *stop, int64_t until_ns)
+{
+	for (int i = 0; i < stop->threads; i++) {
+		struct ps_thread *thread = &stop->thread[i];
+
+		/* Those that were to come last: only a stopped thread can be let go. */
+		if (thread->seized && !thread->interrupted) {
+			thread->interrupted = true;
+			ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
+		}
+		thread->pending = thread->interrupted && !thread->stopped;
+	}
+	undo(stop);
+	if (stop->first_ns)
+		stop->undone_ns += ps_now_ns() - stop->first_ns;
+	while (stop->threads && ps_now_ns() < until_ns) {
+		for (int i = stop->threads - 1; i >= 0; i--) {
+			int err = await_stop(stop, &stop->thread[i], 0);
+
+			if (!err)
+				stop->thread[i].pending = false;
+			else if (err != -ETIMEDOUT)
+				forget_thread(stop, i);
+		}
+		undo(stop);
+		if (stop->threads)
+			ps_nap();
+	}
+	return stop->threads ? -ETIMEDOUT : 0;
+}
+
+int ps_stop_all(struct ps_stop *stop)
+{
+	const struct ps_stop wanted = *stop;
+	int64_t until_ns = ps_now_ns() + stop->timeout_ns, undone_ns = 0;
+	char why[256];
+	int err;
+
+	for (int tries = 0; tries < MAX_STOPS; tries++) {
+		*stop = wanted;
+		stop->undone_ns = undone_ns;
+		err = stop_once(stop);
+		if (!err) {
+			stop->first_ns -= undone_ns;
+			return 0;
+		}
+		snprintf(why, sizeof(why), "%s", ps_error());
+		if (undo_all(stop, until_ns + stop->timeout_ns)) {
+			ps_thread_lost = true;
+			return ps_fail(err, "%s", why);
+		}
+		undone_ns = stop->undone_ns;
+		ps_fail(err, "%s", why);
+		if (err != -ETIMEDOUT || ps_now_ns() > until_ns)
+			break;
+	}
+	return err;
 }
 
 int ps_read_registers(const struct ps_stop *stop, struct ps_registers *out, int max)

@@ -57,6 +57,7 @@ void ps_choose_cpu(struct ps_stop *stop, const pid_t *tids, int count)
 	cpu_set_t own, theirs, one;
 
 	stop->spin = false;
+	ps_restore_cpu();	/* another process is held, and was stopped from elsewhere */
 	if (sched_getaffinity(0, sizeof(own), &own))
 		return;
 	own_cpus = own;

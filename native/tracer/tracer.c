@@ -37,6 +37,7 @@
 
 /* After the requester has gone: how long to stay for calls that are followed, and for burials. */
 #define LINGER_NS	(60 * PS_NSEC_PER_SEC)
+#define STAYS		1		/* said to the parent */
 /* A thread that is stranded is looked at so often, beside the news of it that SIGCHLD brings. */
 #define STRANDED_NS	(10 * 1000 * 1000LL)
 
@@ -55,7 +56,7 @@ static int64_t earliest(int64_t a, int64_t b)
 /* When something has to be done that nobody asks for, or INT64_MAX. */
 static int64_t next_chore_ns(void)
 {
-	int64_t next = earliest(ps_follow_next_ns(), ps_burial_next_ns());
+	int64_t next = earliest(earliest(ps_follow_next_ns(), ps_burial_next_ns()), ps_watch_next_ns());
 
 	return ps_stranded() ? earliest(next, ps_now_ns() + STRANDED_NS) : next;
 }
@@ -95,7 +96,8 @@ static int next_request(struct tracer_request *request)
 
 	for (;;) {
 		do_chores();
-		if (ps_thread_lost)
+		/* The end of this thread would let one that is stranded go with registers that are not its own. */
+		if (ps_thread_lost && !ps_stranded())
 			return -ETIMEDOUT;
 		fds[0].revents = fds[1].revents = 0;
 		sleep_until(fds, 3, INT64_MAX);
@@ -116,11 +118,13 @@ static void leave(void)
 	struct pollfd news = { .fd = news_fd, .events = POLLIN };
 
 	end_all();
+	do_chores();
+	if (!ps_stranded() && next_chore_ns() == INT64_MAX)
+		_exit(0);
 	/* Who waits for our end, or for that of our output, is not kept by the rest. */
 	for (int fd = STDIN_FILENO; fd <= TRACER_AREA_FD; fd++)
 		close(fd);
-	close(parent_fd);
-	do_chores();
+	send(parent_fd, &(char){ STAYS }, 1, MSG_NOSIGNAL);
 	while (ps_stranded() || (next_chore_ns() < INT64_MAX && ps_now_ns() < until_ns)) {
 		sleep_until(&news, 1, until_ns > ps_now_ns() ? until_ns : INT64_MAX);
 		do_chores();
@@ -189,12 +193,12 @@ static void place(int cpu, int priority, struct tracer_reply *reply)
 		reply->result[1] = sched_setscheduler(0, SCHED_FIFO, &param) ? -errno : 0;
 }
 
-/* Returns in the child, which is the tracer. The parent ends when the child is done with all that is held, or dead. */
+/* Returns in the child, which is the tracer. The parent ends with it, or when it stays for nothing but chores. */
 static int split(void)
 {
 	int pair[2];
 	pid_t child;
-	char none;
+	char said;
 
 	ps_requester = getppid();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
@@ -210,8 +214,8 @@ static int split(void)
 	/* Nothing of the requester's stays open here, and Ctrl-C is not for this process either. */
 	dup2(pair[0], STDIN_FILENO);
 	close_range(STDIN_FILENO + 1, ~0U, 0);
-	while (read(STDIN_FILENO, &none, 1) < 0 && errno == EINTR)
-		;
+	if (read(STDIN_FILENO, &said, 1) != 1)
+		waitpid(child, NULL, 0);
 	_exit(0);
 }
 

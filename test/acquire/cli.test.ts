@@ -37,7 +37,7 @@ function assertRefused(t: ExecutionContext, cwd: string, args: string[], status:
 }
 
 const WRONG: Array<[string, string[], RegExp]> = [
-	['an unknown verb', ['steal', '1'], /unknown verb "steal": the verbs are hidden, info, receive, take, verify$/m],
+	['an unknown verb', ['steal', '1'], /unknown verb "steal": the verbs are check, hidden, info, receive, take, verify$/m],
 	['a verb that every object has', ['toString'], /unknown verb "toString"/],
 	['a verb that is no word', ['\u001b[2J'], /unknown verb "\\u001b\[2J"/],
 	['no process', ['take'], /take wants a process: procsnap take PID/],
