@@ -98,6 +98,12 @@ static int list_new(struct ps_stop *stop)
 	return count < 0 ? count : stop->threads - before;
 }
 
+static int waits_for_supervisor(const struct ps_stop *stop, pid_t tid)
+{
+	return ps_fail(-ETIMEDOUT, "thread %d of process %d waits for the supervisor of its seccomp filter (seccomp_unotify(2)), which would act "
+		       "a second time if it were interrupted; nothing was touched: try again later", tid, stop->pid);
+}
+
 /*
  * What waits in the kernel and cannot be interrupted (the parent of a vfork(2),
  * a dead disk) does not stop, and the others would stand still for it: wait
@@ -115,6 +121,11 @@ static int await_willing(struct ps_stop *stop, int first)
 		char state;
 
 		ps_note_wait(stop->pid, thread);
+		while (ps_may_interrupt(stop->pid, thread)) {
+			if (ps_now_ns() - start > stop->timeout_ns)
+				return waits_for_supervisor(stop, thread->tid);
+			nanosleep(&look, NULL);
+		}
 		while ((state = state_of(stop->pid, thread->tid)) == 'D') {
 			if (ps_now_ns() - start > stop->timeout_ns) {
 				wchan_of(stop->pid, thread->tid, wchan, sizeof(wchan));
@@ -275,6 +286,18 @@ static int await_all(struct ps_stop *stop)
 	return 0;
 }
 
+/*
+ * A supervisor acts for the thread: interrupt it when that is over, before it asks
+ * again. Where others are stopped that cannot be waited for as long.
+ */
+static void await_answer(const struct ps_stop *stop, struct ps_thread *thread)
+{
+	int64_t start = ps_now_ns(), limit = stop->first_ns ? limit_ns(stop) : stop->timeout_ns;
+
+	while (ps_may_interrupt(stop->pid, thread) && !thread->notified)
+		thread->notified = ps_now_ns() - start > limit;
+}
+
 static int interrupt_new(struct ps_stop *stop, bool asleep)
 {
 	bool any = false;
@@ -284,6 +307,7 @@ static int interrupt_new(struct ps_stop *stop, bool asleep)
 
 		if (!thread->seized || thread->interrupted || thread->asleep != asleep)
 			continue;
+		await_answer(stop, thread);
 		if (!stop->first_ns)
 			stop->first_ns = ps_now_ns();
 		thread->interrupted = any = true;
