@@ -33,9 +33,11 @@ struct proc_snap_args {
 	/* out */
 	__aligned_u64	moment_ns;	/* CLOCK_MONOTONIC: no private page changed after */
 	__aligned_u64	lock_wait_ns;	/* waited for the target's locks */
-	__aligned_u64	locked_ns;	/* held its mmap_lock: a thread that waited for that has stalled
-					 * no longer than this and, without max_wait_ns, lock_wait_ns
-					 */
+	/*
+	 * Held its mmap_lock for so long: a thread that waited for that has stalled
+	 * no longer than this and, without max_wait_ns, lock_wait_ns.
+	 */
+	__aligned_u64	locked_ns;
 	__aligned_u64	registers_skew_ns; /* from @moment_ns to the last thread's registers */
 	__aligned_u64	pages_shared;	/* resident pages taken by reference, of PAGE_SIZE */
 	__aligned_u64	pages_copied;	/* pages that others held, so were copied at once */
