@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "seize.h"
+#include "supervised.h"
 #include "tids.h"
 #include "wait.h"
 
@@ -121,11 +122,8 @@ static int await_willing(struct ps_stop *stop, int first)
 		char state;
 
 		ps_note_wait(stop->pid, thread);
-		while (ps_may_interrupt(stop->pid, thread)) {
-			if (ps_now_ns() - start > stop->timeout_ns)
-				return waits_for_supervisor(stop, thread->tid);
-			nanosleep(&look, NULL);
-		}
+		if (ps_await_supervisor(stop->pid, thread, start + stop->timeout_ns - ps_now_ns()))
+			return waits_for_supervisor(stop, thread->tid);
 		while ((state = state_of(stop->pid, thread->tid)) == 'D') {
 			if (ps_now_ns() - start > stop->timeout_ns) {
 				wchan_of(stop->pid, thread->tid, wchan, sizeof(wchan));
@@ -286,18 +284,6 @@ static int await_all(struct ps_stop *stop)
 	return 0;
 }
 
-/*
- * A supervisor acts for the thread: interrupt it when that is over, before it asks
- * again. Where others are stopped that cannot be waited for as long.
- */
-static void await_answer(const struct ps_stop *stop, struct ps_thread *thread)
-{
-	int64_t start = ps_now_ns(), limit = stop->first_ns ? limit_ns(stop) : stop->timeout_ns;
-
-	while (ps_may_interrupt(stop->pid, thread) && !thread->notified)
-		thread->notified = ps_now_ns() - start > limit;
-}
-
 static int interrupt_new(struct ps_stop *stop, bool asleep)
 {
 	bool any = false;
@@ -307,11 +293,11 @@ static int interrupt_new(struct ps_stop *stop, bool asleep)
 
 		if (!thread->seized || thread->interrupted || thread->asleep != asleep)
 			continue;
-		await_answer(stop, thread);
-		if (!stop->first_ns)
-			stop->first_ns = ps_now_ns();
 		thread->interrupted = any = true;
 		ps_follow_hold(thread->tid);
+		ps_await_answer(stop->pid, thread, stop->first_ns ? limit_ns(stop) : stop->timeout_ns);
+		if (!stop->first_ns)
+			stop->first_ns = ps_now_ns();
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
 	}
 	return any ? await_all(stop) : 0;
