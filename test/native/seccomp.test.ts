@@ -73,7 +73,8 @@ const TAKES = 60;
 const [CALLS, ANSWERS, DELAY, REFUSED, WRONG] = [1, 2, 3, 4, 5];
 
 test('a supervisor acts once for each call that it answers', async (t) => {
-	const target = await start(t, 'restricted', 'notified'), own = tracerFor(t);
+	const target = await start(t, 'restricted', 'notified'), own = tracerFor(t, { priority: 1 });
+	if (own.notGot.length > 0) t.log(`not here: ${own.notGot.join(', ')}`);
 	target.word[DELAY] = 2n;
 	await target.atLeast(CALLS, 3);
 	let restarted = 0;
@@ -84,8 +85,8 @@ test('a supervisor acts once for each call that it answers', async (t) => {
 	}
 	await target.atLeast(CALLS, target.number(CALLS) + 3);
 	t.log(`${target.number(ANSWERS)} answers, ${target.number(REFUSED)} to nobody, ${restarted} calls counted in ${TAKES} takes`);
-	// Between the look and the interruption another call may begin, where the tracer is kept from its CPU.
-	t.true(target.number(REFUSED) <= TAKES / 6, 'answers that came to nothing');
+	// Where the tracer is kept from its CPU between the look and the interruption, another call may begin.
+	if (own.notGot.length === 0) t.true(target.number(REFUSED) <= TAKES / 6, 'answers that came to nothing');
 	t.is(target.number(WRONG), 0);
 });
 
