@@ -230,6 +230,9 @@ struct ps_duplicate {
 	int32_t	 threads;
 	int64_t	 take_ns, pause_ns, window_ns, clone_ns, moment_ns;
 	struct ps_calls calls;
+	bool	 shares_files;		/* the target's table of descriptors, until the target lets go of it */
+	struct ps_thread first;		/* the target's first thread, as the duplicate is shown */
+	uint64_t mask, instruction;	/* its signal mask; where it has a "syscall" instruction */
 	int32_t	 dropped;		/* regions that it has no more: shared ones, and of locked files */
 	int32_t	 registers;		/* how many were written */
 };
@@ -244,6 +247,12 @@ struct ps_duplicate {
  */
 int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struct ps_duplicate *duplicate,
 	      struct ps_registers *registers, int max_registers);
+
+/*
+ * A duplicate that still shares the target's descriptors (shares_files) drops
+ * them as soon as the target has ended or called exec(): to be called often.
+ */
+void ps_see_to_files(struct ps_duplicate *duplicate);
 
 struct ps_ended { int64_t kill_ns, reap_ns, pause_ns; };
 /*

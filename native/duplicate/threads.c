@@ -19,6 +19,8 @@
 
 /* No thread is waited for longer than this while there may be news of another. */
 #define TURN_NS		(2 * 1000 * 1000LL)
+/* How long the first thread has for signals that have come in the stop. */
+#define SIGNALS_NS	(2 * 1000 * 1000LL)
 /* How often a thread is looked at that cannot be stopped yet; nobody waits meanwhile. */
 #define LOOK_NS		(1000 * 1000L)
 /* On a machine that is busy a stop may take too long by chance, and another does not. */
@@ -284,14 +286,27 @@ static int await_all(struct ps_stop *stop)
 	return 0;
 }
 
-static int interrupt_new(struct ps_stop *stop, bool asleep)
+/*
+ * In which order threads are interrupted. First those that may take their time,
+ * while the others run on. Last the first thread of the process: signals that
+ * are sent to the process are for it, as long as it runs, and another thread
+ * that had one instead might see its call end.
+ */
+enum turn { BUSY, ASLEEP, FIRST_THREAD, TURNS };
+
+static enum turn turn_of(const struct ps_stop *stop, const struct ps_thread *thread)
+{
+	return thread->tid == stop->pid ? FIRST_THREAD : thread->asleep ? ASLEEP : BUSY;
+}
+
+static int interrupt_new(struct ps_stop *stop, enum turn turn)
 {
 	bool any = false;
 
 	for (int i = 0; i < stop->threads; i++) {
 		struct ps_thread *thread = &stop->thread[i];
 
-		if (!thread->seized || thread->interrupted || thread->asleep != asleep)
+		if (!thread->seized || thread->interrupted || turn_of(stop, thread) != turn)
 			continue;
 		thread->interrupted = any = true;
 		ps_follow_hold(thread->tid);
@@ -352,13 +367,10 @@ static int stop_new(struct ps_stop *stop)
 	/* Seized is its struct, not its number: if the process still is the same one now, it was then. */
 	if (!err)
 		err = check_identity(stop);
-	/*
-	 * After a failure too: only a stopped thread can be let go. First those that
-	 * may take their time, while the others run on.
-	 */
-	found = interrupt_new(stop, false);
-	if (!found)
-		found = interrupt_new(stop, true);
+	/* After a failure too: only a stopped thread can be let go. */
+	found = 0;
+	for (enum turn turn = BUSY; turn < TURNS && !found; turn++)
+		found = interrupt_new(stop, turn);
 	if (err || found)
 		return err ? err : found;
 	return stop->threads - first;
@@ -380,26 +392,59 @@ static int stop_once(struct ps_stop *stop)
 	return err ? err : got;
 }
 
+/* 1 if it was killed meanwhile. */
+static int let_thread_go(struct ps_stop *stop, struct ps_thread *thread)
+{
+	if (!thread->stopped)
+		return 0;
+	if (thread->changed)
+		ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
+	if (thread->follow)
+		ps_follow(stop->pid, thread);
+	else if (!ptrace(PTRACE_DETACH, thread->tid, 0, 0))
+		thread->stopped = false;
+	return thread->stopped;
+}
+
+/* Signals that were sent to the process, and that @thread, which is stopped, sees waiting. */
+static bool signals_wait(const struct ps_thread *thread)
+{
+	const struct __ptrace_peeksiginfo_args first = { .flags = PTRACE_PEEKSIGINFO_SHARED, .nr = 1 };
+	siginfo_t info;
+
+	return ptrace(PTRACE_PEEKSIGINFO, thread->tid, &first, &info) > 0;
+}
+
+/*
+ * Signals that were sent to the process in the stop wait for whichever thread
+ * comes first: that is to be the first thread, as if there had been no stop. If it
+ * has not taken them soon, it blocks them.
+ */
+static void let_first_take_signals(const struct ps_thread *other)
+{
+	const struct timespec turn = { .tv_nsec = 20 * 1000 };
+	int64_t start = ps_now_ns();
+
+	while (other->stopped && signals_wait(other) && ps_now_ns() - start < SIGNALS_NS)
+		nanosleep(&turn, NULL);
+}
+
 /* How many were killed meanwhile: their deaths have to be noted. */
 static int let_go(struct ps_stop *stop, int except)
 {
-	int dead = 0;
+	int dead = 0, first = 0;
 
 	ps_restore_cpu();
-	for (int i = 0; i < stop->threads; i++) {
-		struct ps_thread *thread = &stop->thread[i];
-
-		if (i == except || !thread->stopped)
-			continue;
-		if (thread->changed)
-			ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
-		if (thread->follow)
-			ps_follow(stop->pid, thread);
-		else if (!ptrace(PTRACE_DETACH, thread->tid, 0, 0))
-			thread->stopped = false;
-		if (thread->stopped)
-			dead++;
+	while (first < stop->threads && stop->thread[first].tid != stop->pid)
+		first++;
+	if (first < stop->threads && first != except) {
+		dead += let_thread_go(stop, &stop->thread[first]);
+		if (stop->threads > 1)
+			let_first_take_signals(&stop->thread[!first]);
 	}
+	for (int i = 0; i < stop->threads; i++)
+		if (i != except && i != first)
+			dead += let_thread_go(stop, &stop->thread[i]);
 	return dead;
 }
 

@@ -146,6 +146,7 @@ void look_after_duplicate(void)
 		end_early(ps_error());
 		return;
 	}
+	ps_see_to_files(&duplicate);
 	/* The init of its pid namespace, when that is killed, waits until we have taken note of its death. */
 	if (!waitid(P_PID, duplicate.pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) && info.si_pid && info.si_code != CLD_TRAPPED)
 		end_early("the duplicate was killed from outside: its container or cgroup was ended, or memory ran out");

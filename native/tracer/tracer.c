@@ -38,8 +38,8 @@
 /* After the requester has gone: how long to stay for calls that are followed, and for burials. */
 #define LINGER_NS	(60 * PS_NSEC_PER_SEC)
 #define STAYS		1		/* said to the parent */
-/* A thread that is stranded is looked at so often, beside the news of it that SIGCHLD brings. */
-#define STRANDED_NS	(10 * 1000 * 1000LL)
+/* So often is looked at what brings no news by SIGCHLD. */
+#define LOOK_NS		(5 * 1000 * 1000LL)
 
 struct ps_registers *registers;
 uint8_t *data;
@@ -58,7 +58,7 @@ static int64_t next_chore_ns(void)
 {
 	int64_t next = earliest(earliest(ps_follow_next_ns(), ps_burial_next_ns()), ps_watch_next_ns());
 
-	return ps_stranded() ? earliest(next, ps_now_ns() + STRANDED_NS) : next;
+	return ps_stranded() || (duplicate.pid && duplicate.shares_files) ? earliest(next, ps_now_ns() + LOOK_NS) : next;
 }
 
 static void do_chores(void)
