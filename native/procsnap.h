@@ -128,7 +128,7 @@ struct ps_thread {
 	int64_t	timeout_ns;		/* as its arguments say, -1: they do not */
 	int64_t	switches, slices;	/* voluntary switches, and how often it was on a CPU, at that time; -1: not known */
 	bool	filtered;		/* it has a seccomp filter */
-	bool	notified;		/* a supervisor acts for it, seccomp_unotify(2), and is asked again because of the stop */
+	bool	supervised;		/* a supervisor was seen to act for it, seccomp_unotify(2) */
 };
 
 struct ps_stop {			/* a target with all of its threads stopped */
@@ -176,11 +176,6 @@ int ps_wait_running(struct ps_stop *stop, struct ps_thread *thread, int64_t time
 
 /* Before the stop: note how long @thread has waited, if it is in a call that a stop may end. */
 void ps_note_wait(pid_t pid, struct ps_thread *thread);
-/*
- * Right before the interruption: -EAGAIN while a supervisor acts in its place
- * (seccomp_unotify(2)), which would act twice if it were interrupted.
- */
-int ps_may_interrupt(pid_t pid, struct ps_thread *thread);
 /* At the stop: change thread->mended so that the call goes on, and count it. */
 void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls);
 /*

@@ -91,17 +91,6 @@ void ps_note_wait(pid_t pid, struct ps_thread *thread)
 		thread->waited_ns = now - slept_since;
 }
 
-int ps_may_interrupt(pid_t pid, struct ps_thread *thread)
-{
-	char wchan[128];
-
-	if (!thread->filtered)
-		return 0;
-	/* seccomp_do_user_notification(): the supervisor acts for it, and an interruption makes it ask again. */
-	read_task_file(pid, thread->tid, "wchan", wchan, sizeof(wchan));
-	return strstr(wchan, "seccomp") ? -EAGAIN : 0;
-}
-
 /* ---- what was done is counted --------------------------------------------------- */
 
 static struct ps_call_count *counts_of(struct ps_calls *calls, int32_t number)
@@ -341,7 +330,8 @@ void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls)
 	if (number < 0)
 		return;
 	call = ps_find_call(number);
-	if (thread->notified)
+	/* It may have been asked for, and then the supervisor acts again: which of its calls it acts for is not to be seen. */
+	if (thread->supervised && result == -ERESTARTSYS)
 		count_restarted(calls, number);
 	if (result == -EINTR && is_over(regs))
 		count_cut(calls, number);

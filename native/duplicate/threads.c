@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "seize.h"
+#include "supervised.h"
 #include "tids.h"
 #include "wait.h"
 
@@ -123,11 +124,8 @@ static int await_willing(struct ps_stop *stop, int first)
 		char state;
 
 		ps_note_wait(stop->pid, thread);
-		while (ps_may_interrupt(stop->pid, thread)) {
-			if (ps_now_ns() - start > stop->timeout_ns)
-				return waits_for_supervisor(stop, thread->tid);
-			nanosleep(&look, NULL);
-		}
+		if (ps_await_supervisor(stop->pid, thread, start + stop->timeout_ns - ps_now_ns()))
+			return waits_for_supervisor(stop, thread->tid);
 		while ((state = state_of(stop->pid, thread->tid)) == 'D') {
 			if (ps_now_ns() - start > stop->timeout_ns) {
 				wchan_of(stop->pid, thread->tid, wchan, sizeof(wchan));
@@ -289,18 +287,6 @@ static int await_all(struct ps_stop *stop)
 }
 
 /*
- * A supervisor acts for the thread: interrupt it when that is over, before it asks
- * again. Where others are stopped that cannot be waited for as long.
- */
-static void await_answer(const struct ps_stop *stop, struct ps_thread *thread)
-{
-	int64_t start = ps_now_ns(), limit = stop->first_ns ? limit_ns(stop) : stop->timeout_ns;
-
-	while (ps_may_interrupt(stop->pid, thread) && !thread->notified)
-		thread->notified = ps_now_ns() - start > limit;
-}
-
-/*
  * In which order threads are interrupted. First those that may take their time,
  * while the others run on. Last the first thread of the process: signals that
  * are sent to the process are for it, as long as it runs, and another thread
@@ -322,11 +308,11 @@ static int interrupt_new(struct ps_stop *stop, enum turn turn)
 
 		if (!thread->seized || thread->interrupted || turn_of(stop, thread) != turn)
 			continue;
-		await_answer(stop, thread);
-		if (!stop->first_ns)
-			stop->first_ns = ps_now_ns();
 		thread->interrupted = any = true;
 		ps_follow_hold(thread->tid);
+		ps_await_answer(stop->pid, thread, stop->first_ns ? limit_ns(stop) : stop->timeout_ns);
+		if (!stop->first_ns)
+			stop->first_ns = ps_now_ns();
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
 	}
 	return any ? await_all(stop) : 0;

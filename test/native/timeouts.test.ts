@@ -14,11 +14,12 @@ const TIMEOUT_MS = 800;
 const KINDS = [
 	// Restarted by the kernel:
 	'poll', 'ppoll', 'select', 'pselect', 'nanosleep', 'clock_nanosleep', 'futex',
-	// Mended, the rest of the time in a register:
-	'epoll_wait', 'epoll_pwait', 'epoll_pwait2',
-	// Mended, and ended by the tracer when the time is over:
-	'semtimedop', 'sigtimedwait', 'io_getevents', 'io_uring_enter', 'recv-rcvtimeo', 'read-rcvtimeo', 'recvmsg-rcvtimeo',
-	'accept-rcvtimeo', 'connect-sndtimeo', 'send-sndtimeo',
+	// Put back, and ended by the tracer when the time is over:
+	'epoll_wait', 'epoll_pwait', 'epoll_pwait2', 'semtimedop', 'sigtimedwait', 'io_getevents', 'io_uring_enter', 'recv-rcvtimeo', 'read-rcvtimeo', 'recvmsg-rcvtimeo',
+	'accept-rcvtimeo', 'connect-sndtimeo', 'send-sndtimeo', 'preadv2-rcvtimeo', 'recvmmsg-rcvtimeo', 'writev-sndtimeo',
+	'sendmmsg-sndtimeo', 'splice-rcvtimeo', 'sendfile-sndtimeo', 'waitall-rcvtimeo', 'ppoll-constant', 'io_pgetevents',
+	// Restarted by the kernel with the whole of its time:
+	'read-vtime',
 ];
 
 /** Where the machine is so busy that times say little, a kind is tried again; one that starts anew takes too long each time. */
@@ -65,6 +66,16 @@ test('timeouts are neither lengthened nor shortened by duplicates', (t) => keepT
 		duplicated(tracer, target.pid);
 	}
 }));
+
+test('a call that gets a part, and then nothing, ends in its time with that part', (t) =>
+	keepTheirTime(t, ['waitall-woken'], async (target) => {
+		const began = Date.now();
+		for (const part of [0.25, 0.5, 0.75]) {
+			await sleep(Math.max(0, began + part * TIMEOUT_MS - Date.now()));
+			if (part === 0.5) target.tell('x');
+			else duplicated(tracer, target.pid);
+		}
+	}));
 
 /** Holds one after the other, so with a tracer each. */
 test('the time of a hold counts', (t) => keepTheirTime(t, ['epoll_wait', 'epoll_pwait2', 'semtimedop', 'recv-rcvtimeo', 'poll'], async (target) => {

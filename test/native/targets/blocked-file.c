@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <termios.h>
 #include "blocked.h"
 
 static char path[64];
@@ -74,6 +75,19 @@ static void make_tty(void)
 static void write_line(void)
 {
 	need(write(pair[1], "x\n", 2) == 2, "write");
+}
+
+/* Where nothing comes, such a read ends after VTIME, which has one byte: tenths of a second. */
+static long block_read_vtime(int ms)
+{
+	struct termios settings;
+
+	need(!tcgetattr(pair[0], &settings), "tcgetattr");
+	cfmakeraw(&settings);
+	settings.c_cc[VMIN] = 0;
+	settings.c_cc[VTIME] = ms < 0 ? 255 : ms / 100;
+	need(!tcsetattr(pair[0], TCSANOW, &settings), "tcsetattr");
+	return block_read(ms);
 }
 
 static void fill_pipe(void)
@@ -151,6 +165,7 @@ const struct kind file_kinds[] = {
 	{ "read-signalfd", make_signalfd, NULL, block_read, signal_target, 1, 0 },
 	{ "read-inotify", make_inotify, NULL, block_read, create_file, 1, 0 },
 	{ "read-tty", make_tty, NULL, block_read, write_line, 1, 0 },
+	{ "read-vtime", make_tty, NULL, block_read_vtime, write_line, 1, 0 },
 	{ "write-pipe", fill_pipe, NULL, block_write, drain_pipe, 1, 0 },
 	{ "open-fifo", make_fifo, NULL, block_open, open_fifo, 0, 0 },
 	{ "flock", NULL, take_flock, block_flock, leave, 0, 0 },

@@ -79,6 +79,17 @@ static long block_ppoll(int ms)
 	return raw(ppoll(&file, 1, span(ms), NULL));
 }
 
+/* In memory that is not written to: what is left of the time is lost. */
+static long block_ppoll_constant(int ms)
+{
+	struct pollfd file = { .fd = pair[0], .events = POLLIN };
+	struct timespec *time = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	*time = *span(ms < 0 ? 60000 : ms);
+	need(!mprotect(time, 4096, PROT_READ), "mprotect");
+	return raw(syscall(SYS_ppoll, &file, 1, time, NULL, 0));
+}
+
 static long block_select(int ms)
 {
 	struct timeval time = { ms / 1000, ms % 1000 * 1000 };
@@ -100,12 +111,12 @@ static long block_pselect(int ms)
 
 static long block_nanosleep(int ms)
 {
-	return raw(syscall(SYS_nanosleep, span(ms < 0 ? 300 : ms), NULL));
+	return raw(syscall(SYS_nanosleep, span(ms < 0 ? 3000 : ms), NULL));
 }
 
 static long block_clock_nanosleep(int ms)
 {
-	return raw(syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, span(ms < 0 ? 300 : ms), NULL));
+	return raw(syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, span(ms < 0 ? 3000 : ms), NULL));
 }
 
 static long block_pause(int ms)
@@ -174,6 +185,13 @@ static long block_io_getevents(int ms)
 	return raw(syscall(SYS_io_getevents, aio, 1L, 1L, &event, span(ms)));
 }
 
+static long block_io_pgetevents(int ms)
+{
+	struct io_event event;
+
+	return raw(syscall(SYS_io_pgetevents, aio, 1L, 1L, &event, span(ms), NULL));
+}
+
 static int ring;
 
 static void make_ring(void)
@@ -214,6 +232,7 @@ const struct kind poll_kinds[] = {
 	{ "epoll_pwait2-month", make_epoll, NULL, block_epoll_month, write_byte, 1, 0 },
 	{ "poll", make_pipe, NULL, block_poll, write_byte, 1, 0 },
 	{ "ppoll", make_pipe, NULL, block_ppoll, write_byte, 1, 0 },
+	{ "ppoll-constant", make_pipe, NULL, block_ppoll_constant, write_byte, 1, 0 },
 	{ "select", make_pipe, NULL, block_select, write_byte, 1, 0 },
 	{ "pselect", make_pipe, NULL, block_pselect, write_byte, 1, 0 },
 	{ "nanosleep", NULL, NULL, block_nanosleep, NULL, 0, 0 },
@@ -225,6 +244,7 @@ const struct kind poll_kinds[] = {
 	{ "futex", NULL, NULL, block_futex, wake_futex, 0, -ETIMEDOUT },
 	{ "futex-timeout", NULL, NULL, block_futex_timeout, wake_futex, 0, -ETIMEDOUT },
 	{ "io_getevents", make_aio, NULL, block_io_getevents, write_byte, 1, 0 },
+	{ "io_pgetevents", make_aio, NULL, block_io_pgetevents, write_byte, 1, 0 },
 	{ "io_uring_enter", make_ring, NULL, block_ring, write_byte, 0, -ETIME },
 	{ NULL, NULL, NULL, NULL, NULL, 0, 0 },
 };

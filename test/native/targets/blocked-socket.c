@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Blocked on sockets, with and without SO_RCVTIMEO and SO_SNDTIMEO (60 s, or what was asked for). */
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
+#include <fcntl.h>
 #include "blocked.h"
 
 static int listener;
@@ -134,6 +137,71 @@ static long block_send_limited(int ms)
 	return raw(send(pair[0], "x", 1, 0));
 }
 
+static long block_preadv2_limited(int ms)
+{
+	char byte;
+	struct iovec part = { &byte, 1 };
+
+	limit(pair[0], SO_RCVTIMEO, ms);
+	return raw(syscall(SYS_preadv2, pair[0], &part, 1, -1L, -1L, 0));
+}
+
+static long block_recvmmsg_limited(int ms)
+{
+	limit(pair[0], SO_RCVTIMEO, ms);
+	return block_recvmmsg(ms);
+}
+
+static long block_writev_limited(int ms)
+{
+	struct iovec part = { "x", 1 };
+
+	limit(pair[0], SO_SNDTIMEO, ms);
+	return raw(writev(pair[0], &part, 1));
+}
+
+static long block_sendmmsg_limited(int ms)
+{
+	struct iovec part = { "x", 1 };
+	struct mmsghdr message = { .msg_hdr = { .msg_iov = &part, .msg_iovlen = 1 } };
+
+	limit(pair[0], SO_SNDTIMEO, ms);
+	return raw(sendmmsg(pair[0], &message, 1, 0));
+}
+
+static long block_splice_limited(int ms)
+{
+	int ends[2];
+
+	limit(pair[0], SO_RCVTIMEO, ms);
+	need(!pipe(ends), "pipe");
+	return raw(splice(pair[0], NULL, ends[1], NULL, 1, 0));
+}
+
+static long block_sendfile_limited(int ms)
+{
+	int file = memfd_create("file", 0);
+
+	limit(pair[0], SO_SNDTIMEO, ms);
+	need(write(file, "x", 1) == 1 && !lseek(file, 0, SEEK_SET), "write");
+	return raw(sendfile(pair[0], file, NULL, 1));
+}
+
+/* Woken by one byte of two: the time is over with that one. */
+static long block_waitall_limited(int ms)
+{
+	char bytes[2];
+
+	limit(pair[0], SO_RCVTIMEO, ms);
+	return raw(recv(pair[0], bytes, 2, MSG_WAITALL));
+}
+
+static void write_two(void)
+{
+	write_byte();
+	write_byte();
+}
+
 const struct kind socket_kinds[] = {
 	{ "recv", make_sockets, NULL, block_recv, write_byte, 1, 0 },
 	{ "recv-rcvtimeo", make_sockets, NULL, block_recv_limited, write_byte, 1, -EAGAIN },
@@ -144,5 +212,13 @@ const struct kind socket_kinds[] = {
 	{ "accept-rcvtimeo", make_listener, NULL, block_accept_limited, connect_once, 0, -EAGAIN },
 	{ "connect-sndtimeo", fill_backlog, NULL, block_connect_limited, accept_once, 0, -EAGAIN },
 	{ "send-sndtimeo", fill_socket, NULL, block_send_limited, drain_socket, 1, -EAGAIN },
+	{ "preadv2-rcvtimeo", make_sockets, NULL, block_preadv2_limited, write_byte, 1, -EAGAIN },
+	{ "recvmmsg-rcvtimeo", make_sockets, NULL, block_recvmmsg_limited, write_byte, 1, -EAGAIN },
+	{ "writev-sndtimeo", fill_socket, NULL, block_writev_limited, drain_socket, 1, -EAGAIN },
+	{ "sendmmsg-sndtimeo", fill_socket, NULL, block_sendmmsg_limited, drain_socket, 1, -EAGAIN },
+	{ "splice-rcvtimeo", make_sockets, NULL, block_splice_limited, write_byte, 1, -EAGAIN },
+	{ "sendfile-sndtimeo", fill_socket, NULL, block_sendfile_limited, drain_socket, 1, -EAGAIN },
+	{ "waitall-rcvtimeo", make_sockets, NULL, block_waitall_limited, write_two, 2, -EAGAIN },
+	{ "waitall-woken", make_sockets, NULL, block_waitall_limited, write_byte, 1, 1 },
 	{ NULL, NULL, NULL, NULL, NULL, 0, 0 },
 };
