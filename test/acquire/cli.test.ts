@@ -147,7 +147,7 @@ test('info of what is no evidence: exit 1', (t) => {
 		[JSON.stringify({ ...whole.manifest, target: {} }), /its field target\.pid is missing/],
 		[JSON.stringify({ ...whole.manifest, regions: null }), /its field regions is null, and should be a list/],
 		[JSON.stringify({ ...whole.manifest, before: { ...whole.manifest.before, wallClock: '\u001b[2J' } }), /its field before\.wallClock is/],
-		[JSON.stringify({ ...whole.manifest, schemaVersion: 99 }), /it is of version 99, and this procsnap knows 1/],
+		[JSON.stringify({ ...whole.manifest, schemaVersion: 99 }), /it is of version 99, and this procsnap knows 1 and 2:/],
 	] as Array<[string, RegExp]>) {
 		writeFileSync(join(folder, 'empty', FILES.manifest), text);
 		assertRefused(t, folder, ['info', 'empty'], 1, message);
