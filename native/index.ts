@@ -147,9 +147,9 @@ interface Addon {
 	setFifo: (tid: number, priority: number) => number;
 	endProcess: (pid: number, cpu: number) => { killNs: number; reapNs: number };
 	startTracer: (path: string, cpu: number, priority: number, dataBytes: number) =>
-		{ pid: number; socket: number; area: ArrayBuffer; hello: Reply };
+		{ process: number; pid: number; socket: number; area: ArrayBuffer; hello: Reply };
 	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;
-	stopTracer: (socket: number, pid: number) => void;
+	stopTracer: (socket: number, pid: number) => boolean;
 	snapUnavailable: () => string | null;
 	/** The name of a system call; not there in older builds. */
 	callName?: (number: number) => string | null;
@@ -275,6 +275,8 @@ export class Tracer {
 	readonly data: Uint8Array;
 	readonly #area: ArrayBuffer;
 	readonly #socket: number;
+	/** The process that was started; it ends when the tracer, its child, holds nothing any more. */
+	readonly #process: number;
 	readonly #timeoutNs: number;
 	/** 0: the tracer's own. */
 	readonly #stopLimitNs: number;
@@ -286,8 +288,9 @@ export class Tracer {
 	private constructor(options: TracerOptions) {
 		const { cpu = -1, priority = 0, dataBytes = 64 << 20, timeoutMs = 1000, stopLimitMs = 0 } = options;
 		const path = fileURLToPath(new URL('build/procsnap-tracer', import.meta.url));
-		const { pid, socket, area, hello } = addon.startTracer(path, cpu, priority, dataBytes);
+		const { process: started, pid, socket, area, hello } = addon.startTracer(path, cpu, priority, dataBytes);
 		this.pid = pid;
+		this.#process = started;
 		this.#socket = socket;
 		this.#area = area;
 		this.cpu = cpu;
@@ -419,7 +422,7 @@ export class Tracer {
 	close(): void {
 		if (!this.#open) return;
 		this.#open = false;
-		addon.stopTracer(this.#socket, this.pid);
+		addon.stopTracer(this.#socket, this.#process);
 	}
 
 	[Symbol.dispose](): void {
