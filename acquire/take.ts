@@ -76,24 +76,20 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 	try {
 		signal?.throwIfAborted();
 		// FIFO priority 1: ahead of ordinary processes, because the target is stopped meanwhile. Optional.
-		const ours = tracer = Tracer.start({ priority: 1, ...(options.stopLimitMs === undefined ? {} : { stopLimitMs: options.stopLimitMs }) });
+		tracer = Tracer.start({ priority: 1, ...(options.stopLimitMs === undefined ? {} : { stopLimitMs: options.stopLimitMs }) });
 		const known = lookAt(target);
 		live = known.live;
-		const moment = duplicateAndPlan(ours, target, known, options.mechanism ?? bestMechanism());
+		const moment = duplicateAndPlan(tracer, target, known, options.mechanism ?? bestMechanism());
 		const { planned, layout, taken } = moment;
 		options.duplicated?.(target.pid);
 		const key = options.key();
 		destination.begin(layout.bytes);
 		const source = await CoreSource.open(layout, placed(planned).map(({ from }) => from ?? 'duplicate'), taken.pid, moment.live);
-		let ledger: Ledger | undefined;
 		let digests: Digests;
 		try {
-			digests = await stream.run(layout.bytes, ranges(layout), async (room) => {
+			digests = await stream.run(layout.bytes, ranges(layout), (room) => {
 				signal?.throwIfAborted();
-				const filled = await source.fill(room);
-				// There is no reason to let the target have a zombie for a child until all has been sent.
-				if (source.lost !== null) ledger ??= endAndCount(ours, moment, target);
-				return filled;
+				return source.fill(room);
 			}, async (bytes, offset) => {
 				await destination.write(bytes, offset);
 				progress?.(offset + bytes.length, layout.bytes);
@@ -104,7 +100,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		const merkleRoot = rootHash(digests.leaves).toString('hex');
 		// The duplicate is there until nobody can need it any more.
 		await destination.verified(merkleRoot);
-		ledger ??= endAndCount(ours, moment, target);
+		const ledger = endAndCount(tracer, moment, target);
 		const manifest: Manifest = {
 			...describeCollection(publicKeyOf(key)),
 			target,
