@@ -6,7 +6,7 @@ import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { nowNs, ProcsnapError, Tracer, type Ended, type ThreadRegisters } from '../native/index.ts';
+import { nowNs, ProcsnapError, Tracer, xsaveComponents, type Ended, type ThreadRegisters } from '../native/index.ts';
 import { bestMechanism, DESCRIPTIONS, duplicate, isForked, type MechanismName, type Taken } from './duplicate.ts';
 import { codeOf, Failure, isGone, messageOf } from './errors.ts';
 import { layOut, type CoreLayout } from './evidence/core.ts';
@@ -206,7 +206,8 @@ function duplicateAndPlan(tracer: Tracer, target: Identity, { counters, mapped, 
 		const threads = tracer.registers().sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
 		const planned = planContents(classified, taken.pid, live);
 		const files = classified.map(({ region }) => region).filter((region) => hasFile(region)).map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
-		const layout = layOut(placed(planned), allNotes(threads, { ...processNote(taken.pid), ...ofTarget(target) }, auxvOf(taken.pid), files));
+		const process = { ...processNote(taken.pid), ...ofTarget(target) };
+		const layout = layOut(placed(planned), allNotes(threads, process, auxvOf(taken.pid), files, xsaveComponents()));
 		return { taken, threads, before, beforeCounters: counters, layout, planned, startTicks, live };
 	} catch (error) {
 		// What the target has lost meanwhile is no reason to fail: it is the duplicate that is gone.

@@ -107,6 +107,9 @@ export interface ThreadRegisters {
 	xstate: Uint8Array;
 }
 
+/** A component of an XSAVE area beyond x87 and SSE, by its number in XCR0 (2: AVX), and where it lies. */
+export interface XsaveComponent { number: number; bytes: number; offset: number }
+
 /** Ways of reading another process's memory, as `read` names them. */
 export const WAYS = ['proc-mem-paper', 'proc-mem', 'peek', 'vm-readv', 'memcpy'] as const;
 export type Way = (typeof WAYS)[number];
@@ -122,6 +125,31 @@ export interface Copy {
 	regions: number;
 	restartedCalls: number;
 	lengthenedTimeouts: number;
+}
+
+/** What speaks against a duplicate, or is to be known before. */
+export interface Reason {
+	/** One word for scripts, such as `memory-cgroup`. */
+	name: string;
+	/** The errno's name with which a take is refused; null: a note. */
+	code: string | null;
+	/** What, where, the figures, and what to do. */
+	text: string;
+}
+
+/** What a duplicate by inject would cost, and what speaks against it: procsnap.h, "preflight". */
+export interface Preflight {
+	reasons: Reason[];
+	threads: number;
+	residentKib: number;
+	/** Page tables, which a duplicate has as well. */
+	tablesKib: number;
+	/** By how much memory can grow, at most, while a duplicate is there. */
+	growthKib: number;
+	/** Room under the tightest limit; null: there is none. */
+	headroomKib: number | null;
+	/** Estimated by forks of the tracer's own, timed now; null: not estimated, since it is refused. */
+	pauseNs: number | null;
 }
 
 /** A failure of the native core: `code` is the errno's name, the message says what to do. */
@@ -151,8 +179,8 @@ interface Addon {
 	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;
 	stopTracer: (socket: number, pid: number) => boolean;
 	snapUnavailable: () => string | null;
-	/** The name of a system call; not there in older builds. */
-	callName?: (number: number) => string | null;
+	callName: (number: number) => string;
+	xsaveComponents: () => XsaveComponent[];
 	sizes: () => { registersBytes: number; skewOffset: number; flagsOffset: number; generalOffset: number; generalBytes: number; xstateOffset: number; maxThreads: number };
 	steps: string[];
 }
@@ -167,7 +195,10 @@ export const STEPS: readonly string[] = addon.steps;
 const RUNNING = 1, PARTIAL = 2;
 
 // As in tracer/protocol.h.
-const OP = { inject: 1, end: 2, stopCopy: 3, readCopy: 4, hold: 5, letGo: 6, read: 7, count: 8, hook: 9, snap: 10, registers: 11 } as const;
+const OP = { inject: 1, end: 2, stopCopy: 3, readCopy: 4, hold: 5, letGo: 6, read: 7, count: 8, hook: 9, snap: 10, registers: 11, check: 12 } as const;
+
+// sizeof(struct ps_reason): code, name[28], text[224].
+const REASON_BYTES = 256;
 
 const errnoName = (code: number): string =>
 	Object.entries(constants.errno).find(([, value]) => value === -code)?.[0] ?? `errno ${-code}`;
@@ -194,13 +225,13 @@ export function callsIn(bytes: Uint8Array): { cutCalls: number; calls: CallCount
 	const kinds = Math.min(int(12), CALL_KINDS, Math.floor((bytes.length - CALLS_HEAD_BYTES) / CALL_BYTES));
 	const calls = Array.from({ length: Math.max(0, kinds) }, (_, i): CallCount => {
 		const at = CALLS_HEAD_BYTES + i * CALL_BYTES;
-		return { call: callName(int(at)), restarted: int(at + 4), lengthened: int(at + 8), cut: int(at + 12) };
+		return { call: addon.callName(int(at)), restarted: int(at + 4), lengthened: int(at + 8), cut: int(at + 12) };
 	});
 	return { cutCalls: int(8), calls };
 }
 
-/** `read` for 0, and so on. */
-const callName = (number: number): string => addon.callName?.(number) ?? `syscall ${number}`;
+/** Where this machine's processors keep what in `xstate`: not all of it need be in use here. */
+export const xsaveComponents = (): XsaveComponent[] => addon.xsaveComponents();
 
 const allThreads = (pid: number): number[] => readdirSync(`/proc/${pid}/task`).map(Number);
 
@@ -258,7 +289,7 @@ export interface TracerOptions {
 	priority?: number;
 	/** The most that one `read` can return. Default: 64 MiB, of which only what is used takes memory. */
 	dataBytes?: number;
-	/** How long the tracer waits until a target can be stopped: it runs meanwhile. */
+	/** How long the tracer waits until a target can be stopped: it runs meanwhile. Default: a second, or stopLimitMs where that is more. */
 	timeoutMs?: number;
 	/** How long threads that are stopped may wait for others to stop. Default: 50 ms, and 0.1 ms more for each thread. */
 	stopLimitMs?: number;
@@ -286,7 +317,7 @@ export class Tracer {
 	#open = true;
 
 	private constructor(options: TracerOptions) {
-		const { cpu = -1, priority = 0, dataBytes = 64 << 20, timeoutMs = 1000, stopLimitMs = 0 } = options;
+		const { cpu = -1, priority = 0, dataBytes = 64 << 20, stopLimitMs = 0, timeoutMs = Math.max(1000, stopLimitMs) } = options;
 		const path = fileURLToPath(new URL('build/procsnap-tracer', import.meta.url));
 		const { process: started, pid, socket, area, hello } = addon.startTracer(path, cpu, priority, dataBytes);
 		this.pid = pid;
@@ -341,6 +372,22 @@ export class Tracer {
 		const [duplicate, threads, takeNs] = this.#ask(OP.snap, pid, 1) as [number, number, number];
 		this.#unread = true;
 		return { pid: duplicate, threads, takeNs };
+	}
+
+	/** What `inject` would cost and what speaks against it. Nothing is done to the process. */
+	check(pid: number): Preflight {
+		const [count, threads, residentKib, tablesKib, growthKib, headroomKib, pauseNs] =
+			this.#ask(OP.check, pid) as [number, number, number, number, number, number, number];
+		const reasons = Array.from({ length: count }, (_, i): Reason => {
+			const record = Buffer.from(this.data.buffer, this.data.byteOffset + i * REASON_BYTES, REASON_BYTES);
+			const text = (from: number, to: number): string => record.toString('utf8', from, record.subarray(0, to).indexOf(0, from));
+			const code = record.readInt32LE(0);
+			return { name: text(4, 32), code: code === 0 ? null : errnoName(code), text: text(32, 256) };
+		});
+		return {
+			reasons, threads, residentKib, tablesKib, growthKib,
+			headroomKib: headroomKib < 0 ? null : headroomKib, pauseNs: pauseNs < 0 ? null : pauseNs,
+		};
 	}
 
 	/** Stop, copy everything, let go. */

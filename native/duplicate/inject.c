@@ -48,7 +48,7 @@ static int clone_failed(pid_t target, long result)
 }
 
 /* The child is found and held, and shares no descriptors any more. -ETIMEDOUT: it has not stopped yet, try again. */
-static int hold(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns)
+static int hold(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns, bool stopped)
 {
 	int err;
 
@@ -56,6 +56,9 @@ static int hold(struct ps_duplicate *duplicate, const struct injection *in, int 
 		duplicate->pid = ps_find_child(in, duplicate->inner_pid);
 	if (!duplicate->pid)
 		return ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", duplicate->target);
+	/* To hold it may take some milliseconds, in which the target goes on, and takes memory. */
+	if (!stopped)
+		ps_watch_begin(duplicate);
 	err = ps_hold_child(duplicate, in, cpu, timeout_ns);
 	if (err == -ETIMEDOUT)
 		return ps_fail(err, "the duplicate of process %d does not get to run: its cgroup is frozen, or others keep its CPU",
@@ -73,6 +76,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	      struct ps_registers *registers, int max_registers)
 {
 	const long arguments[4] = { CLONE_STILL, NOWHERE, 0, 0 };
+	struct ps_preflight preflight;
 	struct ps_ended ended;
 	struct injection in;
 	int64_t start = ps_now_ns();
@@ -82,7 +86,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	int err;
 
 	*duplicate = (struct ps_duplicate){ .target = target, .target_fd = syscall(SYS_pidfd_open, target, 0) };
-	err = ps_check_target(target);
+	err = ps_preflight(target, &preflight);
 	if (err)
 		goto out;
 	ps_at(PS_STEP_CHECKED);
@@ -112,7 +116,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	 * such locks, it goes on only when nothing is shared.
 	 */
 	if (!err && has_locks) {
-		err = hold(duplicate, &in, cpu, CHILD_NS);
+		err = hold(duplicate, &in, cpu, CHILD_NS, true);
 		shares = err == -ETIMEDOUT;
 		err = shares ? 0 : err;
 	}
@@ -122,7 +126,9 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	duplicate->window_ns = in.window_ns;
 	ps_at(PS_STEP_RELEASED);
 	if (!err && shares)
-		err = hold(duplicate, &in, cpu, in.timeout_ns + PS_NSEC_PER_SEC);
+		err = hold(duplicate, &in, cpu, in.timeout_ns + PS_NSEC_PER_SEC, false);
+	else if (!err)
+		ps_watch_begin(duplicate);
 	if (!err) {
 		ps_at(PS_STEP_HELD);
 		duplicate->dropped = ps_drop_shared(duplicate, &in);
@@ -151,6 +157,7 @@ int ps_end(struct ps_duplicate *duplicate, int64_t timeout_ns, int64_t limit_ns,
 	int err;
 
 	*ended = (struct ps_ended){ 0 };
+	ps_watch_end();
 	ps_kill_child(duplicate->pid);
 	ended->kill_ns = ps_now_ns() - start;
 	ps_at(PS_STEP_KILLED);

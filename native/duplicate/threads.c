@@ -178,6 +178,8 @@ static int await_stop(struct ps_stop *stop, struct ps_thread *thread, int64_t ti
 			break;
 		if (thread->seized_ns && thread->seized_ns < stop->first_ns)
 			stop->first_ns = thread->seized_ns;
+		if (ps_follow_pass(thread->tid, status))
+			continue;
 		/* Signal-delivery stop: the interruption is still pending and stops the thread before its handler runs. */
 		if (ptrace(PTRACE_CONT, thread->tid, 0, (long)WSTOPSIG(status)))
 			return -ESRCH;
@@ -285,6 +287,7 @@ static int interrupt_new(struct ps_stop *stop, bool asleep)
 		if (!stop->first_ns)
 			stop->first_ns = ps_now_ns();
 		thread->interrupted = any = true;
+		ps_follow_hold(thread->tid);
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
 	}
 	return any ? await_all(stop) : 0;
@@ -367,7 +370,48 @@ static int stop_once(struct ps_stop *stop)
 	return err ? err : got;
 }
 
-/* Let go of those that are stopped, as they were. */
+/* How many were killed meanwhile: their deaths have to be noted. */
+static int let_go(struct ps_stop *stop, int except)
+{
+	int dead = 0;
+
+	ps_restore_cpu();
+	for (int i = 0; i < stop->threads; i++) {
+		struct ps_thread *thread = &stop->thread[i];
+
+		if (i == except || !thread->stopped)
+			continue;
+		if (thread->changed)
+			ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
+		if (thread->follow)
+			ps_follow(stop->pid, thread);
+		else if (!ptrace(PTRACE_DETACH, thread->tid, 0, 0))
+			thread->stopped = false;
+		if (thread->stopped)
+			dead++;
+	}
+	return dead;
+}
+
+void ps_release(struct ps_stop *stop, int except)
+{
+	int64_t start = ps_now_ns();
+	int dead = let_go(stop, except);
+
+	ps_follow_entered();
+	/* Their parent, or an exec() of theirs, waits until we have taken note. */
+	while (dead && ps_now_ns() - start < stop->timeout_ns) {
+		for (int i = 0; i < stop->threads; i++)
+			if (i != except && stop->thread[i].stopped && has_died(&stop->thread[i])) {
+				stop->thread[i].stopped = false;
+				dead--;
+			}
+		if (dead)
+			ps_nap();
+	}
+}
+
+/* Let go of those that are stopped, as they were; the others stay in the list while they are pending. */
 static void undo(struct ps_stop *stop)
 {
 	struct ps_calls calls = { 0 };
@@ -376,27 +420,24 @@ static void undo(struct ps_stop *stop)
 	for (int i = 0; i < stop->threads; i++)
 		if (stop->thread[i].stopped)
 			ps_mend_call(stop->pid, &stop->thread[i], &calls);
-	ps_release(stop, -1);
-	for (int i = stop->threads - 1; i >= 0; i--)
-		if (!stop->thread[i].pending)
-			forget_thread(stop, i);
-}
+	let_go(stop, -1);
+	for (int i = stop->threads - 1; i >= 0; i--) {
+		struct ps_thread *thread = &stop->thread[i];
 
-/* Is there one that is ours, and not stopped? */
-static bool is_incomplete(const struct ps_stop *stop)
-{
-	for (int i = 0; i < stop->threads; i++)
-		if (stop->thread[i].seized && !stop->thread[i].stopped)
-			return true;
-	return false;
+		/* Killed in its stop: an exec() waits until its death, and that of all the others, is noted. */
+		thread->pending |= thread->stopped;
+		thread->stopped = false;
+		if (!thread->pending)
+			forget_thread(stop, i);
+	}
 }
 
 /*
- * Some did not stop in time, and an interruption cannot be taken back: the
+ * Where some did not stop in time, an interruption cannot be taken back: the
  * others go on, and each of these is let go when it stops. -ETIMEDOUT: not all
  * have stopped, and the calling thread has to end to be rid of them.
  */
-static int undo_late(struct ps_stop *stop, int64_t until_ns)
+static int undo_all(struct ps_stop *stop, int64_t until_ns)
 {
 	for (int i = 0; i < stop->threads; i++) {
 		struct ps_thread *thread = &stop->thread[i];
@@ -443,11 +484,7 @@ int ps_stop_all(struct ps_stop *stop)
 			return 0;
 		}
 		snprintf(why, sizeof(why), "%s", ps_error());
-		if (!is_incomplete(stop)) {
-			undo(stop);
-			return ps_fail(err, "%s", why);
-		}
-		if (undo_late(stop, until_ns + stop->timeout_ns)) {
+		if (undo_all(stop, until_ns + stop->timeout_ns)) {
 			ps_thread_lost = true;
 			return ps_fail(err, "%s", why);
 		}
@@ -457,38 +494,6 @@ int ps_stop_all(struct ps_stop *stop)
 			break;
 	}
 	return err;
-}
-
-void ps_release(struct ps_stop *stop, int except)
-{
-	int64_t start = ps_now_ns();
-	int dead = 0;
-
-	ps_restore_cpu();
-	for (int i = 0; i < stop->threads; i++) {
-		struct ps_thread *thread = &stop->thread[i];
-
-		if (i == except || !thread->stopped)
-			continue;
-		if (thread->changed)
-			ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
-		if (thread->follow)
-			ps_follow(stop->pid, thread);
-		else if (!ptrace(PTRACE_DETACH, thread->tid, 0, 0))
-			thread->stopped = false;
-		if (thread->stopped)
-			dead++;
-	}
-	/* Killed meanwhile. Their parent, or an exec() of theirs, waits until we have taken note. */
-	while (dead && ps_now_ns() - start < stop->timeout_ns) {
-		for (int i = 0; i < stop->threads; i++)
-			if (i != except && stop->thread[i].stopped && has_died(&stop->thread[i])) {
-				stop->thread[i].stopped = false;
-				dead--;
-			}
-		if (dead)
-			ps_nap();
-	}
 }
 
 int ps_read_registers(const struct ps_stop *stop, struct ps_registers *out, int max)

@@ -56,7 +56,7 @@ static int64_t earliest(int64_t a, int64_t b)
 /* When something has to be done that nobody asks for, or INT64_MAX. */
 static int64_t next_chore_ns(void)
 {
-	int64_t next = earliest(ps_follow_next_ns(), ps_burial_next_ns());
+	int64_t next = earliest(earliest(ps_follow_next_ns(), ps_burial_next_ns()), ps_watch_next_ns());
 
 	return ps_stranded() ? earliest(next, ps_now_ns() + STRANDED_NS) : next;
 }
@@ -129,6 +129,7 @@ static void leave(void)
 		sleep_until(&news, 1, until_ns > ps_now_ns() ? until_ns : INT64_MAX);
 		do_chores();
 	}
+	ps_follow_leave(PS_STOP_LIMIT_NS);
 	_exit(0);
 }
 
@@ -147,10 +148,12 @@ static void *serve(void *arg)
 		if (send(TRACER_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) != sizeof(reply))
 			break;
 	}
-	if (got == -ETIMEDOUT)
+	if (got == -ETIMEDOUT) {
 		forget_all();
-	else
+		ps_follow_leave(PS_STOP_LIMIT_NS);
+	} else {
 		leave();
+	}
 	ps_thread_lost = false;
 	return NULL;
 }

@@ -16,7 +16,7 @@ const PATIENT = ['--max-stop', '30000'];
 const TRIES = 3;
 
 injectTest('a thread that the kernel does not interrupt: given up after --max-stop, with nothing left, and taken where more is allowed', async (t) => {
-	const target = await startTarget(t, 'populating', 384), folder = temporaryFolder(t);
+	const target = await startTarget(t, 'populating', 256), folder = temporaryFolder(t);
 	const refusals: string[] = [];
 	for (let i = 0; i < TRIES; i++) {
 		const { code, stderr } = await procsnap('hidden', String(target.pid), '--max-stop', '1', '--json');
