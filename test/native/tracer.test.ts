@@ -46,7 +46,7 @@ test('Ctrl-C reaches the requester\'s group, and not the tracer', async (t) => {
 	const said: number[] = [];
 	createInterface({ input: requester.stdout }).on('line', (line) => said.push(Number(line)));
 	await until('it has a duplicate', () => said.length === 2);
-	const tracer = said[0]!, both = [tracer, Number(status(tracer, 'PPid'))];
+	const tracer = said[0] ?? 0, both = [tracer, Number(status(tracer, 'PPid'))];
 	t.is(groupOf(requester.pid!), requester.pid);
 	t.true(both.every((pid) => groupOf(pid) !== requester.pid));
 	process.kill(-requester.pid!, 'SIGINT');
