@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+/* Kinds that send and receive: nothing is short, lost, doubled or in another order, and an end is seen. */
+#include <pthread.h>
+#include <pty.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <termios.h>
+#include "kinds.h"
+
+static void expect_all(const char *call, ssize_t got, ssize_t asked, uint64_t before)
+{
+	if (got == asked)
+		return;
+	if (got < 0 && errno != EINTR)
+		harm("%s failed: %s", call, strerror(errno));
+	else
+		HARM_UNLESS_EXCUSED(before, got < 0 ? "%s returned EINTR" : "%s was cut short", call);
+}
+
+#define BIG	(1 << 20)
+
+static uint8_t big[BIG];
+
+static uint8_t byte_at(uint64_t position)
+{
+	return position * 2654435761u >> 24;
+}
+
+/* Reads slowly, so that the writer is always blocked in one write(2); looks at each byte. */
+static void *slow_reader(void *arg)
+{
+	int fd = *(int *)arg;
+	uint64_t position = 0;
+	static uint8_t piece[32768];
+
+	for (;;) {
+		ssize_t got = read(fd, piece, sizeof(piece));
+
+		if (got <= 0) {
+			if (got < 0 && errno == EINTR)
+				continue;
+			harm("the reader of a pipe saw its end, or an error");
+			return NULL;
+		}
+		for (ssize_t i = 0; i < got; i++)
+			if (piece[i] != byte_at(position + i)) {
+				harm("a pipe gave a wrong byte");
+				break;
+			}
+		position += got;
+		nap_ms(2);
+	}
+}
+
+static void pipe_writer(const char *argument)
+{
+	uint64_t position = 0;
+	pthread_t reader;
+	int ends[2];
+
+	(void)argument;
+	need(!pipe2(ends, O_CLOEXEC), "pipe");
+	page->handle[0] = ends[0];
+	need(!pthread_create(&reader, NULL, slow_reader, &ends[0]), "pthread_create");
+	ready();
+	for (;; turn()) {
+		uint64_t before;
+		ssize_t put = 0;
+
+		for (size_t i = 0; i < BIG; i++)
+			big[i] = byte_at(position + i);
+		before = excuse();
+		put = write(ends[1], big, BIG);
+		expect_all("a write of 1 MiB to a pipe", put, BIG, before);
+		position += put > 0 ? put : 0;
+	}
+}
+
+/* Sends a message of SIZE bytes in pieces. */
+#define SIZE	1000
+
+static void *piecewise(void *arg)
+{
+	int fd = *(int *)arg;
+	uint8_t piece[SIZE / 10];
+	uint64_t position = 0;
+
+	for (;;) {
+		for (size_t i = 0; i < sizeof(piece); i++)
+			piece[i] = byte_at(position + i);
+		if (send(fd, piece, sizeof(piece), MSG_NOSIGNAL) != sizeof(piece))
+			return NULL;
+		position += sizeof(piece);
+		nap_ms(1 + position % 7);
+	}
+}
+
+static void waitall(const char *argument)
+{
+	uint8_t message[SIZE];
+	uint64_t position = 0;
+	pthread_t sender;
+	int pair[2];
+
+	(void)argument;
+	need(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), "socketpair");
+	need(!pthread_create(&sender, NULL, piecewise, &pair[1]), "pthread_create");
+	ready();
+	for (;; turn()) {
+		uint64_t before = excuse();
+		ssize_t got = recv(pair[0], message, SIZE, MSG_WAITALL);
+
+		expect_all("recv with MSG_WAITALL", got, SIZE, before);
+		for (ssize_t i = 0; i < got; i++)
+			if (message[i] != byte_at(position++)) {
+				harm("a socket gave a wrong byte");
+				break;
+			}
+	}
+}
+
+/* Two threads that answer each other, with a timeout that is never due. */
+static void *answers(void *arg)
+{
+	int fd = *(int *)arg;
+	uint64_t number;
+
+	for (;;) {
+		uint64_t before = excuse();
+		ssize_t got = recv(fd, &number, sizeof(number), 0);
+
+		if (got < 0 && errno == EINTR) {
+			HARM_UNLESS_EXCUSED(before, "recv in the thread that answers returned EINTR");
+			continue;
+		}
+		if (got != sizeof(number) || send(fd, &(uint64_t){ ~number }, sizeof(number), MSG_NOSIGNAL) != sizeof(number)) {
+			harm("the thread that answers got no whole number");
+			return NULL;
+		}
+	}
+}
+
+static void ping_pong(const char *argument)
+{
+	const struct timeval time = { 60, 0 };
+	pthread_t other;
+	int pair[2];
+
+	(void)argument;
+	need(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), "socketpair");
+	for (int i = 0; i < 2; i++)
+		setsockopt(pair[i], SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
+	page->handle[0] = pair[0];
+	need(!pthread_create(&other, NULL, answers, &pair[1]), "pthread_create");
+	ready();
+	for (uint64_t number = 1;; number++) {
+		uint64_t answer = 0, before = excuse();
+		ssize_t got;
+
+		if (send(pair[0], &number, sizeof(number), MSG_NOSIGNAL) != sizeof(number))
+			harm("send failed: %s", strerror(errno));
+		got = recv(pair[0], &answer, sizeof(answer), 0);
+		if (got < 0 && errno == EINTR) {
+			HARM_UNLESS_EXCUSED(before, "recv with SO_RCVTIMEO returned EINTR");
+			got = recv(pair[0], &answer, sizeof(answer), 0);
+		}
+		if (got != sizeof(answer) || answer != ~number)
+			HARM_UNLESS_EXCUSED(before, "the answer is missing, or another one");
+		if (!(number % 20)) {
+			turn();
+			nap_ms(1);
+		}
+	}
+}
+
+/* The last writer closes: the reader sees the end at once, whoever else was made meanwhile. */
+static void end_of_file(const char *argument)
+{
+	(void)argument;
+	ready();
+	for (;; turn()) {
+		pid_t writer;
+		char byte;
+		int ends[2];
+
+		need(!pipe2(ends, O_CLOEXEC), "pipe");
+		__atomic_store_n(&page->handle[0], ends[1] + 1, __ATOMIC_RELEASE);
+		writer = fork();
+		need(writer >= 0, "fork");
+		if (!writer) {		/* its end, by exit, is the end of the pipe */
+			born();
+			nap_ms(draw(30));
+			_exit(write(ends[1], "x", 1) != 1);
+		}
+		nap_ms(draw(20));
+		close(ends[1]);
+		if (read(ends[0], &byte, 1) != 1)
+			harm("a pipe's reader did not get its byte");
+		struct timespec began, now;
+		int flags = fcntl(ends[0], F_GETFL);
+		uint64_t before = excuse();
+
+		fcntl(ends[0], F_SETFL, flags | O_NONBLOCK);
+		clock_gettime(CLOCK_MONOTONIC, &began);
+		for (;;) {
+			ssize_t got = read(ends[0], &byte, 1);
+
+			if (!got)
+				break;
+			clock_gettime(CLOCK_MONOTONIC, &now);
+			if (now.tv_sec - began.tv_sec > 5) {
+				HARM_UNLESS_EXCUSED(before, "a pipe's reader does not see its end: somebody else has the other end");
+				break;
+			}
+			nap_ms(1);
+		}
+		close(ends[0]);
+		if (waitpid(writer, NULL, 0) != writer)
+			harm("waitpid for the pipe's writer: %s", strerror(errno));
+	}
+}
+
+/* A terminal that gives so many bytes at a time. Of more than 64 today's kernels give the first 64. */
+#define CHUNK	60
+
+static void terminal(const char *argument)
+{
+	struct termios settings;
+	uint8_t message[SIZE];
+	int master, slave;
+	pthread_t sender;
+
+	(void)argument;
+	need(!openpty(&master, &slave, NULL, NULL, NULL), "openpty");
+	tcgetattr(slave, &settings);
+	cfmakeraw(&settings);
+	settings.c_cc[VMIN] = CHUNK;
+	settings.c_cc[VTIME] = 0;
+	tcsetattr(slave, TCSANOW, &settings);
+	/* A terminal is no socket: a child copies from one to the other. */
+	int ends[2];
+
+	need(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), "socketpair");
+	need(!pthread_create(&sender, NULL, piecewise, &ends[1]), "pthread_create");
+	pid_t copier = fork();
+
+	need(copier >= 0, "fork");
+	if (!copier) {
+		uint8_t some[20];
+
+		born();
+		for (;;) {
+			ssize_t got = read(ends[0], some, sizeof(some));
+
+			if (got <= 0 || write(master, some, got) != got)
+				_exit(1);
+		}
+	}
+	close(ends[0]);
+	ready();
+	for (;; turn()) {
+		uint64_t before = excuse();
+		ssize_t got = read(slave, message, CHUNK);
+
+		expect_all("read of a terminal with VMIN", got, CHUNK, before);
+	}
+}
+
+const struct kind stream_kinds[] = {
+	{ "pipe-writer", pipe_writer }, { "waitall", waitall }, { "ping-pong", ping_pong }, { "eof", end_of_file }, { "terminal", terminal }, { 0 },
+};
