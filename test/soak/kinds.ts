@@ -33,7 +33,7 @@ const timeout = (name: string, hurt: string[], sees: RegExp): Kind => ({ name, c
 const BASH = `exec bash -c 'i=0; while :; do i=$((i+1)); x=$(echo $i; exit 3); c=$?
 [ "$x" = $i ] && [ $c = 3 ] || echo "harm: bash got another output or exit code"
 read -r line < <(sleep 0.01; echo hello $i); [ "$line" = "hello $i" ] || echo "harm: bash read another line"
-sleep 0.02 & wait $! || echo "harm: wait in bash failed"; echo $i; done'`;
+sleep 0.15 & wait $! || echo "harm: wait in bash failed"; echo $i; done'`;
 
 const PYTHON = `command -v python3 >/dev/null || exit 127; exec python3 -u -c '
 import asyncio, os, signal, sys, time
@@ -42,9 +42,9 @@ async def main():
     while True:
         n += 1
         start = time.monotonic()
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.15)
         took = time.monotonic() - start
-        if took < 0.029: print("harm: python slept too little")
+        if took < 0.149: print("harm: python slept too little")
         child = await asyncio.create_subprocess_exec("/bin/sh", "-c", "exit 5")
         if await child.wait() != 5: print("harm: python got another exit code")
         print(n)

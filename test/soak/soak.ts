@@ -90,8 +90,8 @@ export class Targets {
 	/** Ends all targets; gives what is left of them and of the soak. */
 	async end(mark: string): Promise<string[]> {
 		for (const target of this.all) {
-			removeSemaphores(target);
 			target.end();
+			removeSemaphores(target);
 		}
 		const left = await strays(mark);
 		for (const target of this.all) {

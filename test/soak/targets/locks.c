@@ -46,7 +46,7 @@ static void posix_lock(const char *argument)
 			fcntl(fd, F_SETLK, &lock);
 		}
 		turn();
-		nap_ms(2 + draw(10));
+		nap_ms(15 + draw(30));
 	}
 	snprintf(descriptor, sizeof(descriptor), "%d", fd);
 	execl("/proc/self/exe", "target", "posix-lock", page_path, descriptor, NULL);
@@ -114,7 +114,7 @@ static void queued(const char *argument)
 		born();
 	else
 		ready();
-	for (;; nap_ms(draw(3))) {
+	for (;; nap_ms(2 + draw(8))) {
 		uint64_t before = excuse(), others;
 		bool whole = draw(2);
 		struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
@@ -126,7 +126,7 @@ static void queued(const char *argument)
 		others = __atomic_fetch_add(&page->state[whole], 1, __ATOMIC_SEQ_CST);
 		if (others)
 			harm("two processes have the same lock");
-		nap_ms(draw(6));
+		nap_ms(2 + draw(8));
 		__atomic_fetch_sub(&page->state[whole], 1, __ATOMIC_SEQ_CST);
 		lock.l_type = F_UNLCK;
 		if (whole ? flock(fd, LOCK_UN) : fcntl(fd, F_OFD_SETLK, &lock))

@@ -59,7 +59,7 @@ static void mapper(const char *argument)
 	(void)argument;
 	ready();
 	for (uint64_t round = 1;; round++, turn()) {
-		for (int j = 0; j < 8; j++) {
+		for (int j = 0; j < 3; j++) {
 			int i = draw(REGIONS);
 
 			if (region[i]) {
@@ -86,7 +86,7 @@ static void mapper(const char *argument)
 				write_page(region[i] + k * WORDS, i * PAGES + k, version[i]);
 			page->handle[0] = (uintptr_t)region[i];
 		}
-		nap_ms(3);
+		nap_ms(15);
 	}
 }
 

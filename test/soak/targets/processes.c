@@ -81,7 +81,7 @@ void fork_and_wait(void)
 			continue;
 		}
 		wait_for(pid, code, seen);
-		nap_ms(draw(4));
+		nap_ms(15 + draw(20));
 	}
 }
 
@@ -125,7 +125,7 @@ static void vfork_exec(const char *argument)
 		own_child = pid;
 		wait_for(pid, code, seen);
 		own_child = 0;
-		nap_ms(5);
+		nap_ms(40);
 	}
 }
 
@@ -138,7 +138,7 @@ static void exec_self(const char *argument)
 	ready();
 	for (int i = 0; i < 5; i++) {
 		turn();
-		nap_ms(3 + draw(8));
+		nap_ms(8 + draw(16));
 	}
 	execl("/proc/self/exe", "target", "exec-self", page_path, argument, NULL);
 	harm("exec failed: %s", strerror(errno));

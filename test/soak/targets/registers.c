@@ -81,13 +81,13 @@ long checked_call(const char *name, long number, long a, long b, long c, long d,
 	return after.general[RAX];
 }
 
-/* Never in the kernel by itself. Half of the time, so that several of these leave the others a CPU. */
+/* Never in the kernel by itself. A tenth of the time, so that it leaves the others a CPU. */
 static void busy(const char *argument)
 {
 	(void)argument;
 	ready();
 	for (;;) {
-		for (int64_t until = now_ns() + 20 * MS_NS; now_ns() < until;) {
+		for (int64_t until = now_ns() + 3 * MS_NS; now_ns() < until;) {
 			struct registers before, after;
 
 			fill(&before);
@@ -98,7 +98,7 @@ static void busy(const char *argument)
 			compare("a loop", &before, &after, 0);
 		}
 		turn();
-		nap_ms(20);
+		nap_ms(30);
 	}
 }
 
@@ -108,7 +108,7 @@ static void calls(const char *argument)
 	(void)argument;
 	ready();
 	for (;;) {
-		for (int i = 0; i < 2000; i++) {
+		for (int i = 0; i < 200; i++) {
 			long result = checked_call("getpid", SYS_getpid, 1, 2, 3, 4, 5, 6);
 
 			if (result != self)
@@ -118,7 +118,7 @@ static void calls(const char *argument)
 				harm("an unknown call returned something else than ENOSYS");
 		}
 		turn();
-		nap_ms(5);
+		nap_ms(25);
 	}
 }
 

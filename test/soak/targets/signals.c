@@ -26,9 +26,11 @@ static void start_sender(void)
 
 		if (SENT - __atomic_load_n(&CAME, __ATOMIC_ACQUIRE) < 20 && !sigqueue(receiver, NUMBERED, value))
 			__atomic_add_fetch(&SENT, 1, __ATOMIC_RELEASE);
+		else
+			nap_ms(5);
 		/* Bursts, and pauses in which the receiver is asleep for long. */
-		if (draw(10) < 3)
-			nap_ms(draw(8));
+		if (draw(10) < 5)
+			nap_ms(2 + draw(12));
 	}
 }
 
@@ -87,7 +89,7 @@ static void storm(const char *argument)
 	for (;; turn()) {
 		switch (draw(3)) {
 		case 0:
-			for (int64_t until = now_ns() + 3 * MS_NS; now_ns() < until;)
+			for (int64_t until = now_ns() + MS_NS; now_ns() < until;)
 				;
 			break;
 		case 1:

@@ -31,7 +31,7 @@ static void *slow_reader(void *arg)
 {
 	int fd = *(int *)arg;
 	uint64_t position = 0;
-	static uint8_t piece[32768];
+	static uint8_t piece[16384];
 
 	for (;;) {
 		ssize_t got = read(fd, piece, sizeof(piece));
@@ -48,7 +48,7 @@ static void *slow_reader(void *arg)
 				break;
 			}
 		position += got;
-		nap_ms(2);
+		nap_ms(4);
 	}
 }
 
@@ -91,7 +91,7 @@ static void *piecewise(void *arg)
 		if (send(fd, piece, sizeof(piece), MSG_NOSIGNAL) != sizeof(piece))
 			return NULL;
 		position += sizeof(piece);
-		nap_ms(1 + position % 7);
+		nap_ms(3 + position % 17);
 	}
 }
 
@@ -166,9 +166,9 @@ static void ping_pong(const char *argument)
 		}
 		if (got != sizeof(answer) || answer != ~number)
 			HARM_UNLESS_EXCUSED(before, "the answer is missing, or another one");
-		if (!(number % 20)) {
+		if (!(number % 10)) {
 			turn();
-			nap_ms(1);
+			nap_ms(12);
 		}
 	}
 }
@@ -189,10 +189,10 @@ static void end_of_file(const char *argument)
 		need(writer >= 0, "fork");
 		if (!writer) {		/* its end, by exit, is the end of the pipe */
 			born();
-			nap_ms(draw(30));
+			nap_ms(10 + draw(60));
 			_exit(write(ends[1], "x", 1) != 1);
 		}
-		nap_ms(draw(20));
+		nap_ms(10 + draw(30));
 		close(ends[1]);
 		if (read(ends[0], &byte, 1) != 1)
 			harm("a pipe's reader did not get its byte");

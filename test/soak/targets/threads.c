@@ -10,7 +10,7 @@ static __thread uint64_t own;
 static void *one(void *arg)
 {
 	uint64_t number = (uintptr_t)arg;
-	struct timespec nap = { .tv_nsec = (1 + number % 30) * MS_NS };
+	struct timespec nap = { .tv_nsec = (10 + number % 100) * MS_NS };
 	uint64_t before = excuse();
 
 	own = number;
@@ -51,7 +51,7 @@ static void churn(const char *argument)
 		}
 		if (!i)
 			turn();
-		nap_ms(1);
+		nap_ms(4);
 	}
 }
 
@@ -77,9 +77,9 @@ static void *takes_turns(void *arg)
 				HARM_UNLESS_EXCUSED(before, "a condition was not signalled, or its wait failed");
 		}
 		whose = (me + 1) % 4;
-		if (!(++rounds % 50)) {
+		if (!(++rounds % 10)) {
 			turn();
-			nap_ms(2);
+			nap_ms(15);
 		}
 		pthread_cond_broadcast(&condition);
 		pthread_mutex_unlock(&mutex);

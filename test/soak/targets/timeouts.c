@@ -331,7 +331,7 @@ static void io_uring_kind(const char *argument)
 static void timerfd_kind(const char *argument)
 {
 	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-	const int64_t period_ns = 7 * MS_NS;
+	const int64_t period_ns = 19 * MS_NS;
 	struct itimerspec time = { spec(period_ns), spec(period_ns) };
 	int64_t began_ns = now_ns(), total = 0;
 
