@@ -17,7 +17,7 @@ const OPTIONS = {
 	'only': { kind: 'many', value: 'KIND', help: 'only this kind of target; may be repeated' },
 	'no-faults': { kind: 'flag', help: 'takes only: nobody is killed, frozen or traced by others' },
 	'seed': { kind: 'one', value: 'N', help: 'of all that is drawn (default: drawn; the verdict has it)' },
-	'out': { kind: 'one', value: 'DIR', help: 'folder for verdict.json and verdict.md (default: results/soak)' },
+	'out': { kind: 'one', value: 'DIR', help: 'folder for verdict.json and verdict.md (default: results/runs/soak)' },
 	'self-test': { kind: 'flag', help: 'harm each kind of target on purpose, and look whether that is seen' },
 	'help': { kind: 'flag', help: 'this text' },
 } as const satisfies Record<string, Option>;
@@ -67,7 +67,7 @@ async function main(args: string[]): Promise<number> {
 		seed, minutes, takes: count('takes', 1, 1e9, Infinity), rate: count('rate', 1, 10_000, 60), takers: count('takers', 1, 64, 3),
 		only, faults: !flags.has('no-faults'), signal: interrupt.signal, say,
 	});
-	const out = userPath(values.out?.at(-1) ?? 'results/soak');
+	const out = userPath(values.out?.at(-1) ?? 'results/runs/soak');
 	mkdirSync(out, { recursive: true });
 	writeFileSync(join(out, 'verdict.json'), `${JSON.stringify(verdict, null, '\t')}\n`);
 	writeFileSync(join(out, 'verdict.md'), toMarkdown(verdict));

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../../bench/stats/random.ts';
-import { endPrograms, run, startProgram } from './child.ts';
+import { run, startProgram } from './child.ts';
 import type { Fault } from './kinds.ts';
 import { SABOTAGE, type Target } from './target.ts';
 import { add } from './tally.ts';
@@ -93,7 +93,7 @@ export async function makeFaults(options: FaultOptions): Promise<void> {
 			if (target === undefined || pid === 0 || program === undefined) return;
 			during(`${program} attached`, target, true, async () => {
 				const { process: child, ended } = startProgram(program, args!(pid));
-				const timers = [setTimeout(() => child.kill('SIGINT'), ms!), setTimeout(() => child.kill('SIGKILL'), ms! + 5000)];
+				const timers = [setTimeout(() => child.kill('SIGINT'), ms), setTimeout(() => child.kill('SIGKILL'), ms! + 5000)];
 				await ended;
 				timers.forEach(clearTimeout);
 				await sleep(AFTERWARDS_MS);
@@ -124,6 +124,5 @@ export async function makeFaults(options: FaultOptions): Promise<void> {
 		let point = random() * weight;
 		FAULTS.find(([each]) => (point -= each) < 0)?.[1]();
 	}
-	endPrograms();
 	await Promise.all(under);
 }

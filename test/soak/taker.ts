@@ -116,16 +116,14 @@ class Taker {
 		} catch (error) {
 			if (!(error instanceof ProcsnapError)) throw error;
 			reason = `${error.code}: ${reasonOf(error.message)}`;
-			if (error.code === 'EPIPE') this.#lost();
+			if (error.code === 'EPIPE') {
+				if (this.#doomed) reason = 'the tracer was killed by the soak';
+				else say({ kind: 'wrong', what: 'a tracer died that nobody killed' });
+				this.#tracer?.close();
+				this.#tracer = undefined;
+			}
 		}
 		say({ kind: 'take', target, mechanism, outcome, ...(reason === undefined ? {} : { reason }) });
-	}
-
-	/** The tracer has died. */
-	#lost(): void {
-		if (!this.#doomed) say({ kind: 'wrong', what: 'a tracer died that nobody killed' });
-		this.#tracer?.close();
-		this.#tracer = undefined;
 	}
 }
 

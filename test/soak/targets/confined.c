@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include "kinds.h"
 
 #define LOAD(field)	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
@@ -99,4 +100,97 @@ static void other_user(const char *argument)
 	}
 }
 
-const struct kind confined_kinds[] = { { "seccomp-no-clone", no_clone }, { "seccomp-narrow", narrow }, { "other-user", other_user }, { 0 } };
+/* As Wine does: all calls but those of a few instructions are the program's own business, by SIGSYS. */
+extern char gate[], gate_end[];
+asm(".text\ngate: mov %rdi, %rax\n mov %rsi, %rdi\n mov %rdx, %rsi\n syscall\n ret\ngate_end:\n");
+static volatile char selector;
+
+static void dispatched(const char *argument)
+{
+	long (*by_gate)(long, long, long) = (void *)gate;
+	const struct timespec time = { .tv_nsec = 20 * MS_NS };
+
+	(void)argument;
+	need(!prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, gate, gate_end - gate, &selector), "syscall user dispatch");
+	ready();
+	for (;; turn()) {
+		uint64_t before = excuse();
+
+		selector = SYSCALL_DISPATCH_FILTER_BLOCK;
+		long result = by_gate(SYS_nanosleep, (long)&time, 0);
+
+		selector = SYSCALL_DISPATCH_FILTER_ALLOW;
+		if (result)
+			HARM_UNLESS_EXCUSED(before, "nanosleep under syscall user dispatch failed");
+	}
+}
+
+/*
+ * A supervisor acts in place of each getppid(), and counts: it acts once for each
+ * call. What ends the wait for it, and has the call made again, has it act twice.
+ */
+static void supervise(int listener)
+{
+	for (;;) {
+		struct seccomp_notif notification = { 0 };
+		struct seccomp_notif_resp response = { 0 };
+
+		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification)) {
+			if (errno == EINTR || errno == ENOENT)
+				continue;
+			_exit(0);
+		}
+		__atomic_add_fetch(&page->state[0], 1, __ATOMIC_SEQ_CST);
+		nap_ms(5 + draw(10));
+		response.id = notification.id;
+		response.val = page->state[0];
+		ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+	}
+}
+
+static void notified(const char *argument)
+{
+	const struct sock_filter filter[] = {
+		LOAD(nr),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1), RETURN(SECCOMP_RET_USER_NOTIF),
+		RETURN(SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { sizeof(filter) / sizeof(*filter), (struct sock_filter *)filter };
+	uint64_t calls = 0;
+	int listener, process;
+	pid_t supervisor;
+
+	(void)argument;
+	supervisor = fork();
+	need(supervisor >= 0, "fork");
+	if (!supervisor) {
+		born();
+		while (!(listener = __atomic_load_n(&page->state[1], __ATOMIC_ACQUIRE)))
+			nap_ms(1);
+		process = syscall(SYS_pidfd_open, page->state[2], 0);
+		listener = syscall(SYS_pidfd_getfd, process, listener, 0);
+		supervise(listener);
+	}
+	need(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
+	listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+	need(listener >= 0, "seccomp user notification");
+	page->state[2] = self;
+	__atomic_store_n(&page->state[1], listener, __ATOMIC_RELEASE);
+	ready();
+	for (;; turn()) {
+		uint64_t before = excuse();
+		long result = checked_call("a supervised call", SYS_getppid, 1, 2, 3, 4, 5, 6);
+
+		calls++;
+		if (page->state[0] != calls) {
+			HARM_UNLESS_EXCUSED(before, "a supervisor acted more than once for one call");
+			calls = page->state[0];
+		}
+		if (result != (long)calls)
+			HARM_UNLESS_EXCUSED(before, "a supervised call did not get its supervisor's answer");
+		nap_ms(draw(10));
+	}
+}
+
+const struct kind confined_kinds[] = {
+	{ "dispatched", dispatched }, { "notified", notified }, { "seccomp-no-clone", no_clone }, { "seccomp-narrow", narrow }, { "other-user", other_user }, { 0 } };

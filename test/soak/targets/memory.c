@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Kinds whose memory changes all the time, and is looked at: nothing changes but what they change. */
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
 #include "kinds.h"
 
 #define WORDS	512		/* of a page */
@@ -90,4 +93,53 @@ static void mapper(const char *argument)
 	}
 }
 
-const struct kind memory_kinds[] = { { "memory", writer }, { "mapper", mapper }, { 0 } };
+/* Its own monitor fills its pages, and is told of forks: whoever forks waits for it. */
+static int faults;
+
+static void *monitor(void *arg)
+{
+	static uint8_t filling[4096];
+
+	(void)arg;
+	for (;;) {
+		struct uffd_msg message;
+
+		if (read(faults, &message, sizeof(message)) != sizeof(message))
+			continue;
+		if (message.event == UFFD_EVENT_FORK) {
+			close(message.arg.fork.ufd);
+		} else if (message.event == UFFD_EVENT_PAGEFAULT) {
+			struct uffdio_copy copy = { .dst = message.arg.pagefault.address & ~4095ULL, .src = (uintptr_t)filling, .len = 4096 };
+
+			memset(filling, 0x5a, sizeof(filling));
+			ioctl(faults, UFFDIO_COPY, &copy);
+		}
+	}
+	return NULL;
+}
+
+static void monitored(const char *argument)
+{
+	enum { BYTES = 64 << 12 };
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_EVENT_FORK };
+	uint8_t *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_register range = { .range = { (uintptr_t)memory, BYTES }, .mode = UFFDIO_REGISTER_MODE_MISSING };
+	pthread_t thread;
+
+	(void)argument;
+	faults = syscall(SYS_userfaultfd, O_CLOEXEC);
+	need(faults >= 0 && !ioctl(faults, UFFDIO_API, &api) && !ioctl(faults, UFFDIO_REGISTER, &range), "userfaultfd");
+	need(!pthread_create(&thread, NULL, monitor, NULL), "pthread_create");
+	ready();
+	for (;; turn()) {
+		size_t at = draw(BYTES);
+
+		if (memory[at] != 0x5a)
+			harm("a page has not what its monitor gave");
+		if (!draw(16))
+			madvise(memory, BYTES, MADV_DONTNEED);
+		nap_ms(10);
+	}
+}
+
+const struct kind memory_kinds[] = { { "monitored", monitored }, { "memory", writer }, { "mapper", mapper }, { 0 } };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Kinds that send and receive: nothing is short, lost, doubled or in another order, and an end is seen. */
+#include <netinet/in.h>
 #include <pthread.h>
 #include <pty.h>
 #include <sys/socket.h>
@@ -73,6 +74,94 @@ static void pipe_writer(const char *argument)
 		put = write(ends[1], big, BIG);
 		expect_all("a write of 1 MiB to a pipe", put, BIG, before);
 		position += put > 0 ? put : 0;
+	}
+}
+
+/* A megabyte that a socket does not hold: as one message, or as many in one call. */
+static void socket_writer(const char *argument)
+{
+	enum { MESSAGES = 64 };
+	static struct mmsghdr messages[MESSAGES];
+	static struct iovec pieces[MESSAGES];
+	uint64_t position = 0;
+	pthread_t reader;
+	int pair[2];
+
+	(void)argument;
+	need(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), "socketpair");
+	need(!pthread_create(&reader, NULL, slow_reader, &pair[0]), "pthread_create");
+	for (int i = 0; i < MESSAGES; i++) {
+		pieces[i] = (struct iovec){ big + i * (BIG / MESSAGES), BIG / MESSAGES };
+		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &pieces[i], .msg_iovlen = 1 };
+	}
+	ready();
+	for (;; turn()) {
+		ssize_t put;
+
+		for (size_t i = 0; i < BIG; i++)
+			big[i] = byte_at(position + i);
+		uint64_t before = excuse();
+
+		if (draw(2)) {
+			put = send(pair[1], big, BIG, MSG_NOSIGNAL);
+			expect_all("a send of 1 MiB", put, BIG, before);
+		} else {
+			put = sendmmsg(pair[1], messages, MESSAGES, MSG_NOSIGNAL);
+			expect_all("sendmmsg of 64 messages", put, MESSAGES, before);
+			/* The last of those counted may be short, which only it says. */
+			for (int i = 0, count = put; i < count; i++)
+				put = (i ? put : 0) + messages[i].msg_len;
+			if (put > 0 && put != BIG)
+				HARM_UNLESS_EXCUSED(before, "a message of sendmmsg was cut short");
+		}
+		position += put > 0 ? put : 0;
+	}
+}
+
+/* close() of a socket with SO_LINGER waits until the peer has all. */
+static void *late_reader(void *arg)
+{
+	static uint8_t piece[65536];
+	int fd = *(int *)arg;
+
+	nap_ms(120);
+	while (read(fd, piece, sizeof(piece)) > 0)
+		;
+	close(fd);
+	return NULL;
+}
+
+static void linger(const char *argument)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct linger lingering = { 1, 30 };
+	socklen_t length = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)argument;
+	need(!bind(listener, (void *)&address, length) && !listen(listener, 1) && !getsockname(listener, (void *)&address, &length), "listen");
+	ready();
+	for (;; turn()) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), peer;
+		pthread_t reader;
+		int64_t began_ns;
+		uint64_t before;
+
+		need(!connect(fd, (void *)&address, length) && (peer = accept(listener, NULL, NULL)) >= 0, "connect");
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &lingering, sizeof(lingering));
+		fcntl(fd, F_SETFL, O_NONBLOCK);
+		while (write(fd, big, BIG) > 0)
+			;
+		fcntl(fd, F_SETFL, 0);
+		began_ns = now_ns();
+		before = excuse();
+		need(!pthread_create(&reader, NULL, late_reader, &peer), "pthread_create");
+		if (close(fd))
+			harm("close failed: %s", strerror(errno));
+		if (now_ns() - began_ns < 100 * MS_NS)
+			HARM_UNLESS_EXCUSED(before, "close with SO_LINGER returned before the peer had all");
+		pthread_join(reader, NULL);
+		nap_ms(20);
 	}
 }
 
@@ -267,5 +356,6 @@ static void terminal(const char *argument)
 }
 
 const struct kind stream_kinds[] = {
-	{ "pipe-writer", pipe_writer }, { "waitall", waitall }, { "ping-pong", ping_pong }, { "eof", end_of_file }, { "terminal", terminal }, { 0 },
+	{ "pipe-writer", pipe_writer }, { "socket-writer", socket_writer }, { "linger", linger },
+	 { "waitall", waitall }, { "ping-pong", ping_pong }, { "eof", end_of_file }, { "terminal", terminal }, { 0 },
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Kinds of many threads: they come, go, wait for each other, and each keeps what is its own. */
+#include <linux/futex.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include "kinds.h"
 
 #define THREADS	50
@@ -98,4 +100,52 @@ static void turns(const char *argument)
 	takes_turns(NULL);
 }
 
-const struct kind thread_kinds[] = { { "threads", churn }, { "condition", turns }, { 0 } };
+/* Many that wait, each in its way, for a while or for ever. */
+#define CROWD	150
+
+static void *waits(void *arg)
+{
+	uint64_t number = (uintptr_t)arg;
+	int epoll = epoll_create1(EPOLL_CLOEXEC), word = 0;
+	struct epoll_event event;
+
+	for (;;) {
+		int64_t asked_ns = (200 + 37 * number % 1800) * MS_NS, began_ns = now_ns();
+		struct timespec time = { asked_ns / SECOND_NS, asked_ns % SECOND_NS };
+		uint64_t before = excuse();
+		long result, expected = 0;
+
+		switch (number % 3) {
+		case 0:
+			result = checked_call("epoll_pwait2 in a crowd", SYS_epoll_pwait2, epoll, (long)&event, 1, (long)&time, 0, 8);
+			break;
+		case 1:
+			result = checked_call("FUTEX_WAIT in a crowd", SYS_futex, (long)&word, FUTEX_WAIT_PRIVATE, 0, (long)&time, 5, 6);
+			expected = -ETIMEDOUT;
+			break;
+		default:
+			result = checked_call("nanosleep in a crowd", SYS_nanosleep, (long)&time, 0, 3, 4, 5, 6);
+		}
+		if (result != expected)
+			HARM_UNLESS_EXCUSED(before, "a wait in a crowd returned something else");
+		check_time("a wait in a crowd", began_ns, asked_ns, before);
+		turn();
+	}
+	return NULL;
+}
+
+static void crowd(const char *argument)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	(void)argument;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, 64 << 10);
+	for (intptr_t i = 1; i < CROWD; i++)
+		need(!pthread_create(&thread, &attributes, waits, (void *)i), "pthread_create");
+	ready();
+	waits(NULL);
+}
+
+const struct kind thread_kinds[] = { { "crowd", crowd }, { "threads", churn }, { "condition", turns }, { 0 } };
