@@ -3,6 +3,8 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdir
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+const PATIENCE_MS = 5000;
+
 interface Mount { path: string; version: 1 | 2; options: string[] }
 
 /** /proc/self/mounts: device path type options. */
@@ -80,9 +82,9 @@ export class Groups {
 	}
 
 	/** Those that could not be removed. */
-	async remove(): Promise<string[]> {
+	async remove(ms = PATIENCE_MS): Promise<string[]> {
 		const left: string[] = [];
-		for (const { path } of this.#made) if (!await removed(path)) left.push(path);
+		for (const { path } of this.#made) if (!await removed(path, ms)) left.push(path);
 		return left;
 	}
 }
@@ -107,7 +109,7 @@ export async function removeStale(stem: string): Promise<void> {
 }
 
 /** A group can be removed when its last process is gone, which takes a moment. */
-async function removed(path: string, ms = 5000): Promise<boolean> {
+async function removed(path: string, ms = PATIENCE_MS): Promise<boolean> {
 	for (const until = Date.now() + ms;;) {
 		try {
 			rmdirSync(path);

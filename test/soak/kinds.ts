@@ -70,7 +70,7 @@ export const KINDS: readonly Kind[] = [
 	{ name: 'linger', childless: true, hurt: ['cut', 'PID'], sees: /SO_LINGER returned before/ },
 	{ name: 'waitall', childless: true, hurt: ['cut', 'PID'], sees: /MSG_WAITALL was cut short/ },
 	{ name: 'ping-pong', childless: true, hurt: ['cut', 'PID'], sees: /returned EINTR/ },
-	{ name: 'eof', hurt: ['keep', 'PID', 'H0-1', '8'], sees: /does not see its end/ },
+	{ name: 'eof', hurt: ['keep', 'PID', 'H0-1', '7'], sees: /does not see its end/ },
 	{ name: 'terminal', hurt: ['cut', 'PID'], sees: /VMIN was cut short/ },
 	{ name: 'signal-storm', hurt: ['steal', 'PID'], sees: /a signal was lost/ },
 	{ name: 'signal-wait', hurt: ['signal', 'PID', '10'], sees: /a signal came that nobody sent/ },

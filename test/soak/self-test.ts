@@ -104,7 +104,7 @@ async function leaveBehind(check: (what: string, seen: boolean, detail?: string)
 		await sleep(300);
 		if (grouped.groups.files.length > 0) {
 			grouped.end();
-			const groups = await grouped.groups.remove();
+			const groups = await grouped.groups.remove(300);
 			check('a control group that somebody is in', groups.length > 0, groups.join('; '));
 		}
 		held.close();

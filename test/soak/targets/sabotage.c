@@ -184,11 +184,13 @@ static int twin(pid_t pid, int seconds)
 {
 	const long fork_call[5] = { SYS_fork };
 	long child;
-	int err = call(pid, fork_call, &child);
+	int err;
 
+	/* The child is traced from its first moment, and does not run. */
+	ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK);
+	err = call(pid, fork_call, &child);
 	if (err || child <= 0)
 		return 1;
-	kill(child, SIGSTOP);
 	sleep(seconds);
 	kill(child, SIGKILL);
 	return 0;
