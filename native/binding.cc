@@ -237,7 +237,8 @@ Napi::Value start_tracer(const Napi::CallbackInfo &info)
 		throw Napi::Error::New(env, "the tracer did not start: see its message above");
 	}
 	Napi::Object result = Napi::Object::New(env);
-	result["pid"] = Napi::Number::New(env, pid);
+	result["process"] = Napi::Number::New(env, pid);
+	result["pid"] = Napi::Number::New(env, hello.result[3]);
 	result["socket"] = Napi::Number::New(env, pair[0]);
 	result["area"] = area.Get("buffer");
 	result["hello"] = describe(env, hello);
@@ -250,25 +251,44 @@ Napi::Value request(const Napi::CallbackInfo &info)
 	tracer_request asked = {};
 	tracer_reply reply = {};
 	int socket = integer(info, 0);
+	static uint64_t last;
 
+	asked.id = ++last;
 	asked.op = integer(info, 1);
 	asked.pid = integer(info, 2);
 	asked.timeout_ns = integer(info, 3);
 	for (size_t i = 0; i < 4; i++)
 		asked.argument[i] = integer(info, 4 + i);
-	if (send(socket, &asked, sizeof(asked), MSG_NOSIGNAL) != sizeof(asked) || !receive(socket, reply)) {
+	bool there = send(socket, &asked, sizeof(asked), MSG_NOSIGNAL) == sizeof(asked);
+
+	// A late answer, to a request that was given up, is not this one's.
+	do
+		there = there && receive(socket, reply);
+	while (there && reply.id != asked.id);
+	if (!there) {
+		reply = {};
 		reply.code = -EPIPE;
 		snprintf(reply.message, sizeof(reply.message), "the tracer is gone, or has not answered for five minutes");
 	}
 	return describe(info.Env(), reply);
 }
 
-// stop_tracer(socket, pid): it ends what it holds and leaves; waits for that.
+// stop_tracer(socket, pid): it ends what it holds and leaves; waits for that, but not for ever: false, it goes on by itself.
 Napi::Value stop_tracer(const Napi::CallbackInfo &info)
 {
+	pid_t pid = integer(info, 1);
+	int handle = syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd ended = { handle, POLLIN, 0 };
+	int64_t until = ps_now_ns() + 10 * PS_NSEC_PER_SEC;
+	bool done = false;
+
 	close(integer(info, 0));
-	waitpid(integer(info, 1), nullptr, 0);
-	return info.Env().Undefined();
+	while (handle >= 0 && ps_now_ns() < until && poll(&ended, 1, 1000) <= 0)
+		;
+	done = waitpid(pid, nullptr, WNOHANG) == pid;
+	if (handle >= 0)
+		close(handle);
+	return Napi::Boolean::New(info.Env(), done);
 }
 
 // null, or why create_proc_snap() cannot be called here.

@@ -127,9 +127,9 @@ interface Addon {
 	setFifo: (tid: number, priority: number) => number;
 	endProcess: (pid: number, cpu: number) => { killNs: number; reapNs: number };
 	startTracer: (path: string, cpu: number, priority: number, dataBytes: number) =>
-		{ pid: number; socket: number; area: ArrayBuffer; hello: Reply };
+		{ process: number; pid: number; socket: number; area: ArrayBuffer; hello: Reply };
 	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;
-	stopTracer: (socket: number, pid: number) => void;
+	stopTracer: (socket: number, pid: number) => boolean;
 	snapUnavailable: () => string | null;
 	sizes: () => { registersBytes: number; skewOffset: number; flagsOffset: number; generalOffset: number; generalBytes: number; xstateOffset: number; maxThreads: number };
 	steps: string[];
@@ -232,6 +232,8 @@ export class Tracer {
 	readonly data: Uint8Array;
 	readonly #area: ArrayBuffer;
 	readonly #socket: number;
+	/** The process that was started; it ends when the tracer, its child, holds nothing any more. */
+	readonly #process: number;
 	readonly #timeoutNs: number;
 	#registers = 0;
 	/** Its registers are read when they are asked for: until then they are in its parked tasks. */
@@ -241,8 +243,9 @@ export class Tracer {
 	private constructor(options: TracerOptions) {
 		const { cpu = -1, priority = 0, dataBytes = 64 << 20, timeoutMs = 1000 } = options;
 		const path = fileURLToPath(new URL('build/procsnap-tracer', import.meta.url));
-		const { pid, socket, area, hello } = addon.startTracer(path, cpu, priority, dataBytes);
+		const { process: started, pid, socket, area, hello } = addon.startTracer(path, cpu, priority, dataBytes);
 		this.pid = pid;
+		this.#process = started;
 		this.#socket = socket;
 		this.#area = area;
 		this.cpu = cpu;
@@ -364,7 +367,7 @@ export class Tracer {
 	close(): void {
 		if (!this.#open) return;
 		this.#open = false;
-		addon.stopTracer(this.#socket, this.pid);
+		addon.stopTracer(this.#socket, this.#process);
 	}
 
 	[Symbol.dispose](): void {

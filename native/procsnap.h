@@ -34,11 +34,16 @@ int64_t ps_clock_overhead_ns(unsigned int rounds);
 int ps_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *ps_error(void);
 
+/* Whoever asked this process for its work: no target. 0: nobody else. */
+extern pid_t ps_requester;
+
 #define PS_NO_PERMISSION "no permission to trace process %d: run as root or with CAP_SYS_PTRACE, or lower kernel.yama.ptrace_scope"
 
 struct ps_region {			/* a line of /proc/PID/maps, proc_pid_maps(5) */
 	uint64_t start, end;
 	bool	readable, writable, executable, shared;
+	uint32_t major, minor;		/* of its file's device */
+	uint64_t inode;			/* 0: it is of no file */
 	char	name[80];		/* cut off where it is longer */
 };
 
@@ -49,6 +54,7 @@ struct ps_identity {			/* what /proc says of a process before it is touched */
 	bool	kernel_thread;
 	char	state;			/* R, S, D, T, t, Z ... of the thread group's leader */
 	pid_t	tgid;
+	pid_t	parent;
 	pid_t	tracer;			/* 0: not traced */
 	int	seccomp;		/* 0 none, 1 strict, 2 filter */
 };
@@ -90,8 +96,11 @@ struct ps_calls {
 
 struct ps_thread {
 	pid_t	tid;
+	bool	asleep;			/* before the stop: it will stop at once */
+	bool	seized;
 	bool	stopped;		/* in a ptrace stop */
 	bool	interrupted;		/* PTRACE_INTERRUPT was sent */
+	bool	pending;		/* that is waited for when the others have been let go */
 	bool	changed;		/* `mended` differs from what the thread has */
 	bool	follow;			/* it stays traced until its call is over: ps_follow() lets it go on */
 	int64_t	seized_ns;		/* when it was seized: a signal may have stopped it from then on */
@@ -111,7 +120,8 @@ struct ps_thread {
 struct ps_stop {			/* a target with all of its threads stopped */
 	pid_t	pid;
 	int	threads;
-	int64_t	first_ns;		/* when the first thread was interrupted */
+	int64_t	first_ns;		/* when the first thread was interrupted; earlier by undone_ns once all are stopped */
+	int64_t	undone_ns;		/* for how long the target was stopped before that, in vain */
 	int64_t	timeout_ns;		/* how long to wait until the target can be stopped: it runs meanwhile */
 	int64_t	limit_ns;		/* how long threads that are stopped may wait for others to stop */
 	int	pidfd;			/* of the process that is meant, or -1: a later one with its pid is let be */
@@ -119,14 +129,18 @@ struct ps_stop {			/* a target with all of its threads stopped */
 	struct ps_thread *thread;	/* PS_MAX_THREADS of them */
 };
 
+/* @limit_ns: 0 is PS_STOP_LIMIT_NS. stop->pidfd may be set afterwards. */
+void ps_prepare_stop(struct ps_stop *stop, struct ps_thread *room, pid_t pid, int64_t timeout_ns, int64_t limit_ns);
 /*
- * Stop all threads of @pid and note their registers, mended so that no blocked
- * call will return EINTR and no restartable sequence goes on where it must
- * abort. On failure nothing is left stopped, but a thread that could not be
- * stopped in time (-ETIMEDOUT: vfork(2), a dead disk) stays seized until the
- * CALLING THREAD ends: end it.
+ * Stop all threads of the process and note their registers, mended so that no
+ * blocked call will return EINTR and no restartable sequence goes on where it
+ * must abort. On failure nothing is left stopped. -ETIMEDOUT: a thread waits in
+ * the kernel (vfork(2), a dead disk). If that was only found when others were
+ * stopped, ps_thread_lost is set: the thread stays seized until the CALLING
+ * THREAD ends, so end it.
  */
-int ps_stop_all(struct ps_stop *stop, pid_t pid, int64_t timeout_ns);
+int ps_stop_all(struct ps_stop *stop);
+extern bool ps_thread_lost;
 /* Put every thread's registers back and let it go; thread @except is left alone (-1: none). */
 void ps_release(struct ps_stop *stop, int except);
 /* Write all threads' registers to @out, at most @max; their number. */
@@ -158,12 +172,9 @@ void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls);
  */
 void ps_follow(pid_t pid, struct ps_thread *thread);
 bool ps_followed(pid_t tid);
-/*
- * When the next followed call is due, or INT64_MAX; and see to those that are
- * due, or have stopped. -ETIMEDOUT: end the calling thread, as after ps_stop_all().
- */
+/* When the next followed call is due, or INT64_MAX; and see to those that are due, or have stopped. */
 int64_t ps_follow_next_ns(void);
-int ps_follow_run(void);
+void ps_follow_run(void);
 /* At the stop: a restartable sequence (rseq(2)) that was cut off goes on at its abort address. */
 void ps_mend_rseq(struct ps_thread *thread);
 
@@ -183,9 +194,11 @@ struct ps_duplicate {
 	pid_t	 pid;			/* in our pid namespace */
 	pid_t	 target;
 	pid_t	 inner_pid;		/* in the target's pid namespace: for its wait4() */
+	int	 target_fd;		/* pidfd_open(2) of the target: a later process with its pid is let be */
 	int32_t	 threads;
 	int64_t	 take_ns, pause_ns, window_ns, clone_ns, moment_ns;
 	struct ps_calls calls;
+	int32_t	 dropped;		/* regions that it has no more: shared ones, and of locked files */
 	int32_t	 registers;		/* how many were written */
 };
 
@@ -193,13 +206,20 @@ struct ps_duplicate {
  * inject: one clone() in the target, as if it had called it, and everything put
  * back. The child never runs a user instruction. @registers may be NULL.
  * @cpu: CPU that the duplicate may use when it is ended, -1: any.
+ * @timeout_ns: for how long to wait until the target can be stopped, while it
+ * runs; @limit_ns: how long threads that are stopped may wait for others (0:
+ * PS_STOP_LIMIT_NS).
  */
-int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *duplicate,
+int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struct ps_duplicate *duplicate,
 	      struct ps_registers *registers, int max_registers);
 
 struct ps_ended { int64_t kill_ns, reap_ns, pause_ns; };
-/* End a duplicate of ps_inject() and take it off the target's list of children. */
-int ps_end(struct ps_duplicate *duplicate, int64_t timeout_ns, struct ps_ended *ended);
+/*
+ * End a duplicate of ps_inject() and take it off the target's list of children.
+ * It is ended in any case; not 0: it stays on that list for now, and ps_error()
+ * says why; ps_burial_run() tries again.
+ */
+int ps_end(struct ps_duplicate *duplicate, int64_t timeout_ns, int64_t limit_ns, struct ps_ended *ended);
 
 /*
  * syscall: create_proc_snap() of a patched kernel (kernel-patch/). The target is
@@ -246,7 +266,7 @@ struct ps_copy {
 	int32_t	 threads, registers;
 	struct ps_calls calls;
 };
-int ps_stop_copy(pid_t target, int64_t timeout_ns, struct ps_copy *copy,
+int ps_stop_copy(pid_t target, int64_t timeout_ns, int64_t limit_ns, struct ps_copy *copy,
 		 struct ps_registers *registers, int max_registers);
 void ps_copy_free(struct ps_copy *copy);
 

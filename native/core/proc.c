@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include "procsnap.h"
 
+pid_t ps_requester;
+
 #define PF_KTHREAD 0x00200000	/* include/linux/sched.h; field 9 of /proc/PID/stat */
 
 int ps_for_regions(pid_t pid, int (*visit)(const struct ps_region *, void *), void *arg)
@@ -28,7 +30,8 @@ int ps_for_regions(pid_t pid, int (*visit)(const struct ps_region *, void *), vo
 		struct ps_region region = { 0 };
 		int name = 0;
 
-		if (sscanf(line, "%lx-%lx %4s %*x %*x:%*x %*u %n", &region.start, &region.end, mode, &name) < 3)
+		if (sscanf(line, "%lx-%lx %4s %*x %x:%x %lu %n", &region.start, &region.end, mode, &region.major, &region.minor,
+			   &region.inode, &name) < 6)
 			continue;
 		region.readable = mode[0] == 'r';
 		region.writable = mode[1] == 'w';
@@ -110,17 +113,26 @@ int ps_identify(pid_t pid, struct ps_identity *identity)
 		return -ESRCH;
 	/* The name is escaped here, so that it cannot hold a line of its own. */
 	identity->tgid = status_number(text, "\nTgid:");
+	identity->parent = status_number(text, "\nPPid:");
 	identity->tracer = status_number(text, "\nTracerPid:");
 	identity->seccomp = status_number(text, "\nSeccomp:");
 	return identity->tgid > 0 ? 0 : -ESRCH;
 }
 
-/* A stop makes some calls return EINTR, and those of 32-bit programs are not put back: so not by a stop. */
+/*
+ * A stop makes some calls return EINTR, and those of 32-bit programs are not put
+ * back: so not by a stop. Told by the auxiliary vector, whose first type (getauxval(3))
+ * fills 8 bytes or 4: reading the program's file might wait for a file server.
+ */
 static bool is_32_bit(pid_t pid)
 {
-	char header[6];
+	char text[9];
+	uint32_t word[2];
 
-	return slurp(pid, "exe", header, sizeof(header)) == 5 && header[4] == 1;	/* e_ident[EI_CLASS], elf(5) */
+	if (slurp(pid, "auxv", text, sizeof(text)) != sizeof(word))
+		return false;
+	memcpy(word, text, sizeof(word));
+	return word[1] != 0;
 }
 
 int ps_check_target(pid_t pid)
@@ -129,7 +141,7 @@ int ps_check_target(pid_t pid)
 
 	if (pid <= 0)
 		return ps_fail(-EINVAL, "%d is no process id: give a positive number", pid);
-	if (pid == getpid() || pid == getppid())
+	if (pid == getpid() || pid == getppid() || pid == ps_requester)
 		return ps_fail(-EINVAL, "process %d is procsnap itself: it cannot duplicate its own requester", pid);
 	if (ps_identify(pid, &identity))
 		return ps_fail(-ESRCH, "there is no process %d: check the pid (in a container, that of procsnap's own pid namespace)", pid);

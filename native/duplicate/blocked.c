@@ -263,7 +263,7 @@ static int expire(const struct ps_timed_wait *wait)
 	return 0;
 }
 
-int ps_follow_run(void)
+void ps_follow_run(void)
 {
 	int64_t now = ps_now_ns();
 
@@ -276,7 +276,6 @@ int ps_follow_run(void)
 		}
 		waits[i] = waits[--wait_count];
 		if (expire(&due) == -ETIMEDOUT)
-			return -ETIMEDOUT;
+			ps_thread_lost = true;
 	}
-	return 0;
 }

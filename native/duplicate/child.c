@@ -1,57 +1,146 @@
 // SPDX-License-Identifier: MIT
 /* The child that clone() has made in the target: found, held as the target was at that moment, never run. */
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "burial.h"
 #include "child.h"
+#include "locks.h"
+#include "wait.h"
 
 static bool is_own_thread(const struct injection *in, pid_t pid)
 {
-	for (int i = 0; i < in->stop.threads; i++)
+	for (int i = 0; in && i < in->stop.threads; i++)
 		if (in->stop.thread[i].tid == pid)
 			return true;
 	return false;
 }
 
-pid_t ps_find_child(const struct injection *in, long inner_pid)
+/* A tracee that has stopped or ended and is none that we know; 0: none has. */
+static pid_t unknown_tracee(const struct injection *in)
+{
+	siginfo_t info = { 0 };
+
+	if (waitid(P_ALL, 0, &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL))
+		return -1;
+	if (!info.si_pid || is_own_thread(in, info.si_pid))
+		return 0;
+	/* Others come first in this list until somebody has seen to them. */
+	if (ps_followed(info.si_pid)) {
+		ps_follow_run();
+		return 0;
+	}
+	if (ps_burying(info.si_pid)) {
+		waitpid(info.si_pid, NULL, __WALL | WNOHANG);
+		return 0;
+	}
+	return info.si_pid;
+}
+
+static bool is_ours(pid_t pid)
 {
 	struct ps_identity identity;
 
-	if (!is_own_thread(in, inner_pid) && !ps_identify(inner_pid, &identity) && identity.tracer == gettid())
-		return inner_pid;
-	for (int64_t start = ps_now_ns(); ps_now_ns() - start < in->timeout_ns + PS_NSEC_PER_SEC;) {
-		siginfo_t info = { 0 };
+	return !ps_burying(pid) && !ps_identify(pid, &identity) && identity.tracer == gettid();
+}
 
-		if (!waitid(P_ALL, 0, &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL) && info.si_pid &&
-		    !is_own_thread(in, info.si_pid))
-			return info.si_pid;
+/* Among the target's children, which not every kernel lists (CONFIG_PROC_CHILDREN); 0: not found. */
+static pid_t child_of_ours(pid_t target, pid_t tid)
+{
+	char path[64];
+	FILE *children;
+	pid_t pid = 0, found = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", target, tid);
+	children = fopen(path, "re");
+	while (children && !found && fscanf(children, "%d", &pid) == 1)
+		if (is_ours(pid))
+			found = pid;
+	if (children)
+		fclose(children);
+	return found;
+}
+
+pid_t ps_find_child(const struct injection *in, long inner_pid)
+{
+	pid_t pid;
+
+	if (!is_own_thread(in, inner_pid) && is_ours(inner_pid))
+		return inner_pid;
+	pid = child_of_ours(in->target, in->stop.thread[0].tid);
+	if (pid)
+		return pid;
+	/* It is told of when it stops, which may take its time. */
+	for (int64_t start = ps_now_ns(); ps_now_ns() - start < in->stop.limit_ns; ps_nap()) {
+		pid = unknown_tracee(in);
+		if (pid)
+			return pid > 0 ? pid : 0;
 	}
 	return 0;
 }
 
-/*
- * The child shares the target's table of descriptors: if the target ended or
- * called exec(), it would keep them open. The only system call that it makes.
- */
-static void drop_files(const struct ps_duplicate *duplicate, const struct injection *in)
+int ps_drop_files(const struct ps_duplicate *duplicate, const struct injection *in, int64_t timeout_ns)
 {
-	struct user_regs_struct regs = in->stop.thread[0].general;
+	const long all[4] = { 0, ~0U, CLOSE_RANGE_UNSHARE, 0 };
 
-	regs.rip = in->instruction;
-	regs.rax = SYS_close_range;
-	regs.orig_rax = -1;
-	regs.rdi = 0;
-	regs.rsi = ~0U;
-	regs.rdx = CLOSE_RANGE_UNSHARE;
-	regs.eflags &= ~TRAP_FLAG;
-	if (!ptrace(PTRACE_SETREGS, duplicate->pid, 0, &regs) && !ps_next_call_stop(duplicate->pid, in->timeout_ns))
-		ps_next_call_stop(duplicate->pid, in->timeout_ns);
+	return ps_call_in_duplicate(duplicate->pid, &in->stop.thread[0].general, in->instruction, SYS_close_range, all, timeout_ns);
 }
+
+/* ---- what it would hold ---------------------------------------------------- */
+
+/* Of one duplicate at a time. */
+static struct locked_files locked;
+
+struct holding {
+	const struct ps_duplicate *duplicate;
+	const struct injection *in;
+	uint64_t start, end;		/* to be unmapped, not yet unmapped */
+	int	regions;
+};
+
+static void unmap(struct holding *holding)
+{
+	const long range[4] = { holding->start, holding->end - holding->start, 0, 0 };
+
+	if (holding->end > holding->start)
+		ps_call_in_duplicate(holding->duplicate->pid, &holding->in->stop.thread[0].general, holding->in->instruction,
+				     SYS_munmap, range, holding->in->timeout_ns);
+	holding->start = holding->end = 0;
+}
+
+static int collect(const struct ps_region *region, void *arg)
+{
+	struct holding *holding = arg;
+
+	if (!region->shared && !ps_is_locked(&locked, region))
+		return 0;
+	holding->regions++;
+	if (region->start != holding->end) {
+		unmap(holding);
+		holding->start = region->start;
+	}
+	holding->end = region->end;
+	return 0;
+}
+
+int ps_drop_shared(const struct ps_duplicate *duplicate, const struct injection *in)
+{
+	struct holding holding = { .duplicate = duplicate, .in = in };
+
+	ps_find_locked_files(&locked);
+	ps_for_regions(duplicate->pid, collect, &holding);
+	unmap(&holding);
+	return holding.regions;
+}
+
+/* ---- how it looks ---------------------------------------------------------- */
 
 /*
  * Where it was moved to another CPU before it stopped, the kernel has written
@@ -72,12 +161,36 @@ static void restore_rseq(const struct ps_duplicate *duplicate, const struct ps_t
 		return;		/* a region that is read-only by now: the copy then shows what the kernel wrote */
 }
 
-int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, int cpu)
+void ps_dress_child(const struct ps_duplicate *duplicate, const struct injection *in)
+{
+	ptrace(PTRACE_SETREGS, duplicate->pid, 0, &in->stop.thread[0].general);
+	ptrace(PTRACE_SETSIGMASK, duplicate->pid, sizeof(in->mask), &in->mask);
+	restore_rseq(duplicate, &in->stop.thread[0]);
+}
+
+/* Whoever has to die for want of memory, in the target's cgroup: rather the duplicate. */
+static void offer_to_oom_killer(pid_t pid)
+{
+	char path[48];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, "1000", 4) < 0) {
+		/* Not ours to write: the watch of memory ends the duplicate in time, whatever the killer would choose. */
+	}
+	close(fd);
+}
+
+int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns)
 {
 	struct sched_param other = { 0 };
 	cpu_set_t cpus;
 	int err, status;
 
+	offer_to_oom_killer(duplicate->pid);
 	/* It has the target's CPU and priority, and would die with them, in the target's way. */
 	sched_setscheduler(duplicate->pid, SCHED_OTHER, &other);
 	if (cpu >= 0) {
@@ -85,16 +198,11 @@ int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, in
 		CPU_SET(cpu, &cpus);
 		sched_setaffinity(duplicate->pid, sizeof(cpus), &cpus);
 	}
-	err = ps_wait_stop(duplicate->pid, in->timeout_ns + PS_NSEC_PER_SEC, false, &status);
-	if (err)
-		return err;
-	ptrace(PTRACE_SETOPTIONS, duplicate->pid, 0, in->options | PTRACE_O_EXITKILL);
-	drop_files(duplicate, in);
-	ptrace(PTRACE_SETREGS, duplicate->pid, 0, &in->stop.thread[0].general);
-	ptrace(PTRACE_SETSIGMASK, duplicate->pid, sizeof(in->mask), &in->mask);
-	restore_rseq(duplicate, &in->stop.thread[0]);
-	ps_at(PS_STEP_HELD);
-	return 0;
+	/* Asleep: it may need the very CPU that this thread would spin on. */
+	err = ps_wait_stop(duplicate->pid, timeout_ns, false, &status);
+	if (!err)
+		ptrace(PTRACE_SETOPTIONS, duplicate->pid, 0, in->options | PTRACE_O_EXITKILL);
+	return err;
 }
 
 void ps_kill_child(pid_t pid)
@@ -103,19 +211,31 @@ void ps_kill_child(pid_t pid)
 		ptrace(PTRACE_KILL, pid, 0, 0);
 }
 
+pid_t ps_stray_child(void)
+{
+	for (int64_t start = ps_now_ns(); ps_now_ns() - start < PS_NSEC_PER_SEC; ps_nap()) {
+		pid_t pid = unknown_tracee(NULL);
+
+		if (pid)
+			return pid > 0 ? pid : 0;
+	}
+	return 0;
+}
+
 void ps_end_stray_child(void)
 {
 	int64_t start = ps_now_ns();
-	int status;
 
 	while (ps_now_ns() - start < PS_NSEC_PER_SEC) {
-		siginfo_t info = { 0 };
+		pid_t pid = unknown_tracee(NULL);
 
-		if (waitid(P_ALL, 0, &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL))
+		if (pid < 0)
 			return;		/* there is none */
-		if (!info.si_pid)
+		if (!pid) {
+			ps_nap();
 			continue;
-		ps_kill_child(info.si_pid);
-		waitpid(info.si_pid, &status, __WALL | WNOHANG);
+		}
+		ps_kill_child(pid);
+		waitpid(pid, NULL, __WALL | WNOHANG);
 	}
 }

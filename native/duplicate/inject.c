@@ -8,9 +8,9 @@
  *   CLONE_PTRACE	the child is ours before it can run, with no stop of the
  *			target for it
  *   CLONE_FILES	the child holds no descriptors of its own: pipes and
- *			sockets close when the target closes them. child.c
- *			then gives it an empty table, so that they also close
- *			when the target ends or calls exec()
+ *			sockets close when the target closes them. It is then
+ *			given an empty table, so that they also close when the
+ *			target ends or calls exec()
  *   exit signal 0	the target sees no SIGCHLD, and its wait() does not see
  *			the child
  * The child would stay in the target's list of children when it has ended:
@@ -21,12 +21,17 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
+#include <unistd.h>
+#include "burial.h"
 #include "child.h"
+#include "locks.h"
 
 #define CLONE_STILL	(CLONE_PTRACE | CLONE_FILES)
+/* Other programs may keep the child from its CPU: the target does not wait for it longer than this. */
+#define CHILD_NS	(10 * 1000 * 1000LL)
 
 static int clone_failed(pid_t target, long result)
 {
@@ -35,107 +40,121 @@ static int clone_failed(pid_t target, long result)
 		return ps_fail(result, "process %d may have no further child: RLIMIT_NPROC, its pids cgroup (pids.max) "
 			       "or SCHED_DEADLINE forbids it", target);
 	case -ENOMEM:
-		return ps_fail(result, "there is not enough memory to duplicate process %d: vm.overcommit_memory=2 or its memory cgroup forbids it", target);
+		return ps_fail(result, "there is not enough memory to duplicate process %d: vm.overcommit_memory=2 or its memory cgroup "
+			       "forbids it", target);
 	default:
 		return ps_fail(result, "clone() in process %d failed: %s", target, strerror(-result));
 	}
 }
 
-static int call_failed(pid_t target, int err)
+/* The child is found and held, and shares no descriptors any more. -ETIMEDOUT: it has not stopped yet, try again. */
+static int hold(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns)
 {
-	if (err == -EBUSY)
-		return ps_fail(err, "process %d does not get to run: its cgroup is frozen, or others keep its CPU; try when it runs again", target);
-	return ps_fail(err, "process %d ended while it was being duplicated", target);
+	int err;
+
+	if (!duplicate->pid)
+		duplicate->pid = ps_find_child(in, duplicate->inner_pid);
+	if (!duplicate->pid)
+		return ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", duplicate->target);
+	err = ps_hold_child(duplicate, in, cpu, timeout_ns);
+	if (err == -ETIMEDOUT)
+		return ps_fail(err, "the duplicate of process %d does not get to run: its cgroup is frozen, or others keep its CPU",
+			       duplicate->target);
+	/* Begun, it cannot be tried again: as long as threads that are stopped may wait at all. */
+	if (!err)
+		err = ps_drop_files(duplicate, in, timeout_ns > in->stop.limit_ns ? timeout_ns : in->stop.limit_ns);
+	if (err == -ETIMEDOUT)
+		return ps_fail(-EBUSY, "the duplicate of process %d does not get on: its cgroup is frozen, or others keep its CPU",
+			       duplicate->target);
+	return err ? ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", duplicate->target) : 0;
 }
 
-int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *duplicate,
+int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struct ps_duplicate *duplicate,
 	      struct ps_registers *registers, int max_registers)
 {
 	const long arguments[4] = { CLONE_STILL, NOWHERE, 0, 0 };
 	struct ps_ended ended;
 	struct injection in;
 	int64_t start = ps_now_ns();
+	bool shares = true, has_locks;
 	long result = 0;
+	char why[256];
 	int err;
 
-	*duplicate = (struct ps_duplicate){ .target = target };
+	*duplicate = (struct ps_duplicate){ .target = target, .target_fd = syscall(SYS_pidfd_open, target, 0) };
 	err = ps_check_target(target);
 	if (err)
-		return err;
+		goto out;
 	ps_at(PS_STEP_CHECKED);
-	err = ps_begin_injection(&in, target, timeout_ns);
+	has_locks = ps_holds_posix_locks(target);
+	err = ps_begin_injection(&in, &(struct ps_patience){ target, duplicate->target_fd, timeout_ns, limit_ns });
 	if (err)
-		return err;
+		goto out;
 	ps_at(PS_STEP_STOPPED);
 	duplicate->threads = in.stop.threads;
-	duplicate->calls = in.calls;
 	if (registers)
 		duplicate->registers = ps_read_registers(&in.stop, registers, max_registers);
 	ps_at(PS_STEP_REGISTERS);
 
 	err = ps_inject_call(&in, SYS_clone, arguments, &result, &duplicate->clone_ns);
 	duplicate->moment_ns = ps_now_ns();
+	if (in.stranded)
+		goto out;
 	if (!err && result > 0)
 		ps_at(PS_STEP_CLONED);
 	ps_put_back(&in);
+	duplicate->inner_pid = result;
+	if (!err && result < 0)
+		err = clone_failed(target, result);
+	/*
+	 * POSIX locks belong to the table of descriptors, and a table that is shared
+	 * is left to the child when the target calls exec(): so where the target has
+	 * such locks, it goes on only when nothing is shared.
+	 */
+	if (!err && has_locks) {
+		err = hold(duplicate, &in, cpu, CHILD_NS);
+		shares = err == -ETIMEDOUT;
+		err = shares ? 0 : err;
+	}
 	ps_release(&in.stop, -1);
+	duplicate->calls = in.calls;
 	duplicate->pause_ns = ps_now_ns() - in.stop.first_ns;
 	duplicate->window_ns = in.window_ns;
 	ps_at(PS_STEP_RELEASED);
-	if (err) {
-		ps_end_stray_child();
-		return call_failed(target, err);
-	}
-	if (result < 0)
-		return clone_failed(target, result);
-
-	duplicate->inner_pid = result;
-	duplicate->pid = ps_find_child(&in, result);
-	if (!duplicate->pid)
-		return ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", target);
-	err = ps_hold_child(duplicate, &in, cpu);
-	if (err)
-		ps_end(duplicate, timeout_ns, &ended);
-	duplicate->take_ns = ps_now_ns() - start;
-	return err ? ps_fail(err, "the duplicate of process %d was ended by somebody else", target) : 0;
-}
-
-/* The ended duplicate is the target's child: have the target wait for it. */
-static int bury(const struct ps_duplicate *duplicate, int64_t timeout_ns, struct ps_ended *ended)
-{
-	const long arguments[4] = { duplicate->inner_pid, 0, __WALL | WNOHANG, 0 };
-	struct injection in;
-	int64_t took_ns;
-	long result = 0;
-	int err;
-
-	err = ps_begin_injection(&in, duplicate->target, timeout_ns);
-	if (err)
-		return err == -ESRCH ? 0 : err;		/* no target, no child of it */
-	err = ps_inject_call(&in, SYS_wait4, arguments, &result, &took_ns);
-	ps_put_back(&in);
-	ps_release(&in.stop, -1);
-	ended->pause_ns = ps_now_ns() - in.stop.first_ns;
-	ps_at(PS_STEP_BURIED);
-	if (err == -ESRCH || result == -ECHILD || result == duplicate->inner_pid)
+	if (!err && shares)
+		err = hold(duplicate, &in, cpu, in.timeout_ns + PS_NSEC_PER_SEC);
+	if (!err) {
+		ps_at(PS_STEP_HELD);
+		duplicate->dropped = ps_drop_shared(duplicate, &in);
+		ps_dress_child(duplicate, &in);
+		duplicate->take_ns = ps_now_ns() - start;
 		return 0;
-	return ps_fail(err ? err : -EBUSY, "the ended duplicate %d stays in the process table until process %d ends",
-		       duplicate->pid, duplicate->target);
+	}
+	snprintf(why, sizeof(why), "%s", ps_error());
+	if (duplicate->pid)
+		ps_end(duplicate, timeout_ns, limit_ns, &ended);
+	else if (err == -ESRCH)
+		ps_end_stray_child();
+	if (err == -ESRCH)
+		ps_fail(err, "process %d ended while it was being duplicated", target);
+	else
+		ps_fail(err, "%s", why);
+out:
+	if (duplicate->target_fd >= 0 && !duplicate->pid)
+		close(duplicate->target_fd);
+	return err;
 }
 
-int ps_end(struct ps_duplicate *duplicate, int64_t timeout_ns, struct ps_ended *ended)
+int ps_end(struct ps_duplicate *duplicate, int64_t timeout_ns, int64_t limit_ns, struct ps_ended *ended)
 {
 	int64_t start = ps_now_ns();
-	int err = 0, status;
+	int err;
 
 	*ended = (struct ps_ended){ 0 };
 	ps_kill_child(duplicate->pid);
 	ended->kill_ns = ps_now_ns() - start;
 	ps_at(PS_STEP_KILLED);
-	/* Ended is when its memory has been given back, and that takes as long as the target is large. */
-	while (waitpid(duplicate->pid, &status, __WALL) == duplicate->pid && WIFSTOPPED(status))
-		;
-	err = bury(duplicate, timeout_ns, ended);
+	err = ps_bury(duplicate, duplicate->target_fd, timeout_ns, limit_ns, ended);
 	ended->reap_ns = ps_now_ns() - start;
 	return err;
 }

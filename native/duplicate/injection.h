@@ -25,14 +25,40 @@ struct injection {
 	uint64_t mask;				/* the target's own */
 	int64_t	 window_start, window_ns;
 	bool	 masked;
+	bool	 sigsys;			/* was taken off the thread */
+	bool	 dispatch_unknown;		/* this kernel does not tell of syscall user dispatch */
+	bool	 stranded;			/* ps_strand() has taken it over: nothing is to be put back here */
 };
 
+/* Which process, and how long it may take: stop->timeout_ns and limit_ns. @pidfd: that process, or -1. */
+struct ps_patience { pid_t target; int pidfd; int64_t timeout_ns, limit_ns; };
+
 /* Stop the target, with its instruction found and checked, and its blocked calls mended. */
-int ps_begin_injection(struct injection *in, pid_t target, int64_t timeout_ns);
-/* Make @number(@arguments) happen in the target's first thread. The thread keeps its registers and mask. */
+int ps_begin_injection(struct injection *in, const struct ps_patience *patience);
+/*
+ * Make @number(@arguments) happen in the target's first thread. The thread
+ * keeps its registers and mask, but where in->stranded is set afterwards.
+ */
 int ps_inject_call(struct injection *in, long number, const long arguments[4], long *result, int64_t *took_ns);
 void ps_put_back(struct injection *in);
 /* From a duplicate's stop to its next system-call stop. */
 int ps_next_call_stop(pid_t tid, int64_t timeout_ns);
+/*
+ * Make a system call in a duplicate, which is in a ptrace stop and has an
+ * instruction at @instruction; its registers are not put back.
+ */
+int ps_call_in_duplicate(pid_t pid, const struct user_regs_struct *like, uint64_t instruction, long number,
+			 const long arguments[4], int64_t timeout_ns);
+
+/*
+ * The thread that was to make a call does not come back from it: it is frozen,
+ * or waits in the kernel for somebody. It cannot be given up, since it has
+ * registers that are not its own. The other threads go on, and this one is put
+ * back as soon as it stops: ps_strand_run() sees to it. @cloning: a child that
+ * it may have made by then is ended. Returns -EBUSY.
+ */
+int ps_strand(struct injection *in, bool cloning);
+pid_t ps_stranded(void);			/* the target's pid, or 0 */
+void ps_strand_run(void);
 
 #endif

@@ -70,11 +70,11 @@ static int gone(pid_t target)
 	return ps_fail(-ESRCH, "process %d ended, or called exec(), while it was being looked at", target);
 }
 
-int ps_stop_copy(pid_t target, int64_t timeout_ns, struct ps_copy *copy,
+int ps_stop_copy(pid_t target, int64_t timeout_ns, int64_t limit_ns, struct ps_copy *copy,
 		 struct ps_registers *registers, int max_registers)
 {
 	static struct ps_thread room[PS_MAX_THREADS];
-	struct ps_stop stop = { .thread = room };
+	struct ps_stop stop;
 	int64_t start;
 	int err, fd = -1;
 	pid_t living;
@@ -103,7 +103,8 @@ int ps_stop_copy(pid_t target, int64_t timeout_ns, struct ps_copy *copy,
 	}
 
 	start = ps_now_ns();
-	err = ps_stop_all(&stop, target, timeout_ns);
+	ps_prepare_stop(&stop, room, target, timeout_ns, limit_ns);
+	err = ps_stop_all(&stop);
 	if (err)
 		goto fail;
 	copy->threads = stop.threads;

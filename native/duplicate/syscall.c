@@ -24,6 +24,8 @@
 #include <unistd.h>
 #include "procsnap.h"
 
+#define END_NS		(60 * PS_NSEC_PER_SEC)
+
 _Static_assert(sizeof(struct proc_snap_args) == PROC_SNAP_ARGS_SIZE_VER0, "struct proc_snap_args has grown: probe for its size");
 
 static int failed(pid_t target, int err)
@@ -186,14 +188,16 @@ int ps_snapshot_attach(struct ps_snapshot *snapshot, int64_t timeout_ns)
 void ps_snapshot_end(struct ps_snapshot *snapshot, struct ps_ended *ended)
 {
 	int64_t start = ps_now_ns();
-	int status;
+	int err, status;
 
 	*ended = (struct ps_ended){ 0 };
 	kill(snapshot->pid, SIGKILL);
 	ended->kill_ns = ps_now_ns() - start;
 	ps_at(PS_STEP_KILLED);
-	while (waitpid(snapshot->pid, &status, __WALL) == snapshot->pid && WIFSTOPPED(status))
-		;
+	/* Giving back its memory takes as long as it is large; if its cgroup is frozen, it ends when that is thawed. */
+	do
+		err = ps_wait_stop(snapshot->pid, END_NS, false, &status);
+	while (!err && ps_now_ns() - start < END_NS);
 	ended->reap_ns = ps_now_ns() - start;
 	ps_at(PS_STEP_BURIED);
 	snapshot->pid = 0;

@@ -2,128 +2,182 @@
 /* Stopping all threads of a process, and letting them go as they were: ptrace(2). */
 #include <elf.h>
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
-#include <sys/time.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
-#include "procsnap.h"
+#include "seize.h"
+#include "tids.h"
+#include "wait.h"
 
-/* A wait that spins is fastest, but needs a CPU of its own; after this long it sleeps. */
-#define SPIN_NS		(50 * 1000 * 1000LL)
-/* While the target lives, ptrace stops raise SIGCHLD in the tracer, which all its threads block. */
-#define NAP_NS		(2 * 1000 * 1000LL)
 /* No thread is waited for longer than this while there may be news of another. */
 #define TURN_NS		(2 * 1000 * 1000LL)
-#define ALARM_US	10000
+/* How often a thread is looked at that cannot be stopped yet; nobody waits meanwhile. */
+#define LOOK_NS		(1000 * 1000L)
+/* On a machine that is busy a stop may take too long by chance, and another does not. */
+#define MAX_STOPS	4
 
-static void nap(void)
+/* The threads of the stop that is being made: one at a time. */
+static struct tids known;
+
+bool ps_thread_lost;
+
+void ps_prepare_stop(struct ps_stop *stop, struct ps_thread *room, pid_t pid, int64_t timeout_ns, int64_t limit_ns)
 {
-	const struct timespec time = { .tv_nsec = NAP_NS };
-	sigset_t child;
-
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	sigtimedwait(&child, NULL, &time);
+	*stop = (struct ps_stop){
+		.pid = pid, .timeout_ns = timeout_ns, .limit_ns = limit_ns > 0 ? limit_ns : PS_STOP_LIMIT_NS,
+		.pidfd = -1, .thread = room,
+	};
 }
 
-int ps_wait_stop(pid_t tid, int64_t timeout_ns, bool spin, int *status)
+/* For how long threads that are stopped may wait for the others: those take their time even where all are willing. */
+static int64_t limit_ns(const struct ps_stop *stop)
 {
-	bool alone = sysconf(_SC_NPROCESSORS_ONLN) < 2;
-	int64_t start = ps_now_ns(), waited = 0;
-
-	for (;;) {
-		pid_t got = waitpid(tid, status, __WALL | WNOHANG);
-
-		if (got < 0)
-			return -ESRCH;
-		if (got > 0)
-			return WIFSTOPPED(*status) ? 0 : -ESRCH;
-		waited = ps_now_ns() - start;
-		if (waited > timeout_ns)
-			return -ETIMEDOUT;
-		if (!spin || alone || waited > SPIN_NS)
-			nap();
-	}
+	return stop->limit_ns + stop->threads * PS_STOP_LIMIT_THREAD_NS;
 }
 
-static int seize(pid_t pid, pid_t tid)
+static void forget_thread(struct ps_stop *stop, int index)
 {
-	struct ps_identity identity;
-	int err;
+	tids_remove(&known, stop->thread[index].tid);
+	stop->thread[index] = stop->thread[--stop->threads];
+}
 
-	/* Again: exec() by another thread ends the first one, and then takes over its tid. */
-	for (int tries = 0; tries < 3; tries++) {
-		if (!ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACESYSGOOD))
-			return 0;
-		err = -errno;
-		if (ps_identify(tid, &identity) || identity.state == 'Z' || identity.state == 'X')
-			return -ESRCH;
-		if (err != -EPERM || identity.tracer)
-			break;
+/* ---- before the stop: the target runs ------------------------------------- */
+
+static char state_of(pid_t pid, pid_t tid)
+{
+	char path[64], stat[512], *end;
+	FILE *file;
+	char state = 'X';
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	file = fopen(path, "re");
+	if (!file)
+		return state;
+	if (fgets(stat, sizeof(stat), file) && (end = strrchr(stat, ')')) && end[1])
+		state = end[2];
+	fclose(file);
+	return state;
+}
+
+static void wchan_of(pid_t pid, pid_t tid, char *name, size_t size)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/wchan", pid, tid);
+	file = fopen(path, "re");
+	if (!file || !fgets(name, size, file))
+		snprintf(name, size, "?");
+	if (file)
+		fclose(file);
+}
+
+/* Make a list of the threads that are not known yet; how many that were. */
+static int list_new(struct ps_stop *stop)
+{
+	static pid_t tids[PS_MAX_THREADS];
+	int count = ps_list_threads(stop->pid, tids, PS_MAX_THREADS), before = stop->threads;
+
+	if (count > 0 && !stop->first_ns)
+		ps_choose_cpu(stop, tids, count);
+	for (int i = 0; i < count; i++) {
+		if (tids_has(&known, tids[i]))
+			continue;
+		if (stop->threads == PS_MAX_THREADS)
+			return ps_fail(-E2BIG, "process %d has more than %d threads", stop->pid, PS_MAX_THREADS);
+		tids_add(&known, tids[i]);
+		stop->thread[stop->threads++] = (struct ps_thread){ .tid = tids[i], .waited_call = -1, .waited_ns = -1 };
 	}
-	if (err == -EPERM && identity.tracer)
-		return ps_fail(-EBUSY, "process %d is traced by process %d (a debugger, strace?): end that first", pid, identity.tracer);
-	if (err == -EPERM)
-		return ps_fail(err, PS_NO_PERMISSION, pid);
-	return err == -ESRCH ? err : ps_fail(err, "process %d cannot be traced: %s", pid, strerror(-err));
+	return count < 0 ? count : stop->threads - before;
 }
 
 /*
- * PTRACE_SEIZE waits while the target is in exec(), and exec() waits until all
- * other threads are gone, which those that we have seized are when we have taken
- * note of their deaths: so this is done, by an alarm, while we wait.
+ * What waits in the kernel and cannot be interrupted (the parent of a vfork(2),
+ * a dead disk) does not stop, and the others would stand still for it: wait
+ * until it has passed, while nobody is stopped. Notes which threads are sure to
+ * stop at once, since they sleep.
  */
-static struct ps_stop *seizing;
-
-static void take_note(int sig)
+static int await_willing(struct ps_stop *stop, int first)
 {
-	int saved = errno;
+	const struct timespec look = { .tv_nsec = LOOK_NS };
+	int64_t start = ps_now_ns();
+	char wchan[64];
 
-	(void)sig;
-	for (int i = 0; i < seizing->threads; i++) {
-		siginfo_t info = { 0 };
+	for (int i = first; i < stop->threads; i++) {
+		struct ps_thread *thread = &stop->thread[i];
+		char state;
 
-		/* Of a tracee, wait(2) reports stops whatever is asked for: this looks, and leaves a stop for who waits for it. */
-		if (!waitid(P_PID, seizing->thread[i].tid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) && info.si_pid &&
-		    info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED)
-			waitid(P_PID, seizing->thread[i].tid, &info, WEXITED | WNOHANG | __WALL);
+		ps_note_wait(stop->pid, thread);
+		while ((state = state_of(stop->pid, thread->tid)) == 'D') {
+			if (ps_now_ns() - start > stop->timeout_ns) {
+				wchan_of(stop->pid, thread->tid, wchan, sizeof(wchan));
+				return ps_fail(-ETIMEDOUT, "thread %d of process %d waits in the kernel and cannot be stopped (state D, in %s: vfork(2), "
+					       "or a device or file server that does not answer); nothing was touched: try again later",
+					       thread->tid, stop->pid, wchan);
+			}
+			nanosleep(&look, NULL);
+			ps_note_wait(stop->pid, thread);
+		}
+		thread->asleep = state == 'S';
 	}
-	errno = saved;
+	return 0;
 }
 
-static void set_alarm(struct ps_stop *stop, bool on)
+/* -ESRCH: another process has the pid now. */
+static int check_identity(const struct ps_stop *stop)
 {
-	const struct itimerval time = { .it_value.tv_usec = on ? ALARM_US : 0, .it_interval.tv_usec = on ? ALARM_US : 0 };
-	struct sigaction action = { .sa_handler = take_note };
-	sigset_t alarm;
-
-	seizing = stop;
-	sigemptyset(&alarm);
-	sigaddset(&alarm, SIGALRM);
-	if (on)
-		sigaction(SIGALRM, &action, NULL);
-	pthread_sigmask(on ? SIG_UNBLOCK : SIG_BLOCK, &alarm, NULL);
-	setitimer(ITIMER_REAL, &time, NULL);
+	if (stop->pidfd < 0 || !syscall(SYS_pidfd_send_signal, stop->pidfd, 0, NULL, 0) || errno == EPERM)
+		return 0;
+	return ps_fail(-ESRCH, "process %d has ended", stop->pid);
 }
 
-/* Wait for an interrupted thread to stop; signals that come first are delivered first. */
-static int await_stop(struct ps_thread *thread, int64_t timeout_ns)
+static int seize_new(struct ps_stop *stop, int first)
+{
+	int err = 0;
+
+	ps_begin_seizing(stop, ps_now_ns() + (stop->first_ns ? limit_ns(stop) : stop->timeout_ns));
+	for (int i = first; i < stop->threads && !err;) {
+		struct ps_thread *thread = &stop->thread[i];
+
+		if (!ps_followed(thread->tid))
+			err = ps_seize(stop, thread);
+		if (err == -ESRCH) {	/* it ended, or is a leader that did: a zombie has no registers */
+			forget_thread(stop, i);
+			err = 0;
+		} else if (!err) {
+			thread->seized = true;
+			i++;
+		}
+	}
+	ps_end_seizing();
+	return err;
+}
+
+/* ---- the stop -------------------------------------------------------------- */
+
+/*
+ * Wait for an interrupted thread to stop; signals that come first are delivered
+ * first. Such a stop may have begun as early as the thread was seized.
+ */
+static int await_stop(struct ps_stop *stop, struct ps_thread *thread, int64_t timeout_ns)
 {
 	int err, status;
 
 	for (;;) {
-		err = ps_wait_stop(thread->tid, timeout_ns, true, &status);
+		err = ps_wait_stop(thread->tid, timeout_ns, stop->spin, &status);
 		if (err)
 			return err;
 		if (status >> 16 == PTRACE_EVENT_STOP)
 			break;
+		if (thread->seized_ns && thread->seized_ns < stop->first_ns)
+			stop->first_ns = thread->seized_ns;
 		/* Signal-delivery stop: the interruption is still pending and stops the thread before its handler runs. */
 		if (ptrace(PTRACE_CONT, thread->tid, 0, (long)WSTOPSIG(status)))
 			return -ESRCH;
@@ -157,60 +211,26 @@ static void note_deaths(struct ps_stop *stop, const struct ps_thread *except)
 
 int ps_wait_running(struct ps_stop *stop, struct ps_thread *thread, int64_t timeout_ns, int *status)
 {
-	int64_t start = ps_now_ns(), waited = 0;
+	int64_t start = ps_now_ns();
 	int err;
 
 	do {
-		err = ps_wait_stop(thread->tid, TURN_NS, waited < SPIN_NS, status);
+		err = ps_wait_stop(thread->tid, TURN_NS, stop->spin, status);
 		if (err != -ETIMEDOUT)
 			return err;
 		note_deaths(stop, thread);
-		waited = ps_now_ns() - start;
-	} while (waited < timeout_ns);
+	} while (ps_now_ns() - start < timeout_ns);
 	return -ETIMEDOUT;
 }
 
-static int find_thread(const struct ps_stop *stop, pid_t tid)
+static int did_not_stop(const struct ps_stop *stop, pid_t tid, int64_t waited_ns)
 {
-	for (int i = 0; i < stop->threads; i++)
-		if (stop->thread[i].tid == tid)
-			return i;
-	return -1;
-}
+	char wchan[64];
 
-static void forget_thread(struct ps_stop *stop, int index)
-{
-	stop->thread[index] = stop->thread[--stop->threads];
-}
-
-/* Seize the threads that are not seized yet; how many that were. */
-static int seize_new(struct ps_stop *stop)
-{
-	pid_t tids[PS_MAX_THREADS];
-	int seized = 0, err, count = ps_list_threads(stop->pid, tids, PS_MAX_THREADS);
-
-	for (int i = 0; i < count; i++) {
-		if (find_thread(stop, tids[i]) >= 0)
-			continue;
-		if (stop->threads == PS_MAX_THREADS)
-			return ps_fail(-E2BIG, "process %d has more than %d threads", stop->pid, PS_MAX_THREADS);
-		err = ps_followed(tids[i]) ? 0 : seize(stop->pid, tids[i]);
-		if (err == -ESRCH)	/* it ended, or is a leader that did: a zombie has no registers */
-			continue;
-		if (err)
-			return err;
-		stop->thread[stop->threads] = (struct ps_thread){ .tid = tids[i], .waited_call = -1, .waited_ns = -1 };
-		ps_note_wait(stop->pid, &stop->thread[stop->threads++]);
-		seized++;
-	}
-	return count < 0 ? count : seized;
-}
-
-static int did_not_stop(const struct ps_stop *stop, pid_t tid)
-{
-	return ps_fail(-ETIMEDOUT, "thread %d of process %d did not stop within %lld ms: it waits in the kernel "
-		       "(vfork(2), or a device or file server that does not answer), or is ending; try again later",
-		       tid, stop->pid, (long long)(stop->timeout_ns / 1000000));
+	wchan_of(stop->pid, tid, wchan, sizeof(wchan));
+	return ps_fail(-ETIMEDOUT, "thread %d of process %d did not stop within %lld ms (state %c, in %s): it waits in the kernel, is ending, "
+		       "or does not get to run; try again later, or allow more (--max-stop)",
+		       tid, stop->pid, (long long)(waited_ns / 1000000), state_of(stop->pid, tid), wchan);
 }
 
 /*
@@ -219,7 +239,8 @@ static int did_not_stop(const struct ps_stop *stop, pid_t tid)
  */
 static int await_all(struct ps_stop *stop)
 {
-	int64_t start = ps_now_ns(), waited = 0;
+	int64_t start = ps_now_ns(), stopped_ns = 0, now;
+	bool again = false;
 	pid_t missing;
 
 	do {
@@ -228,10 +249,12 @@ static int await_all(struct ps_stop *stop)
 			struct ps_thread *thread = &stop->thread[i];
 			int err = 0;
 
-			if (!thread->stopped)
-				err = await_stop(thread, waited < SPIN_NS ? TURN_NS : 0);
-			else if (waited && has_died(thread))
+			if (thread->interrupted && !thread->stopped)
+				err = await_stop(stop, thread, again ? 0 : TURN_NS);
+			else if (thread->stopped && again && has_died(thread))
 				err = -ESRCH;
+			if (thread->stopped && !stopped_ns)
+				stopped_ns = ps_now_ns();
 			if (err == -ETIMEDOUT)
 				missing = thread->tid;
 			if (err && err != -ETIMEDOUT)
@@ -239,28 +262,32 @@ static int await_all(struct ps_stop *stop)
 			else
 				i++;
 		}
-		waited = ps_now_ns() - start;
-		if (missing && waited > stop->timeout_ns)
-			return did_not_stop(stop, missing);
-		if (missing && waited > SPIN_NS)
-			nap();
+		now = ps_now_ns();
+		/* Nobody waits for a thread that is the only one. */
+		if (missing && (now - start > stop->timeout_ns || (stopped_ns && now - stop->first_ns > limit_ns(stop))))
+			return did_not_stop(stop, missing, now - start);
+		if (missing)
+			ps_nap();
+		again = true;
 	} while (missing);
 	return 0;
 }
 
-static int interrupt_new(struct ps_stop *stop)
+static int interrupt_new(struct ps_stop *stop, bool asleep)
 {
+	bool any = false;
+
 	for (int i = 0; i < stop->threads; i++) {
 		struct ps_thread *thread = &stop->thread[i];
 
-		if (thread->interrupted)
+		if (!thread->seized || thread->interrupted || thread->asleep != asleep)
 			continue;
 		if (!stop->first_ns)
 			stop->first_ns = ps_now_ns();
-		thread->interrupted = true;
+		thread->interrupted = any = true;
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
 	}
-	return await_all(stop);
+	return any ? await_all(stop) : 0;
 }
 
 static int note_registers(struct ps_stop *stop)
@@ -298,40 +325,54 @@ static int count_threads(pid_t pid)
 	return stat(path, &task) ? -errno : (int)task.st_nlink - 2;
 }
 
-int ps_stop_all(struct ps_stop *stop, pid_t pid, int64_t timeout_ns)
+/* One turn: the threads that are new are looked at, seized and stopped; how many that were, or -errno. */
+static int stop_new(struct ps_stop *stop)
 {
-	struct ps_thread *room = stop->thread;
-	struct ps_calls calls = { 0 };
-	int err, seized;
+	int first = stop->threads, found = list_new(stop), err = found < 0 ? found : 0;
 
-	*stop = (struct ps_stop){ .pid = pid, .timeout_ns = timeout_ns, .thread = room };
-	/* A thread that is not stopped yet may start another: until there are no more than are stopped. */
-	do {
-		set_alarm(stop, true);
-		seized = seize_new(stop);
-		set_alarm(stop, false);
-		err = interrupt_new(stop);	/* after a failure too: only a stopped thread can be let go */
-		if (!err && seized < 0)
-			err = seized;
-	} while (!err && seized && count_threads(pid) != stop->threads);
-	if (!err && !stop->threads)
-		err = ps_fail(-ESRCH, "process %d ended", pid);
-	seized = note_registers(stop);
+	if (!err && found && !stop->first_ns)
+		err = await_willing(stop, first);
 	if (!err)
-		err = seized;
+		err = check_identity(stop);
 	if (!err)
-		return 0;
-	for (int i = 0; i < stop->threads; i++)
-		ps_mend_call(pid, &stop->thread[i], &calls);
-	ps_release(stop, -1);
-	return err;
+		err = seize_new(stop, first);
+	/* Seized is its struct, not its number: if the process still is the same one now, it was then. */
+	if (!err)
+		err = check_identity(stop);
+	/*
+	 * After a failure too: only a stopped thread can be let go. First those that
+	 * may take their time, while the others run on.
+	 */
+	found = interrupt_new(stop, false);
+	if (!found)
+		found = interrupt_new(stop, true);
+	if (err || found)
+		return err ? err : found;
+	return stop->threads - first;
 }
 
-void ps_release(struct ps_stop *stop, int except)
+static int stop_once(struct ps_stop *stop)
 {
-	int64_t start = ps_now_ns();
+	int err, got;
+
+	tids_clear(&known);
+	/* A thread that is not stopped yet may start another: until there are no more than are stopped. */
+	do {
+		got = stop_new(stop);
+		err = got < 0 ? got : 0;
+	} while (!err && got && count_threads(stop->pid) != stop->threads);
+	if (!err && !stop->threads)
+		err = ps_fail(-ESRCH, "process %d ended", stop->pid);
+	got = note_registers(stop);
+	return err ? err : got;
+}
+
+/* How many were killed meanwhile: their deaths have to be noted. */
+static int let_go(struct ps_stop *stop, int except)
+{
 	int dead = 0;
 
+	ps_restore_cpu();
 	for (int i = 0; i < stop->threads; i++) {
 		struct ps_thread *thread = &stop->thread[i];
 
@@ -346,13 +387,109 @@ void ps_release(struct ps_stop *stop, int except)
 		if (thread->stopped)
 			dead++;
 	}
-	/* Killed meanwhile. Their parent, or an exec() of theirs, waits until we have taken note. */
-	while (dead && ps_now_ns() - start < stop->timeout_ns)
+	return dead;
+}
+
+void ps_release(struct ps_stop *stop, int except)
+{
+	int64_t start = ps_now_ns();
+	int dead = let_go(stop, except);
+
+	/* Their parent, or an exec() of theirs, waits until we have taken note. */
+	while (dead && ps_now_ns() - start < stop->timeout_ns) {
 		for (int i = 0; i < stop->threads; i++)
 			if (i != except && stop->thread[i].stopped && has_died(&stop->thread[i])) {
 				stop->thread[i].stopped = false;
 				dead--;
 			}
+		if (dead)
+			ps_nap();
+	}
+}
+
+/* Let go of those that are stopped, as they were; the others stay in the list while they are pending. */
+static void undo(struct ps_stop *stop)
+{
+	struct ps_calls calls = { 0 };
+
+	note_registers(stop);
+	for (int i = 0; i < stop->threads; i++)
+		if (stop->thread[i].stopped)
+			ps_mend_call(stop->pid, &stop->thread[i], &calls);
+	let_go(stop, -1);
+	for (int i = stop->threads - 1; i >= 0; i--) {
+		struct ps_thread *thread = &stop->thread[i];
+
+		/* Killed in its stop: an exec() waits until its death, and that of all the others, is noted. */
+		thread->pending |= thread->stopped;
+		thread->stopped = false;
+		if (!thread->pending)
+			forget_thread(stop, i);
+	}
+}
+
+/*
+ * Where some did not stop in time, an interruption cannot be taken back: the
+ * others go on, and each of these is let go when it stops. -ETIMEDOUT: not all
+ * have stopped, and the calling thread has to end to be rid of them.
+ */
+static int undo_all(struct ps_stop *stop, int64_t until_ns)
+{
+	for (int i = 0; i < stop->threads; i++) {
+		struct ps_thread *thread = &stop->thread[i];
+
+		/* Those that were to come last: only a stopped thread can be let go. */
+		if (thread->seized && !thread->interrupted) {
+			thread->interrupted = true;
+			ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
+		}
+		thread->pending = thread->interrupted && !thread->stopped;
+	}
+	undo(stop);
+	if (stop->first_ns)
+		stop->undone_ns += ps_now_ns() - stop->first_ns;
+	while (stop->threads && ps_now_ns() < until_ns) {
+		for (int i = stop->threads - 1; i >= 0; i--) {
+			int err = await_stop(stop, &stop->thread[i], 0);
+
+			if (!err)
+				stop->thread[i].pending = false;
+			else if (err != -ETIMEDOUT)
+				forget_thread(stop, i);
+		}
+		undo(stop);
+		if (stop->threads)
+			ps_nap();
+	}
+	return stop->threads ? -ETIMEDOUT : 0;
+}
+
+int ps_stop_all(struct ps_stop *stop)
+{
+	const struct ps_stop wanted = *stop;
+	int64_t until_ns = ps_now_ns() + stop->timeout_ns, undone_ns = 0;
+	char why[256];
+	int err;
+
+	for (int tries = 0; tries < MAX_STOPS; tries++) {
+		*stop = wanted;
+		stop->undone_ns = undone_ns;
+		err = stop_once(stop);
+		if (!err) {
+			stop->first_ns -= undone_ns;
+			return 0;
+		}
+		snprintf(why, sizeof(why), "%s", ps_error());
+		if (undo_all(stop, until_ns + stop->timeout_ns)) {
+			ps_thread_lost = true;
+			return ps_fail(err, "%s", why);
+		}
+		undone_ns = stop->undone_ns;
+		ps_fail(err, "%s", why);
+		if (err != -ETIMEDOUT || ps_now_ns() > until_ns)
+			break;
+	}
+	return err;
 }
 
 int ps_read_registers(const struct ps_stop *stop, struct ps_registers *out, int max)

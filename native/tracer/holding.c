@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* What the tracer holds: one duplicate, copy or stopped target at a time; taken, held, ended. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include "duplicate/injection.h"
 #include "requests.h"
 #include "state.h"
 
@@ -11,11 +16,42 @@ struct ps_copy copy;
 static struct ps_thread held_threads[PS_MAX_THREADS];
 struct ps_stop held = { .thread = held_threads };
 
+/* A duplicate that had to be ended before it was asked for. */
+static struct {
+	bool	ended;
+	char	why[224];
+	int	err;			/* of its burial */
+	struct ps_ended figures;
+} early;
+
 static int busy(void)
 {
-	if (duplicate.pid || snapshot.pid || copy.bytes || held.threads)
+	if (ps_stranded())
+		return ps_fail(-EBUSY, "this tracer still waits for a thread of process %d to come back from the kernel, to put it back", ps_stranded());
+	if (duplicate.pid || early.ended || snapshot.pid || copy.bytes || held.threads)
 		return ps_fail(-EBUSY, "this tracer still holds a duplicate, a copy or a stopped process: end it first");
 	return 0;
+}
+
+/* Their memory is there before the target is stopped: a first touch may be slow. */
+static void touch_registers(pid_t pid)
+{
+	struct stat task;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	if (stat(path, &task))
+		return;
+	for (int i = 0; i < (int)task.st_nlink && i < PS_MAX_THREADS; i++) {
+		((volatile struct ps_registers *)registers)[i].tid = 0;
+		((volatile struct ps_registers *)registers)[i].xstate[4096] = 0;
+	}
+}
+
+/* The counts by call, where the requester finds them. */
+static void tell_calls(const struct ps_calls *calls)
+{
+	memcpy(data, calls, sizeof(*calls) < data_bytes ? sizeof(*calls) : data_bytes);
 }
 
 int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
@@ -25,12 +61,16 @@ int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
 
 	if (err)
 		return err;
-	err = ps_inject(request->pid, request->argument[0], request->timeout_ns, &taken, registers, PS_MAX_THREADS);
+	touch_registers(request->pid);
+	err = ps_inject(request->pid, request->argument[0], request->timeout_ns, request->argument[1], &taken, registers,
+			PS_MAX_THREADS);
 	if (err)
 		return err;
 	duplicate = taken;
+	tell_calls(&taken.calls);
 	const int64_t result[] = { taken.pid, taken.threads, taken.take_ns, taken.pause_ns, taken.window_ns, taken.clone_ns,
-				   taken.moment_ns, taken.calls.restarted, taken.calls.lengthened, taken.registers };
+				   taken.moment_ns, taken.calls.restarted, taken.calls.lengthened, taken.registers,
+				   taken.calls.cut, taken.dropped };
 	memcpy(reply->result, result, sizeof(result));
 	return 0;
 }
@@ -68,13 +108,42 @@ int do_stop_copy(const struct tracer_request *request, struct tracer_reply *repl
 	int err = busy();
 
 	if (!err)
-		err = ps_stop_copy(request->pid, request->timeout_ns, &copy, registers, PS_MAX_THREADS);
+		err = ps_stop_copy(request->pid, request->timeout_ns, request->argument[1], &copy, registers, PS_MAX_THREADS);
 	if (err)
 		return err;
+	tell_calls(&copy.calls);
 	const int64_t result[] = { copy.used, copy.threads, copy.take_ns, copy.pause_ns, copy.unreadable, copy.regions,
-				   0, copy.calls.restarted, copy.calls.lengthened, copy.registers };
+				   0, copy.calls.restarted, copy.calls.lengthened, copy.registers, copy.calls.cut };
 	memcpy(reply->result, result, sizeof(result));
 	return 0;
+}
+
+static void close_reader(pid_t pid)
+{
+	if (reader.pid < 0 || reader.pid != pid)
+		return;
+	ps_reader_close(&reader);
+	reader.pid = -1;
+}
+
+static void end_early(const char *why)
+{
+	early.ended = true;
+	snprintf(early.why, sizeof(early.why), "%s", why);
+	close_reader(duplicate.pid);
+	early.err = ps_end(&duplicate, PS_NSEC_PER_SEC, 0, &early.figures);
+	duplicate.pid = 0;
+}
+
+void look_after_duplicate(void)
+{
+	siginfo_t info = { 0 };
+
+	if (!duplicate.pid)
+		return;
+	/* The init of its pid namespace, when that is killed, waits until we have taken note of its death. */
+	if (!waitid(P_PID, duplicate.pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) && info.si_pid && info.si_code != CLD_TRAPPED)
+		end_early("the duplicate was killed from outside: its container or cgroup was ended, or memory ran out");
 }
 
 int do_end(const struct tracer_request *request, struct tracer_reply *reply)
@@ -85,14 +154,16 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 
 	if (duplicate.pid && held.threads && held.pid == duplicate.target)
 		return ps_fail(-EBUSY, "process %d is held, and has to run to end its duplicate: let it go first", held.pid);
-	if (reader.pid >= 0 && (reader.pid == duplicate.pid || reader.pid == snapshot.pid)) {
-		ps_reader_close(&reader);
-		reader.pid = -1;
-	}
+	close_reader(duplicate.pid ? duplicate.pid : snapshot.pid);
 	if (snapshot.pid) {
 		ps_snapshot_end(&snapshot, &ended);
+	} else if (early.ended) {
+		ended = early.figures;
+		early.ended = false;
+		reply->result[4] = 1;
+		snprintf(reply->message, sizeof(reply->message), "%s", early.why);
 	} else if (duplicate.pid) {
-		err = ps_end(&duplicate, request->timeout_ns, &ended);
+		err = ps_end(&duplicate, request->timeout_ns, request->argument[1], &ended);
 		duplicate.pid = 0;
 	} else if (copy.bytes) {
 		ps_copy_free(&copy);
@@ -100,10 +171,38 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 	} else {
 		return ps_fail(-ENOENT, "this tracer holds nothing that could be ended");
 	}
+	/* What is left of it harms nothing, and is seen to later: no reason to call the end a failure. */
+	reply->result[3] = err != 0;
+	if (err)
+		snprintf(reply->message, sizeof(reply->message), "%s", ps_error());
 	reply->result[0] = ended.kill_ns;
 	reply->result[1] = ended.reap_ns;
 	reply->result[2] = ended.pause_ns;
-	return err;
+	return 0;
+}
+
+void end_all(void)
+{
+	struct tracer_request none = { .timeout_ns = PS_NSEC_PER_SEC };
+	struct tracer_reply reply;
+
+	if (held.threads)
+		do_let_go(&reply);
+	if (duplicate.pid || early.ended || snapshot.pid || copy.bytes)
+		do_end(&none, &reply);
+}
+
+void forget_all(void)
+{
+	struct tracer_reply reply;
+
+	if (held.threads)
+		do_let_go(&reply);
+	ps_reader_close(&reader);
+	reader.pid = -1;
+	if (duplicate.pid)
+		end_early("the duplicate had to be ended: a thread of a process could not be stopped, and only the end of the tracing thread "
+			  "lets it go");
 }
 
 int do_hold(const struct tracer_request *request, struct tracer_reply *reply)
@@ -112,11 +211,13 @@ int do_hold(const struct tracer_request *request, struct tracer_reply *reply)
 	int err;
 
 	/* Beside a duplicate a target may be held: that is how the two are compared. */
-	if (held.threads || copy.bytes)
+	if (held.threads || copy.bytes || ps_stranded())
 		return busy();
 	err = ps_check_target(request->pid);
-	if (!err)
-		err = ps_stop_all(&held, request->pid, request->timeout_ns);
+	if (!err) {
+		ps_prepare_stop(&held, held_threads, request->pid, request->timeout_ns, request->argument[1]);
+		err = ps_stop_all(&held);
+	}
 	if (err) {
 		held.threads = 0;
 		return err;

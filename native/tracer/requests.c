@@ -18,7 +18,7 @@ void hook(enum ps_step step)
 	if (hook_action == HOOK_KILL_TRACER)
 		kill(getpid(), SIGKILL);
 	if (hook_action == HOOK_KILL_REQUESTER)
-		kill(getppid(), SIGKILL);
+		kill(ps_requester, SIGKILL);
 	hook_action = HOOK_NONE;
 }
 

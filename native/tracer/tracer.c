@@ -8,8 +8,12 @@
  * reach it. It holds one duplicate, copy or stopped target at a time; a
  * requester that wants more starts more tracers.
  *
+ * There are two processes of it: the one that the requester has started ends
+ * when nothing is held any more, which its requester waits for; its child is the
+ * tracer, and may have to stay longer, for calls that are followed to their end.
+ *
  * The work is done by a thread that can be given up: a target's thread that
- * does not stop (vfork) can only be let go by the end of its tracing THREAD.
+ * does not stop can only be let go by the end of its tracing THREAD.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,80 +25,111 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include "duplicate/burial.h"
+#include "duplicate/injection.h"
 #include "protocol.h"
 #include "requests.h"
 #include "state.h"
 
-/* After the requester has gone: how long to stay for timeouts of calls that were put back. */
+/* After the requester has gone: how long to stay for calls that are followed, and for burials. */
 #define LINGER_NS	(60 * PS_NSEC_PER_SEC)
+#define STAYS		1		/* said to the parent */
+/* A thread that is stranded is looked at so often, beside the news of it that SIGCHLD brings. */
+#define STRANDED_NS	(10 * 1000 * 1000LL)
 
 struct ps_registers *registers;
 uint8_t *data;
 size_t data_bytes;
 
-/* Wait for a request; meanwhile timeouts run out. 1; 0: the requester is gone; -ETIMEDOUT: this thread must be given up. */
-static int next_request(struct tracer_request *request)
+/* News of tracees; and the process that the requester waits for, which ends when this is closed. */
+static int news_fd, parent_fd;
+
+static int64_t earliest(int64_t a, int64_t b)
 {
-	struct pollfd socket = { .fd = TRACER_SOCKET_FD, .events = POLLIN };
-
-	for (;;) {
-		int64_t left_ns = ps_follow_next_ns() - ps_now_ns();
-		struct timespec timeout = { left_ns / PS_NSEC_PER_SEC, left_ns % PS_NSEC_PER_SEC };
-
-		if (left_ns <= 0) {
-			if (ps_follow_run() == -ETIMEDOUT)
-				return -ETIMEDOUT;
-			continue;
-		}
-		if (ppoll(&socket, 1, &timeout, NULL) <= 0)
-			continue;
-		return recv(TRACER_SOCKET_FD, request, sizeof(*request), 0) == sizeof(*request);
-	}
+	return a < b ? a : b;
 }
 
-/* The requester is gone: leave nothing behind. */
-static void leave(void)
+/* When something has to be done that nobody asks for, or INT64_MAX. */
+static int64_t next_chore_ns(void)
 {
-	struct tracer_request none = { .timeout_ns = PS_NSEC_PER_SEC };
-	struct tracer_reply reply;
-	int64_t until = ps_now_ns() + LINGER_NS;
+	int64_t next = earliest(ps_follow_next_ns(), ps_burial_next_ns());
 
-	if (held.threads)
-		do_let_go(&reply);
-	if (duplicate.pid || snapshot.pid || copy.bytes)
-		do_end(&none, &reply);
-	/* Who waits for our end, or for that of our output, is not kept by the rest. */
-	if (ps_follow_next_ns() < until && !fork())
-		close_range(0, ~0U, 0);
-	else
-		_exit(0);
-	while (ps_follow_next_ns() < until) {
-		int64_t left_ns = ps_follow_next_ns() - ps_now_ns();
-		struct timespec nap = { left_ns / PS_NSEC_PER_SEC, left_ns % PS_NSEC_PER_SEC };
+	return ps_stranded() ? earliest(next, ps_now_ns() + STRANDED_NS) : next;
+}
 
-		if (left_ns > 0)
-			nanosleep(&nap, NULL);
-		if (ps_follow_run())
-			break;
+static void do_chores(void)
+{
+	struct signalfd_siginfo news;
+
+	while (read(news_fd, &news, sizeof(news)) > 0)
+		;
+	ps_strand_run();
+	ps_follow_run();
+	look_after_duplicate();
+	/* What was injected into a target is put back before anything else is done to it. */
+	if (!ps_stranded() && !held.threads)
+		ps_burial_run();
+}
+
+/* Sleep until there is something to read at one of @fds, or news of a tracee, or a chore is due. */
+static void sleep_until(struct pollfd *fds, int count, int64_t until_ns)
+{
+	int64_t left_ns = earliest(next_chore_ns(), until_ns) - ps_now_ns();
+	struct timespec timeout = { left_ns / PS_NSEC_PER_SEC, left_ns % PS_NSEC_PER_SEC };
+
+	if (left_ns <= 0)
+		return;
+	if (ppoll(fds, count, &timeout, NULL) < 0)
+		return;		/* no signal is let through, and the next turn finds out whatever it was */
+}
+
+/* Wait for a request, and see to what is due meanwhile. 1; 0: the requester is gone; -ETIMEDOUT: this thread must be given up. */
+static int next_request(struct tracer_request *request)
+{
+	struct pollfd fds[] = {
+		{ .fd = TRACER_SOCKET_FD, .events = POLLIN }, { .fd = parent_fd }, { .fd = news_fd, .events = POLLIN },
+	};
+
+	for (;;) {
+		do_chores();
+		/* The end of this thread would let one that is stranded go with registers that are not its own. */
+		if (ps_thread_lost && !ps_stranded())
+			return -ETIMEDOUT;
+		fds[0].revents = fds[1].revents = 0;
+		sleep_until(fds, 3, INT64_MAX);
+		if (fds[1].revents & (POLLHUP | POLLERR))
+			return 0;
+		if (fds[0].revents)
+			return recv(TRACER_SOCKET_FD, request, sizeof(*request), 0) == sizeof(*request);
 	}
-	_exit(0);
 }
 
 /*
- * A thread that was never stopped stays seized until its tracing thread ends, and
- * with that ends all else that it traces.
+ * The requester is gone: leave nothing behind. A thread that is stranded is not
+ * left, however long it takes.
  */
-static void give_up(void)
+static void leave(void)
 {
-	struct tracer_reply reply;
+	int64_t until_ns = ps_now_ns() + LINGER_NS;
+	struct pollfd news = { .fd = news_fd, .events = POLLIN };
 
-	if (held.threads)
-		do_let_go(&reply);
-	ps_reader_close(&reader);
-	reader.pid = -1;
-	duplicate.pid = 0;	/* dies with this thread: PTRACE_O_EXITKILL */
+	end_all();
+	do_chores();
+	if (!ps_stranded() && next_chore_ns() == INT64_MAX)
+		_exit(0);
+	/* Who waits for our end, or for that of our output, is not kept by the rest. */
+	for (int fd = STDIN_FILENO; fd <= TRACER_AREA_FD; fd++)
+		close(fd);
+	send(parent_fd, &(char){ STAYS }, 1, MSG_NOSIGNAL);
+	while (ps_stranded() || (next_chore_ns() < INT64_MAX && ps_now_ns() < until_ns)) {
+		sleep_until(&news, 1, until_ns > ps_now_ns() ? until_ns : INT64_MAX);
+		do_chores();
+	}
+	_exit(0);
 }
 
 static void *serve(void *arg)
@@ -104,21 +139,19 @@ static void *serve(void *arg)
 
 	(void)arg;
 	while ((got = next_request(&request)) > 0) {
-		struct tracer_reply reply = { 0 };
+		struct tracer_reply reply = { .id = request.id };
 
 		reply.code = answer(&request, &reply);
 		if (reply.code)
 			snprintf(reply.message, sizeof(reply.message), "%s", ps_error());
 		if (send(TRACER_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) != sizeof(reply))
 			break;
-		got = reply.code;
-		if (got == -ETIMEDOUT)
-			break;
 	}
 	if (got == -ETIMEDOUT)
-		give_up();
+		forget_all();
 	else
 		leave();
+	ps_thread_lost = false;
 	return NULL;
 }
 
@@ -157,10 +190,38 @@ static void place(int cpu, int priority, struct tracer_reply *reply)
 		reply->result[1] = sched_setscheduler(0, SCHED_FIFO, &param) ? -errno : 0;
 }
 
+/* Returns in the child, which is the tracer. The parent ends with it, or when it stays for nothing but chores. */
+static int split(void)
+{
+	int pair[2];
+	pid_t child;
+	char said;
+
+	ps_requester = getppid();
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	child = fork();
+	if (child < 0)
+		return -errno;
+	if (!child) {
+		close(pair[0]);
+		parent_fd = pair[1];
+		return 0;
+	}
+	/* Nothing of the requester's stays open here, and Ctrl-C is not for this process either. */
+	dup2(pair[0], STDIN_FILENO);
+	close_range(STDIN_FILENO + 1, ~0U, 0);
+	if (read(STDIN_FILENO, &said, 1) != 1)
+		waitpid(child, NULL, 0);
+	_exit(0);
+}
+
 int main(int argc, char **argv)
 {
 	struct tracer_reply hello = { 0 };
+	sigset_t child;
 	uint8_t *area;
+	int err;
 
 	if (argc != 4) {
 		fprintf(stderr, "procsnap-tracer is started by procsnap, not by hand\n");
@@ -168,8 +229,15 @@ int main(int argc, char **argv)
 	}
 	data_bytes = strtoull(argv[3], NULL, 10);
 	be_safe(&hello);
+	err = split();
 	place(atoi(argv[1]), atoi(argv[2]), &hello);
+	hello.result[3] = getpid();
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	news_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 	area = mmap(NULL, TRACER_REGISTERS_BYTES + data_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, TRACER_AREA_FD, 0);
+	if (err || news_fd < 0)
+		hello.code = ps_fail(err ? err : -errno, "the tracer cannot be set up: %s", strerror(err ? -err : errno));
 	if (area == MAP_FAILED)
 		hello.code = ps_fail(-errno, "the tracer cannot map its %zu bytes of data: %s", data_bytes, strerror(errno));
 	if (hello.code)

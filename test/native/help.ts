@@ -111,6 +111,9 @@ export async function start(t: ExecutionContext, name: string, ...args: Array<st
 	return target;
 }
 
+/** For what a busy machine may keep from its CPU for long: the stop's own limit is no subject of such a test. */
+export const PATIENT = { timeoutMs: 15_000, stopLimitMs: 5000 };
+
 /** A tracer that is closed with the test. */
 export function tracerFor(t: ExecutionContext, options: TracerOptions = {}): Tracer {
 	const tracer = Tracer.start(options);

@@ -2,11 +2,11 @@
 import test from 'ava';
 import { readdirSync } from 'node:fs';
 import { Tracer } from '../../native/index.ts';
-import { sleep, start, state, type Target } from './help.ts';
+import { PATIENT, sleep, start, state, type Target } from './help.ts';
 import { aheadOfOwn, assertGoesOn, assertOneMoment, assertRegisters, counts, memoryOf, startThreads, tidsFound, tidsOf, type Memory } from './turns.ts';
 
 // Threads that end have to get their CPU first, and the machine may be busy.
-const tracer = Tracer.start({ timeoutMs: 15_000 });
+const tracer = Tracer.start(PATIENT);
 test.after.always(() => tracer.close());
 
 /** Of targets/registers.c: it looks at all of its registers, all the time. */

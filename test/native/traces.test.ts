@@ -10,6 +10,8 @@ test.after.always(() => tracer.close());
 const PARENT_SIGCHLD = 1, SIGCHLD = 2, PID = 3, TURNS = 4, NOT_ECHILD = 5, HAVE_CHILD = 6, CHILD_CODE = 7, TOLD = 8, SETNS = 9, SETNS_RESULT = 10, CLOSE = 11;
 
 const text = (pid: number, name: string): string => readFileSync(`/proc/${pid}/${name}`, 'utf8');
+/** Shared mappings are not in a duplicate: they would hold what is the target's after its end. */
+const privateMaps = (pid: number): string[] => text(pid, 'maps').split('\n').filter((line) => !/^\S+ ...s /.test(line));
 const files = (pid: number): string[] => readdirSync(`/proc/${pid}/fd`);
 const field = (pid: number, number: number): number => Number(text(pid, 'stat').replace(/^.*\) /s, '').split(' ')[number - 3]);
 
@@ -59,7 +61,7 @@ test('files, maps, mask and children of the target stay', async (t) => {
 	const before = look();
 	for (let i = 0; i < 20; i++) {
 		const { pid: duplicate } = tracer.inject(pid);
-		t.is(text(pid, 'maps'), text(duplicate, 'maps'));
+		t.deepEqual(text(duplicate, 'maps').trimEnd().split('\n'), privateMaps(pid).filter((line) => line !== ''));
 		t.deepEqual(files(duplicate), [], 'the duplicate has no files open');
 		tracer.end();
 	}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+/* Waiting for tracees: waitpid(2), asleep or spinning, always with an end. */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include "wait.h"
+
+/* After this long a wait that spins sleeps instead. */
+#define SPIN_NS		(50 * 1000 * 1000LL)
+/* While the target lives, ptrace stops raise SIGCHLD in the tracer, which all its threads block. */
+#define NAP_NS		(2 * 1000 * 1000LL)
+
+void ps_nap(void)
+{
+	const struct timespec time = { .tv_nsec = NAP_NS };
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigtimedwait(&child, NULL, &time);
+}
+
+int ps_wait_stop(pid_t tid, int64_t timeout_ns, bool spin, int *status)
+{
+	int64_t start = ps_now_ns(), waited = 0;
+
+	for (;;) {
+		pid_t got = waitpid(tid, status, __WALL | WNOHANG);
+
+		if (got < 0)
+			return -ESRCH;
+		if (got > 0)
+			return WIFSTOPPED(*status) ? 0 : -ESRCH;
+		waited = ps_now_ns() - start;
+		if (waited > timeout_ns)
+			return -ETIMEDOUT;
+		if (!spin || waited > SPIN_NS)
+			ps_nap();
+	}
+}
+
+static cpu_set_t own_cpus;
+static bool moved;
+
+void ps_choose_cpu(struct ps_stop *stop, const pid_t *tids, int count)
+{
+	cpu_set_t own, theirs, one;
+
+	stop->spin = false;
+	ps_restore_cpu();	/* another process is held, and was stopped from elsewhere */
+	if (sched_getaffinity(0, sizeof(own), &own))
+		return;
+	own_cpus = own;
+	for (int i = 0; i < count && CPU_COUNT(&own); i++)
+		if (!sched_getaffinity(tids[i], sizeof(theirs), &theirs)) {
+			CPU_AND(&one, &own, &theirs);
+			CPU_XOR(&own, &own, &one);
+		}
+	if (!CPU_COUNT(&own))
+		return;
+	stop->spin = true;
+	if (CPU_EQUAL(&own, &own_cpus))
+		return;
+	moved = !sched_setaffinity(0, sizeof(own), &own);
+	stop->spin = moved;
+}
+
+void ps_restore_cpu(void)
+{
+	if (moved)
+		sched_setaffinity(0, sizeof(own_cpus), &own_cpus);
+	moved = false;
+}
