@@ -98,7 +98,7 @@ async function leaveBehind(check: (what: string, seen: boolean, detail?: string)
 		check('a target that is traced', left.some((text) => /^traced: .* is traced by/.test(text)), left.join('; '));
 		check('a zombie that a killed tracer left', left.some((text) => /^zombie: .* is a zombie/.test(text)));
 		check('a duplicate that was not ended', left.some((text) => text.startsWith('child: ')));
-		check('a tracer that was not ended', (await tracersLeft(mark, 100)).length === 1);
+		check('a tracer that was not ended', (await tracersLeft(mark, 100)).length > 0);
 		// A process that nobody knows of, in a target's group and out of its session.
 		group = startProgram('/bin/sh', ['-c', `for f; do echo 0 >"$f"; done; exec sleep 30`, 'sh', ...grouped.groups.files]);
 		await sleep(300);
