@@ -187,7 +187,8 @@ static int twin(pid_t pid, int seconds)
 	int err;
 
 	/* The child is traced from its first moment, and does not run. */
-	ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK);
+	if (ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK))
+		return failed("PTRACE_SEIZE");
 	err = call(pid, fork_call, &child);
 	if (err || child <= 0)
 		return 1;
@@ -253,7 +254,7 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "call"))
 		return ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD) ? failed("PTRACE_SEIZE") : call(pid, arguments, &result);
 	if (!strcmp(argv[1], "twin"))
-		return ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD) ? failed("PTRACE_SEIZE") : twin(pid, arguments[0]);
+		return twin(pid, arguments[0]);
 	if (!strcmp(argv[1], "forge"))
 		return forge(pid, arguments[0]);
 	if (!strcmp(argv[1], "steal"))
