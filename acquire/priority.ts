@@ -3,14 +3,21 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { pinProcess } from '../native/index.ts';
 
+/** The lowest there is, or what PROCSNAP_NICE says: where others never rest, nice 19 gets next to nothing, and the duplicate lives as long. Pure. */
+export function niceness(setting: string | undefined): number {
+	const lowest = constants.priority.PRIORITY_LOW;
+	return /^1?\d$/.test(setting ?? '') ? Number(setting) : lowest;
+}
+
 /**
  * From now on this process and the threads that it starts have the lowest priority (nice 19, for CPU and disk), and
  * leave alone the CPUs that the target is bound to, if there are others. Not before the duplicate is there: what the
  * target waits for must not wait itself; the tracer, a process of its own, keeps its priority.
  */
 export function yieldToOthers(target: number): void {
+	const nice = niceness(process.env['PROCSNAP_NICE']);
 	for (const tid of readdirSync('/proc/self/task').map(Number)) {
-		tried(() => setPriority(tid, constants.priority.PRIORITY_LOW));
+		tried(() => setPriority(tid, nice));
 	}
 	tried(() => {
 		const ours = allowedCpus('self');

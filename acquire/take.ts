@@ -6,7 +6,7 @@ import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { nowNs, ProcsnapError, Tracer, type ThreadRegisters } from '../native/index.ts';
+import { nowNs, ProcsnapError, Tracer, xsaveComponents, type ThreadRegisters } from '../native/index.ts';
 import { bestMechanism, DESCRIPTIONS, duplicate, isForked, type MechanismName, type Taken } from './duplicate.ts';
 import { codeOf, Failure, messageOf } from './errors.ts';
 import { layOut, type CoreLayout } from './evidence/core.ts';
@@ -160,7 +160,8 @@ function duplicateAndPlan(tracer: Tracer, target: Identity, mechanism: Mechanism
 	const threads = tracer.registers().sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
 	const planned = planContents(classified, taken.pid, target.pid);
 	const files = regions.filter((region) => hasFile(region)).map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
-	const layout = layOut(placed(planned), allNotes(threads, { ...processNote(taken.pid), ...ofTarget(target.pid) }, auxvOf(taken.pid), files));
+	const process = { ...processNote(taken.pid), ...ofTarget(target.pid) };
+	const layout = layOut(placed(planned), allNotes(threads, process, auxvOf(taken.pid), files, xsaveComponents()));
 	return { taken, threads, before, beforeCounters, layout, planned };
 }
 

@@ -297,6 +297,23 @@ Napi::Value snap_unavailable(const Napi::CallbackInfo &info)
 	return ps_snap_probe() ? Napi::String::New(info.Env(), ps_error()) : info.Env().Null();
 }
 
+Napi::Value xsave_components(const Napi::CallbackInfo &info)
+{
+	struct ps_xsave_component found[PS_XSAVE_COMPONENTS];
+	int count = ps_xsave_components(found, PS_XSAVE_COMPONENTS);
+	Napi::Array result = Napi::Array::New(info.Env());
+
+	for (int i = 0; i < count; i++) {
+		Napi::Object component = Napi::Object::New(info.Env());
+
+		component["number"] = Napi::Number::New(info.Env(), found[i].number);
+		component["bytes"] = Napi::Number::New(info.Env(), found[i].bytes);
+		component["offset"] = Napi::Number::New(info.Env(), found[i].offset);
+		result[static_cast<uint32_t>(i)] = component;
+	}
+	return result;
+}
+
 Napi::Value sizes(const Napi::CallbackInfo &info)
 {
 	Napi::Object result = Napi::Object::New(info.Env());
@@ -318,7 +335,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "waitFor", wait_for }, { "nowNs", now_ns }, { "clock", clock },
 		{ "setAffinity", set_affinity }, { "setFifo", set_fifo },
 		{ "endProcess", end_process }, { "startTracer", start_tracer }, { "request", request }, { "stopTracer", stop_tracer }, { "sizes", sizes },
-		{ "snapUnavailable", snap_unavailable },
+		{ "snapUnavailable", snap_unavailable }, { "xsaveComponents", xsave_components },
 	};
 
 	for (const auto &entry : functions)

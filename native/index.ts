@@ -87,6 +87,9 @@ export interface ThreadRegisters {
 	xstate: Uint8Array;
 }
 
+/** A component of an XSAVE area beyond x87 and SSE, by its number in XCR0 (2: AVX), and where it lies. */
+export interface XsaveComponent { number: number; bytes: number; offset: number }
+
 /** Ways of reading another process's memory, as `read` names them. */
 export const WAYS = ['proc-mem-paper', 'proc-mem', 'peek', 'vm-readv', 'memcpy'] as const;
 export type Way = (typeof WAYS)[number];
@@ -102,6 +105,31 @@ export interface Copy {
 	regions: number;
 	restartedCalls: number;
 	lengthenedTimeouts: number;
+}
+
+/** What speaks against a duplicate, or is to be known before. */
+export interface Reason {
+	/** One word for scripts, such as `memory-cgroup`. */
+	name: string;
+	/** The errno's name with which a take is refused; null: a note. */
+	code: string | null;
+	/** What, where, the figures, and what to do. */
+	text: string;
+}
+
+/** What a duplicate by inject would cost, and what speaks against it: procsnap.h, "preflight". */
+export interface Preflight {
+	reasons: Reason[];
+	threads: number;
+	residentKib: number;
+	/** Page tables, which a duplicate has as well. */
+	tablesKib: number;
+	/** By how much memory can grow, at most, while a duplicate is there. */
+	growthKib: number;
+	/** Room under the tightest limit; null: there is none. */
+	headroomKib: number | null;
+	/** Estimated by forks of the tracer's own, timed now; null: not estimated, since it is refused. */
+	pauseNs: number | null;
 }
 
 /** A failure of the native core: `code` is the errno's name, the message says what to do. */
@@ -131,6 +159,7 @@ interface Addon {
 	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;
 	stopTracer: (socket: number, pid: number) => boolean;
 	snapUnavailable: () => string | null;
+	xsaveComponents: () => XsaveComponent[];
 	sizes: () => { registersBytes: number; skewOffset: number; flagsOffset: number; generalOffset: number; generalBytes: number; xstateOffset: number; maxThreads: number };
 	steps: string[];
 }
@@ -145,7 +174,10 @@ export const STEPS: readonly string[] = addon.steps;
 const RUNNING = 1, PARTIAL = 2;
 
 // As in tracer/protocol.h.
-const OP = { inject: 1, end: 2, stopCopy: 3, readCopy: 4, hold: 5, letGo: 6, read: 7, count: 8, hook: 9, snap: 10, registers: 11 } as const;
+const OP = { inject: 1, end: 2, stopCopy: 3, readCopy: 4, hold: 5, letGo: 6, read: 7, count: 8, hook: 9, snap: 10, registers: 11, check: 12 } as const;
+
+// sizeof(struct ps_reason): code, name[28], text[224].
+const REASON_BYTES = 256;
 
 const errnoName = (code: number): string =>
 	Object.entries(constants.errno).find(([, value]) => value === -code)?.[0] ?? `errno ${-code}`;
@@ -160,6 +192,9 @@ export const nowNs = (): bigint => addon.nowNs();
 
 /** null if this kernel has create_proc_snap() and lets it be called; otherwise why not, and what to do. */
 export const snapUnavailable = (): string | null => addon.snapUnavailable();
+
+/** Where this machine's processors keep what in `xstate`: not all of it need be in use here. */
+export const xsaveComponents = (): XsaveComponent[] => addon.xsaveComponents();
 
 const allThreads = (pid: number): number[] => readdirSync(`/proc/${pid}/task`).map(Number);
 
@@ -290,6 +325,22 @@ export class Tracer {
 		const [duplicate, threads, takeNs] = this.#ask(OP.snap, pid, 1) as [number, number, number];
 		this.#unread = true;
 		return { pid: duplicate, threads, takeNs };
+	}
+
+	/** What `inject` would cost and what speaks against it. Nothing is done to the process. */
+	check(pid: number): Preflight {
+		const [count, threads, residentKib, tablesKib, growthKib, headroomKib, pauseNs] =
+			this.#ask(OP.check, pid) as [number, number, number, number, number, number, number];
+		const reasons = Array.from({ length: count }, (_, i): Reason => {
+			const record = Buffer.from(this.data.buffer, this.data.byteOffset + i * REASON_BYTES, REASON_BYTES);
+			const text = (from: number, to: number): string => record.toString('utf8', from, record.subarray(0, to).indexOf(0, from));
+			const code = record.readInt32LE(0);
+			return { name: text(4, 32), code: code === 0 ? null : errnoName(code), text: text(32, 256) };
+		});
+		return {
+			reasons, threads, residentKib, tablesKib, growthKib,
+			headroomKib: headroomKib < 0 ? null : headroomKib, pauseNs: pauseNs < 0 ? null : pauseNs,
+		};
 	}
 
 	/** Stop, copy everything, let go. */

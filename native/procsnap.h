@@ -94,6 +94,16 @@ struct ps_calls {
 	struct ps_call_count { int32_t number, restarted, lengthened, cut; } by_call[PS_CALL_KINDS];
 };
 
+/*
+ * A component of the XSAVE area that PTRACE_GETREGSET gives: AVX, AVX-512 ... Where
+ * it lies is the processor's choice, not the architecture's.
+ */
+struct ps_xsave_component { uint32_t number, bytes, offset; };
+#define PS_XSAVE_COMPONENTS 62
+
+/* All that this machine's processors have beyond x87 and SSE, at most @max; their number. */
+int ps_xsave_components(struct ps_xsave_component *out, int max);
+
 struct ps_thread {
 	pid_t	tid;
 	bool	asleep;			/* before the stop: it will stop at once */
@@ -113,8 +123,12 @@ struct ps_thread {
 	uint8_t	rseq[32];
 	/* Of a blocked call, seen before the stop: */
 	long	waited_call;		/* its number, or -1 */
-	int64_t	waited_ns;		/* how long it had waited; -1: cannot be told */
-	int64_t	switches;		/* voluntary switches at that time */
+	int64_t	noted_ns;		/* when it was looked at */
+	int64_t	waited_ns;		/* how long it had waited then; -1: cannot be told */
+	int64_t	timeout_ns;		/* as its arguments say, -1: they do not */
+	int64_t	switches, slices;	/* voluntary switches, and how often it was on a CPU, at that time; -1: not known */
+	bool	filtered;		/* it has a seccomp filter */
+	bool	notified;		/* a supervisor acts for it, seccomp_unotify(2), and is asked again because of the stop */
 };
 
 struct ps_stop {			/* a target with all of its threads stopped */
@@ -162,6 +176,11 @@ int ps_wait_running(struct ps_stop *stop, struct ps_thread *thread, int64_t time
 
 /* Before the stop: note how long @thread has waited, if it is in a call that a stop may end. */
 void ps_note_wait(pid_t pid, struct ps_thread *thread);
+/*
+ * Right before the interruption: -EAGAIN while a supervisor acts in its place
+ * (seccomp_unotify(2)), which would act twice if it were interrupted.
+ */
+int ps_may_interrupt(pid_t pid, struct ps_thread *thread);
 /* At the stop: change thread->mended so that the call goes on, and count it. */
 void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls);
 /*
@@ -175,6 +194,24 @@ bool ps_followed(pid_t tid);
 /* When the next followed call is due, or INT64_MAX; and see to those that are due, or have stopped. */
 int64_t ps_follow_next_ns(void);
 void ps_follow_run(void);
+/* A take is about to interrupt @tid: if it is followed, its stops are for ps_follow_pass() now. */
+void ps_follow_hold(pid_t tid);
+/*
+ * A thread that is followed has stopped, but not yet for the interruption that
+ * @tid's stop waits for: its call is seen to, and it goes on. False: it is not
+ * followed, or gone.
+ */
+bool ps_follow_pass(pid_t tid, int status);
+/* After a release: those that were let go on are back in their calls, or all but (2 ms at most). */
+void ps_follow_entered(void);
+/*
+ * Before the calling thread or process ends, which lets go of all: calls that have
+ * done a part return that, and are waited for no longer than @limit_ns; the others
+ * go on, with a timeout that may end later.
+ */
+void ps_follow_leave(int64_t limit_ns);
+/* Such as "epoll_wait", or "syscall 999". */
+const char *ps_call_name(long number);
 /* At the stop: a restartable sequence (rseq(2)) that was cut off goes on at its abort address. */
 void ps_mend_rseq(struct ps_thread *thread);
 
@@ -198,6 +235,9 @@ struct ps_duplicate {
 	int32_t	 threads;
 	int64_t	 take_ns, pause_ns, window_ns, clone_ns, moment_ns;
 	struct ps_calls calls;
+	bool	 shares_files;		/* the target's table of descriptors, until the target lets go of it */
+	struct ps_thread first;		/* the target's first thread, as the duplicate is shown */
+	uint64_t mask, instruction;	/* its signal mask; where it has a "syscall" instruction */
 	int32_t	 dropped;		/* regions that it has no more: shared ones, and of locked files */
 	int32_t	 registers;		/* how many were written */
 };
@@ -212,6 +252,12 @@ struct ps_duplicate {
  */
 int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struct ps_duplicate *duplicate,
 	      struct ps_registers *registers, int max_registers);
+
+/*
+ * A duplicate that still shares the target's descriptors (shares_files) drops
+ * them as soon as the target has ended or called exec(): to be called often.
+ */
+void ps_see_to_files(struct ps_duplicate *duplicate);
 
 struct ps_ended { int64_t kill_ns, reap_ns, pause_ns; };
 /*

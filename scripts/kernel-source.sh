@@ -67,7 +67,7 @@ need_packages() {
 	if [ "$(id -u)" -eq 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/null 2>&1; then
 		say "missing for the kernel's build: ${packages% }; installing them (apt-get install)"
 		# shellcheck disable=SC2086 # a list of names
-		{ apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $packages; } >&2 </dev/null ||
+		sh scripts/apt-install.sh kernel $packages ||
 			fail "apt-get could not install them: see above; without linux-source-$version, unpack a source of Linux $version and set KERNEL_SOURCE=DIR. The list is: ${packages% }"
 		packages=$(missing_packages)
 	fi

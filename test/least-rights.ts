@@ -8,7 +8,7 @@ export const NOBODY = 65534;
 export const NAMELESS = 54321;
 
 /** Whatever hangs is ended, and the test fails. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 240_000;
 
 /** By setpriv(1): ambient capabilities, so that they outlive exec() of a program without any. */
 export function asUser(uid: number, capabilities: readonly string[], program: string, ...args: string[]): SpawnSyncReturns<string> {

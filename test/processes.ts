@@ -7,6 +7,9 @@ import { fileURLToPath } from 'node:url';
 // Whatever the tests start need not be compiled again each time.
 process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('../node_modules/.cache/procsnap', import.meta.url));
 
+// Beside whatever else keeps the CPUs busy, a collector that gives way is not done before a test's patience is.
+process.env['PROCSNAP_NICE'] ??= '0';
+
 /** Node with the flags of this one: a guest needs some (bench/environments/guest/node.ts). */
 export const NODE = [process.execPath, ...process.execArgv] as [string, ...string[]];
 
@@ -30,13 +33,13 @@ export function marked(mark: string): number[] {
 }
 
 /** What is left after at most `ms`: an ended target needs a moment to be gone. */
-export async function leftOver(mark: string, ms = 5000): Promise<string[]> {
+export async function leftOver(mark: string, ms = 30_000): Promise<string[]> {
 	for (const until = Date.now() + ms; Date.now() < until && marked(mark).length > 0;) await setTimeout(50);
 	return marked(mark).map((pid) => `${pid} ${commandLine(pid)}`);
 }
 
 /** Resolves when `found` gives something; rejects after `ms`. */
-export async function eventually<T>(found: () => T | undefined, what: string, ms = 20_000): Promise<T> {
+export async function eventually<T>(found: () => T | undefined, what: string, ms = 120_000): Promise<T> {
 	for (const until = Date.now() + ms; Date.now() < until;) {
 		const value = found();
 		if (value !== undefined) return value;

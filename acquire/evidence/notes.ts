@@ -2,11 +2,14 @@
  * The notes of an ELF core of an x86-64 process, as the kernel (fs/binfmt_elf.c, include/uapi/linux/elfcore.h) and
  * gdb's gcore write them. Pure. Sizes are those of struct elf_prstatus, elf_prpsinfo and siginfo of <sys/procfs.h>.
  */
-import type { ThreadRegisters } from '../../native/index.ts';
+import type { ThreadRegisters, XsaveComponent } from '../../native/index.ts';
 import { PAGE_BYTES } from './pagemap.ts';
+import { expectedXsave } from './xsave.ts';
 
-/** <elf.h> */
-export const NT = { PRSTATUS: 1, FPREGSET: 2, PRPSINFO: 3, AUXV: 6, SIGINFO: 0x5349_4749, FILE: 0x4649_4c45, X86_XSTATE: 0x202 } as const;
+/** <elf.h>, <linux/elf.h> */
+export const NT = { PRSTATUS: 1, FPREGSET: 2, PRPSINFO: 3, AUXV: 6, SIGINFO: 0x5349_4749, FILE: 0x4649_4c45, X86_XSTATE: 0x202, X86_XSAVE_LAYOUT: 0x205 } as const;
+/** Notes of our own, whose owner is `procsnap`: a thread's XSAVE area as it was read, and that area's layout. `RAWX`, `RAWL`. */
+export const RAW = { XSTATE: 0x5241_5758, XSAVE_LAYOUT: 0x5241_574c } as const;
 
 const PRSTATUS_BYTES = 336;
 const PRPSINFO_BYTES = 136;
@@ -39,8 +42,14 @@ export interface FileNote {
 	name: string;
 }
 
+/** Readers tell what a note is by its owner and its type. */
+function ownerOf(type: number): string {
+	if (type === RAW.XSTATE || type === RAW.XSAVE_LAYOUT) return 'procsnap';
+	return type === NT.X86_XSTATE || type === NT.X86_XSAVE_LAYOUT ? 'LINUX' : 'CORE';
+}
+
 export function note(type: number, content: Uint8Array): Buffer {
-	const owner = type === NT.X86_XSTATE ? 'LINUX' : 'CORE';
+	const owner = ownerOf(type);
 	const head = Buffer.alloc(12 + align4(owner.length + 1));
 	head.writeUInt32LE(owner.length + 1, 0);
 	head.writeUInt32LE(content.length, 4);
@@ -51,19 +60,37 @@ export function note(type: number, content: Uint8Array): Buffer {
 
 const align4 = (bytes: number): number => (bytes + 3) & ~3;
 
-/** Every thread's own; the first thread's are followed by those of the process, as the kernel has them. */
-export function allNotes(threads: readonly ThreadRegisters[], process: ProcessNote, auxv: Uint8Array, files: readonly FileNote[]): Buffer {
-	return Buffer.concat(threads.flatMap((thread, index) => [
-		note(NT.PRSTATUS, prstatus(thread, process)),
-		...(index > 0 ? [] : [
-			note(NT.PRPSINFO, prpsinfo(process)),
-			note(NT.SIGINFO, Buffer.alloc(SIGINFO_BYTES)),	// no signal ended it: it goes on
-			note(NT.AUXV, auxv),
-			note(NT.FILE, fileTable(files)),
+/**
+ * Every thread's own; the first thread's are followed by those of the process, as the kernel has them. `components` is
+ * what the machine has where in an XSAVE area. Where that is not what readers expect, the area is there twice.
+ */
+export function allNotes(threads: readonly ThreadRegisters[], process: ProcessNote, auxv: Uint8Array, files: readonly FileNote[], components: readonly XsaveComponent[]): Buffer {
+	const all = threads.map((thread) => ({ thread, ...expectedXsave(thread.xstate, components) }));
+	const layout = all.find(({ area }) => area.length > 0)?.components;
+	return Buffer.concat([
+		...all.flatMap(({ thread, area }, index) => [
+			note(NT.PRSTATUS, prstatus(thread, process)),
+			...(index > 0 ? [] : [
+				note(NT.PRPSINFO, prpsinfo(process)),
+				note(NT.SIGINFO, Buffer.alloc(SIGINFO_BYTES)),	// no signal ended it: it goes on
+				note(NT.AUXV, auxv),
+				note(NT.FILE, fileTable(files)),
+			]),
+			note(NT.FPREGSET, fpregset(thread)),
+			note(NT.X86_XSTATE, area),
+			...(area === thread.xstate ? [] : [note(RAW.XSTATE, thread.xstate)]),
 		]),
-		note(NT.FPREGSET, fpregset(thread)),
-		note(NT.X86_XSTATE, thread.xstate),
-	]));
+		// Of the process, behind all threads', as the kernel has it since Linux 6.12.
+		...(layout === undefined ? [] : [note(NT.X86_XSAVE_LAYOUT, layoutTable(layout))]),
+		...(all.every(({ area, thread }) => area === thread.xstate) ? [] : [note(RAW.XSAVE_LAYOUT, layoutTable(components))]),
+	]);
+}
+
+/** struct x86_xfeat_component of <asm/elf.h> for each: type, size, offset, flags. */
+function layoutTable(components: readonly XsaveComponent[]): Buffer {
+	const table = Buffer.alloc(16 * components.length);
+	components.forEach(({ number, bytes, offset }, i) => [number, bytes, offset].forEach((value, j) => table.writeUInt32LE(value, 16 * i + 4 * j)));
+	return table;
 }
 
 function prstatus({ tid, general }: ThreadRegisters, { pid, ppid, pgrp, sid }: ProcessNote): Buffer {

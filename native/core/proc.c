@@ -119,47 +119,6 @@ int ps_identify(pid_t pid, struct ps_identity *identity)
 	return identity->tgid > 0 ? 0 : -ESRCH;
 }
 
-/*
- * A stop makes some calls return EINTR, and those of 32-bit programs are not put
- * back: so not by a stop. Told by the auxiliary vector, whose first type (getauxval(3))
- * fills 8 bytes or 4: reading the program's file might wait for a file server.
- */
-static bool is_32_bit(pid_t pid)
-{
-	char text[9];
-	uint32_t word[2];
-
-	if (slurp(pid, "auxv", text, sizeof(text)) != sizeof(word))
-		return false;
-	memcpy(word, text, sizeof(word));
-	return word[1] != 0;
-}
-
-int ps_check_target(pid_t pid)
-{
-	struct ps_identity identity, tracer;
-
-	if (pid <= 0)
-		return ps_fail(-EINVAL, "%d is no process id: give a positive number", pid);
-	if (pid == getpid() || pid == getppid() || pid == ps_requester)
-		return ps_fail(-EINVAL, "process %d is procsnap itself: it cannot duplicate its own requester", pid);
-	if (ps_identify(pid, &identity))
-		return ps_fail(-ESRCH, "there is no process %d: check the pid (in a container, that of procsnap's own pid namespace)", pid);
-	if (identity.kernel_thread)
-		return ps_fail(-EINVAL, "process %d is a kernel thread: it has no memory of its own to take", pid);
-	if (identity.tgid != pid)
-		return ps_fail(-EINVAL, "%d is a thread of process %d: name the process", pid, identity.tgid);
-	if (identity.tracer) {
-		/* TracerPid names a thread. */
-		if (!ps_identify(identity.tracer, &tracer))
-			identity.tracer = tracer.tgid;
-		return ps_fail(-EBUSY, "process %d is traced by process %d (a debugger, strace?): end that first", pid, identity.tracer);
-	}
-	if (is_32_bit(pid))
-		return ps_fail(-ENOTSUP, "process %d runs 32-bit code: only 64-bit processes can be duplicated from outside", pid);
-	return 0;
-}
-
 int ps_list_threads(pid_t pid, pid_t *tids, int max)
 {
 	struct dirent *entry;

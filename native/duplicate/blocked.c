@@ -4,149 +4,105 @@
  *
  * A stop interrupts them all. Most are restarted by the kernel, unseen by the
  * target (signal(7), "Interruption of system calls": those that fail with
- * ERESTART*). Those of calls.c return EINTR instead: they are restarted here,
- * and the time gone by (queue_clock.c) is taken off.
+ * ERESTART*). The others return EINTR, or less than they were asked for: they
+ * are made again, for the rest, and followed to their end (followed.c) where
+ * their timeout is to be met or their result is to be put right.
  */
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include "calls.h"
+#include "descriptors.h"
+#include "followed.h"
 #include "queue_clock.h"
+#include "seccomp_filter.h"
+#include "task_file.h"
 
-/* Calls that were put back, and when their time is over. */
-static struct ps_timed_wait {
-	pid_t	pid, tid;
-	bool	in_register;		/* the kernel ends it; else expire() does */
-	long	number, expired;
-	uint64_t stack, code;		/* the same call, not a later one */
-	int64_t	switches;		/* voluntary switches once it has gone back to sleep; -1: it is still stopped */
-	int64_t	deadline_ns;
-} waits[PS_MAX_THREADS];
-static int wait_count;
+#define ERESTARTSYS		512
+#define ERESTARTNOHAND		514
+#define ERESTART_RESTARTBLOCK	516
+
+/* As long as the tracer stays after its requester has gone (tracer.c). */
+#define KEPT_NS			(60 * PS_NSEC_PER_SEC)
+/* The longest that VTIME can be, termios(3): who has waited for longer has none. */
+#define LONGEST_VTIME_NS	(25600 * 1000 * 1000LL)
+#define FILTERED		2	/* of "Seccomp:" */
+
+/* ---- before the stop ---------------------------------------------------------- */
 
 static int64_t voluntary_switches(pid_t pid, pid_t tid)
 {
-	char path[64];
+	char status[4096];
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", pid, tid);
-	return ps_proc_number(path, "voluntary_ctxt_switches", 1);
+	read_task_file(pid, tid, "status", status, sizeof(status));
+	return task_number(status, "\nvoluntary_ctxt_switches:", 10);
+}
+
+/* How often it has been put on a CPU: quicker to read than its switches. -1: this kernel does not count. */
+static int64_t slices(pid_t pid, pid_t tid)
+{
+	unsigned long long ran, waited, times;
+	char text[128];
+
+	read_task_file(pid, tid, "schedstat", text, sizeof(text));
+	return sscanf(text, "%llu %llu %llu", &ran, &waited, &times) == 3 && ran ? (int64_t)times : -1;
+}
+
+static bool has_descriptor_timeout(const struct call *call)
+{
+	return call->kind == RECEIVE || call->kind == SEND || call->kind == SPLICE;
 }
 
 void ps_note_wait(pid_t pid, struct ps_thread *thread)
 {
-	unsigned long argument[6];
-	int64_t slept_since, now, timeout_ns;
+	struct user_regs_struct regs = { 0 };
+	int64_t slept_since, now;
 	const struct call *call;
-	char path[64], line[256];
-	FILE *file;
-	int got = 0;
+	char text[4096], *since;
 	long number;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", pid, thread->tid);
-	file = fopen(path, "re");
-	if (!file)
+	thread->waited_call = -1;
+	thread->waited_ns = thread->timeout_ns = -1;
+	if (ps_followed(thread->tid))
+		return;			/* it is known better */
+	read_task_file(pid, thread->tid, "status", text, sizeof(text));
+	thread->filtered = task_number(text, "\nSeccomp:", 10) == FILTERED;
+	thread->switches = task_number(text, "\nvoluntary_ctxt_switches:", 10);
+	/* "running", or the number of its call and the arguments */
+	read_task_file(pid, thread->tid, "syscall", text, sizeof(text));
+	if (sscanf(text, "%ld %llx %llx %llx %llx %llx %llx", &number, &regs.rdi, &regs.rsi, &regs.rdx, &regs.r10, &regs.r8,
+		   &regs.r9) != 7)
 		return;
-	if (fgets(line, sizeof(line), file))	/* "running", or the number and its arguments */
-		got = sscanf(line, "%ld %lx %lx %lx %lx %lx %lx", &number, &argument[0], &argument[1],
-			     &argument[2], &argument[3], &argument[4], &argument[5]);
-	fclose(file);
-	call = got == 7 ? ps_find_call(number) : NULL;
-	if (!call || !ps_has_timeout(pid, call, argument, &timeout_ns))
+	call = ps_find_call(number);
+	if (!call || (call->restart_block && !thread->filtered))
 		return;
+	thread->timeout_ns = ps_timeout_of(pid, call, &regs);
 	thread->waited_call = number;
-	thread->switches = voluntary_switches(pid, thread->tid);
-	/* A call that was put back before has waited since its first start: its deadline is known. */
-	for (int i = 0; i < wait_count; i++)
-		if (waits[i].tid == thread->tid && waits[i].number == number && waits[i].switches == thread->switches) {
-			thread->waited_ns = timeout_ns - (waits[i].deadline_ns - ps_now_ns());
-			return;
-		}
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/sched", pid, thread->tid);
-	slept_since = ps_proc_number(path, "se.exec_start", 1000000);
+	thread->slices = slices(pid, thread->tid);
+	thread->noted_ns = ps_now_ns();
+	if (thread->timeout_ns < 0 && !has_descriptor_timeout(call))
+		return;
+	read_task_file(pid, thread->tid, "sched", text, sizeof(text));
+	since = strstr(text, "se.exec_start");
+	since = since ? strchr(since, ':') : NULL;
+	slept_since = since ? (int64_t)(strtod(since + 1, NULL) * 1e6) : -1;
 	now = ps_queue_clock(ps_last_cpu(pid, thread->tid));
+	thread->noted_ns = ps_now_ns();
 	if (slept_since > 0 && now >= slept_since)
 		thread->waited_ns = now - slept_since;
 }
 
-static void note_deadline(pid_t pid, const struct ps_thread *thread, long number, long result, int64_t left_ns, bool in_register)
+int ps_may_interrupt(pid_t pid, struct ps_thread *thread)
 {
-	int64_t now = ps_now_ns();
-	int slot = 0;
+	char wchan[128];
 
-	for (int i = 0; i < wait_count;)
-		if (waits[i].in_register && waits[i].deadline_ns < now)
-			waits[i] = waits[--wait_count];
-		else
-			i++;
-	while (slot < wait_count && waits[slot].tid != thread->tid)
-		slot++;
-	if (slot == PS_MAX_THREADS)
-		return;
-	if (slot == wait_count)
-		wait_count++;
-	waits[slot] = (struct ps_timed_wait){
-		.pid = pid, .tid = thread->tid, .in_register = in_register, .number = number, .expired = result,
-		.stack = thread->general.rsp, .code = thread->general.rip,
-		.switches = -1,
-		.deadline_ns = now + left_ns,
-	};
+	if (!thread->filtered)
+		return 0;
+	/* seccomp_do_user_notification(): the supervisor acts for it, and an interruption makes it ask again. */
+	read_task_file(pid, thread->tid, "wchan", wchan, sizeof(wchan));
+	return strstr(wchan, "seccomp") ? -EAGAIN : 0;
 }
 
-/* In whole milliseconds, as epoll_wait() takes them. */
-static uint64_t in_ms(int64_t left_ns)
-{
-	return left_ns < 0 ? 0 : (left_ns + 999999) / 1000000;
-}
-
-static void settle(pid_t pid, const struct ps_thread *thread)
-{
-	struct user_regs_struct regs = thread->mended;
-	int64_t switches = voluntary_switches(pid, thread->tid);
-
-	for (int i = 0; i < wait_count; i++) {
-		if (waits[i].tid != thread->tid || waits[i].switches >= 0)
-			continue;
-		if (switches < 0) {		/* it was killed */
-			waits[i] = waits[--wait_count];
-			return;
-		}
-		waits[i].switches = switches + 1;
-		if (waits[i].in_register) {	/* the stop has taken its time, too */
-			regs.r10 = in_ms(waits[i].deadline_ns - ps_now_ns());
-			ptrace(PTRACE_SETREGS, thread->tid, 0, &regs);
-		}
-	}
-}
-
-void ps_follow(pid_t pid, struct ps_thread *thread)
-{
-	settle(pid, thread);
-	if (!ptrace(PTRACE_DETACH, thread->tid, 0, 0))
-		thread->stopped = false;
-}
-
-bool ps_followed(pid_t tid)
-{
-	(void)tid;
-	return false;
-}
-
-/*
- * What the kernel's own restartable calls return where no handler has run: it
- * then makes the call again, or returns EINTR if by then a handler is to run.
- * A signal that comes at any time until the thread goes on is so treated right.
- */
-#define ERESTARTNOHAND	514
-
-static void restart(struct ps_thread *thread, long number)
-{
-	thread->mended.rax = -ERESTARTNOHAND;
-	thread->mended.orig_rax = number;
-	thread->changed = true;
-}
+/* ---- what was done is counted --------------------------------------------------- */
 
 static struct ps_call_count *counts_of(struct ps_calls *calls, int32_t number)
 {
@@ -157,8 +113,14 @@ static struct ps_call_count *counts_of(struct ps_calls *calls, int32_t number)
 			return &calls->by_call[i];
 	if (calls->kinds == PS_CALL_KINDS)
 		return &elsewhere;
-	calls->by_call[calls->kinds].number = number;
+	calls->by_call[calls->kinds] = (struct ps_call_count){ .number = number };
 	return &calls->by_call[calls->kinds++];
+}
+
+static void count_restarted(struct ps_calls *calls, long number)
+{
+	calls->restarted++;
+	counts_of(calls, number)->restarted++;
 }
 
 static void count_lengthened(struct ps_calls *calls, long number)
@@ -167,115 +129,228 @@ static void count_lengthened(struct ps_calls *calls, long number)
 	counts_of(calls, number)->lengthened++;
 }
 
-void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls)
+static void count_cut(struct ps_calls *calls, long number)
 {
-	const struct user_regs_struct *regs = &thread->general;
-	const unsigned long argument[6] = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 };
-	const struct call *call = (long)regs->orig_rax >= 0 && (long)regs->rax == -EINTR ? ps_find_call(regs->orig_rax) : NULL;
-	int64_t timeout_ns, left_ns;
-	bool in_register;
-
-	if (!call)
-		return;
-	calls->restarted++;
-	counts_of(calls, call->number)->restarted++;
-	restart(thread, call->number);
-	/* Its own timeout, looked at only when a message has come, begins anew. */
-	if (call->number == SYS_recvmmsg && argument[4])
-		count_lengthened(calls, call->number);
-	if (!ps_has_timeout(pid, call, argument, &timeout_ns))
-		goto out;
-	/* Only if it slept from before the note until this stop: one switch more, that of the stop. */
-	if (thread->waited_call != call->number || thread->waited_ns < 0 ||
-	    voluntary_switches(pid, thread->tid) != thread->switches + 1) {
-		count_lengthened(calls, call->number);
-		goto out;
-	}
-	left_ns = timeout_ns - thread->waited_ns;
-	/*
-	 * epoll_pwait2() takes a pointer, and nothing is written into a target: epoll_pwait() does
-	 * the same with a register, an int of milliseconds, so up to 24 days.
-	 */
-	in_register = call->kind == MILLISECONDS || (call->number == SYS_epoll_pwait2 && left_ns / 1000000 < INT_MAX);
-	if (call->number == SYS_epoll_pwait2 && in_register)
-		restart(thread, SYS_epoll_pwait);
-	if (in_register) {
-		thread->mended.r10 = in_ms(left_ns);
-		note_deadline(pid, thread, thread->mended.orig_rax, 0, left_ns, true);
-	} else {
-		note_deadline(pid, thread, call->number, ps_expired(pid, call, argument), left_ns, false);
-	}
-	thread->follow = true;
-out:
-	/* At once: so it is right even if we die before the release. */
-	ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
+	calls->cut++;
+	counts_of(calls, number)->cut++;
 }
 
-int64_t ps_follow_next_ns(void)
-{
-	int64_t next = INT64_MAX;
+/* ---- at the stop ----------------------------------------------------------------- */
 
-	for (int i = 0; i < wait_count; i++)
-		if (waits[i].switches >= 0 && !waits[i].in_register && waits[i].deadline_ns < next)
-			next = waits[i].deadline_ns;
-	return next;
+static bool was_asleep_in(const struct ps_thread *thread, long number)
+{
+	return thread->waited_call == number && thread->asleep;
+}
+
+/* It has slept from the note until the stop woke it: it was put on a CPU once since. */
+static bool slept_on(pid_t pid, const struct ps_thread *thread)
+{
+	if (thread->slices >= 0 && slices(pid, thread->tid) == thread->slices + 1)
+		return true;
+	return thread->switches >= 0 && voluntary_switches(pid, thread->tid) == thread->switches + 1;
 }
 
 /*
- * End one call as its timeout would have, if the thread is still in it.
- * -ETIMEDOUT: it did not stop in time, as in ps_stop_all().
+ * When the call is due, INT64_MAX where that is not met here: it has no timeout,
+ * or (@lengthened) one of which nobody knows how much is left.
  */
-static int expire(const struct ps_timed_wait *wait)
+static int64_t deadline_of(pid_t pid, const struct ps_thread *thread, const struct call *call, int64_t done, bool *lengthened)
 {
-	struct ps_thread thread = { .tid = wait->tid, .waited_call = -1, .waited_ns = -1 };
-	const struct user_regs_struct *regs = &thread.general;
-	struct ps_calls calls = { 0 };
-	int err, status;
+	int64_t timeout_ns, deadline_ns;
 
-	if (wait->in_register || voluntary_switches(wait->pid, wait->tid) != wait->switches)
-		return 0;	/* the kernel ends it, or it has gone on by itself */
-	if (ptrace(PTRACE_SEIZE, wait->tid, 0, PTRACE_O_TRACESYSGOOD))
-		return 0;
-	ptrace(PTRACE_INTERRUPT, wait->tid, 0, 0);
-	for (;;) {
-		err = ps_wait_stop(wait->tid, PS_NSEC_PER_SEC, true, &status);
-		if (err)
-			return err;
-		if (status >> 16 == PTRACE_EVENT_STOP)
-			break;
-		ptrace(PTRACE_CONT, wait->tid, 0, (long)WSTOPSIG(status));
+	*lengthened = call->number == SYS_recvmmsg && thread->general.r8;	/* looked at when a message has come, and then anew */
+	timeout_ns = was_asleep_in(thread, call->number) ? thread->timeout_ns : ps_timeout_of(pid, call, &thread->general);
+	if (timeout_ns < 0)
+		timeout_ns = ps_descriptor_timeout(pid, call, &thread->general);
+	if (timeout_ns < 0)
+		return INT64_MAX;
+	if (!was_asleep_in(thread, call->number) || thread->waited_ns < 0 || !slept_on(pid, thread)) {
+		*lengthened = true;
+		return INT64_MAX;
 	}
-	if (!ptrace(PTRACE_GETREGS, wait->tid, 0, &thread.general)) {
-		thread.mended = thread.general;
-		ps_mend_rseq(&thread);
-		if ((long)regs->rax == -EINTR && (long)regs->orig_rax == wait->number && regs->rsp == wait->stack &&
-		    regs->rip == wait->code) {
-			thread.mended.rax = wait->expired;
-			thread.mended.orig_rax = -1;
-			thread.changed = true;
-		} else {
-			ps_mend_call(wait->pid, &thread, &calls);	/* another call, begun just now */
-		}
-		if (thread.changed)
-			ptrace(PTRACE_SETREGS, wait->tid, 0, &thread.mended);
-	}
-	ptrace(PTRACE_DETACH, wait->tid, 0, 0);
-	return 0;
+	deadline_ns = thread->noted_ns - thread->waited_ns + timeout_ns;
+	/* It is known since when it has slept. What has got a part of what it waits for has been awake before. */
+	if (done > 0 || deadline_ns - ps_now_ns() > KEPT_NS)
+		*lengthened = true;
+	return deadline_ns;
 }
 
-void ps_follow_run(void)
+static struct followed *follow(pid_t pid, struct ps_thread *thread, const struct call *call)
 {
-	int64_t now = ps_now_ns();
+	struct followed *followed = ps_new_followed(pid, thread->tid);
 
-	for (int i = 0; i < wait_count;) {
-		struct ps_timed_wait due = waits[i];
+	if (!followed)
+		return NULL;
+	ps_hold_followed(followed, true);
+	followed->call = call;
+	followed->number = thread->general.orig_rax;
+	followed->regs = thread->general;
+	thread->follow = true;
+	return followed;
+}
 
-		if (due.switches < 0 || due.deadline_ns > now) {
-			i++;
-			continue;
-		}
-		waits[i] = waits[--wait_count];
-		if (expire(&due) == -ETIMEDOUT)
-			ps_thread_lost = true;
+/* What the thread gets if we die before it is let go, and its mended registers, which it gets then. */
+static void set(struct ps_thread *thread, const struct user_regs_struct *meanwhile, const struct user_regs_struct *mended)
+{
+	thread->mended = *mended;
+	thread->changed = true;
+	ptrace(PTRACE_SETREGS, thread->tid, 0, meanwhile);
+}
+
+/*
+ * Made again by the code that the kernel's own restartable calls return where no
+ * handler has run: it makes the call again, or returns EINTR if by then a handler
+ * is to run. A signal that comes at any time until the thread goes on is so
+ * treated right.
+ */
+static void make_again(pid_t pid, struct ps_thread *thread, const struct call *call, struct ps_calls *calls)
+{
+	struct user_regs_struct mended = thread->general;
+	long number = thread->general.orig_rax;
+	struct followed *followed;
+	int64_t deadline_ns;
+	bool lengthened;
+
+	if ((long)mended.rax != -ERESTARTSYS)	/* the kernel's own code says more: whether a handler has it made again */
+		mended.rax = -ERESTARTNOHAND;
+	set(thread, &mended, &mended);
+	count_restarted(calls, number);
+	if (!call)
+		return;
+	deadline_ns = deadline_of(pid, thread, call, 0, &lengthened);
+	followed = deadline_ns < INT64_MAX ? follow(pid, thread, call) : NULL;
+	if (deadline_ns < INT64_MAX && !followed)
+		lengthened = true;
+	if (lengthened)
+		count_lengthened(calls, number);
+	if (!followed)
+		return;
+	followed->anew = (long)thread->general.rax == -ERESTART_RESTARTBLOCK;
+	followed->code = thread->general.rax;
+	followed->deadline_ns = deadline_ns;
+	followed->expired = ps_expired(pid, call, &thread->general);
+}
+
+/* It has returned less than it was asked for: it goes on with the rest, and its result will be that of both. */
+static void go_on(pid_t pid, struct ps_thread *thread, const struct call *call, struct ps_calls *calls)
+{
+	struct user_regs_struct regs = thread->general;
+	struct followed *followed;
+	bool lengthened;
+
+	switch (ps_rest(pid, call, &regs, regs.rax, was_asleep_in(thread, call->number))) {
+	case REST_NONE:
+		return;
+	case REST_ANEW:
+		make_again(pid, thread, call, calls);
+		return;
+	case REST_CUT:
+		count_cut(calls, call->number);
+		return;
+	case REST_SET:
+		break;
 	}
+	followed = follow(pid, thread, call);
+	if (!followed) {
+		count_cut(calls, call->number);
+		return;
+	}
+	count_restarted(calls, call->number);
+	followed->deadline_ns = deadline_of(pid, thread, call, thread->general.rax, &lengthened);
+	followed->expired = ps_expired(pid, call, &thread->general);
+	followed->code = -EINTR;
+	if (lengthened)
+		count_lengthened(calls, call->number);
+	regs = thread->general;
+	ps_again(followed, &regs);
+	set(thread, &thread->general, &regs);
+}
+
+/* The kernel makes it again by itself, but where that has a relative timeout it begins anew. */
+static void meet_timeout(pid_t pid, struct ps_thread *thread, const struct call *call, struct ps_calls *calls)
+{
+	enum descriptor kind;
+
+	switch (call->number) {
+	case SYS_io_pgetevents:
+		if (ps_timeout_of(pid, call, &thread->general) > 0)
+			make_again(pid, thread, call, calls);
+		break;
+	case SYS_recvmmsg:
+		if (thread->general.r8)
+			count_lengthened(calls, call->number);
+		break;
+	case SYS_read:		/* VTIME */
+		kind = was_asleep_in(thread, SYS_read) ? ps_descriptor(pid, thread->general.rdi) : FD_OTHER;
+		if (kind == FD_PTY && ps_descriptor_timeout(pid, call, &thread->general) > 0)
+			make_again(pid, thread, call, calls);
+		if (kind == FD_TTY && thread->waited_ns < LONGEST_VTIME_NS)
+			count_lengthened(calls, call->number);
+		break;
+	}
+}
+
+/* A call that a former take has interrupted, and that is still followed: its state goes on. */
+static void mend_followed(struct followed *followed, struct ps_thread *thread, struct ps_calls *calls)
+{
+	struct user_regs_struct regs = thread->general, meanwhile;
+	enum progress progress = ps_progress(followed, &regs);
+
+	followed->interrupting = false;
+	if (progress == ELSEWHERE) {
+		ps_drop_followed(followed);
+		return;
+	}
+	meanwhile = regs;
+	ps_finish(followed, &meanwhile);
+	/* What the target has to do with is the call as it made it. */
+	thread->general = followed->regs;
+	thread->general.orig_rax = followed->number;
+	thread->general.rax = progress == NOT_ENTERED ? (uint64_t)followed->code : regs.rax;
+	if (progress == RETURNED) {
+		thread->general.rax = meanwhile.rax;
+		ps_drop_followed(followed);
+		set(thread, &meanwhile, &meanwhile);
+		return;
+	}
+	if (progress != NOT_ENTERED)
+		ps_again(followed, &regs);
+	count_restarted(calls, followed->number);
+	set(thread, followed->done ? &meanwhile : &regs, &regs);
+	thread->follow = true;
+}
+
+/* What is over although it was interrupted, or where EINTR may be something else than "nothing was done". */
+static bool is_over(const struct user_regs_struct *regs)
+{
+#define KVM_RUN 0xae80
+	return regs->orig_rax == SYS_close || (regs->orig_rax == SYS_ioctl && (unsigned int)regs->rsi != KVM_RUN);
+}
+
+void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls)
+{
+	const struct user_regs_struct *regs = &thread->general;
+	struct followed *followed = ps_find_followed(thread->tid);
+	long number = regs->orig_rax, result = regs->rax;
+	const struct call *call;
+
+	if (followed) {
+		mend_followed(followed, thread, calls);
+		return;
+	}
+	if (number < 0)
+		return;
+	call = ps_find_call(number);
+	if (thread->notified)
+		count_restarted(calls, number);
+	if (result == -EINTR && is_over(regs))
+		count_cut(calls, number);
+	else if (result == -EINTR)
+		make_again(pid, thread, call, calls);
+	else if (result == -ERESTART_RESTARTBLOCK && thread->filtered && !ps_filters_allow(thread->tid, SYS_restart_syscall, regs))
+		make_again(pid, thread, call, calls);
+	else if ((result == -ERESTARTSYS || result == -ERESTARTNOHAND) && call)
+		meet_timeout(pid, thread, call, calls);
+	else if (result >= 0 && call && call->rest != NO_REST)
+		go_on(pid, thread, call, calls);
 }

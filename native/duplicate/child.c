@@ -86,11 +86,11 @@ pid_t ps_find_child(const struct injection *in, long inner_pid)
 	return 0;
 }
 
-int ps_drop_files(const struct ps_duplicate *duplicate, const struct injection *in, int64_t timeout_ns)
+int ps_drop_files(const struct ps_duplicate *duplicate, int64_t timeout_ns)
 {
 	const long all[4] = { 0, ~0U, CLOSE_RANGE_UNSHARE, 0 };
 
-	return ps_call_in_duplicate(duplicate->pid, &in->stop.thread[0].general, in->instruction, SYS_close_range, all, timeout_ns);
+	return ps_call_in_duplicate(duplicate, SYS_close_range, all, timeout_ns);
 }
 
 /* ---- what it would hold ---------------------------------------------------- */
@@ -100,7 +100,7 @@ static struct locked_files locked;
 
 struct holding {
 	const struct ps_duplicate *duplicate;
-	const struct injection *in;
+	int64_t	timeout_ns;
 	uint64_t start, end;		/* to be unmapped, not yet unmapped */
 	int	regions;
 };
@@ -110,8 +110,7 @@ static void unmap(struct holding *holding)
 	const long range[4] = { holding->start, holding->end - holding->start, 0, 0 };
 
 	if (holding->end > holding->start)
-		ps_call_in_duplicate(holding->duplicate->pid, &holding->in->stop.thread[0].general, holding->in->instruction,
-				     SYS_munmap, range, holding->in->timeout_ns);
+		ps_call_in_duplicate(holding->duplicate, SYS_munmap, range, holding->timeout_ns);
 	holding->start = holding->end = 0;
 }
 
@@ -130,9 +129,9 @@ static int collect(const struct ps_region *region, void *arg)
 	return 0;
 }
 
-int ps_drop_shared(const struct ps_duplicate *duplicate, const struct injection *in)
+int ps_drop_shared(const struct ps_duplicate *duplicate, int64_t timeout_ns)
 {
-	struct holding holding = { .duplicate = duplicate, .in = in };
+	struct holding holding = { .duplicate = duplicate, .timeout_ns = timeout_ns };
 
 	ps_find_locked_files(&locked);
 	ps_for_regions(duplicate->pid, collect, &holding);
@@ -161,11 +160,11 @@ static void restore_rseq(const struct ps_duplicate *duplicate, const struct ps_t
 		return;		/* a region that is read-only by now: the copy then shows what the kernel wrote */
 }
 
-void ps_dress_child(const struct ps_duplicate *duplicate, const struct injection *in)
+void ps_dress_child(const struct ps_duplicate *duplicate)
 {
-	ptrace(PTRACE_SETREGS, duplicate->pid, 0, &in->stop.thread[0].general);
-	ptrace(PTRACE_SETSIGMASK, duplicate->pid, sizeof(in->mask), &in->mask);
-	restore_rseq(duplicate, &in->stop.thread[0]);
+	ptrace(PTRACE_SETREGS, duplicate->pid, 0, &duplicate->first.general);
+	ptrace(PTRACE_SETSIGMASK, duplicate->pid, sizeof(duplicate->mask), &duplicate->mask);
+	restore_rseq(duplicate, &duplicate->first);
 }
 
 /* Whoever has to die for want of memory, in the target's cgroup: rather the duplicate. */

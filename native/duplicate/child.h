@@ -12,16 +12,16 @@ pid_t ps_find_child(const struct injection *in, long inner_pid);
 /* Wait until the child that clone() made has stopped, and see that it never runs and does no harm: -ETIMEDOUT, -ESRCH. */
 int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns);
 /* The child shares the target's table of descriptors: give it an empty one. */
-int ps_drop_files(const struct ps_duplicate *duplicate, const struct injection *in, int64_t timeout_ns);
+int ps_drop_files(const struct ps_duplicate *duplicate, int64_t timeout_ns);
 /*
  * Unmap what would go on holding things that are the target's after it has let
  * them go: shared mappings (file locks, an io_uring's files, SysV segments,
  * seals of a memfd), and private ones of files that are locked by flock() or an
  * open file description's lock. How many regions that were.
  */
-int ps_drop_shared(const struct ps_duplicate *duplicate, const struct injection *in);
+int ps_drop_shared(const struct ps_duplicate *duplicate, int64_t timeout_ns);
 /* It looks as the target did at the moment. */
-void ps_dress_child(const struct ps_duplicate *duplicate, const struct injection *in);
+void ps_dress_child(const struct ps_duplicate *duplicate);
 /* Of another user's process, whom CAP_SYS_PTRACE lets us trace, its tracer may end it without CAP_KILL. */
 void ps_kill_child(pid_t pid);
 /* A child that nobody knows of, whose parent is not known to have made it; 0: there is none. */

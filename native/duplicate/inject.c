@@ -10,7 +10,10 @@
  *   CLONE_FILES	the child holds no descriptors of its own: pipes and
  *			sockets close when the target closes them. It is then
  *			given an empty table, so that they also close when the
- *			target ends or calls exec()
+ *			target ends or calls exec(). That closes them (the
+ *			kernel copies the first 64 even for an empty table),
+ *			which a file server would be told of: with files of
+ *			such it shares the table until the target has let go
  *   exit signal 0	the target sees no SIGCHLD, and its wait() does not see
  *			the child
  * The child would stay in the target's list of children when it has ended:
@@ -27,11 +30,14 @@
 #include <unistd.h>
 #include "burial.h"
 #include "child.h"
+#include "flushed.h"
 #include "locks.h"
 
 #define CLONE_STILL	(CLONE_PTRACE | CLONE_FILES)
 /* Other programs may keep the child from its CPU: the target does not wait for it longer than this. */
 #define CHILD_NS	(10 * 1000 * 1000LL)
+/* A file server may not answer when it is told of a close(). */
+#define FILES_NS	PS_NSEC_PER_SEC
 
 static int clone_failed(pid_t target, long result)
 {
@@ -47,8 +53,8 @@ static int clone_failed(pid_t target, long result)
 	}
 }
 
-/* The child is found and held, and shares no descriptors any more. -ETIMEDOUT: it has not stopped yet, try again. */
-static int hold(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns)
+/* The child is found and held. -ETIMEDOUT: it has not stopped yet, try again. */
+static int hold(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns, bool stopped)
 {
 	int err;
 
@@ -56,16 +62,15 @@ static int hold(struct ps_duplicate *duplicate, const struct injection *in, int 
 		duplicate->pid = ps_find_child(in, duplicate->inner_pid);
 	if (!duplicate->pid)
 		return ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", duplicate->target);
+	/* To hold it may take some milliseconds, in which the target goes on, and takes memory. */
+	if (!stopped)
+		ps_watch_begin(duplicate);
 	err = ps_hold_child(duplicate, in, cpu, timeout_ns);
 	if (err == -ETIMEDOUT)
 		return ps_fail(err, "the duplicate of process %d does not get to run: its cgroup is frozen, or others keep its CPU",
 			       duplicate->target);
-	/* Begun, it cannot be tried again: as long as threads that are stopped may wait at all. */
-	if (!err)
-		err = ps_drop_files(duplicate, in, timeout_ns > in->stop.limit_ns ? timeout_ns : in->stop.limit_ns);
-	if (err == -ETIMEDOUT)
-		return ps_fail(-EBUSY, "the duplicate of process %d does not get on: its cgroup is frozen, or others keep its CPU",
-			       duplicate->target);
+	if (!err && !duplicate->shares_files)
+		err = ps_drop_files(duplicate, timeout_ns);
 	return err ? ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", duplicate->target) : 0;
 }
 
@@ -73,25 +78,30 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	      struct ps_registers *registers, int max_registers)
 {
 	const long arguments[4] = { CLONE_STILL, NOWHERE, 0, 0 };
+	struct ps_preflight preflight;
 	struct ps_ended ended;
 	struct injection in;
 	int64_t start = ps_now_ns();
-	bool shares = true, has_locks;
+	bool held = false, has_locks;
 	long result = 0;
 	char why[256];
 	int err;
 
 	*duplicate = (struct ps_duplicate){ .target = target, .target_fd = syscall(SYS_pidfd_open, target, 0) };
-	err = ps_check_target(target);
+	err = ps_preflight(target, &preflight);
 	if (err)
 		goto out;
 	ps_at(PS_STEP_CHECKED);
 	has_locks = ps_holds_posix_locks(target);
+	duplicate->shares_files = !has_locks && ps_has_flushed_files(target);
 	err = ps_begin_injection(&in, &(struct ps_patience){ target, duplicate->target_fd, timeout_ns, limit_ns });
 	if (err)
 		goto out;
 	ps_at(PS_STEP_STOPPED);
 	duplicate->threads = in.stop.threads;
+	duplicate->first = in.stop.thread[0];
+	duplicate->mask = in.mask;
+	duplicate->instruction = in.instruction;
 	if (registers)
 		duplicate->registers = ps_read_registers(&in.stop, registers, max_registers);
 	ps_at(PS_STEP_REGISTERS);
@@ -112,21 +122,24 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	 * such locks, it goes on only when nothing is shared.
 	 */
 	if (!err && has_locks) {
-		err = hold(duplicate, &in, cpu, CHILD_NS);
-		shares = err == -ETIMEDOUT;
-		err = shares ? 0 : err;
+		err = hold(duplicate, &in, cpu, CHILD_NS, true);
+		held = !err;
+		if (err == -ETIMEDOUT)
+			err = 0;
 	}
 	ps_release(&in.stop, -1);
 	duplicate->calls = in.calls;
 	duplicate->pause_ns = ps_now_ns() - in.stop.first_ns;
 	duplicate->window_ns = in.window_ns;
 	ps_at(PS_STEP_RELEASED);
-	if (!err && shares)
-		err = hold(duplicate, &in, cpu, in.timeout_ns + PS_NSEC_PER_SEC);
+	if (!err && !held)
+		err = hold(duplicate, &in, cpu, in.timeout_ns + PS_NSEC_PER_SEC, false);
+	else if (!err)
+		ps_watch_begin(duplicate);
 	if (!err) {
 		ps_at(PS_STEP_HELD);
-		duplicate->dropped = ps_drop_shared(duplicate, &in);
-		ps_dress_child(duplicate, &in);
+		duplicate->dropped = ps_drop_shared(duplicate, in.timeout_ns);
+		ps_dress_child(duplicate);
 		duplicate->take_ns = ps_now_ns() - start;
 		return 0;
 	}
@@ -145,12 +158,22 @@ out:
 	return err;
 }
 
+void ps_see_to_files(struct ps_duplicate *duplicate)
+{
+	if (!duplicate->shares_files || ps_shares_files(duplicate->target, duplicate->pid))
+		return;
+	duplicate->shares_files = false;
+	ps_drop_files(duplicate, FILES_NS);
+	ps_dress_child(duplicate);
+}
+
 int ps_end(struct ps_duplicate *duplicate, int64_t timeout_ns, int64_t limit_ns, struct ps_ended *ended)
 {
 	int64_t start = ps_now_ns();
 	int err;
 
 	*ended = (struct ps_ended){ 0 };
+	ps_watch_end();
 	ps_kill_child(duplicate->pid);
 	ended->kill_ns = ps_now_ns() - start;
 	ps_at(PS_STEP_KILLED);

@@ -125,13 +125,12 @@ int ps_next_call_stop(pid_t tid, int64_t timeout_ns)
 	return -EBUSY;
 }
 
-int ps_call_in_duplicate(pid_t pid, const struct user_regs_struct *like, uint64_t instruction, long number,
-			 const long arguments[4], int64_t timeout_ns)
+int ps_call_in_duplicate(const struct ps_duplicate *duplicate, long number, const long arguments[4], int64_t timeout_ns)
 {
-	struct user_regs_struct regs = *like;
+	struct user_regs_struct regs = duplicate->first.general;
 	int err;
 
-	regs.rip = instruction;
+	regs.rip = duplicate->instruction;
 	regs.rax = number;
 	regs.orig_rax = -1;
 	regs.rdi = arguments[0];
@@ -139,10 +138,10 @@ int ps_call_in_duplicate(pid_t pid, const struct user_regs_struct *like, uint64_
 	regs.rdx = arguments[2];
 	regs.r10 = arguments[3];
 	regs.eflags &= ~TRAP_FLAG;
-	if (ptrace(PTRACE_SETREGS, pid, 0, &regs))
+	if (ptrace(PTRACE_SETREGS, duplicate->pid, 0, &regs))
 		return -ESRCH;
-	err = ps_next_call_stop(pid, timeout_ns);
-	return err ? err : ps_next_call_stop(pid, timeout_ns);
+	err = ps_next_call_stop(duplicate->pid, timeout_ns);
+	return err ? err : ps_next_call_stop(duplicate->pid, timeout_ns);
 }
 
 /*

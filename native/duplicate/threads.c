@@ -18,6 +18,8 @@
 
 /* No thread is waited for longer than this while there may be news of another. */
 #define TURN_NS		(2 * 1000 * 1000LL)
+/* How long the first thread has for signals that have come in the stop. */
+#define SIGNALS_NS	(2 * 1000 * 1000LL)
 /* How often a thread is looked at that cannot be stopped yet; nobody waits meanwhile. */
 #define LOOK_NS		(1000 * 1000L)
 /* On a machine that is busy a stop may take too long by chance, and another does not. */
@@ -98,6 +100,12 @@ static int list_new(struct ps_stop *stop)
 	return count < 0 ? count : stop->threads - before;
 }
 
+static int waits_for_supervisor(const struct ps_stop *stop, pid_t tid)
+{
+	return ps_fail(-ETIMEDOUT, "thread %d of process %d waits for the supervisor of its seccomp filter (seccomp_unotify(2)), which would act "
+		       "a second time if it were interrupted; nothing was touched: try again later", tid, stop->pid);
+}
+
 /*
  * What waits in the kernel and cannot be interrupted (the parent of a vfork(2),
  * a dead disk) does not stop, and the others would stand still for it: wait
@@ -115,6 +123,11 @@ static int await_willing(struct ps_stop *stop, int first)
 		char state;
 
 		ps_note_wait(stop->pid, thread);
+		while (ps_may_interrupt(stop->pid, thread)) {
+			if (ps_now_ns() - start > stop->timeout_ns)
+				return waits_for_supervisor(stop, thread->tid);
+			nanosleep(&look, NULL);
+		}
 		while ((state = state_of(stop->pid, thread->tid)) == 'D') {
 			if (ps_now_ns() - start > stop->timeout_ns) {
 				wchan_of(stop->pid, thread->tid, wchan, sizeof(wchan));
@@ -178,6 +191,8 @@ static int await_stop(struct ps_stop *stop, struct ps_thread *thread, int64_t ti
 			break;
 		if (thread->seized_ns && thread->seized_ns < stop->first_ns)
 			stop->first_ns = thread->seized_ns;
+		if (ps_follow_pass(thread->tid, status))
+			continue;
 		/* Signal-delivery stop: the interruption is still pending and stops the thread before its handler runs. */
 		if (ptrace(PTRACE_CONT, thread->tid, 0, (long)WSTOPSIG(status)))
 			return -ESRCH;
@@ -273,18 +288,45 @@ static int await_all(struct ps_stop *stop)
 	return 0;
 }
 
-static int interrupt_new(struct ps_stop *stop, bool asleep)
+/*
+ * A supervisor acts for the thread: interrupt it when that is over, before it asks
+ * again. Where others are stopped that cannot be waited for as long.
+ */
+static void await_answer(const struct ps_stop *stop, struct ps_thread *thread)
+{
+	int64_t start = ps_now_ns(), limit = stop->first_ns ? limit_ns(stop) : stop->timeout_ns;
+
+	while (ps_may_interrupt(stop->pid, thread) && !thread->notified)
+		thread->notified = ps_now_ns() - start > limit;
+}
+
+/*
+ * In which order threads are interrupted. First those that may take their time,
+ * while the others run on. Last the first thread of the process: signals that
+ * are sent to the process are for it, as long as it runs, and another thread
+ * that had one instead might see its call end.
+ */
+enum turn { BUSY, ASLEEP, FIRST_THREAD, TURNS };
+
+static enum turn turn_of(const struct ps_stop *stop, const struct ps_thread *thread)
+{
+	return thread->tid == stop->pid ? FIRST_THREAD : thread->asleep ? ASLEEP : BUSY;
+}
+
+static int interrupt_new(struct ps_stop *stop, enum turn turn)
 {
 	bool any = false;
 
 	for (int i = 0; i < stop->threads; i++) {
 		struct ps_thread *thread = &stop->thread[i];
 
-		if (!thread->seized || thread->interrupted || thread->asleep != asleep)
+		if (!thread->seized || thread->interrupted || turn_of(stop, thread) != turn)
 			continue;
+		await_answer(stop, thread);
 		if (!stop->first_ns)
 			stop->first_ns = ps_now_ns();
 		thread->interrupted = any = true;
+		ps_follow_hold(thread->tid);
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
 	}
 	return any ? await_all(stop) : 0;
@@ -339,13 +381,10 @@ static int stop_new(struct ps_stop *stop)
 	/* Seized is its struct, not its number: if the process still is the same one now, it was then. */
 	if (!err)
 		err = check_identity(stop);
-	/*
-	 * After a failure too: only a stopped thread can be let go. First those that
-	 * may take their time, while the others run on.
-	 */
-	found = interrupt_new(stop, false);
-	if (!found)
-		found = interrupt_new(stop, true);
+	/* After a failure too: only a stopped thread can be let go. */
+	found = 0;
+	for (enum turn turn = BUSY; turn < TURNS && !found; turn++)
+		found = interrupt_new(stop, turn);
 	if (err || found)
 		return err ? err : found;
 	return stop->threads - first;
@@ -367,26 +406,59 @@ static int stop_once(struct ps_stop *stop)
 	return err ? err : got;
 }
 
+/* 1 if it was killed meanwhile. */
+static int let_thread_go(struct ps_stop *stop, struct ps_thread *thread)
+{
+	if (!thread->stopped)
+		return 0;
+	if (thread->changed)
+		ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
+	if (thread->follow)
+		ps_follow(stop->pid, thread);
+	else if (!ptrace(PTRACE_DETACH, thread->tid, 0, 0))
+		thread->stopped = false;
+	return thread->stopped;
+}
+
+/* Signals that were sent to the process, and that @thread, which is stopped, sees waiting. */
+static bool signals_wait(const struct ps_thread *thread)
+{
+	const struct __ptrace_peeksiginfo_args first = { .flags = PTRACE_PEEKSIGINFO_SHARED, .nr = 1 };
+	siginfo_t info;
+
+	return ptrace(PTRACE_PEEKSIGINFO, thread->tid, &first, &info) > 0;
+}
+
+/*
+ * Signals that were sent to the process in the stop wait for whichever thread
+ * comes first: that is to be the first thread, as if there had been no stop. If it
+ * has not taken them soon, it blocks them.
+ */
+static void let_first_take_signals(const struct ps_thread *other)
+{
+	const struct timespec turn = { .tv_nsec = 20 * 1000 };
+	int64_t start = ps_now_ns();
+
+	while (other->stopped && signals_wait(other) && ps_now_ns() - start < SIGNALS_NS)
+		nanosleep(&turn, NULL);
+}
+
 /* How many were killed meanwhile: their deaths have to be noted. */
 static int let_go(struct ps_stop *stop, int except)
 {
-	int dead = 0;
+	int dead = 0, first = 0;
 
 	ps_restore_cpu();
-	for (int i = 0; i < stop->threads; i++) {
-		struct ps_thread *thread = &stop->thread[i];
-
-		if (i == except || !thread->stopped)
-			continue;
-		if (thread->changed)
-			ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
-		if (thread->follow)
-			ps_follow(stop->pid, thread);
-		else if (!ptrace(PTRACE_DETACH, thread->tid, 0, 0))
-			thread->stopped = false;
-		if (thread->stopped)
-			dead++;
+	while (first < stop->threads && stop->thread[first].tid != stop->pid)
+		first++;
+	if (first < stop->threads && first != except) {
+		dead += let_thread_go(stop, &stop->thread[first]);
+		if (stop->threads > 1)
+			let_first_take_signals(&stop->thread[!first]);
 	}
+	for (int i = 0; i < stop->threads; i++)
+		if (i != except && i != first)
+			dead += let_thread_go(stop, &stop->thread[i]);
 	return dead;
 }
 
@@ -395,6 +467,7 @@ void ps_release(struct ps_stop *stop, int except)
 	int64_t start = ps_now_ns();
 	int dead = let_go(stop, except);
 
+	ps_follow_entered();
 	/* Their parent, or an exec() of theirs, waits until we have taken note. */
 	while (dead && ps_now_ns() - start < stop->timeout_ns) {
 		for (int i = 0; i < stop->threads; i++)

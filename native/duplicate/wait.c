@@ -9,6 +9,8 @@
 
 /* After this long a wait that spins sleeps instead. */
 #define SPIN_NS		(50 * 1000 * 1000LL)
+/* So often a wait that spins sees to calls that are followed. */
+#define SERVE_NS	(1000 * 1000LL)
 /* While the target lives, ptrace stops raise SIGCHLD in the tracer, which all its threads block. */
 #define NAP_NS		(2 * 1000 * 1000LL)
 
@@ -20,11 +22,13 @@ void ps_nap(void)
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigtimedwait(&child, NULL, &time);
+	/* The news may be of a call that is followed, and whose thread stands still until it is seen to. */
+	ps_follow_run();
 }
 
 int ps_wait_stop(pid_t tid, int64_t timeout_ns, bool spin, int *status)
 {
-	int64_t start = ps_now_ns(), waited = 0;
+	int64_t start = ps_now_ns(), waited = 0, next = SERVE_NS;
 
 	for (;;) {
 		pid_t got = waitpid(tid, status, __WALL | WNOHANG);
@@ -36,8 +40,12 @@ int ps_wait_stop(pid_t tid, int64_t timeout_ns, bool spin, int *status)
 		waited = ps_now_ns() - start;
 		if (waited > timeout_ns)
 			return -ETIMEDOUT;
-		if (!spin || waited > SPIN_NS)
+		if (!spin || waited > SPIN_NS) {
 			ps_nap();
+		} else if (waited > next) {
+			ps_follow_run();
+			next = waited + SERVE_NS;
+		}
 	}
 }
 

@@ -129,6 +129,7 @@ static void close_reader(pid_t pid)
 static void end_early(const char *why)
 {
 	early.ended = true;
+	/* @why may be ps_error(), which the end changes. */
 	snprintf(early.why, sizeof(early.why), "%s", why);
 	close_reader(duplicate.pid);
 	early.err = ps_end(&duplicate, PS_NSEC_PER_SEC, 0, &early.figures);
@@ -141,6 +142,11 @@ void look_after_duplicate(void)
 
 	if (!duplicate.pid)
 		return;
+	if (ps_watch_run()) {
+		end_early(ps_error());
+		return;
+	}
+	ps_see_to_files(&duplicate);
 	/* The init of its pid namespace, when that is killed, waits until we have taken note of its death. */
 	if (!waitid(P_PID, duplicate.pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) && info.si_pid && info.si_code != CLD_TRAPPED)
 		end_early("the duplicate was killed from outside: its container or cgroup was ended, or memory ran out");

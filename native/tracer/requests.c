@@ -47,6 +47,8 @@ int answer(const struct tracer_request *request, struct tracer_reply *reply)
 		if (check_length(COUNTED_CALLS * sizeof(uint32_t)))
 			return -EINVAL;
 		return ps_count_calls(request->argument[0], request->argument[1], (uint32_t *)data, COUNTED_CALLS);
+	case OP_CHECK:
+		return do_check(request, reply);
 	case OP_HOOK:
 		hook_step = request->argument[0];
 		hook_action = request->argument[1];

@@ -16,6 +16,9 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply);
 int do_hold(const struct tracer_request *request, struct tracer_reply *reply);
 int do_let_go(struct tracer_reply *reply);
 
+/* checking.c */
+int do_check(const struct tracer_request *request, struct tracer_reply *reply);
+
 /* reading.c */
 int do_read(const struct tracer_request *request, struct tracer_reply *reply);
 int do_read_copy(const struct tracer_request *request, struct tracer_reply *reply);

@@ -38,8 +38,8 @@
 /* After the requester has gone: how long to stay for calls that are followed, and for burials. */
 #define LINGER_NS	(60 * PS_NSEC_PER_SEC)
 #define STAYS		1		/* said to the parent */
-/* A thread that is stranded is looked at so often, beside the news of it that SIGCHLD brings. */
-#define STRANDED_NS	(10 * 1000 * 1000LL)
+/* So often is looked at what brings no news by SIGCHLD. */
+#define LOOK_NS		(5 * 1000 * 1000LL)
 
 struct ps_registers *registers;
 uint8_t *data;
@@ -56,9 +56,9 @@ static int64_t earliest(int64_t a, int64_t b)
 /* When something has to be done that nobody asks for, or INT64_MAX. */
 static int64_t next_chore_ns(void)
 {
-	int64_t next = earliest(ps_follow_next_ns(), ps_burial_next_ns());
+	int64_t next = earliest(earliest(ps_follow_next_ns(), ps_burial_next_ns()), ps_watch_next_ns());
 
-	return ps_stranded() ? earliest(next, ps_now_ns() + STRANDED_NS) : next;
+	return ps_stranded() || (duplicate.pid && duplicate.shares_files) ? earliest(next, ps_now_ns() + LOOK_NS) : next;
 }
 
 static void do_chores(void)
@@ -129,6 +129,7 @@ static void leave(void)
 		sleep_until(&news, 1, until_ns > ps_now_ns() ? until_ns : INT64_MAX);
 		do_chores();
 	}
+	ps_follow_leave(PS_STOP_LIMIT_NS);
 	_exit(0);
 }
 
@@ -147,10 +148,12 @@ static void *serve(void *arg)
 		if (send(TRACER_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) != sizeof(reply))
 			break;
 	}
-	if (got == -ETIMEDOUT)
+	if (got == -ETIMEDOUT) {
 		forget_all();
-	else
+		ps_follow_leave(PS_STOP_LIMIT_NS);
+	} else {
 		leave();
+	}
 	ps_thread_lost = false;
 	return NULL;
 }

@@ -23,7 +23,7 @@ test.before(async () => {
 
 /** Called in `cwd`, with no home but that. */
 function procsnap(cwd: string, ...args: string[]) {
-	return spawnSync(NODE_PATH, [...FLAGS, CLI, ...args], { cwd, encoding: 'utf8', timeout: 60_000, env: { ...process.env, HOME: cwd, XDG_CONFIG_HOME: cwd } });
+	return spawnSync(NODE_PATH, [...FLAGS, CLI, ...args], { cwd, encoding: 'utf8', timeout: 240_000, env: { ...process.env, HOME: cwd, XDG_CONFIG_HOME: cwd } });
 }
 
 function assertRefused(t: ExecutionContext, cwd: string, args: string[], status: number, message: RegExp): void {
@@ -37,7 +37,7 @@ function assertRefused(t: ExecutionContext, cwd: string, args: string[], status:
 }
 
 const WRONG: Array<[string, string[], RegExp]> = [
-	['an unknown verb', ['steal', '1'], /unknown verb "steal": the verbs are hidden, info, receive, take, verify$/m],
+	['an unknown verb', ['steal', '1'], /unknown verb "steal": the verbs are check, hidden, info, receive, take, verify$/m],
 	['a verb that every object has', ['toString'], /unknown verb "toString"/],
 	['a verb that is no word', ['\u001b[2J'], /unknown verb "\\u001b\[2J"/],
 	['no process', ['take'], /take wants a process: procsnap take PID/],
@@ -92,7 +92,7 @@ test('take of a thread names its process, of itself says so', (t) => {
 	const folder = aFolder(t), thread = readdirSync('/proc/self/task').find((tid) => tid !== String(process.pid))!;
 	procsnap(folder, 'take', String(target), '--out', join(folder, 'first'));	// makes the key
 	assertRefused(t, folder, ['take', thread, '--out', join(folder, 'e')], 1, new RegExp(`${thread} is a thread of process ${process.pid}: name the process`));
-	const { status, stderr } = spawnSync('sh', ['-c', 'exec "$0" "$@" take $$ --out e --key collector.key', NODE_PATH, ...FLAGS, CLI], { cwd: folder, encoding: 'utf8', timeout: 60_000 });
+	const { status, stderr } = spawnSync('sh', ['-c', 'exec "$0" "$@" take $$ --out e --key collector.key', NODE_PATH, ...FLAGS, CLI], { cwd: folder, encoding: 'utf8', timeout: 240_000 });
 	t.regex(stderr, /process \d+ is procsnap itself: it cannot duplicate its own requester\n$/);
 	t.is(status, 1);
 	t.false(existsSync(join(folder, 'e')));

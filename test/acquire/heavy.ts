@@ -93,7 +93,7 @@ export class Heavy {
 	/** It goes on, with nothing of ours in it, beside it or in its way. */
 	async leftAlone(t: ExecutionContext, what: string): Promise<void> {
 		t.deepEqual(await leftOver(this.#marks.take), [], `${what}: of the take are left`);
-		for (const until = Date.now() + 5000; Date.now() < until && marked(this.#marks.target).length > 1;) await sleep(20);
+		for (const until = Date.now() + 30_000; Date.now() < until && marked(this.#marks.target).length > 1;) await sleep(20);
 		t.deepEqual(marked(this.#marks.target), [this.pid], `${what}: beside the target is a duplicate`);
 		t.deepEqual(childrenOf(this.pid), [], `${what}: the target has a child, or what is left of one`);
 		t.true(isFree(this.pid), `${what}: the target is stopped or traced`);

@@ -94,6 +94,6 @@ export async function leftAlone(t: ExecutionContext, pid: number, expected: () =
 	await eventually(() => {
 		seen = sorted(childrenOf(pid));
 		return seen === sorted(expected()) ? true : undefined;
-	}, 'the children are those the target made', 5000).catch(() => t.is(seen, sorted(expected()), 'the children are those the target made'));
+	}, 'the children are those the target made', 30_000).catch(() => t.is(seen, sorted(expected()), 'the children are those the target made'));
 	t.true(isFree(pid));
 }

@@ -3,6 +3,7 @@ import test from 'ava';
 import { discoverBackends, discoverExperiments } from '../../../bench/discover.ts';
 import { slownessOf } from '../../../bench/environments/emulated.ts';
 import { describeHere } from '../../../bench/environments/here.ts';
+import { planIsolation } from '../../../bench/environments/isolation.ts';
 import { chartToSvg } from '../../../bench/report/chart.ts';
 import { tableToCsv } from '../../../bench/report/csv.ts';
 import { collect } from '../../../bench/stats/results.ts';
@@ -64,7 +65,7 @@ for (const experiment of await discoverExperiments()) {
 	const leftOut = experiment.onDevices === true && here.label === 'emulated' ? 'it measures devices, and they are emulated here' : null;
 	testUnless(leftOut)(`${experiment.name}: every kind of variant is measured, and reported`, async (t) => {
 		const tracer = Tracer.start();
-		const lab: Lab = { tracer, backends, targetCpu: 0, targetPriority: 0, slowness: slownessOf(here.label), seed: 1 };
+		const lab: Lab = { tracer, backends, targetCpu: planIsolation().targetCpu, targetPriority: 0, slowness: slownessOf(here.label), seed: 1 };
 		const blocks: Block[] = [];
 		for (const variant of oneOfEachKind(experiment.variants('smoke', backends))) {
 			blocks.push(await measureOnce(experiment, variant, lab, blocks.length));

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a target's descriptor is, without an effect on it: for calls.c.
+ *
+ * A descriptor that is taken from another process and closed runs the file's
+ * ->flush(), which a file server may not answer. So only two kinds are taken,
+ * which have none: sockets, and pseudo-terminals.
+ */
+#ifndef PROCSNAP_DESCRIPTORS_H
+#define PROCSNAP_DESCRIPTORS_H
+#include <termios.h>
+#include "procsnap.h"
+
+enum descriptor { FD_OTHER, FD_SOCKET, FD_PIPE, FD_PTY, FD_TTY, FD_ENDLESS };
+
+/* By /proc: no file system is asked for it. FD_ENDLESS: /dev/zero, /dev/random, /dev/urandom. */
+enum descriptor ps_descriptor(pid_t pid, int fd);
+/* Only while the target is stopped: so it is not us who closes a descriptor last. 0 or -errno; -ENOTSOCK without asking. */
+int ps_socket_option(pid_t pid, int fd, int option, void *value, unsigned int length);
+int ps_pty_settings(pid_t pid, int fd, struct termios *settings);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* A small file of /proc/PID/task/TID as text: for what is read of each of ten thousand threads. */
+#ifndef PROCSNAP_TASK_FILE_H
+#define PROCSNAP_TASK_FILE_H
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "procsnap.h"
+
+/* Empty where it cannot be read. */
+static inline bool read_task_file(pid_t pid, pid_t tid, const char *name, char *text, size_t size)
+{
+	char path[64];
+	ssize_t got = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", pid, tid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		got = read(fd, text, size - 1);
+		close(fd);
+	}
+	text[got > 0 ? got : 0] = '\0';
+	return got > 0;
+}
+
+/* The number after @key at the start of a line, such as "\nSeccomp:"; -1: there is none. */
+static inline int64_t task_number(const char *text, const char *key, int base)
+{
+	const char *found = strstr(text, key);
+
+	return found ? (int64_t)strtoull(found + strlen(key), NULL, base) : -1;
+}
+
+#endif

@@ -1,0 +1,70 @@
+/**
+ * Calls that return less than they were asked for if something interrupts them:
+ * after stops they return what they return without, with every byte in its
+ * place and all argument registers as they were. Where the rest cannot be asked
+ * for in registers, that is counted, by call.
+ */
+import test, { type ExecutionContext } from 'ava';
+import { execFileSync } from 'node:child_process';
+import { countsOf } from './calls.ts';
+import { program, sleep, start, tracerFor, type Target } from './help.ts';
+
+const kinds = execFileSync(program('partial'), { encoding: 'utf8' }).trim().split('\n');
+
+/** System call numbers of x86-64. */
+const CUT: Record<string, number> = { 'writev-within': 20, sendmsg: 46, 'recvmsg-waitall': 47, 'close-linger': 3 };
+
+/** Run a kind; `disturb` is called while it is blocked, before the part, after it, and again. */
+async function run(t: ExecutionContext, kind: string, disturb: (target: Target) => Promise<void>): Promise<string> {
+	const target = await start(t, 'partial', kind);
+	if (target.process.exitCode !== null) return target.line();
+	if (kind !== 'getrandom') await target.asleep();
+	await disturb(target);
+	target.tell('p');
+	await sleep(50);
+	for (let i = 0; i < 2; i++) await disturb(target);
+	target.tell('x');
+	return target.line();
+}
+
+test('all kinds are here', (t) => {
+	t.true(kinds.length >= 20, kinds.join(' '));
+	t.deepEqual(Object.keys(CUT).filter((kind) => !kinds.includes(kind)), []);
+});
+
+for (const kind of kinds) {
+	test(`control: ${kind} without a stop`, async (t) => {
+		const line = await run(t, kind, () => Promise.resolve());
+		t.log(line);
+		if (line.startsWith('io_uring')) t.pass();
+		else t.regex(line, /^\d+ 0 1$/, line);
+	});
+
+	test(`${kind}: stops ${kind in CUT ? 'cut it, and that is counted' : 'do not show in its result, nor in its registers'}`, async (t) => {
+		const control = await run(t, kind, () => Promise.resolve());
+		const tracer = tracerFor(t);
+		let restarted = 0, cut = 0;
+		const line = await run(t, kind, async (target) => {
+			if (target.process.exitCode !== null) return;
+			tracer.inject(target.pid);
+			const counts = countsOf(tracer);
+			restarted += counts.restarted;
+			cut += counts.cut;
+			if (counts.cut > 0) t.is(counts.byCall.get(CUT[kind] ?? -1)?.cut, counts.cut, JSON.stringify([...counts.byCall]));
+			tracer.end();
+			await sleep(10);
+		});
+		t.log(line, `restarted ${restarted}, cut ${cut}`);
+		if (line.startsWith('io_uring')) {
+			t.pass();
+			return;
+		}
+		t.regex(line, /^\d+ 0 1$/, 'every byte in its place, no register changed');
+		t.is(cut, kind in CUT ? 1 : 0);
+		if (kind in CUT) return;
+		t.true(restarted > 0);
+		// With SO_RCVLOWAT, what is there at the end depends on the moment: enough is what counts.
+		if (kind === 'read-rcvlowat') t.true(Number(line.split(' ')[0]) >= 600);
+		else t.is(line, control);
+	});
+}
