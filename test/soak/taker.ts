@@ -122,6 +122,11 @@ class Taker {
 				this.#tracer?.close();
 				this.#tracer = undefined;
 			}
+			// It stays for that thread by itself, whether its requester is there or not: for others there is another tracer.
+			if (error.message.startsWith('this tracer still waits')) {
+				this.#tracer?.close();
+				this.#tracer = undefined;
+			}
 		}
 		say({ kind: 'take', target, mechanism, outcome, ...(reason === undefined ? {} : { reason }) });
 	}
