@@ -1,0 +1,62 @@
+/** The whole tool: `procsnap take` to a folder, `procsnap verify` of it; now and then the collector is killed in the midst of it. */
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Random } from '../../bench/stats/random.ts';
+import { NODE } from '../processes.ts';
+import { run, startProgram } from './child.ts';
+import type { Target } from './target.ts';
+import { add, reasonOf, type Tally } from './tally.ts';
+
+const CLI = fileURLToPath(new URL('../../acquire/cli.ts', import.meta.url));
+const KILLED = 0.25;
+const PATIENCE_MS = 120_000;
+
+export interface CollectorOptions {
+	folder: string;
+	targets: readonly Target[];
+	random: Random;
+	tally: Tally;
+	stopped: () => boolean;
+	gapMs: number;
+}
+
+/** Gives the folders that are there although nobody was killed. */
+export async function collect({ folder, targets, random, tally, stopped, gapMs }: CollectorOptions): Promise<string[]> {
+	const [node, ...flags] = NODE, key = join(folder, 'key'), left: string[] = [];
+	const procsnap = (...args: string[]): string[] => [...flags, CLI, ...args];
+	for (let round = 0; !stopped(); round++) {
+		for (const until = performance.now() + gapMs; performance.now() < until && !stopped();) await sleep(100);
+		const target = targets[Math.floor(random() * targets.length)]!, killed = round > 0 && random() < KILLED, afterMs = 150 + random() * 1200;
+		const pid = target.page.pid();
+		if (pid === 0 || stopped()) continue;
+		const out = join(folder, `evidence-${round}`), partial = `${out}.partial`;
+		target.happened(`procsnap take${killed ? ', to be killed' : ''}`);
+		const { process: child, ended } = startProgram(node, procsnap('take', String(pid), '--out', out, '--key', key, '--json'));
+		const timers = [setTimeout(() => child.kill('SIGKILL'), killed ? afterMs : PATIENCE_MS)];
+		const { code, signal, said } = await ended;
+		timers.forEach(clearTimeout);
+		target.happened(`procsnap take is over: ${signal ?? code ?? ''}`);
+		if (signal !== null) {
+			add(killed ? tally.faults : tally.wrong, killed ? 'collector killed' : `procsnap take did not end within ${PATIENCE_MS / 1000} s`);
+		} else {
+			const counts = tally.mechanisms['procsnap take'] ??= { tried: 0, taken: 0 };
+			target.tally.tried++;
+			counts.tried++;
+			if (code === 0) {
+				target.tally.taken++;
+				counts.taken++;
+				const verified = await run(node, procsnap('verify', out, '--key', `${key}.pub`), PATIENCE_MS);
+				if (verified.code !== 0) add(tally.wrong, `evidence does not verify: ${reasonOf(verified.said)}`);
+			} else {
+				add(target.tally.refused, `take: ${reasonOf(said.replace('procsnap: ', ''))}`);
+				if (said.includes('unexpected error')) add(tally.wrong, `procsnap take: ${reasonOf(said.split('\n').slice(0, 2).join(' '))}`);
+			}
+			if (existsSync(partial)) left.push(partial);
+		}
+		// What a killed collector was about to write is nobody's but ours.
+		for (const path of [out, partial]) rmSync(path, { recursive: true, force: true });
+	}
+	return left;
+}
