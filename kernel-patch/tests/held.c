@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "frozen.h"
@@ -226,6 +227,7 @@ static void start_reads(aio_context_t context, int fd, char *at)
 static void reader(void *unused)
 {
 	static struct io_event events[READS];
+	struct timespec at_once = { };
 	aio_context_t context = 0;
 	char *at = map_private(READS * PAGE);
 	int fd = open(device_path, O_RDONLY | O_DIRECT);
@@ -240,11 +242,12 @@ static void reader(void *unused)
 	ready(at);
 	for (;;) {
 		start_reads(context, fd, at);
-		for (i = 0; i < READS; i++)
-			at[i * PAGE + PAGE / 2]++;
+		/* Writing all the while: also between a snapshot and the end of a read. */
 		for (done = 0; done < READS; done += now) {
-			now = syscall(SYS_io_getevents, context, 1, READS - done, events, NULL);
-			if (now <= 0)
+			for (i = 0; i < READS; i++)
+				at[i * PAGE + PAGE / 2]++;
+			now = syscall(SYS_io_getevents, context, 0, READS - done, events, &at_once);
+			if (now < 0)
 				die("io_getevents");
 		}
 		for (i = 0; i < READS; i++)
