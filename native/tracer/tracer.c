@@ -56,8 +56,11 @@ static int64_t earliest(int64_t a, int64_t b)
 /* When something has to be done that nobody asks for, or INT64_MAX. */
 static int64_t next_chore_ns(void)
 {
-	int64_t next = earliest(earliest(ps_follow_next_ns(), ps_burial_next_ns()), ps_watch_next_ns());
+	int64_t next = earliest(ps_follow_next_ns(), ps_watch_next_ns());
 
+	/* What is not to be done now is not due, however late it is: else nobody would listen to the requester. */
+	if (!ps_stranded() && !held.threads)
+		next = earliest(next, ps_burial_next_ns());
 	return ps_stranded() || (duplicate.pid && duplicate.shares_files) ? earliest(next, ps_now_ns() + LOOK_NS) : next;
 }
 
@@ -81,8 +84,9 @@ static void sleep_until(struct pollfd *fds, int count, int64_t until_ns)
 	int64_t left_ns = earliest(next_chore_ns(), until_ns) - ps_now_ns();
 	struct timespec timeout = { left_ns / PS_NSEC_PER_SEC, left_ns % PS_NSEC_PER_SEC };
 
-	if (left_ns <= 0)
-		return;
+	/* A look at least: chores that are always due must not keep requests from being heard. */
+	if (left_ns < 0)
+		timeout = (struct timespec){ 0 };
 	if (ppoll(fds, count, &timeout, NULL) < 0)
 		return;		/* no signal is let through, and the next turn finds out whatever it was */
 }

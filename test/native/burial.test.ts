@@ -35,6 +35,19 @@ test('another tracer has come by the end: the duplicate is ended, and goes when 
 	tracer.end();
 });
 
+test('a process is held while there is something to bury: the tracer hears that it is to be let go', async (t) => {
+	const target = await start(t, 'death', 'asleep'), other = await start(t, 'states', 'idle'), tracer = tracerFor(t), rival = tracerFor(t);
+	await inTheEnd(() => tracer.inject(target.pid));
+	await inTheEnd(() => rival.hold(target.pid));
+	tracer.end();
+	await inTheEnd(() => tracer.hold(other.pid));
+	await setTimeout(200);
+	t.true(tracer.letGo() > 0);
+	await other.runs(1);
+	rival.letGo();
+	await assertBuried(t, target);
+});
+
 test('many of them, and some after their tracer was closed', async (t) => {
 	const target = await start(t, 'death', 'asleep'), tracer = tracerFor(t), rival = tracerFor(t);
 	let most = 0;

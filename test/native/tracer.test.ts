@@ -43,13 +43,14 @@ test('Ctrl-C reaches the requester\'s group, and not the tracer', async (t) => {
 	const target = await start(t, 'states', 'idle'), script = fileURLToPath(new URL('mortal.ts', import.meta.url));
 	const requester = spawn(process.execPath, [script, 'duplicate', String(target.pid)], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
 	t.teardown(() => requester.kill('SIGKILL'));
+	const { pid: group = 0 } = requester;
 	const said: number[] = [];
 	createInterface({ input: requester.stdout }).on('line', (line) => said.push(Number(line)));
 	await until('it has a duplicate', () => said.length === 2);
 	const tracer = said[0] ?? 0, both = [tracer, Number(status(tracer, 'PPid'))];
-	t.is(groupOf(requester.pid!), requester.pid);
-	t.true(both.every((pid) => groupOf(pid) !== requester.pid));
-	process.kill(-requester.pid!, 'SIGINT');
+	t.is(groupOf(group), group);
+	t.true(both.every((pid) => groupOf(pid) !== group));
+	process.kill(-group, 'SIGINT');
 	await once(requester, 'exit');
 	t.is(requester.signalCode, 'SIGINT');
 	await until('both leave', () => both.every(isGone));
