@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -12,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "child.h"
+#include "preflight/small_file.h"
 
 static bool is_own_thread(const struct injection *in, pid_t pid)
 {
@@ -21,12 +23,36 @@ static bool is_own_thread(const struct injection *in, pid_t pid)
 	return false;
 }
 
-pid_t ps_find_child(const struct injection *in, long inner_pid)
+static bool is_ours(const struct injection *in, pid_t pid)
 {
 	struct ps_identity identity;
 
-	if (!is_own_thread(in, inner_pid) && !ps_identify(inner_pid, &identity) && identity.tracer == gettid())
+	return !is_own_thread(in, pid) && !ps_identify(pid, &identity) && identity.tracer == gettid();
+}
+
+pid_t ps_find_child_now(const struct injection *in, long inner_pid)
+{
+	char path[64], pids[65536];
+	char *last;
+
+	if (is_ours(in, inner_pid))
 		return inner_pid;
+	/* In another pid namespace: the thread's youngest child, in our pids. */
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", in->target, in->stop.thread[0].tid);
+	if (ps_small_read(pids, sizeof(pids), "%s", path) <= 1)
+		return 0;
+	pids[strlen(pids) - 1] = 0;
+	last = strrchr(pids, ' ');
+	last = last ? last + 1 : pids;
+	return is_ours(in, atoi(last)) ? atoi(last) : 0;
+}
+
+pid_t ps_find_child(const struct injection *in, long inner_pid)
+{
+	pid_t found = ps_find_child_now(in, inner_pid);
+
+	if (found)
+		return found;
 	for (int64_t start = ps_now_ns(); ps_now_ns() - start < in->timeout_ns + PS_NSEC_PER_SEC;) {
 		siginfo_t info = { 0 };
 
@@ -75,8 +101,7 @@ static void restore_rseq(const struct ps_duplicate *duplicate, const struct ps_t
 		return;		/* a region that is read-only by now: the copy then shows what the kernel wrote */
 }
 
-/* Where memory is out, it is the duplicate that goes. */
-static void offer_to_oom_killer(pid_t pid)
+void ps_offer_to_oom_killer(pid_t pid)
 {
 	char path[48];
 	int fd;
@@ -96,7 +121,7 @@ int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, in
 	cpu_set_t cpus;
 	int err, status;
 
-	offer_to_oom_killer(duplicate->pid);
+	ps_offer_to_oom_killer(duplicate->pid);
 	/* It has the target's CPU and priority, and would die with them, in the target's way. */
 	sched_setscheduler(duplicate->pid, SCHED_OTHER, &other);
 	if (cpu >= 0) {

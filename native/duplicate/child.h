@@ -9,6 +9,10 @@
  * CLONE_PTRACE attached it, so it is the one tracee that we do not know.
  */
 pid_t ps_find_child(const struct injection *in, long inner_pid);
+/* The same while the target is stopped, without waiting: 0 where it cannot be told yet. */
+pid_t ps_find_child_now(const struct injection *in, long inner_pid);
+/* Where memory is out, it is the duplicate that goes. */
+void ps_offer_to_oom_killer(pid_t pid);
 /* Wait for the child that clone() made, and see that it never runs and does no harm. */
 int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, int cpu);
 /* Of another user's process, whom CAP_SYS_PTRACE lets us trace, its tracer may end it without CAP_KILL. */

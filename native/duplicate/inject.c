@@ -57,6 +57,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *du
 	struct injection in;
 	int64_t start = ps_now_ns();
 	long result = 0;
+	bool watched;
 	int err;
 
 	*duplicate = (struct ps_duplicate){ .target = target };
@@ -76,8 +77,16 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *du
 
 	err = ps_inject_call(&in, SYS_clone, arguments, &result, &duplicate->clone_ns);
 	duplicate->moment_ns = ps_now_ns();
-	if (!err && result > 0)
+	if (!err && result > 0) {
 		ps_at(PS_STEP_CLONED);
+		/* Some 100 us more for the target, where it might be killed otherwise. */
+		if (ps_watch_is_tight(target))
+			duplicate->pid = ps_find_child_now(&in, result);
+		if (duplicate->pid) {
+			ps_offer_to_oom_killer(duplicate->pid);
+			ps_watch_begin(duplicate);
+		}
+	}
 	ps_put_back(&in);
 	ps_release(&in.stop, -1);
 	duplicate->pause_ns = ps_now_ns() - in.stop.first_ns;
@@ -91,11 +100,14 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, struct ps_duplicate *du
 		return clone_failed(target, result);
 
 	duplicate->inner_pid = result;
-	duplicate->pid = ps_find_child(&in, result);
+	watched = duplicate->pid;
+	if (!watched)
+		duplicate->pid = ps_find_child(&in, result);
 	if (!duplicate->pid)
 		return ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", target);
 	/* From now on: to hold it may take some milliseconds, in which the target goes on. */
-	ps_watch_begin(duplicate);
+	if (!watched)
+		ps_watch_begin(duplicate);
 	err = ps_hold_child(duplicate, &in, cpu);
 	if (err)
 		ps_end(duplicate, timeout_ns, &ended);

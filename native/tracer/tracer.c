@@ -97,6 +97,7 @@ static void give_up(void)
 		do_let_go(&reply);
 	ps_reader_close(&reader);
 	reader.pid = -1;
+	ps_watch_end();
 	duplicate.pid = 0;	/* dies with this thread: PTRACE_O_EXITKILL */
 }
 
