@@ -53,6 +53,9 @@ static int next_request(struct tracer_request *request)
 		}
 		if (ppoll(&socket, 1, &timeout, NULL) <= 0)
 			continue;
+		/* What is asked for next is answered as of now: the duplicate may have been ended. */
+		if (ps_watch_run())
+			end_early();
 		return recv(TRACER_SOCKET_FD, request, sizeof(*request), 0) == sizeof(*request);
 	}
 }
