@@ -343,6 +343,11 @@ int ps_preflight(pid_t target, struct ps_preflight *preflight);
  * to be ended now, so that the target is not harmed; ps_error() then says why.
  */
 void ps_watch_begin(const struct ps_duplicate *duplicate);
+/*
+ * After ps_preflight(): is there so little room that the watch must begin before
+ * the target goes on? A busy machine may keep us from a CPU for 50 ms then.
+ */
+bool ps_watch_is_tight(pid_t target);
 void ps_watch_end(void);
 int64_t ps_watch_next_ns(void);		/* INT64_MAX: there is nothing to watch */
 bool ps_watch_run(void);

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -168,7 +169,7 @@ void ps_dress_child(const struct ps_duplicate *duplicate)
 }
 
 /* Whoever has to die for want of memory, in the target's cgroup: rather the duplicate. */
-static void offer_to_oom_killer(pid_t pid)
+void ps_offer_to_oom_killer(pid_t pid)
 {
 	char path[48];
 	int fd;
@@ -189,7 +190,7 @@ int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, in
 	cpu_set_t cpus;
 	int err, status;
 
-	offer_to_oom_killer(duplicate->pid);
+	ps_offer_to_oom_killer(duplicate->pid);
 	/* It has the target's CPU and priority, and would die with them, in the target's way. */
 	sched_setscheduler(duplicate->pid, SCHED_OTHER, &other);
 	if (cpu >= 0) {

@@ -9,6 +9,8 @@
  * CLONE_PTRACE attached it, so it is the one tracee that we do not know.
  */
 pid_t ps_find_child(const struct injection *in, long inner_pid);
+/* Whoever has to die for want of memory in the target's cgroup: rather the duplicate. */
+void ps_offer_to_oom_killer(pid_t pid);
 /* Wait until the child that clone() made has stopped, and see that it never runs and does no harm: -ETIMEDOUT, -ESRCH. */
 int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns);
 /* The child shares the target's table of descriptors: give it an empty one. */

@@ -52,7 +52,7 @@ static int clone_failed(pid_t target, long result)
 }
 
 /* The child is found and held. -ETIMEDOUT: it has not stopped yet, try again. */
-static int hold(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns, bool stopped)
+static int hold(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns, bool watch)
 {
 	int err;
 
@@ -61,7 +61,7 @@ static int hold(struct ps_duplicate *duplicate, const struct injection *in, int 
 	if (!duplicate->pid)
 		return ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", duplicate->target);
 	/* To hold it may take some milliseconds, in which the target goes on, and takes memory. */
-	if (!stopped)
+	if (watch)
 		ps_watch_begin(duplicate);
 	err = ps_hold_child(duplicate, in, cpu, timeout_ns);
 	if (err == -ETIMEDOUT)
@@ -80,7 +80,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	struct ps_ended ended;
 	struct injection in;
 	int64_t start = ps_now_ns();
-	bool held = false, has_locks;
+	bool held = false, watched = false, has_locks;
 	long result = 0;
 	char why[256];
 	int err;
@@ -114,6 +114,12 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	duplicate->inner_pid = result;
 	if (!err && result < 0)
 		err = clone_failed(target, result);
+	/* Where memory is tight, before the target goes on: this process may lose its CPU then. */
+	if (!err && ps_watch_is_tight(target) && (duplicate->pid = ps_find_child(&in, result))) {
+		ps_offer_to_oom_killer(duplicate->pid);
+		ps_watch_begin(duplicate);
+		watched = true;
+	}
 	/*
 	 * POSIX locks belong to the table of descriptors, and a table that is shared
 	 * is left to the child when the target calls exec(): so where the target has
@@ -121,7 +127,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	 * for as long as it may.
 	 */
 	if (!err && has_locks) {
-		err = hold(duplicate, &in, cpu, in.stop.limit_ns, true);
+		err = hold(duplicate, &in, cpu, in.stop.limit_ns, false);
 		held = !err;
 		if (err == -ETIMEDOUT)
 			err = 0;
@@ -132,8 +138,8 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	duplicate->window_ns = in.window_ns;
 	ps_at(PS_STEP_RELEASED);
 	if (!err && !held)
-		err = hold(duplicate, &in, cpu, in.timeout_ns + PS_NSEC_PER_SEC, false);
-	else if (!err)
+		err = hold(duplicate, &in, cpu, in.timeout_ns + PS_NSEC_PER_SEC, !watched);
+	else if (!err && !watched)
 		ps_watch_begin(duplicate);
 	if (!err) {
 		ps_at(PS_STEP_HELD);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "cgroup.h"
 
+#define MAX_MOUNTS		64
 #define DELETED			" (deleted)"
 #define INITIAL_NAMESPACE	"cgroup:[4026531835]"	/* PROC_CGROUP_INIT_INO, include/linux/proc_ns.h */
 
@@ -87,39 +88,59 @@ static const char *below(const char *path, const char *root)
 	return strcmp(path + length, "/") ? path + length : "";
 }
 
+/* The cgroup file systems that are mounted here; -1: not looked at. A machine with containers has thousands of others. */
+static struct mount { bool version_2; char root[PS_PATH], point[PS_PATH], options[512]; } mounts[MAX_MOUNTS];
+static int mount_count = -1;
+
+void ps_cgroup_forget(void)
+{
+	mount_count = -1;
+}
+
+static void list_mounts(void)
+{
+	char line[4096], name[2 * PS_PATH], type[32];
+	FILE *file;
+
+	mount_count = 0;
+	snprintf(name, sizeof(name), "%s/proc/self/mountinfo", ps_files_root);
+	file = fopen(name, "re");
+	while (file && mount_count < MAX_MOUNTS && fgets(line, sizeof(line), file)) {
+		struct mount *mount = &mounts[mount_count];
+		char *end = strstr(line, " - cgroup");
+
+		if (!end || sscanf(end, " - %31s %*s %511s", type, mount->options) != 2 ||
+		    sscanf(line, "%*d %*d %*s %287s %287s", mount->root, mount->point) != 2)
+			continue;
+		mount->version_2 = !strcmp(type, "cgroup2");
+		decode(mount->root);
+		decode(mount->point);
+		mount_count++;
+	}
+	if (file)
+		fclose(file);
+}
+
 /* The mount that shows the most levels of @path: its place, and the rest of the path below it. */
 static bool find_mount(const char *controller, bool version_2, const char *path, char *place, const char **rest)
 {
-	char line[4096], name[2 * PS_PATH], root[PS_PATH], point[PS_PATH], type[32], options[1024];
 	size_t shortest = PS_PATH;
 	bool found = false;
-	FILE *mounts;
 
-	snprintf(name, sizeof(name), "%s/proc/self/mountinfo", ps_files_root);
-	mounts = fopen(name, "re");
-	if (!mounts)
-		return false;
-	while (fgets(line, sizeof(line), mounts)) {
-		char *end = strstr(line, " - ");
-		const char *left;
+	if (mount_count < 0)
+		list_mounts();
+	for (int i = 0; i < mount_count; i++) {
+		const struct mount *mount = &mounts[i];
+		const char *left = below(path, mount->root);
 
-		if (!end || sscanf(end, " - %31s %*s %1023s", type, options) != 2 ||
-		    strcmp(type, version_2 ? "cgroup2" : "cgroup") ||
-		    sscanf(line, "%*d %*d %*s %287s %287s", root, point) != 2)
+		if (!left || mount->version_2 != version_2 || (!version_2 && !has_word(mount->options, controller)) ||
+		    strlen(mount->root) >= shortest)
 			continue;
-		if (!version_2 && !has_word(options, controller))
-			continue;
-		decode(root);
-		decode(point);
-		left = below(path, root);
-		if (!left || strlen(root) >= shortest)
-			continue;
-		shortest = strlen(root);
-		snprintf(place, PS_PATH, "%s", point);
+		shortest = strlen(mount->root);
+		snprintf(place, PS_PATH, "%s", mount->point);
 		*rest = left;
 		found = true;
 	}
-	fclose(mounts);
 	return found;
 }
 

@@ -20,6 +20,8 @@ typedef void ps_visit_level(const char *folder, bool version_2, void *arg);
  * hierarchy if it has one, else in version 2; "": in version 2 alone.
  */
 enum ps_reach ps_cgroup_levels(pid_t pid, const char *controller, ps_visit_level *visit, void *arg);
+/* Look anew at what is mounted, the next time. */
+void ps_cgroup_forget(void);
 /* Are there levels above the ones that can be seen from here, in another cgroup namespace? */
 bool ps_cgroup_is_nested(void);
 

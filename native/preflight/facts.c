@@ -201,6 +201,7 @@ void ps_gather(pid_t pid, struct ps_facts *facts)
 	ps_gather_identity(pid, facts);
 	if (facts->first <= 0 || facts->denied || facts->is_32_bit)
 		return;
+	ps_cgroup_forget();
 	uname(&machine);
 	sscanf(machine.release, "%d.%d", &major, &minor);
 	facts->kernel = major * 1000 + minor;

@@ -123,22 +123,16 @@ static bool look(int64_t *next_ns)
 	return false;
 }
 
-/* Ahead of what keeps the CPUs busy, where that is allowed. It sleeps nearly all the time. */
-static void hurry(void)
-{
-	struct sched_param first = { .sched_priority = 1 };
-
-	if (sched_getscheduler(0) == SCHED_FIFO)
-		return;
-	if (sched_setscheduler(0, SCHED_FIFO, &first))
-		setpriority(PRIO_PROCESS, 0, -20);
-}
-
-/* To take memory apart takes a while, in which a CPU is not to be kept from the target. */
+/*
+ * To take memory apart takes a while, in which a CPU is not to be kept from the
+ * target; but where it is little, the sooner it is done the better.
+ */
 static void do_not_hurry(void)
 {
 	struct sched_param other = { 0 };
 
+	if (watch.small)
+		return;
 	sched_setscheduler(0, SCHED_OTHER, &other);
 	setpriority(PRIO_PROCESS, 0, -20);
 }
@@ -147,7 +141,6 @@ static void *run(void *arg)
 {
 	struct pollfd polled[2] = { { .fd = watch.wake, .events = POLLIN }, { .fd = watch.pidfd, .events = POLLIN } };
 
-	hurry();
 	for (;;) {
 		struct timespec timeout = { 0 };
 		int64_t next_ns;
@@ -165,6 +158,23 @@ static void *run(void *arg)
 			over("the duplicate of process %d was ended by somebody else (out of memory, or the end of its container)", watch.target);
 		return arg;
 	}
+}
+
+/* From its first moment ahead of what keeps the CPUs busy, where that is allowed. It sleeps nearly all the time. */
+static bool start(void)
+{
+	struct sched_param first = { .sched_priority = 1 };
+	pthread_attr_t attributes;
+	bool started = false;
+
+	if (sched_getscheduler(0) != SCHED_FIFO && !pthread_attr_init(&attributes)) {
+		pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
+		pthread_attr_setschedpolicy(&attributes, SCHED_FIFO);
+		pthread_attr_setschedparam(&attributes, &first);
+		started = !pthread_create(&watch.thread, &attributes, run, NULL);
+		pthread_attr_destroy(&attributes);
+	}
+	return started || !pthread_create(&watch.thread, NULL, run, NULL);
 }
 
 static void set_needs(const struct ps_facts *facts)
@@ -210,7 +220,22 @@ void ps_watch_begin(const struct ps_duplicate *duplicate)
 	watch.pidfd = syscall(SYS_pidfd_open, duplicate->pid, 0);
 	watch.wake = eventfd(0, EFD_CLOEXEC);
 	watch.by_thread = watch.pidfd >= 0 && watch.wake >= 0 && !syscall(SYS_pidfd_send_signal, watch.pidfd, 0, NULL, 0) &&
-			  !pthread_create(&watch.thread, NULL, run, NULL);
+			  start();
+}
+
+bool ps_watch_is_tight(pid_t target)
+{
+	const struct ps_facts *facts = ps_facts_of(target);
+	struct ps_cost cost;
+
+	ps_cost_of(facts, &cost);
+	for (int i = 0; i < facts->limits.count; i++) {
+		const struct ps_limit *limit = &facts->limits.limit[i];
+
+		if ((limit->of == PS_CGROUP_MEMORY || limit->of == PS_MACHINE_MEMORY) && limit->room < cost.growth + cost.reserve)
+			return true;
+	}
+	return false;
 }
 
 void ps_watch_end(void)

@@ -160,6 +160,7 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 
 	if (duplicate.pid && held.threads && held.pid == duplicate.target)
 		return ps_fail(-EBUSY, "process %d is held, and has to run to end its duplicate: let it go first", held.pid);
+	look_after_duplicate();		/* has it ended by itself? */
 	close_reader(duplicate.pid ? duplicate.pid : snapshot.pid);
 	if (snapshot.pid) {
 		ps_snapshot_end(&snapshot, &ended);
