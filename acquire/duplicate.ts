@@ -1,5 +1,5 @@
 /** Request and duplicate: by the kernel's own call where there is one, by an injected clone() elsewhere. */
-import { snapUnavailable, type Tracer } from '../native/index.ts';
+import { snapUnavailable, type CallCount, type Tracer } from '../native/index.ts';
 
 export type MechanismName = 'syscall' | 'inject';
 
@@ -13,6 +13,8 @@ export interface Taken {
 	skewNs: number;
 	restartedCalls: number | null;
 	lengthenedTimeouts: number | null;
+	cutCalls: number | null;
+	calls: CallCount[] | null;
 }
 
 export const DESCRIPTIONS: Record<MechanismName, string> = {
@@ -29,8 +31,8 @@ export const bestMechanism = (): MechanismName => (snapUnavailable() === null ? 
 export function duplicate(tracer: Tracer, pid: number, mechanism: MechanismName): Taken {
 	if (mechanism === 'syscall') {
 		const { pid: made, takeNs, pauseNs, momentNs, skewNs } = tracer.snap(pid);
-		return { mechanism, pid: made, takeNs, pauseNs, momentNs, skewNs, restartedCalls: null, lengthenedTimeouts: null };
+		return { mechanism, pid: made, takeNs, pauseNs, momentNs, skewNs, restartedCalls: null, lengthenedTimeouts: null, cutCalls: null, calls: null };
 	}
-	const { pid: made, takeNs, pauseNs, momentNs, restartedCalls, lengthenedTimeouts } = tracer.inject(pid);
-	return { mechanism, pid: made, takeNs, pauseNs, momentNs, skewNs: 0, restartedCalls, lengthenedTimeouts };
+	const { pid: made, takeNs, pauseNs, momentNs, restartedCalls, lengthenedTimeouts, cutCalls, calls } = tracer.inject(pid);
+	return { mechanism, pid: made, takeNs, pauseNs, momentNs, skewNs: 0, restartedCalls, lengthenedTimeouts, cutCalls, calls };
 }

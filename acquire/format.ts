@@ -14,5 +14,15 @@ export function durationText(ns: number): string {
 	return ns >= 999_500 ? `${(ns / 1e6).toFixed(1)} ms` : `${Math.round(ns / 1e3)} µs`;
 }
 
+/** The same of a bound: rounded up, so that what it bounds is never longer. */
+export function atMostText(ns: number): string {
+	if (ns > 999_900_000) return `${(Math.ceil(ns / 1e8) / 10).toFixed(1)} s`;
+	return ns > 999_000 ? `${(Math.ceil(ns / 1e5) / 10).toFixed(1)} ms` : `${Math.ceil(ns / 1e3)} µs`;
+}
+
 /** What somebody else chose, on one line: nothing that moves a terminal's cursor or turns its text around. */
 export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '?');
+
+/** Of evidence of which a part is missing, since the duplicate was ended before all of it was read. */
+export const partialText = ({ missingBytes, reason }: { missingBytes: number; reason: string }): string =>
+	`partial: ${bytesText(missingBytes)} of the duplicate were not read: ${printable(reason)}`;

@@ -1,53 +1,52 @@
 /** What a copy of a process made by fork does not have as it was: the difference of the two, and what the flags tell. */
-import { closeSync, openSync } from 'node:fs';
 import { ProcsnapError, Tracer } from '../native/index.ts';
 import { bestMechanism, duplicate, isForked, type MechanismName } from './duplicate.ts';
 import { Failure, messageOf } from './errors.ts';
-import { populatedRuns } from './evidence/pagemap.ts';
+import { LiveTarget } from './evidence/live.ts';
 import { regionsOf } from './evidence/process.ts';
-import { classify, hiddenRegions, withFlags, type Classified } from './evidence/provenance.ts';
+import { classify, missingRegions, type Classified } from './evidence/provenance.ts';
+import { hasFile } from './evidence/regions.ts';
 
 export interface HiddenRegion {
 	start: number;
 	end: number;
 	name: string;
-	why: 'left-out' | 'wiped' | 'shared' | 'device' | 'secret';
+	why: 'left-out' | 'wiped' | 'shared' | 'device' | 'secret' | 'absent';
 	/** In the target's memory. */
 	residentBytes: number;
 }
 
 /** Takes a duplicate and ends it; reads no memory. Throws Failure. */
-export function findHidden(pid: number, wanted?: MechanismName): { mechanism: MechanismName; regions: HiddenRegion[] } {
+export function findHidden(pid: number, wanted?: MechanismName, stopLimitMs?: number): { mechanism: MechanismName; regions: HiddenRegion[] } {
 	const mechanism = wanted ?? bestMechanism();
-	const tracer = Tracer.start();
+	const tracer = Tracer.start(stopLimitMs === undefined ? {} : { stopLimitMs });
+	let live: LiveTarget | undefined;
 	try {
 		const before = regionsOf(pid, 'maps');
+		const target = live = new LiveTarget(pid);
 		const taken = duplicate(tracer, pid, mechanism);
 		const regions = regionsOf(taken.pid, 'smaps');
-		const hidden = withFlags(hiddenRegions(before, regionsOf(pid, 'maps'), regions), () => regionsOf(pid, 'smaps'));
-		const classified = classify(regions, hidden, isForked(mechanism));
-		const pagemap = openSync(`/proc/${pid}/pagemap`, 'r');
-		try {
-			return { mechanism, regions: classified.flatMap((each): HiddenRegion[] => {
-				const why = reason(each);
-				const { start, end, name } = each.region;
-				return why === null ? [] : [{ start, end, name, why, residentBytes: populatedRuns(pagemap, each.region, 'resident').reduce((sum, run) => sum + run.end - run.start, 0) }];
-			}) };
-		} finally {
-			closeSync(pagemap);
-		}
+		const { absent } = missingRegions(before, regionsOf(pid, 'maps'), regions, () => target.regions());
+		return { mechanism, regions: classify(regions, absent, isForked(mechanism)).flatMap((each): HiddenRegion[] => {
+			const why = reason(each);
+			const { start, end, name } = each.region;
+			return why === null ? [] : [{ start, end, name, why, residentBytes: (target.populated(each.region, 'resident') ?? []).reduce((sum, run) => sum + run.end - run.start, 0) }];
+		}) };
 	} catch (error) {
 		if (error instanceof ProcsnapError) throw new Failure(error.message);
 		throw error instanceof Failure ? error : new Failure(`process ${pid} cannot be looked at (${messageOf(error)}): is it there, and yours or are you root?`);
 	} finally {
 		tracer.close();
+		live?.close();
 	}
 }
 
 /** A duplicate by syscall has what a fork leaves out; its flags still tell. */
-function reason({ capture, region: { flags } }: Classified): HiddenRegion['why'] | null {
+function reason({ capture, region }: Classified): HiddenRegion['why'] | null {
 	if (capture === 'device' || capture === 'secret') return capture;
-	if (capture === 'hidden-by-dontfork' || flags.has('dc')) return 'left-out';
-	if (capture === 'wiped-on-fork' || flags.has('wf')) return 'wiped';
+	if (capture === 'hidden-by-dontfork' || region.flags.has('dc')) return 'left-out';
+	if (capture === 'wiped-on-fork' || region.flags.has('wf')) return 'wiped';
+	// What is of a file with a lock procsnap itself keeps out of the duplicate: a fork has it.
+	if (capture === 'private-live' && !hasFile(region)) return 'absent';
 	return capture === 'shared-live' ? 'shared' : null;
 }

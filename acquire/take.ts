@@ -6,19 +6,20 @@ import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { nowNs, ProcsnapError, Tracer, xsaveComponents, type ThreadRegisters } from '../native/index.ts';
+import { nowNs, ProcsnapError, Tracer, xsaveComponents, type Ended, type ThreadRegisters } from '../native/index.ts';
 import { bestMechanism, DESCRIPTIONS, duplicate, isForked, type MechanismName, type Taken } from './duplicate.ts';
-import { codeOf, Failure, messageOf } from './errors.ts';
+import { codeOf, Failure, isGone, messageOf } from './errors.ts';
 import { layOut, type CoreLayout } from './evidence/core.ts';
 import type { Destination } from './evidence/folder.ts';
-import { SCHEMA_VERSION, type Instant, type Ledger, type Manifest } from './evidence/manifest.ts';
+import { SCHEMA_VERSION, type Incomplete, type Instant, type Ledger, type Manifest } from './evidence/manifest.ts';
 import { CHUNK_BYTES, rootHash } from './evidence/merkle.ts';
-import { allNotes } from './evidence/notes.ts';
+import { allNotes, type ProcessNote } from './evidence/notes.ts';
 import { planContents, type Planned } from './evidence/plan.ts';
+import { LiveTarget } from './evidence/live.ts';
 import { auxvOf, copiedBytes, countersOf, identify, processNote, regionsOf, startTicksOf, type Counters, type Identity } from './evidence/process.ts';
-import { classify, hiddenRegions, withFlags } from './evidence/provenance.ts';
+import { classify, missingRegions } from './evidence/provenance.ts';
 import { recordRegions } from './evidence/records.ts';
-import { hasFile } from './evidence/regions.ts';
+import { hasFile, type Region } from './evidence/regions.ts';
 import { fingerprint, publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
 import { CoreStream, type Digests } from './evidence/stream.ts';
@@ -27,9 +28,13 @@ export interface TakeOptions {
 	pid: number;
 	/** Opened before anything is done to the target; discarded if there is no evidence in the end. */
 	destination: () => Promise<Destination>;
-	/** The collector's; asked for when there is a process to take. */
+	/** The collector's; asked for when the duplicate is there, so that none is made for a process that is refused. */
 	key: () => KeyObject;
+	/** Called before anything is done to the target: throws Failure where there will be no key. */
+	checkKey?: () => void;
 	mechanism?: MechanismName | undefined;
+	/** How long threads of the target that are stopped may wait for others to stop. */
+	stopLimitMs?: number | undefined;
 	/** The URL of a time-stamp authority (RFC 3161). */
 	timestampUrl?: string | undefined;
 	/** Called when the duplicate is there: from now on nobody waits for us. */
@@ -55,25 +60,31 @@ interface Moment {
 	beforeCounters: Counters;
 	layout: CoreLayout;
 	planned: Planned[];
+	/** Of the duplicate: its pid may be another process's by its end. */
+	startTicks: number;
 }
 
 /** Takes, seals and delivers the evidence of a process. Throws Failure; then the target goes on and no evidence is left. */
 export async function take(options: TakeOptions): Promise<TakenEvidence> {
 	const { signal, progress } = options;
 	const target = await identified(options.pid);
-	const key = options.key();
+	options.checkKey?.();
 	const destination = await options.destination();
 	const stream = new CoreStream({ regions: true });
 	let tracer: Tracer | undefined;
+	let live: LiveTarget | undefined;
 	try {
 		signal?.throwIfAborted();
-		// Before all that is not real-time, behind all that is: the target waits for it. Without the right to that it does without.
-		tracer = Tracer.start({ priority: 1 });
-		const moment = duplicateAndPlan(tracer, target, options.mechanism ?? bestMechanism());
+		// FIFO priority 1: ahead of ordinary processes, because the target is stopped meanwhile. Optional.
+		tracer = Tracer.start({ priority: 1, ...(options.stopLimitMs === undefined ? {} : { stopLimitMs: options.stopLimitMs }) });
+		const known = lookAt(target);
+		live = known.live;
+		const moment = duplicateAndPlan(tracer, target, known, options.mechanism ?? bestMechanism());
 		const { planned, layout, taken } = moment;
 		options.duplicated?.(target.pid);
+		const key = options.key();
 		destination.begin(layout.bytes);
-		const source = await CoreSource.open(layout, placed(planned).map(({ from }) => from ?? 'duplicate'), { duplicate: taken.pid, target: target.pid });
+		const source = await CoreSource.open(layout, placed(planned).map(({ from }) => from ?? 'duplicate'), taken.pid, moment.live);
 		let digests: Digests;
 		try {
 			digests = await stream.run(layout.bytes, ranges(layout), (room) => {
@@ -98,6 +109,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 			before: moment.before, momentNs: taken.momentNs, after: now(), skewNs: taken.skewNs,
 			threads: moment.threads.map(({ tid, skewNs, running, partial }) => ({ tid, skewNs, running, partial })),
 			regions: recordRegions(planned, layout, source, digests.ranges),
+			partial: partialOf(source, ledger),
 			ledger,
 			core: { file: 'core', bytes: layout.bytes, chunkBytes: CHUNK_BYTES, merkleRoot, leaves: 'leaves' },
 		};
@@ -113,9 +125,17 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 	} finally {
 		// Ends the duplicate too, if that is still there.
 		tracer?.close();
+		live?.close();
 		await stream.end();
 		await destination.discard();
 	}
+}
+
+const ENDED_BY_OTHERS = 'the duplicate was ended by something else than procsnap: a signal, the out-of-memory killer, or the end of its container';
+
+function partialOf({ lost }: CoreSource, { endedEarly, endFailed }: Ledger): Incomplete | null {
+	if (lost === null) return null;
+	return { reason: endedEarly ?? endFailed ?? ENDED_BY_OTHERS, missingBytes: lost.bytes, sinceNs: lost.sinceNs };
 }
 
 /** Tracing another user's process takes one capability, opening its files in /proc another. */
@@ -146,29 +166,85 @@ async function identified(pid: number): Promise<Identity> {
 	}
 }
 
-function duplicateAndPlan(tracer: Tracer, target: Identity, mechanism: MechanismName): Moment {
-	const beforeCounters = countersOf(target.pid);
-	const mapped = regionsOf(target.pid, 'maps');
-	if (startTicksOf(target.pid) !== target.startTicks) {
-		throw new Failure(`process ${target.pid} ended, and another one has its pid now: nothing was taken`);
-	}
-	const before = now();
-	const taken = duplicate(tracer, target.pid, mechanism);
-	const regions = regionsOf(taken.pid, 'smaps');
-	const hidden = hiddenRegions(mapped, regionsOf(target.pid, 'maps'), regions);
-	const classified = classify(regions, withFlags(hidden, () => regionsOf(target.pid, 'smaps')), isForked(mechanism));
-	const threads = tracer.registers().sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
-	const planned = planContents(classified, taken.pid, target.pid);
-	const files = regions.filter((region) => hasFile(region)).map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
-	const process = { ...processNote(taken.pid), ...ofTarget(target.pid) };
-	const layout = layOut(placed(planned), allNotes(threads, process, auxvOf(taken.pid), files, xsaveComponents()));
-	return { taken, threads, before, beforeCounters, layout, planned };
+/** What is known of the target before anything is done to it. */
+interface Known {
+	counters: Counters;
+	mapped: Region[];
+	/** undefined: it may not be opened, as `refusal` says. */
+	live: LiveTarget | undefined;
+	refusal: unknown;
 }
 
-const ofTarget = (pid: number) => {
-	const { ppid, pgrp, sid, state, nice, command, commandLine } = processNote(pid);
-	return { pid, ppid, pgrp, sid, state, nice, command, commandLine };
-};
+function lookAt(target: Identity): Known {
+	const counters = countersOf(target.pid);
+	const mapped = regionsOf(target.pid, 'maps');
+	let live: LiveTarget | undefined, refusal: unknown;
+	try {
+		live = new LiveTarget(target.pid);
+	} catch (error) {
+		refusal = error;	// why it may not be traced either, the tracer says better
+	}
+	try {
+		// After all that is opened by its pid.
+		if (startTicksOf(target.pid) !== target.startTicks) throw new Failure(`process ${target.pid} ended, and another one has its pid now: nothing was taken`);
+	} catch (error) {
+		live?.close();
+		throw error;
+	}
+	return { counters, mapped, live, refusal };
+}
+
+function duplicateAndPlan(tracer: Tracer, target: Identity, { counters, mapped, live, refusal }: Known, mechanism: MechanismName): Moment & { live: LiveTarget } {
+	const before = now();
+	const taken = duplicate(tracer, target.pid, mechanism);
+	if (live === undefined) throw refusal;
+	try {
+		const startTicks = startTicksOf(taken.pid);
+		const regions = regionsOf(taken.pid, 'smaps');
+		const { absent, lost } = missingRegions(mapped, regionsIfThere(target.pid), regions, () => live.regions());
+		const classified = classify(regions, absent, isForked(mechanism), lost);
+		const threads = tracer.registers().sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
+		const planned = planContents(classified, taken.pid, live);
+		const files = classified.map(({ region }) => region).filter((region) => hasFile(region)).map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
+		const process = { ...processNote(taken.pid), ...ofTarget(target) };
+		const layout = layOut(placed(planned), allNotes(threads, process, auxvOf(taken.pid), files, xsaveComponents()));
+		return { taken, threads, before, beforeCounters: counters, layout, planned, startTicks, live };
+	} catch (error) {
+		// What the target has lost meanwhile is no reason to fail: it is the duplicate that is gone.
+		const reason = tryEnd(tracer) ?? (isGone(error) || error instanceof Failure ? ENDED_BY_OTHERS : null);
+		throw reason === null ? error : new Failure(`nothing was taken: ${reason}`);
+	}
+}
+
+/** null: the process has ended. */
+function regionsIfThere(pid: number): Region[] | null {
+	try {
+		return regionsOf(pid, 'maps');
+	} catch (error) {
+		if (error instanceof Failure) return null;
+		throw error;
+	}
+}
+
+/** Why the duplicate had been ended, if that was the tracer. */
+function tryEnd(tracer: Tracer): string | null {
+	try {
+		return tracer.end().endedEarly;
+	} catch {
+		return null;
+	}
+}
+
+/** As it is now; where it has ended since, as it was. */
+function ofTarget(target: Identity): Omit<ProcessNote, 'uid' | 'gid' | 'pgrp' | 'sid' | 'nice'> & { pgrp?: number; sid?: number; nice?: number } {
+	try {
+		const { pid, ppid, pgrp, sid, state, nice, command, commandLine } = processNote(target.pid);
+		return { pid, ppid, pgrp, sid, state, nice, command, commandLine };
+	} catch (error) {
+		if (!(error instanceof Failure)) throw error;
+		return { pid: target.pid, ppid: target.ppid, state: 'Z', command: target.command, commandLine: target.commandLine.join(' ') };
+	}
+}
 
 const placed = (planned: readonly Planned[]): Planned[] => planned.filter(({ runs }) => runs.length > 0);
 
@@ -177,23 +253,36 @@ const ranges = ({ contents }: CoreLayout): Array<{ start: number; end: number }>
 	return { start: segments[0]?.offset ?? 0, end: (last?.offset ?? 0) + (last === undefined ? 0 : last.end - last.start) };
 });
 
-function endAndCount(tracer: Tracer, { taken, beforeCounters }: Moment, target: Identity): Ledger {
-	const copied = copiedBytes(taken.pid);
+/** Never throws what the tracer says: the evidence is there, and how the duplicate ended is a line of the ledger. */
+function endAndCount(tracer: Tracer, { taken, beforeCounters, startTicks }: Moment, target: Identity): Ledger {
+	const copied = copiedBytes(taken.pid, startTicks);
 	const livedNs = Number(nowNs()) - taken.momentNs;
-	const { pauseNs: endPauseNs } = tracer.end();
-	const after = tryCounters(target.pid) ?? beforeCounters;
+	const { pauseNs: endPauseNs, unburied, endedEarly, endFailed } = endDuplicate(tracer);
+	const after = tryCounters(target);
 	return {
 		pauseNs: taken.pauseNs, takeNs: taken.takeNs, endPauseNs,
-		minorFaults: after.minorFaults - beforeCounters.minorFaults, majorFaults: after.majorFaults - beforeCounters.majorFaults,
-		residentKiBBefore: beforeCounters.residentKiB, residentKiBAfter: after.residentKiB,
+		minorFaults: after === null ? null : after.minorFaults - beforeCounters.minorFaults,
+		majorFaults: after === null ? null : after.majorFaults - beforeCounters.majorFaults,
+		residentKiBBefore: beforeCounters.residentKiB, residentKiBAfter: after?.residentKiB ?? null,
 		copiedBytes: copied, restartedCalls: taken.restartedCalls, lengthenedTimeouts: taken.lengthenedTimeouts, duplicateLivedNs: livedNs,
+		cutCalls: taken.cutCalls, calls: taken.calls, unburied, endedEarly, endFailed,
 	};
 }
 
-/** The target may have ended by itself meanwhile: its evidence is there all the same. */
-function tryCounters(pid: number): Counters | null {
+function endDuplicate(tracer: Tracer): Pick<Ended, 'unburied' | 'endedEarly'> & { pauseNs: number | null; endFailed: string | null } {
 	try {
-		return countersOf(pid);
+		return { ...tracer.end(), endFailed: null };
+	} catch (error) {
+		if (!(error instanceof ProcsnapError)) throw error;
+		return { pauseNs: null, unburied: null, endedEarly: null, endFailed: error.message };
+	}
+}
+
+/** null: the target has ended by itself meanwhile. Its evidence is there all the same. */
+function tryCounters({ pid, startTicks }: Identity): Counters | null {
+	try {
+		const counters = countersOf(pid);
+		return startTicksOf(pid) === startTicks ? counters : null;
 	} catch {
 		return null;
 	}

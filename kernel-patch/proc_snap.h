@@ -32,17 +32,25 @@ struct proc_snap_args {
 	__u32		nr_threads;	/* in: room in @threads; out: threads taken */
 	/* out */
 	__aligned_u64	moment_ns;	/* CLOCK_MONOTONIC: no private page changed after */
-	__aligned_u64	lock_wait_ns;	/* waited for the target's mmap_lock */
-	__aligned_u64	locked_ns;	/* held it: no longer can the target have stalled */
+	__aligned_u64	lock_wait_ns;	/* waited for the target's locks */
+	/*
+	 * Held its mmap_lock for so long: a thread that waited for that has stalled
+	 * no longer than this and, without max_wait_ns, lock_wait_ns.
+	 */
+	__aligned_u64	locked_ns;
 	__aligned_u64	registers_skew_ns; /* from @moment_ns to the last thread's registers */
 	__aligned_u64	pages_shared;	/* resident pages taken by reference, of PAGE_SIZE */
-	__aligned_u64	pages_copied;	/* pinned pages: copied before the moment */
+	__aligned_u64	pages_copied;	/* pages that others held, so were copied at once */
 	__aligned_u64	regions_taken;	/* regions that the duplicate has, as of the moment */
 	__aligned_u64	regions_live;	/* of these, MAP_SHARED or special: they go on changing */
 	__aligned_u64	regions_uncovered; /* of these, fork() would have hidden or wiped them */
-	__aligned_u64	regions_left_out; /* a driver forbids copying them */
+	__aligned_u64	regions_left_out; /* a driver forbids it, or a socket or device owns them */
+	/* in, since version 1 */
+	__aligned_u64	max_wait_ns;	/* only try for the locks, and so long; 0: queue for them */
+	__aligned_u64	max_pinned;	/* copy no more pages at once than these; 0: no limit */
 };
 
 #define PROC_SNAP_ARGS_SIZE_VER0 104	/* sizeof first published struct */
+#define PROC_SNAP_ARGS_SIZE_VER1 120	/* max_wait_ns, max_pinned */
 
 #endif /* _UAPI_LINUX_PROC_SNAP_H */

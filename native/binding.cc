@@ -314,6 +314,11 @@ Napi::Value xsave_components(const Napi::CallbackInfo &info)
 	return result;
 }
 
+Napi::Value call_name(const Napi::CallbackInfo &info)
+{
+	return Napi::String::New(info.Env(), ps_call_name(integer(info, 0)));
+}
+
 Napi::Value sizes(const Napi::CallbackInfo &info)
 {
 	Napi::Object result = Napi::Object::New(info.Env());
@@ -335,7 +340,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "waitFor", wait_for }, { "nowNs", now_ns }, { "clock", clock },
 		{ "setAffinity", set_affinity }, { "setFifo", set_fifo },
 		{ "endProcess", end_process }, { "startTracer", start_tracer }, { "request", request }, { "stopTracer", stop_tracer }, { "sizes", sizes },
-		{ "snapUnavailable", snap_unavailable }, { "xsaveComponents", xsave_components },
+		{ "snapUnavailable", snap_unavailable }, { "callName", call_name }, { "xsaveComponents", xsave_components },
 	};
 
 	for (const auto &entry : functions)

@@ -12,6 +12,18 @@ import { fileURLToPath } from 'node:url';
 import { constants } from 'node:os';
 import { readdirSync } from 'node:fs';
 
+/** What a stop did to the target's blocked calls of one kind. */
+export interface CallCount {
+	/** `epoll_wait`, or `syscall 232` where its name is not known. */
+	call: string;
+	/** Put back, so that the target does not see the stop. */
+	restarted: number;
+	/** Among these: the timeout may begin anew. */
+	lengthened: number;
+	/** Returned early, with less than was asked for, and could not be put back. */
+	cut: number;
+}
+
 /** What a duplicate cost, and whom. */
 export interface Duplicate {
 	/** The duplicate's process id. It is stopped for ever and reads as the target was. */
@@ -32,6 +44,10 @@ export interface Duplicate {
 	restartedCalls: number;
 	/** Among them, those with a relative timeout of which the part gone by could not be told: it starts anew. */
 	lengthenedTimeouts: number;
+	/** Blocked calls that returned early, with less than was asked for, and could not be put back. */
+	cutCalls: number;
+	/** The same by call. Of more than 64 kinds of calls only the first are here, and all are in the sums. */
+	calls: CallCount[];
 }
 
 /** A duplicate that the kernel made, by create_proc_snap2(): figures as it tells them (kernel-patch/README.md). */
@@ -67,8 +83,12 @@ export interface Ended {
 	killNs: number;
 	/** From the start of kill() until the duplicate's memory is gone and it is no child of anybody. */
 	reapNs: number;
-	/** How long the target was kept a second time, to reap its child; 0 where that was not needed. */
+	/** How long the target was stopped a second time, to reap its child; 0 where that was not needed. */
 	pauseNs: number;
+	/** Why the ended duplicate is still in the process table, as a zombie child of the target's; null: it is not. */
+	unburied: string | null;
+	/** Why the tracer ended the duplicate before it was asked to; null: it did not. */
+	endedEarly: string | null;
 }
 
 /** One thread's registers. */
@@ -159,6 +179,7 @@ interface Addon {
 	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;
 	stopTracer: (socket: number, pid: number) => boolean;
 	snapUnavailable: () => string | null;
+	callName: (number: number) => string;
 	xsaveComponents: () => XsaveComponent[];
 	sizes: () => { registersBytes: number; skewOffset: number; flagsOffset: number; generalOffset: number; generalBytes: number; xstateOffset: number; maxThreads: number };
 	steps: string[];
@@ -192,6 +213,22 @@ export const nowNs = (): bigint => addon.nowNs();
 
 /** null if this kernel has create_proc_snap() and lets it be called; otherwise why not, and what to do. */
 export const snapUnavailable = (): string | null => addon.snapUnavailable();
+
+// struct ps_calls of procsnap.h: the sums and how many kinds follow, then four numbers for each kind.
+const CALLS_HEAD_BYTES = 16, CALL_BYTES = 16, CALL_KINDS = 64;
+
+/** What `bytes`, a struct ps_calls, says of each kind of call. Pure. */
+export function callsIn(bytes: Uint8Array): { cutCalls: number; calls: CallCount[] } {
+	if (bytes.length < CALLS_HEAD_BYTES) return { cutCalls: 0, calls: [] };
+	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	const int = (at: number): number => view.getInt32(at, true);
+	const kinds = Math.min(int(12), CALL_KINDS, Math.floor((bytes.length - CALLS_HEAD_BYTES) / CALL_BYTES));
+	const calls = Array.from({ length: Math.max(0, kinds) }, (_, i): CallCount => {
+		const at = CALLS_HEAD_BYTES + i * CALL_BYTES;
+		return { call: addon.callName(int(at)), restarted: int(at + 4), lengthened: int(at + 8), cut: int(at + 12) };
+	});
+	return { cutCalls: int(8), calls };
+}
 
 /** Where this machine's processors keep what in `xstate`: not all of it need be in use here. */
 export const xsaveComponents = (): XsaveComponent[] => addon.xsaveComponents();
@@ -252,8 +289,10 @@ export interface TracerOptions {
 	priority?: number;
 	/** The most that one `read` can return. Default: 64 MiB, of which only what is used takes memory. */
 	dataBytes?: number;
-	/** How long a target's thread may take to stop. */
+	/** How long the tracer waits until a target can be stopped: it runs meanwhile. Default: a second, or stopLimitMs where that is more. */
 	timeoutMs?: number;
+	/** How long threads that are stopped may wait for others to stop. Default: 50 ms, and 0.1 ms more for each thread. */
+	stopLimitMs?: number;
 }
 
 /** One tracer process. It holds one duplicate, one copy or one stopped target at a time. */
@@ -270,13 +309,15 @@ export class Tracer {
 	/** The process that was started; it ends when the tracer, its child, holds nothing any more. */
 	readonly #process: number;
 	readonly #timeoutNs: number;
+	/** 0: the tracer's own. */
+	readonly #stopLimitNs: number;
 	#registers = 0;
 	/** Its registers are read when they are asked for: until then they are in its parked tasks. */
 	#unread = false;
 	#open = true;
 
 	private constructor(options: TracerOptions) {
-		const { cpu = -1, priority = 0, dataBytes = 64 << 20, timeoutMs = 1000 } = options;
+		const { cpu = -1, priority = 0, dataBytes = 64 << 20, stopLimitMs = 0, timeoutMs = Math.max(1000, stopLimitMs) } = options;
 		const path = fileURLToPath(new URL('build/procsnap-tracer', import.meta.url));
 		const { process: started, pid, socket, area, hello } = addon.startTracer(path, cpu, priority, dataBytes);
 		this.pid = pid;
@@ -285,6 +326,7 @@ export class Tracer {
 		this.#area = area;
 		this.cpu = cpu;
 		this.#timeoutNs = timeoutMs * 1e6;
+		this.#stopLimitNs = stopLimitMs * 1e6;
 		this.data = new Uint8Array(area, sizes.registersBytes * sizes.maxThreads);
 		this.notGot = ['sched_setaffinity', 'sched_setscheduler', 'oom_score_adj'].flatMap((name, i) =>
 			hello.result[i] === 0n ? [] : [`${name}: ${errnoName(Number(hello.result[i]))}`]);
@@ -296,18 +338,23 @@ export class Tracer {
 	}
 
 	#ask(op: number, pid: number, ...args: Array<number | bigint>): number[] {
+		return this.#answer(op, pid, ...args).result;
+	}
+
+	#answer(op: number, pid: number, ...args: Array<number | bigint>): { result: number[]; message: string } {
 		if (!this.#open) throw new ProcsnapError('EBADF', 'this tracer was closed');
 		const { code, message, result } = addon.request(this.#socket, op, pid, this.#timeoutNs, ...args);
 		if (code !== 0) throw new ProcsnapError(errnoName(code), message);
-		return Array.from(result, Number);
+		return { result: Array.from(result, Number), message };
 	}
 
 	/** A still duplicate of a process, by one clone() in it. See native/duplicate/inject.c. */
 	inject(pid: number): Duplicate {
+		this.data.fill(0, 0, CALLS_HEAD_BYTES);
 		const [duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, restartedCalls, lengthenedTimeouts, registers] =
-			this.#ask(OP.inject, pid, this.cpu) as [number, number, number, number, number, number, number, number, number, number];
+			this.#ask(OP.inject, pid, this.cpu, this.#stopLimitNs) as [number, number, number, number, number, number, number, number, number, number];
 		this.#haveRegisters(registers);
-		return { pid: duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, restartedCalls, lengthenedTimeouts };
+		return { pid: duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, restartedCalls, lengthenedTimeouts, ...callsIn(this.data) };
 	}
 
 	/** A still duplicate of a process, made by a patched kernel. See native/duplicate/syscall.c. */
@@ -346,20 +393,24 @@ export class Tracer {
 	/** Stop, copy everything, let go. */
 	stopCopy(pid: number): Copy {
 		const [bytes, threads, takeNs, pauseNs, unreadableBytes, regions, , restartedCalls, lengthenedTimeouts, registers] =
-			this.#ask(OP.stopCopy, pid) as [number, number, number, number, number, number, number, number, number, number];
+			this.#ask(OP.stopCopy, pid, 0, this.#stopLimitNs) as [number, number, number, number, number, number, number, number, number, number];
 		this.#haveRegisters(registers);
 		return { bytes, threads, takeNs, pauseNs, unreadableBytes, regions, restartedCalls, lengthenedTimeouts };
 	}
 
-	/** End the duplicate, or give up the copy. */
+	/**
+	 * End the duplicate, or give up the copy. Where the target cannot be stopped to reap its child, that is `unburied`
+	 * and no error: the tracer tries again by itself, until its own end.
+	 */
 	end(): Ended {
-		const [killNs, reapNs, pauseNs] = this.#ask(OP.end, 0) as [number, number, number];
-		return { killNs, reapNs, pauseNs };
+		const { result, message } = this.#answer(OP.end, 0, 0, this.#stopLimitNs);
+		const [killNs, reapNs, pauseNs, unburied, early] = result as [number, number, number, number, number];
+		return { killNs, reapNs, pauseNs, unburied: unburied === 1 ? message : null, endedEarly: early === 1 ? message : null };
 	}
 
 	/** Stop a process until `letGo`; it goes on too if this process or the tracer dies. Returns its number of threads. */
 	hold(pid: number): number {
-		const [threads, registers] = this.#ask(OP.hold, pid) as [number, number];
+		const [threads, registers] = this.#ask(OP.hold, pid, 0, this.#stopLimitNs) as [number, number];
 		this.#haveRegisters(registers);
 		return threads;
 	}

@@ -34,7 +34,8 @@ export function run(args: string[]): Promise<number> {
 	if (flags.has('json')) {
 		process.stdout.write(`${JSON.stringify({ pid, taken: refusals.length === 0, mechanism, ...preflight })}\n`);
 	} else {
-		process.stdout.write(lines(pid, mechanism, preflight, refusals).map((line) => `${printable(line)}\n`).join(''));
+		const told = lines(pid, mechanism, preflight, refusals).flatMap((line) => wrapped(printable(line)));
+		process.stdout.write(told.map((line) => `${line}\n`).join(''));
 	}
 	return Promise.resolve(refusals.length === 0 ? 0 : REFUSED);
 }
@@ -64,4 +65,17 @@ function lines(pid: number, mechanism: 'syscall' | 'inject', preflight: Prefligh
 		...reasons.map(({ name, code, text }) => `  ${code === null ? 'note' : 'refused'}: ${name}: ${text}`),
 		...(refusals.length > 0 ? [] : ['  seen only when it is stopped: syscall user dispatch (Wine)']),
 	];
+}
+
+const COLUMNS = 100;
+
+/** Broken at blanks where it is longer than a terminal is wide; what is broken off is indented. */
+function wrapped(line: string): string[] {
+	const out = [''];
+	for (const word of line.split(/(?<=\S) /)) {
+		const last = out.at(-1) ?? '';
+		if (last !== '' && last.length + 1 + word.length > COLUMNS) out.push(`    ${word}`);
+		else out[out.length - 1] = last === '' ? word : `${last} ${word}`;
+	}
+	return out;
 }

@@ -1,14 +1,15 @@
 /** procsnap hidden PID: what a copy made by fork does not have. */
-import { mechanismOf, pidOf } from '../arguments.ts';
+import { mechanismOf, pidOf, stopLimitOf } from '../arguments.ts';
 import { isForked } from '../duplicate.ts';
 import { bytesText, printable } from '../format.ts';
 import { findHidden, type HiddenRegion } from '../hidden.ts';
-import { parseOptions, type Option } from '../options.ts';
+import { MAX_STOP, parseOptions, type Option } from '../options.ts';
 
 export const summary = 'list the memory that copies made by fork miss';
 
 const OPTIONS = {
 	mechanism: { kind: 'one', value: 'NAME', help: 'syscall or inject (default: syscall where the kernel has it)' },
+	'max-stop': MAX_STOP,
 	json: { kind: 'flag', help: 'print one line of JSON for machines' },
 	help: { kind: 'flag', help: 'this text' },
 } satisfies Record<string, Option>;
@@ -31,6 +32,7 @@ const REASONS: Record<HiddenRegion['why'], string> = {
 	'shared': 'shared: goes on changing',
 	'device': 'of a device or the kernel',
 	'secret': 'shown to nobody (memfd_secret)',
+	'absent': 'not in the duplicate, though no flag says so: mapped anew meanwhile?',
 };
 /** What a program does to hide, or cannot help: the rest every process has. */
 const SUSPICIOUS = ['left-out', 'wiped', 'secret'];
@@ -38,7 +40,7 @@ const SUSPICIOUS = ['left-out', 'wiped', 'secret'];
 export function run(args: string[]): Promise<number> {
 	const { flags, values, positionals } = parseOptions(args, OPTIONS, 1);
 	const pid = pidOf(positionals[0], 'hidden');
-	const { mechanism, regions } = findHidden(pid, mechanismOf(values.mechanism?.at(-1)));
+	const { mechanism, regions } = findHidden(pid, mechanismOf(values.mechanism?.at(-1)), stopLimitOf(values['max-stop']?.at(-1)));
 	if (flags.has('json')) {
 		process.stdout.write(`${JSON.stringify({ pid, mechanism, regions: regions.map(({ start, end, ...region }) => ({ start: `0x${start.toString(16)}`, end: `0x${end.toString(16)}`, ...region })) })}\n`);
 	} else {

@@ -25,16 +25,18 @@ export async function run(args: string[]): Promise<number> {
 	const { flags, positionals } = parseOptions(args, OPTIONS, 1);
 	const [dir] = positionals;
 	if (dir === undefined) throw new UsageError('info wants an evidence folder: procsnap info DIR');
-	const manifest = await readManifest(dir);
-	process.stdout.write(flags.has('json') ? `${escaped(JSON.stringify(manifest))}\n` : `${describe(dir, manifest)}${regionLines(manifest)}`);
+	const { manifest, text } = await readManifest(dir);
+	// As it is in the folder, whatever version it is of.
+	process.stdout.write(flags.has('json') ? `${escaped(JSON.stringify(JSON.parse(text)))}\n` : `${describe(dir, manifest)}${regionLines(manifest)}`);
 	return 0;
 }
 
 /** Not verified: it may be anybody's. */
-async function readManifest(dir: string): Promise<Manifest> {
+async function readManifest(dir: string): Promise<{ manifest: Manifest; text: string }> {
 	const { parseManifest } = await import('../evidence/manifest-schema.ts');
 	try {
-		return parseManifest(readWhole(dir, FILES.manifest));
+		const text = readWhole(dir, FILES.manifest);
+		return { manifest: parseManifest(text), text: text.toString('utf8') };
 	} catch (error) {
 		throw error instanceof Failure ? new Failure(`${dir} is no evidence folder: ${FILES.manifest}: ${error.message}`) : error;
 	}

@@ -4,10 +4,10 @@ import { UsageError } from '../errors.ts';
 import { createFolder, type Destination } from '../evidence/folder.ts';
 import type { Manifest } from '../evidence/manifest.ts';
 import { CAPTURES, type Capture } from '../evidence/provenance.ts';
-import { collectorKey, defaultKeyPath } from '../evidence/seal.ts';
-import { bytesText, durationText, printable } from '../format.ts';
-import { bytesOption, countOption, parseOptions, type Option } from '../options.ts';
-import { addressOf, mechanismOf, pidOf } from '../arguments.ts';
+import { checkKeyPlace, collectorKey, defaultKeyPath } from '../evidence/seal.ts';
+import { atMostText, bytesText, partialText, printable } from '../format.ts';
+import { bytesOption, countOption, MAX_STOP, parseOptions, type Option } from '../options.ts';
+import { addressOf, mechanismOf, pidOf, stopLimitOf } from '../arguments.ts';
 import { yieldToOthers } from '../priority.ts';
 import { createProgress } from '../progress.ts';
 import { take } from '../take.ts';
@@ -25,6 +25,7 @@ const OPTIONS = {
 	'key': { kind: 'one', value: 'FILE', help: 'the collector\'s private key, made if there is none' },
 	'timestamp': { kind: 'one', value: 'URL', help: 'have the seal stamped by this authority (RFC 3161)' },
 	'mechanism': { kind: 'one', value: 'NAME', help: 'syscall or inject (default: syscall where the kernel has it)' },
+	'max-stop': MAX_STOP,
 	'json': { kind: 'flag', help: 'print one line of JSON for machines' },
 	'help': { kind: 'flag', help: 'this text' },
 } satisfies Record<string, Option>;
@@ -36,10 +37,11 @@ was read, and ends the duplicate. The evidence has an ELF core, which gdb opens,
 manifest that tells how each region was captured and what the target suffered.`,
 	options: OPTIONS,
 	examples: ['procsnap take 1234', 'procsnap take 1234 --out /media/usb/plc-1 --json', 'procsnap take 1234 --to lab.example:7447 --max-rate 5M'],
-	exits: '0 taken; 1 not taken, and nothing is left; 2 wrong usage; 3 taken, but without the timestamp; 130, 143 interrupted.',
+	exits: '0 taken; 1 not taken, and nothing is left; 2 wrong usage; 3 taken, but without the timestamp; 5 taken in part (the duplicate was ended early); 130, 143 interrupted.',
 };
 
 const WITHOUT_TIMESTAMP = 3;
+const PARTIAL = 5;
 /** So slow a sender is taken for none. */
 const LEAST_RATE = 16 << 10;
 
@@ -47,6 +49,7 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	const { flags, values, positionals } = parseOptions(args, OPTIONS, 1);
 	const pid = pidOf(positionals[0], 'take');
 	const mechanism = mechanismOf(values.mechanism?.at(-1));
+	const stopLimitMs = stopLimitOf(values['max-stop']?.at(-1));
 	const keyPath = values.key?.at(-1) ?? defaultKeyPath();
 	const found: { made?: boolean } = {};
 	const key = () => {
@@ -58,13 +61,14 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	if (timestampUrl !== undefined) (await import('../timestamp-client.ts')).authorityUrl(timestampUrl);
 	const progress = createProgress('taking');
 	const { where, manifest, withoutTimestamp } = await take({
-		pid, key, mechanism, timestampUrl, signal, duplicated: yieldToOthers, progress: progress.update, destination: destinationOf(pid, values, signal),
+		pid, key, checkKey: () => checkKeyPlace(keyPath), mechanism, stopLimitMs, timestampUrl, signal, duplicated: yieldToOthers, progress: progress.update, destination: destinationOf(pid, values, signal),
 	}).finally(() => progress.end());
 	if (found.made === true) {
 		process.stderr.write(`procsnap: made the collector's key ${keyPath}; give ${keyPath}.pub to whoever verifies, by another way than the evidence\n`);
 	}
 	if (withoutTimestamp !== null) process.stderr.write(`procsnap: the evidence is there, but not stamped: ${withoutTimestamp}\n`);
-	process.stdout.write(flags.has('json') ? `${JSON.stringify({ where, bytes: manifest.core.bytes, merkleRoot: manifest.core.merkleRoot, ledger: manifest.ledger })}\n` : describe(where, manifest));
+	process.stdout.write(flags.has('json') ? `${JSON.stringify({ where, bytes: manifest.core.bytes, merkleRoot: manifest.core.merkleRoot, partial: manifest.partial, ledger: manifest.ledger })}\n` : describe(where, manifest));
+	if (manifest.partial !== null) return PARTIAL;
 	return withoutTimestamp === null ? 0 : WITHOUT_TIMESTAMP;
 }
 
@@ -89,16 +93,25 @@ function destinationOf(pid: number, values: Partial<Record<keyof typeof OPTIONS,
 }
 
 /** What was taken, how, and what it cost the target, which chose its own name. */
-export function describe(where: string, { target, mechanism, threads, regions, ledger, core, before }: Manifest): string {
+export function describe(where: string, { target, mechanism, threads, regions, ledger, core, before, partial }: Manifest): string {
+	const ended = regions.filter(({ readFrom, unreadable }) => readFrom === 'target' && unreadable.some(({ errno }) => errno === 'ESRCH')).length;
 	const lines = [
 		`${where}: process ${target.pid} (${printable(target.command)}) as of ${before.wallClock}, by ${mechanism.name}`,
-		`  ${bytesText(core.bytes)}, registers of ${threads.length} thread${threads.length === 1 ? '' : 's'}`,
-		`  the target was kept for ${durationText(ledger.pauseNs)} at most, and ${durationText(ledger.endPauseNs)} when the duplicate was ended`,
+		`  ${bytesText(core.bytes)}, registers of ${counted(threads.length, 'thread')}`,
+		`  the target was paused for ${atMostText(ledger.pauseNs)} at most, and ${ledger.endPauseNs === null ? 'nobody knows for how long' : `for ${atMostText(ledger.endPauseNs)} at most`} when the duplicate was ended`,
+		...(ledger.calls ?? []).filter(({ cut }) => cut > 0).map(({ call, cut }) => `  ${counted(cut, 'call')} of ${printable(call)} returned early to the target, and could not be put back`),
+		...(ledger.lengthenedTimeouts === null || ledger.lengthenedTimeouts === 0 ? [] : [`  ${counted(ledger.lengthenedTimeouts, 'timeout')} of the target may have begun anew`]),
 		...(Object.keys(CAPTURES) as Capture[]).flatMap((capture) => {
 			const found = regions.filter((region) => region.capture === capture);
 			const bytes = found.reduce((sum, region) => sum + region.bytes, 0);
 			return found.length === 0 ? [] : [`  ${capture.padEnd(20)} ${String(found.length).padStart(5)} region${found.length === 1 ? ' ' : 's'} ${bytesText(bytes).padStart(10)}`];
 		}),
+		...(ended === 0 ? [] : [`  ${counted(ended, 'region')} of the target's own memory could not be read, or not all of it: the target had ended`]),
+		...(ledger.unburied === null ? [] : [`  the ended duplicate is still a zombie child of the target: ${printable(ledger.unburied)}`]),
+		...(ledger.endFailed === null ? [] : [`  how the duplicate was ended is not known: ${printable(ledger.endFailed)}`]),
+		...(partial === null ? [] : [`  ${partialText(partial)}`]),
 	];
 	return `${lines.join('\n')}\n`;
 }
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;

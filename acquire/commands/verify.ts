@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Failure, messageOf, UsageError } from '../errors.ts';
 import type { Timestamp } from '../evidence/timestamp.ts';
-import { bytesText } from '../format.ts';
+import { bytesText, partialText } from '../format.ts';
 import { parseOptions, type Option } from '../options.ts';
 import { verifyFolder } from '../verify.ts';
 
@@ -23,7 +23,7 @@ piece, not who sealed it. Without --tsa-ca a time stamp shows that it is of this
 evidence, not who gave it.`,
 	options: OPTIONS,
 	examples: ['procsnap verify plc-1 --key collector.key.pub', 'procsnap verify plc-1 --key collector.key.pub --tsa-ca authority.pem'],
-	exits: '0 whole; 1 not, or not to be read; 2 wrong usage.',
+	exits: '0 whole, as it was sealed, be it partial; 1 not, or not to be read; 2 wrong usage.',
 };
 
 export async function run(args: string[]): Promise<number> {
@@ -36,12 +36,14 @@ export async function run(args: string[]): Promise<number> {
 		dir, keyPath === undefined ? undefined : readGiven(keyPath, 'the collector\'s public key'), caPath === undefined ? undefined : readGiven(caPath, 'the time-stamp authority\'s CA'),
 	);
 	if (flags.has('json')) {
-		process.stdout.write(`${JSON.stringify({ whole: faults.length === 0, trusted, signedBy, timestamp, bytes, faults })}\n`);
+		process.stdout.write(`${JSON.stringify({ whole: faults.length === 0, partial: manifest?.partial ?? null, trusted, signedBy, timestamp, bytes, faults })}\n`);
 	} else if (faults.length > 0) {
 		process.stdout.write(`${dir}: NOT whole\n${faults.map((fault) => `  ${fault}\n`).join('')}`);
 	} else {
 		process.stdout.write(`${dir}: whole: ${bytesText(bytes)} in ${manifest?.regions.length ?? 0} regions, sealed by ${trusted === true ? 'the key given' : 'a key that was not checked (--key)'}: ${signedBy ?? ''}\n`);
 		if (timestamp !== null) process.stdout.write(`  ${timestampText(timestamp)}\n`);
+		// Whole is what was sealed; that may not be all that there was.
+		if (manifest !== null && manifest.partial !== null) process.stdout.write(`  ${partialText(manifest.partial)}\n`);
 	}
 	return faults.length === 0 ? 0 : 1;
 }

@@ -14,7 +14,7 @@ export interface Segment extends Run {
 export interface Content {
 	region: Region;
 	runs: Run[];
-	/** Whose memory it is. To read what lies between a target's pages would bring it into its memory. */
+	/** Whose memory it is. What lies between a target's pages is zeros: to read it would bring it into its memory. */
 	from?: 'duplicate' | 'target' | null;
 }
 
@@ -70,16 +70,19 @@ export function layOut(contents: readonly Content[], notes: Buffer): CoreLayout 
 	return { head, contents: placed, bytes: offset };
 }
 
-/** Only where there would be too many segments are gaps filled: the smallest, then those of twice as much. */
+/** Only where there would be too many segments are gaps filled: the smallest, then those of twice as much; the target's only where that does not help. */
 function fewEnough(contents: readonly Content[]): Content[] {
 	if (contents.length > MOST_SEGMENTS) {
 		throw new Error(`a core can have ${MOST_SEGMENTS} segments, and this process has ${contents.length} regions with content`);
 	}
-	for (let gap = 0; gap < LARGEST_GAP_BYTES; gap = Math.max(PAGE_BYTES, 2 * gap)) {
-		const merged = contents.map(({ region, runs, from }) => ({ region, runs: from === 'target' ? runs : mergeRuns(runs, gap) }));
-		if (merged.reduce((sum, { runs }) => sum + runs.length, 0) <= MOST_SEGMENTS) return merged;
+	let merged: Content[] = [];
+	for (const ofTarget of [false, true]) {
+		for (let gap = 0; gap < LARGEST_GAP_BYTES; gap = Math.max(PAGE_BYTES, 2 * gap)) {
+			merged = contents.map(({ region, runs, from }) => ({ region, runs: from === 'target' && !ofTarget ? runs : mergeRuns(runs, gap) }));
+			if (merged.reduce((sum, { runs }) => sum + runs.length, 0) <= MOST_SEGMENTS) return merged;
+		}
 	}
-	throw new Error(`a core can have ${MOST_SEGMENTS} segments, and this process has more pieces of memory that a fork leaves out or wipes`);
+	return merged;	// one for each region
 }
 
 function elfHeader(programHeaders: number): Buffer {

@@ -44,15 +44,24 @@ const target = v.object({
 	namespaces: v.record(v.string(), v.string()), cgroup: v.string(), workingDirectory: v.string(),
 });
 
-const ledger = v.object({
+const ledger1 = v.object({
 	pauseNs: integer, takeNs: integer, endPauseNs: integer, minorFaults: integer, majorFaults: integer,
 	residentKiBBefore: integer, residentKiBAfter: integer, copiedBytes: v.nullable(integer),
 	restartedCalls: v.nullable(integer), lengthenedTimeouts: v.nullable(integer), duplicateLivedNs: integer,
 });
 
-/** A field that is in the types and not here does not compile, nor one of another type. */
-const MANIFEST = v.object({
-	schemaVersion: v.literal(SCHEMA_VERSION),
+const ledger = v.object({
+	...ledger1.entries,
+	endPauseNs: v.nullable(integer), minorFaults: v.nullable(integer), majorFaults: v.nullable(integer), residentKiBAfter: v.nullable(integer),
+	cutCalls: v.nullable(integer),
+	calls: v.nullable(v.array(v.object({ call: v.string(), restarted: integer, lengthened: integer, cut: integer }))),
+	unburied: v.nullable(v.string()), endedEarly: v.nullable(v.string()), endFailed: v.nullable(v.string()),
+});
+
+const partial = v.object({ reason: v.string(), missingBytes: count, sinceNs: integer });
+
+/** What all versions have. */
+const FIELDS = {
 	tool: v.object({ name: v.literal('procsnap'), version: v.string() }),
 	collector: v.object({ user: v.string(), uid: integer, host: v.string(), publicKeySha256: sha256 }),
 	machine: v.object({ kernel: v.string(), architecture: v.string(), bootId: v.string(), cpus: integer }),
@@ -65,21 +74,28 @@ const MANIFEST = v.object({
 	skewNs: integer,
 	threads: v.array(v.object({ tid: integer, skewNs: integer, running: v.boolean(), partial: v.boolean() })),
 	regions: v.array(region),
-	ledger,
 	core: v.object({ file: v.literal('core'), bytes: count, chunkBytes: v.literal(CHUNK_BYTES), merkleRoot: sha256, leaves: v.literal('leaves') }),
-}) satisfies v.GenericSchema<unknown, Manifest>;
+};
 
-/** Throws Failure, which names the first field that is wrong. */
+/** A field that is in the types and not here does not compile, nor one of another type. */
+const MANIFEST = v.object({ schemaVersion: v.literal(SCHEMA_VERSION), ...FIELDS, partial: v.nullable(partial), ledger }) satisfies v.GenericSchema<unknown, Manifest>;
+const MANIFEST_1 = v.object({ schemaVersion: v.literal(1), ...FIELDS, ledger: ledger1 });
+
+/** What it did not tell is not known. */
+const fromVersion1 = (manifest: v.InferOutput<typeof MANIFEST_1>): Manifest =>
+	({ ...manifest, partial: null, ledger: { ...manifest.ledger, cutCalls: null, calls: null, unburied: null, endedEarly: null, endFailed: null } });
+
+/** Throws Failure, which names the first field that is wrong. Of an older version: what that did not tell is null. */
 export function parseManifest(text: Uint8Array): Manifest {
 	const value = parseJson(text);
 	// Of another version other fields are right.
 	const version = typeof value === 'object' && value !== null && 'schemaVersion' in value ? value.schemaVersion : undefined;
-	if (typeof version === 'number' && version !== SCHEMA_VERSION) {
-		throw new Failure(`it is of version ${version}, and this procsnap knows ${SCHEMA_VERSION}: read it with the one that made it`);
+	if (typeof version === 'number' && version !== 1 && version !== SCHEMA_VERSION) {
+		throw new Failure(`it is of version ${version}, and this procsnap knows 1 and ${SCHEMA_VERSION}: read it with the one that made it`);
 	}
-	const { success, issues } = v.safeParse(MANIFEST, value, { abortEarly: true, abortPipeEarly: true });
+	const { success, issues } = v.safeParse(version === 1 ? MANIFEST_1 : MANIFEST, value, { abortEarly: true, abortPipeEarly: true });
 	if (!success) throw new Failure(issueText(issues[0]));
-	const manifest = value as Manifest;
+	const manifest = version === 1 ? fromVersion1(value as v.InferOutput<typeof MANIFEST_1>) : value as Manifest;
 	const misplaced = misplacedRegion(manifest);
 	if (misplaced !== null) throw new Failure(misplaced);
 	return manifest;

@@ -1,9 +1,11 @@
 /** What is told of a core: the types of manifest.json. Times of day are ISO 8601 in UTC, the others nanoseconds. */
+import type { CallCount } from '../../native/index.ts';
 import type { Capture } from './provenance.ts';
 import type { Identity } from './process.ts';
 import type { Unreadable } from './source.ts';
 
-export const SCHEMA_VERSION = 1;
+/** 1: without `partial`, and without the last five fields of the ledger. It is read as well. */
+export const SCHEMA_VERSION = 2;
 
 /** A moment on both clocks. */
 export interface Instant {
@@ -32,24 +34,53 @@ export interface RegionRecord {
 	unreadable: Array<{ start: string; bytes: number; errno: Unreadable['errno'] }>;
 }
 
-/** What the target suffered, and how that is known. */
+/** What the target suffered, and how that is known. null: not known. What is a bound or an estimate is called so. */
 export interface Ledger {
-	/** The most that it can have been kept: from the first thread's interruption to the last one's release (inject), for how long the kernel held its mmap_lock (syscall). */
+	/**
+	 * A bound: no thread of the target was stopped for longer. From when the first one could be stopped to the last
+	 * one's release (inject); for how long the kernel held its mmap_lock (syscall).
+	 */
 	pauseNs: number;
+	/** From the request to the duplicate being ready to be read. The target runs for most of it. */
 	takeNs: number;
-	/** A second, short stop to reap the duplicate (inject). */
-	endPauseNs: number;
-	/** Of the target's, while the duplicate was there; those that it would have had anyway among them. */
-	minorFaults: number;
-	majorFaults: number;
+	/** A bound like pauseNs, of a second stop, in which the target reaps the ended duplicate (inject). */
+	endPauseNs: number | null;
+	/** A bound: all that the target had while the duplicate was there, those that it would have had anyway among them. */
+	minorFaults: number | null;
+	majorFaults: number | null;
+	/** As the kernel counts it: inexact by some pages for each CPU. */
 	residentKiBBefore: number;
-	residentKiBAfter: number;
-	/** Memory that was there twice at the end, since the target wrote to it meanwhile: private and dirty in the duplicate, of no file. null: not told. */
+	residentKiBAfter: number | null;
+	/**
+	 * An estimate, of the moment before the duplicate was ended: what of it was private, dirty and of no file. That the
+	 * target wrote to it meanwhile, so that it was there twice, is the usual reason; what it gave up meanwhile counts
+	 * too, and what of the copies was swapped out does not.
+	 */
 	copiedBytes: number | null;
+	/** Blocked calls that the stop would have ended, and that were put back. */
 	restartedCalls: number | null;
+	/** Among these: calls with a timeout that may have begun anew. */
 	lengthenedTimeouts: number | null;
-	/** Until its end began. */
+	/** From the moment until the end of the duplicate began, or until it was noticed that it had ended before. */
 	duplicateLivedNs: number;
+	/** Blocked calls that returned early, with less than was asked for, and could not be put back. */
+	cutCalls: number | null;
+	/** The last three by call; of more than 64 kinds of calls only the first are here. */
+	calls: CallCount[] | null;
+	/** Why the ended duplicate was still a zombie child of the target's when this was sealed; null: it was not. */
+	unburied: string | null;
+	/** Why procsnap's tracer ended the duplicate before it was asked to; null: it did not. */
+	endedEarly: string | null;
+	/** Why nobody could say how the duplicate ended: then endPauseNs is not known, and perhaps the duplicate is still a zombie. */
+	endFailed: string | null;
+}
+
+/** Not all of the duplicate was read before it was ended. What is missing is zeros in the core, and `unreadable` (ESRCH). */
+export interface Incomplete {
+	reason: string;
+	missingBytes: number;
+	/** CLOCK_MONOTONIC_RAW, when it was noticed: the duplicate had ended by then. */
+	sinceNs: number;
 }
 
 export interface Manifest {
@@ -69,6 +100,8 @@ export interface Manifest {
 	skewNs: number;
 	threads: Array<{ tid: number; skewNs: number; running: boolean; partial: boolean }>;
 	regions: RegionRecord[];
+	/** null: all that was to be read of the duplicate was. */
+	partial: Incomplete | null;
 	ledger: Ledger;
 	core: {
 		file: 'core';

@@ -2,6 +2,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { Failure, isGone } from '../errors.ts';
 import type { Content } from './core.ts';
+import type { LiveTarget } from './live.ts';
 import { PAGE_BYTES, populatedRuns, type Run } from './pagemap.ts';
 import { wantsFilePages, type Capture, type Classified } from './provenance.ts';
 import { hasFile, isHugetlb, isKernelCode } from './regions.ts';
@@ -11,13 +12,12 @@ export interface Planned extends Content, Classified {
 }
 
 /** Of `target` too: reading its pagemap holds its mmap_lock for 2 MiB of addresses at a time. */
-export function planContents(classified: readonly Classified[], duplicate: number, target: number): Planned[] {
-	const pagemaps = { duplicate: openPagemap(duplicate), target: openPagemap(target) };
+export function planContents(classified: readonly Classified[], duplicate: number, target: LiveTarget): Planned[] {
+	const pagemap = openPagemap(duplicate);
 	try {
-		return classified.map((each) => planOne(each, pagemaps));
+		return classified.map((each) => planOne(each, pagemap, target));
 	} finally {
-		closeSync(pagemaps.duplicate);
-		closeSync(pagemaps.target);
+		closeSync(pagemap);
 	}
 }
 
@@ -29,18 +29,19 @@ function openPagemap(pid: number): number {
 	}
 }
 
-function planOne(each: Classified, { duplicate, target }: { duplicate: number; target: number }): Planned {
+function planOne(each: Classified, duplicate: number, target: LiveTarget): Planned {
 	const { region, from, capture } = each;
-	if (from === null) {
+	if (from === null || each.lost !== undefined) {
 		return { ...each, runs: [] };
 	}
 	// Swapped-out pages of the target would come back into its memory: they are not read.
 	if (from === 'target') {
-		return { ...each, runs: populatedRuns(target, region, 'resident') };
+		const runs = target.populated(region, 'resident');
+		return runs === null ? { ...each, runs: [], capture: 'unreadable', lost: 'ESRCH' } : { ...each, runs };
 	}
-	// A fork copies no page tables of shared memory: which pages there are, the target's tell.
+	// No copy has page tables of shared memory: which pages there are, the target's tell.
 	if (capture === 'shared-live') {
-		return { ...each, runs: populatedRuns(target, region, 'all') };
+		return { ...each, runs: target.populated(region, 'all') ?? populatedRuns(duplicate, region, 'all') };
 	}
 	const whole: Run = { start: region.start, end: region.end };
 	// A fork copies no page tables of the kernel's code, and a debugger asks for it.

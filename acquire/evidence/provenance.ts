@@ -1,9 +1,10 @@
 /** How each region of a process can be captured from its duplicate, and how it must not be. Pure. */
-import { hasFile, isUnlinked, uncovered, type Region } from './regions.ts';
+import { hasFile, isUnlinked, overlapping, uncovered, type Region } from './regions.ts';
 
 export const CAPTURES = {
 	'frozen': 'private memory, from the duplicate: as of the moment',
-	'shared-live': 'shared memory: read through the duplicate while it went on changing',
+	'shared-live': 'shared memory: read while it went on changing',
+	'private-live': 'private memory that the duplicate was not given, most often since its file has a lock: read from the live target, resident pages only',
 	'file': 'unchanged pages of a file: from the file, as it was when they were read; or not at all, where a path leads to it',
 	'hidden-by-dontfork': 'a fork leaves it out (MADV_DONTFORK): read from the live target, resident pages only',
 	'wiped-on-fork': 'a fork leaves zeros (MADV_WIPEONFORK): read from the live target, resident pages only',
@@ -18,6 +19,14 @@ export interface Classified {
 	capture: Capture;
 	/** Whose memory is read. null: nobody's. */
 	from: 'duplicate' | 'target' | null;
+	/** Why none of it can be read: the target has ended (ESRCH), or it gave this memory up (ENODATA). */
+	lost?: Lost['errno'];
+}
+
+/** A region that the target had, and that cannot be read any more. */
+export interface Lost {
+	region: Region;
+	errno: 'ESRCH' | 'ENODATA';
 }
 
 /** Device files that are memory all the same. */
@@ -33,19 +42,27 @@ const isDevice = ({ flags, name }: Region): boolean =>
 const isSecret = ({ name }: Region): boolean => name.startsWith('/secretmem');
 
 /**
- * `duplicate`: its regions with flags. `hidden`: regions, with flags, that only the target has.
- * `forked`: the duplicate was made as fork() would, so that what was to be wiped is zeros.
+ * `duplicate`: its regions with flags. `absent`: regions, with flags, that only the target has.
+ * `forked`: the duplicate was made as fork() would, so that what was to be wiped is zeros. It is given no shared memory
+ * then: it would hold locks, segments and sockets that the target gives up or dies with.
  */
-export function classify(duplicate: readonly Region[], hidden: readonly Region[], forked: boolean): Classified[] {
+export function classify(duplicate: readonly Region[], absent: readonly Region[], forked: boolean, lost: readonly Lost[] = []): Classified[] {
 	const ofDuplicate = duplicate.map((region): Classified => {
 		const barred = neverRead(region);
 		if (barred !== null) return barred;
-		if (region.shared) return { region, capture: 'shared-live', from: 'duplicate' };
+		if (region.shared) return { region, capture: 'shared-live', from: forked ? 'target' : 'duplicate' };
 		if (forked && region.flags.has('wf')) return { region, capture: 'wiped-on-fork', from: 'target' };
 		return { region, capture: 'frozen', from: 'duplicate' };
 	});
-	const ofTarget = hidden.map((region): Classified => neverRead(region) ?? { region, capture: 'hidden-by-dontfork', from: 'target' });
-	return [...ofDuplicate, ...ofTarget].sort((a, b) => a.region.start - b.region.start);
+	const ofTarget = absent.map((region): Classified => neverRead(region) ?? { region, capture: captureOfAbsent(region), from: 'target' });
+	const ofNobody = lost.map(({ region, errno }): Classified => neverRead(region) ?? { region, capture: 'unreadable', from: 'target', lost: errno });
+	return [...ofDuplicate, ...ofTarget, ...ofNobody].sort((a, b) => a.region.start - b.region.start);
+}
+
+/** Only the flag of MADV_DONTFORK shows that a program has hidden it. */
+function captureOfAbsent({ flags, shared }: Region): Capture {
+	if (flags.has('dc')) return 'hidden-by-dontfork';
+	return shared ? 'shared-live' : 'private-live';
 }
 
 function neverRead(region: Region): Classified | null {
@@ -53,22 +70,33 @@ function neverRead(region: Region): Classified | null {
 	return isSecret(region) ? { region, capture: 'secret', from: null } : null;
 }
 
-/**
- * What the target has and the duplicate has not. The target's regions are those that it had both before and after
- * the moment: what it maps or unmaps meanwhile was hidden by nobody.
- */
-export const hiddenRegions = (before: Region[], after: readonly Region[], duplicate: readonly Region[]): Region[] =>
-	uncovered(uncovered(before, uncovered(before, after)), duplicate);
+/** What of the target's memory the duplicate has not: `absent`, with flags, can be read from the target. */
+export interface Missing {
+	absent: Region[];
+	lost: Lost[];
+}
 
 /**
- * `hidden` with flags: a device among them must not be read. smaps of the target, which walks its page tables, is read
- * only where something is hidden; what is not in it any more is taken for a device.
+ * `before` and `after`: the target's regions before the moment and after it. What was private and is in one of them
+ * only was mapped or unmapped meanwhile, and hidden by nobody. `withFlags` gives the target's regions with flags, since
+ * a device must not be read: this walks its page tables, and is done only where something is missing. For both,
+ * null: the target has ended.
  */
-export function withFlags(hidden: Region[], smaps: () => Region[]): Region[] {
-	if (hidden.length === 0) return hidden;
-	const known = smaps();
-	return hidden.map((region) => ({ ...region, flags: known.find(({ start, end }) => start <= region.start && region.end <= end)?.flags ?? new Set(['io']) }));
+export function missingRegions(before: Region[], after: readonly Region[] | null, duplicate: readonly Region[], withFlags: () => readonly Region[] | null): Missing {
+	const missing = uncovered(before, duplicate);
+	const given = after === null ? null : uncovered(missing, after);
+	if (after !== null && given !== null) {
+		const there = uncovered(missing, given);
+		if (there.length === 0) return { absent: [], lost: lostWith('ENODATA', given) };
+		const known = withFlags();
+		if (known !== null) return { absent: overlapping(known, there), lost: lostWith('ENODATA', uncovered(missing, known)) };
+	}
+	return { absent: [], lost: missing.map((region) => ({ region, errno: 'ESRCH' })) };
 }
+
+/** Of memory that was given up, the duplicate has what was private. */
+const lostWith = (errno: Lost['errno'], regions: readonly Region[]): Lost[] =>
+	regions.filter(({ shared }) => shared).map((region) => ({ region, errno }));
 
 /** Of a file's unchanged pages these are taken with the evidence: code, and what no path leads to any more. */
 export const wantsFilePages = (region: Region): boolean => hasFile(region) && (region.executable || isUnlinked(region));

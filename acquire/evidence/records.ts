@@ -11,12 +11,12 @@ const hex = (address: number): string => `0x${address.toString(16)}`;
 /** `digests`: SHA-256 of those regions that have content, one after the other, as the layout has them. */
 export function recordRegions(planned: readonly Planned[], layout: CoreLayout, { times, unreadable }: Pick<CoreSource, 'times' | 'unreadable'>, digests: Buffer): RegionRecord[] {
 	let index = 0;
-	return planned.map(({ region, capture, from, runs }): RegionRecord => {
+	return planned.map(({ region, capture, from, runs, lost }): RegionRecord => {
 		const at = runs.length === 0 ? -1 : index++;
 		const segments = layout.contents[at]?.segments ?? [];
 		const time = times[at];
 		const bytes = segments.reduce((sum, { start, end }) => sum + end - start, 0);
-		const refused = within(unreadable, region);
+		const refused = lost === undefined ? within(unreadable, region) : [{ start: region.start, end: region.end, errno: lost }];
 		return {
 			start: hex(region.start), end: hex(region.end), permissions: permissions(region), name: region.name,
 			file: hasFile(region) ? { device: region.device, inode: region.inode, offset: region.fileOffset } : null,

@@ -79,5 +79,19 @@ export function uncovered(all: Region[], others: ReadonlyArray<Pick<Region, 'sta
 	});
 }
 
+/** The parts of `all` that are in a region of `others`, as regions of their own. Both in order of address, and without overlap. */
+export function overlapping(all: readonly Region[], others: ReadonlyArray<Pick<Region, 'start' | 'end'>>): Region[] {
+	let first = 0;
+	return all.flatMap((region) => {
+		const parts: Region[] = [];
+		while ((others[first]?.end ?? Infinity) <= region.start) first += 1;
+		for (let i = first; (others[i]?.start ?? Infinity) < region.end; i++) {
+			const { start, end } = others[i] as Pick<Region, 'start' | 'end'>;
+			parts.push(cut(region, Math.max(start, region.start), Math.min(end, region.end)));
+		}
+		return parts;
+	});
+}
+
 const cut = (region: Region, start: number, end: number): Region =>
 	({ ...region, start, end, fileOffset: hasFile(region) ? region.fileOffset + start - region.start : region.fileOffset });

@@ -1,8 +1,8 @@
 /** The collector's key, and its signature of a manifest: Ed25519 (RFC 8032). */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { codeOf, Failure, messageOf } from '../errors.ts';
 
 /** `XDG_CONFIG_HOME`/procsnap, by default in ~/.config: this user's keys. */
@@ -28,6 +28,21 @@ export function collectorKey(path: string): { key: KeyObject; made: boolean } {
 		throw new Failure(`the collector's key cannot be made: ${messageOf(error)}; name another file with --key`);
 	}
 	return { key: privateKey, made: true };
+}
+
+/** Will there be a key: one to be read, or a place for one? Makes nothing. Throws Failure. */
+export function checkKeyPlace(path: string): void {
+	if (readKey(path) !== null) return;
+	try {
+		for (const file of [path, `${path}.pub`]) {
+			if (lstatSync(file, { throwIfNoEntry: false }) !== undefined) throw new Error(`EEXIST: file already exists, '${file}'`);
+		}
+		let folder = dirname(resolve(path));
+		while (!existsSync(folder)) folder = dirname(folder);
+		accessSync(folder, constants.W_OK | constants.X_OK);
+	} catch (error) {
+		throw new Failure(`the collector's key cannot be made: ${messageOf(error)}; name another file with --key`);
+	}
 }
 
 function readKey(path: string): KeyObject | null {

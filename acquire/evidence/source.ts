@@ -1,15 +1,18 @@
 /** The bytes of a core, in order: its head, then memory as it is read. What cannot be read is zeros, and is listed. */
-import { closeSync, openSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { nowNs } from '../../native/index.ts';
-import { codeOf, Failure, isGone } from '../errors.ts';
+import { codeOf } from '../errors.ts';
 import type { CoreLayout } from './core.ts';
-import { PAGE_BYTES, populatedRuns, type Run } from './pagemap.ts';
+import type { LiveTarget } from './live.ts';
+import { PAGE_BYTES } from './pagemap.ts';
 
 export interface Unreadable {
 	start: number;
 	end: number;
-	/** `EIO`: past the end of its file, or a page that the hardware lost. `ESRCH`: the target ended before it was read. */
+	/**
+	 * `EIO`: past the end of its file, or a page that the hardware lost. `ESRCH`: the process that it is of, duplicate
+	 * or target, had ended, or executed another program, before it was read. `ENODATA`: the target did not have it in its memory any more.
+	 */
 	errno: string;
 }
 
@@ -29,66 +32,37 @@ interface Piece {
 	memory: 'duplicate' | 'target';
 }
 
-/** There is no target where it has ended. */
-interface Memories {
-	duplicate: FileHandle;
-	target: FileHandle | null;
-}
-
-async function openTarget(pid: number): Promise<FileHandle | null> {
-	try {
-		return await open(`/proc/${pid}/mem`, 'r');
-	} catch (error) {
-		if (isGone(error)) return null;
-		throw error;
-	}
-}
-
-function openPagemap(pid: number): number | null {
-	try {
-		return openSync(`/proc/${pid}/pagemap`, 'r');
-	} catch (error) {
-		if (!isGone(error)) throw error;
-		return null;
-	}
-}
-
 export class CoreSource {
 	readonly unreadable: Unreadable[] = [];
 	/** One for each of the layout's contents, as soon as it has been read. CLOCK_MONOTONIC_RAW. */
 	readonly times: ReadTime[] = [];
 	readonly bytes: number;
+	/** Since when the duplicate is known to have ended, and how many of its bytes are zeros for that. CLOCK_MONOTONIC_RAW. */
+	lost: { sinceNs: number; bytes: number } | null = null;
 	readonly #head: Buffer;
 	readonly #pieces: Piece[];
-	readonly #memory: Memories;
-	/** The live target's; null: it has ended. */
-	readonly #pagemap: number | null;
+	readonly #duplicate: FileHandle;
+	readonly #target: LiveTarget;
 	#next = 0;
 	#at = 0;
 
-	private constructor(layout: CoreLayout, pieces: Piece[], memory: Memories, pagemap: number | null) {
+	private constructor(layout: CoreLayout, pieces: Piece[], duplicate: FileHandle, target: LiveTarget) {
 		this.#head = layout.head;
 		this.bytes = layout.bytes;
 		this.#pieces = pieces;
-		this.#memory = memory;
-		this.#pagemap = pagemap;
+		this.#duplicate = duplicate;
+		this.#target = target;
 	}
 
 	/** `from` has, for each of the layout's contents, whose memory it is. */
-	static async open(layout: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>, pids: { duplicate: number; target: number }): Promise<CoreSource> {
+	static async open(layout: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>, duplicate: number, target: LiveTarget): Promise<CoreSource> {
 		const pieces: Piece[] = [{ start: 0, end: layout.head.length, address: -1, content: -1, memory: 'duplicate' }];
 		layout.contents.forEach(({ segments }, index) => {
 			for (const { start, end, offset } of segments) {
 				pieces.push({ start: offset, end: offset + end - start, address: start, content: index, memory: from[index] ?? 'duplicate' });
 			}
 		});
-		const duplicate = await open(`/proc/${pids.duplicate}/mem`, 'r');
-		try {
-			return new CoreSource(layout, pieces, { duplicate, target: await openTarget(pids.target) }, openPagemap(pids.target));
-		} catch (error) {
-			await duplicate.close();
-			throw error;
-		}
+		return new CoreSource(layout, pieces, await open(`/proc/${duplicate}/mem`, 'r'), target);
 	}
 
 	/** The next bytes, as many as there is room for, fewer only at the end. */
@@ -112,11 +86,14 @@ export class CoreSource {
 		return filled;
 	}
 
-	/** Pages that have left the live target's memory since it was planned would come back into it: they are not read. */
+	/**
+	 * Pages that have left the live target's memory since it was planned would come back into it: they are not read.
+	 * If the target has ended, that is found out, and noted, where its memory is read.
+	 */
 	async #readTarget(room: Uint8Array, address: number): Promise<void> {
 		const whole = { start: address, end: address + room.length };
 		let at = address;
-		for (const { start, end } of [...this.#residentNow(whole), { start: whole.end, end: whole.end }]) {
+		for (const { start, end } of [...this.#target.populated(whole, 'resident') ?? [whole], { start: whole.end, end: whole.end }]) {
 			if (start > at) {
 				room.fill(0, at - address, start - address);
 				this.#note(at, start, 'ENODATA');
@@ -126,39 +103,33 @@ export class CoreSource {
 		}
 	}
 
-	/** If the target has ended, all: that is found out, and said, where they are read. */
-	#residentNow(range: Run): Run[] {
-		if (this.#pagemap === null) return [range];
-		try {
-			return populatedRuns(this.#pagemap, range, 'resident');
-		} catch {
-			return [range];
-		}
-	}
-
 	async #read(room: Uint8Array, address: number, memory: Piece['memory']): Promise<void> {
 		for (let done = 0; done < room.length;) {
 			try {
-				const bytesRead = (await this.#memory[memory]?.read(room, done, room.length - done, address + done))?.bytesRead ?? 0;
-				if (bytesRead > 0) {
-					done += bytesRead;
-				} else if (memory === 'target') {
-					// What only it had is gone with it; all else the duplicate still has.
+				const bytesRead = await this.#some(room, done, address, memory);
+				if (bytesRead === 0) {
+					// It has ended, and its memory went with it.
 					room.fill(0, done);
 					this.#note(address + done, address + room.length, 'ESRCH');
+					if (memory === 'duplicate') (this.lost ??= { sinceNs: Number(nowNs()), bytes: 0 }).bytes += room.length - done;
 					return;
-				} else {
-					throw new Failure('the duplicate was ended, by nobody of procsnap, while its memory was read: what was taken so far is not whole; take it again');
 				}
+				done += bytesRead;
 			} catch (error) {
 				const errno = codeOf(error);
-				if (errno === undefined || error instanceof Failure) throw error;
+				if (errno === undefined) throw error;
 				const until = Math.min(room.length, done + PAGE_BYTES - (address + done) % PAGE_BYTES);
 				room.fill(0, done, until);
 				this.#note(address + done, address + until, errno);
 				done = until;
 			}
 		}
+	}
+
+	/** 0: the process has ended. */
+	async #some(room: Uint8Array, done: number, address: number, memory: Piece['memory']): Promise<number> {
+		if (memory === 'target') return this.#target.read(room, done, room.length - done, address + done);
+		return this.lost === null ? (await this.#duplicate.read(room, done, room.length - done, address + done)).bytesRead : 0;
 	}
 
 	#note(start: number, end: number, errno: string): void {
@@ -170,9 +141,8 @@ export class CoreSource {
 		}
 	}
 
+	/** The target's memory is closed by who opened it. */
 	async close(): Promise<void> {
-		await this.#memory.duplicate.close();
-		await this.#memory.target?.close();
-		if (this.#pagemap !== null) closeSync(this.#pagemap);
+		await this.#duplicate.close();
 	}
 }

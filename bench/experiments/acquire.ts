@@ -37,7 +37,7 @@ function timed<T>(action: () => T): { ns: number; value: T } {
 
 function takeTo(collector: Collector, target: Workload | undefined, mechanism: string, ...to: string[]) {
 	const { ns, value: { bytes, ledger } } = timed(() => collector.take(target?.pid ?? 0, mechanism, ...to));
-	return { ns, bytes, duplicateNs: ledger.duplicateLivedNs, pauseNs: ledger.pauseNs + ledger.endPauseNs };
+	return { ns, bytes, duplicateNs: ledger.duplicateLivedNs, ...(ledger.endPauseNs === null ? {} : { pauseNs: ledger.pauseNs + ledger.endPauseNs }) };
 }
 
 const WAYS: Record<string, Way> = {

@@ -194,7 +194,7 @@ static void test_pinned(void)
 		skip("pinned pages", "no io_uring");
 	} else {
 		ok(word[DUP] > 0, "pinned pages: a duplicate");
-		is(word[COPIED], 1024, "they are copied");
+		ok(word[COPIED] >= 1024 && word[COPIED] <= 1024 + in_batches(), "they are copied: %ld", word[COPIED]);
 		ok(about(ours.with.anon - ours.before.anon, 4 * MIB),
 		   "the copies are charged to the caller: %ld KiB",
 		   (ours.with.anon - ours.before.anon) / KIB);

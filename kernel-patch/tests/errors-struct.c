@@ -21,10 +21,10 @@ void test_struct(void)
 	block_child_signal();
 	forget_child_signal();
 
-	is(sizeof(args), PROC_SNAP_ARGS_SIZE_VER0, "size of the structure");
+	is(sizeof(args), PROC_SNAP_ARGS_SIZE_VER1, "size of the structure");
 	is(snap2(NULL, 0), -EINVAL, "the probe: NULL, 0");
 	args.target = target;
-	for (size = 0; size < sizeof(args); size++)
+	for (size = 0; size < PROC_SNAP_ARGS_SIZE_VER0; size++)
 		wrong += snap2(&args, size) != -EINVAL;
 	is(wrong, 0, "every size below the first version's");
 	is(snap2(NULL, sizeof(args)), -EFAULT, "structure at NULL");

@@ -66,6 +66,10 @@ pid_t random_call(void)
 	case 3: args.threads = (long)readonly; args.nr_threads = 4; break;
 	case 4: case 5: args.threads = (long)threads; args.nr_threads = chance(17); break;
 	}
+	if (chance(4) == 0)
+		args.max_wait_ns = chance(2) ? chance(100000) : ~0ULL >> chance(64);
+	if (chance(4) == 0)
+		args.max_pinned = chance(2) ? chance(64) : ~0ULL >> chance(64);
 	switch (chance(16)) {
 	case 0: size = chance(256); break;
 	case 1: size = chance(0); break;

@@ -18,7 +18,7 @@
 static bool allowed(int error)
 {
 	switch (error) {
-	case EINVAL: case ESRCH: case EBADF: case E2BIG: case EFAULT: case EAGAIN: case ENOMEM:
+	case EINVAL: case ESRCH: case EBADF: case E2BIG: case EFAULT: case EAGAIN: case ENOMEM: case ETIMEDOUT: case EDQUOT:
 		return true;
 	}
 	return false;

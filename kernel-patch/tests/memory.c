@@ -117,7 +117,8 @@ static void test_frozen(void)
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (!begin_and_take(kinds[i].run, kinds[i].argument, kinds[i].name))
 			continue;
-		is(args.pages_copied, 0, "%s: by reference, none copied", kinds[i].name);
+		ok((long)args.pages_copied <= in_batches(), "%s: by reference, %lld copied", kinds[i].name,
+		   (long long)args.pages_copied);
 		frozen(BYTES);
 		finish();
 	}
@@ -305,8 +306,8 @@ static void large(void *unused)
 static void test_large(void)
 {
 	begin_and_take(large, NULL, "32 MiB");
-	ok(args.pages_shared >= 8192 && args.pages_shared < 9216, "32 MiB: pages_shared is %lld",
-	   (long long)args.pages_shared);
+	ok((long)args.pages_shared >= 8192 - in_batches() && args.pages_shared < 9216,
+	   "32 MiB: pages_shared is %lld", (long long)args.pages_shared);
 	frozen(32 << 20);
 	finish();
 }

@@ -339,7 +339,8 @@ static void test_pinned(void)
 		return;
 	before = frame(target);
 	take();
-	is(args.pages_copied, 8, "pinned pages: counted as copied");
+	ok(args.pages_copied >= 8 && (long)args.pages_copied <= 8 + in_batches(),
+	   "pinned pages: counted as copied: %lld", (long long)args.pages_copied);
 	ok(frame(dup_pid) != before, "pinned pages: the duplicate has others");
 	frozen(PINNED);
 	ok(before && frame(target) == before, "pinned pages: the target keeps its own");

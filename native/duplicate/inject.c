@@ -34,8 +34,6 @@
 #include "locks.h"
 
 #define CLONE_STILL	(CLONE_PTRACE | CLONE_FILES)
-/* Other programs may keep the child from its CPU: the target does not wait for it longer than this. */
-#define CHILD_NS	(10 * 1000 * 1000LL)
 /* A file server may not answer when it is told of a close(). */
 #define FILES_NS	PS_NSEC_PER_SEC
 
@@ -119,10 +117,11 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	/*
 	 * POSIX locks belong to the table of descriptors, and a table that is shared
 	 * is left to the child when the target calls exec(): so where the target has
-	 * such locks, it goes on only when nothing is shared.
+	 * such locks, it goes on only when nothing is shared, or when it has waited
+	 * for as long as it may.
 	 */
 	if (!err && has_locks) {
-		err = hold(duplicate, &in, cpu, CHILD_NS, true);
+		err = hold(duplicate, &in, cpu, in.stop.limit_ns, true);
 		held = !err;
 		if (err == -ETIMEDOUT)
 			err = 0;

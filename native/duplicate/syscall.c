@@ -26,7 +26,7 @@
 
 #define END_NS		(60 * PS_NSEC_PER_SEC)
 
-_Static_assert(sizeof(struct proc_snap_args) == PROC_SNAP_ARGS_SIZE_VER0, "struct proc_snap_args has grown: probe for its size");
+_Static_assert(sizeof(struct proc_snap_args) == PROC_SNAP_ARGS_SIZE_VER1, "struct proc_snap_args has grown: 0 has to ask for nothing new");
 
 static int failed(pid_t target, int err)
 {
@@ -53,7 +53,8 @@ static int failed(pid_t target, int err)
 		return ps_fail(err, PS_NO_PERMISSION, target);
 	case -EAGAIN:
 		return ps_fail(err, "procsnap may not have as many more processes as process %d has threads: "
-			       "its RLIMIT_NPROC or pids cgroup (pids.max) forbids it", target);
+			       "its RLIMIT_NPROC or pids cgroup (pids.max) forbids it; or the process makes threads faster than they "
+			       "can be taken: try again", target);
 	case -ENOMEM:
 		return ps_fail(err, "there is not enough memory to duplicate process %d: vm.overcommit_memory=2 or procsnap's memory cgroup forbids it", target);
 	case -E2BIG:

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -45,7 +44,7 @@ void ps_gather_identity(pid_t pid, struct ps_facts *facts)
 	memset(facts, 0, sizeof(*facts));
 	facts->pid = pid;
 	facts->user_limit = facts->fork_events = facts->direct = facts->io_uring = -1;
-	facts->own = pid == getpid() || pid == getppid();
+	facts->own = pid == getpid() || pid == getppid() || pid == ps_requester;
 	if (pid <= 0 || facts->own)
 		return;
 	facts->gone = ps_identify(pid, &facts->identity);
@@ -146,24 +145,26 @@ static int64_t processes_of(uid_t user)
 
 static void gather_user(struct ps_facts *facts, const char *status)
 {
-	char words[64] = "", load[64];
-	uint64_t capabilities = 0;
-	struct rlimit limit;
-	const char *all;
+	char words[64] = "", text[4096];
+	uint64_t capabilities = 0, limit;
+	const char *at;
 
 	if (ps_line_words(status, "CapEff", words, sizeof(words)))
 		capabilities = strtoull(words, NULL, 16);
 	if (capabilities & (1ULL << CAP_SYS_RESOURCE | 1ULL << CAP_SYS_ADMIN) ||
-	    !ps_line_words(status, "Uid", words, sizeof(words)) || !strtoul(words, NULL, 10) ||
-	    prlimit(facts->first, RLIMIT_NPROC, NULL, &limit) || limit.rlim_cur == RLIM_INFINITY)
+	    !ps_line_words(status, "Uid", words, sizeof(words)) || !strtoul(words, NULL, 10))
+		return;
+	/* Not prlimit(2): of another user's process that wants CAP_SYS_RESOURCE. "unlimited" is no number. */
+	ps_small_read(text, sizeof(text), "/proc/%d/limits", facts->first);
+	at = strstr(text, "Max processes");
+	if (!at || sscanf(at, "Max processes %lu", &limit) != 1)
 		return;
 	/* "0.00 0.01 0.05 1/234 5678": of 234 threads on the machine no user can have more. */
-	if (ps_small_read(load, sizeof(load), "/proc/loadavg") <= 0)
+	ps_small_read(text, sizeof(text), "/proc/loadavg");
+	at = strchr(text, '/');
+	if (!at || strtoull(at + 1, NULL, 10) + 1 < limit)
 		return;
-	all = strchr(load, '/');
-	if (!all || strtoull(all + 1, NULL, 10) + 1 < limit.rlim_cur)
-		return;
-	facts->user_limit = limit.rlim_cur;
+	facts->user_limit = limit;
 	facts->user_processes = processes_of(strtoul(words, NULL, 10));
 }
 

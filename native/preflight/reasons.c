@@ -233,7 +233,7 @@ static bool tight(const struct ps_facts *f, struct ps_reason *r)
 	const struct ps_limit *limit = group && (!machine || group->room < machine->room) ? group : machine;
 	struct ps_cost cost;
 
-	if (!limit)
+	if (!limit || too_little(f, limit, r, ""))
 		return false;
 	ps_cost_of(f, &cost);
 	return limit->room < cost.growth + cost.reserve &&

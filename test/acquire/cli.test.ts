@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { FILES } from '../../acquire/evidence/folder.ts';
+import { tracerFor } from '../native/help.ts';
 import { NODE } from '../processes.ts';
 import { testUnless } from '../unless.ts';
 import { aFolder, aSealed, atTheEnd, copyOf, resealManifest, startSmall, type Sealed } from './sealed.ts';
@@ -49,6 +50,8 @@ const WRONG: Array<[string, string[], RegExp]> = [
 	['an unknown option', ['take', '1', '--fast'], /unknown option --fast: the options are --out, --to, .*--mechanism/],
 	['an unknown mechanism', ['take', '1', '--mechanism', 'magic'], /--mechanism magic: the mechanisms are syscall and inject/],
 	['an option without its value', ['take', '1', '--out'], /--out needs a value: --out DIR/],
+	['a stop of no time', ['take', '1', '--max-stop', '0'], /--max-stop 0: it is a whole number from 1 to 60000/],
+	['a stop of any time', ['hidden', '1', '--max-stop', '1s'], /--max-stop 1s: it is a whole number from 1 to 60000/],
 	['a flag with a value', ['take', '1', '--json=yes'], /--json takes no value/],
 	['verify of nothing', ['verify'], /verify wants an evidence folder: procsnap verify DIR/],
 	['verify of two', ['verify', 'a', 'b'], /unexpected argument "b"/],
@@ -90,12 +93,31 @@ testUnless(kernelThread ? null : 'process 2 is no kernel thread here')('take of 
 
 test('take of a thread names its process, of itself says so', (t) => {
 	const folder = aFolder(t), thread = readdirSync('/proc/self/task').find((tid) => tid !== String(process.pid))!;
-	procsnap(folder, 'take', String(target), '--out', join(folder, 'first'));	// makes the key
 	assertRefused(t, folder, ['take', thread, '--out', join(folder, 'e')], 1, new RegExp(`${thread} is a thread of process ${process.pid}: name the process`));
 	const { status, stderr } = spawnSync('sh', ['-c', 'exec "$0" "$@" take $$ --out e --key collector.key', NODE_PATH, ...FLAGS, CLI], { cwd: folder, encoding: 'utf8', timeout: 240_000 });
 	t.regex(stderr, /process \d+ is procsnap itself: it cannot duplicate its own requester\n$/);
 	t.is(status, 1);
-	t.false(existsSync(join(folder, 'e')));
+	t.deepEqual(readdirSync(folder), [], 'no evidence, and no key either');
+});
+
+test('take of a process that somebody else traces: exit 1, one line, and neither folder nor key is left', (t) => {
+	const rival = tracerFor(t);
+	rival.hold(target);
+	assertRefused(t, aFolder(t), ['take', String(target)], 1, new RegExp(`process ${target} .*trace`));
+	assertRefused(t, aFolder(t), ['take', String(target), '--out', 'e', '--key', 'a/b/key'], 1, new RegExp(`process ${target} .*trace`));
+	rival.letGo();
+});
+
+test('a place where no key can be made is said before the target is touched', (t) => {
+	const folder = aFolder(t);
+	writeFileSync(join(folder, 'key.pub'), 'mine');
+	symlinkSync('nowhere', join(folder, 'link'));
+	const rival = tracerFor(t);
+	rival.hold(target);	// it would be refused later: but that is not what is said
+	for (const key of ['key', 'link']) {
+		assertRefused(t, folder, ['take', String(target), '--out', 'e', '--key', key], 1, /the collector's key cannot be made: E[A-Z]+: .*; name another file with --key/);
+	}
+	rival.letGo();
 });
 
 test('folders and keys that will not do: exit 1, and the next try succeeds', (t) => {
@@ -147,7 +169,7 @@ test('info of what is no evidence: exit 1', (t) => {
 		[JSON.stringify({ ...whole.manifest, target: {} }), /its field target\.pid is missing/],
 		[JSON.stringify({ ...whole.manifest, regions: null }), /its field regions is null, and should be a list/],
 		[JSON.stringify({ ...whole.manifest, before: { ...whole.manifest.before, wallClock: '\u001b[2J' } }), /its field before\.wallClock is/],
-		[JSON.stringify({ ...whole.manifest, schemaVersion: 99 }), /it is of version 99, and this procsnap knows 1/],
+		[JSON.stringify({ ...whole.manifest, schemaVersion: 99 }), /it is of version 99, and this procsnap knows 1 and 2:/],
 	] as Array<[string, RegExp]>) {
 		writeFileSync(join(folder, 'empty', FILES.manifest), text);
 		assertRefused(t, folder, ['info', 'empty'], 1, message);

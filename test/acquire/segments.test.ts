@@ -19,8 +19,13 @@ test('as many segments as pages where there is room for so many', (t) => {
 	t.deepEqual(counts([scattered(2 ** 30, 30_000, 1, 'duplicate'), scattered(2 ** 35, 30_000, 9, 'duplicate')]), [30_000, 30_000]);
 });
 
-test('otherwise the smallest gaps are filled, and none of the target\'s own', (t) => {
+test('otherwise the smallest gaps are filled, those of the duplicate first', (t) => {
 	t.deepEqual(counts([scattered(2 ** 30, 40_000, 1, 'duplicate'), scattered(2 ** 35, 30_000, 9, 'duplicate'), scattered(2 ** 40, 50, 1, 'target')]), [1, 30_000, 50]);
 	t.deepEqual(counts([scattered(2 ** 30, 40_000, 1, 'duplicate'), scattered(2 ** 35, 70_000, 9, 'duplicate')]), [1, 1]);
-	t.throws(() => counts([scattered(2 ** 30, 70_000, 1, 'target')]), { message: /65520 segments/ });
+	t.deepEqual(counts([scattered(2 ** 30, 60_000, 1, 'target'), scattered(2 ** 35, 70_000, 9, 'duplicate')]), [60_000, 1]);
+});
+
+test('the target\'s gaps are filled only where there would be too many segments all the same', (t) => {
+	t.deepEqual(counts([scattered(2 ** 30, 70_000, 1, 'target'), scattered(2 ** 40, 50, 1, 'duplicate')]), [1, 1]);
+	t.deepEqual(counts([scattered(2 ** 30, 70_000, 1, 'target'), scattered(2 ** 40, 50, 9, 'target')]), [1, 50]);
 });

@@ -1,7 +1,7 @@
 /** format.ts and pid.ts. */
 import test from 'ava';
 import { UsageError } from '../../acquire/errors.ts';
-import { bytesText, durationText, printable } from '../../acquire/format.ts';
+import { atMostText, bytesText, durationText, partialText, printable } from '../../acquire/format.ts';
 import { pidOf } from '../../acquire/arguments.ts';
 
 test('sizes', (t) => {
@@ -22,6 +22,17 @@ test('times', (t) => {
 	for (const [ns, text] of [[0, '0 µs'], [312_400, '312 µs'], [4_100_000, '4.1 ms'], [2e9, '2.0 s'], [90e9, '90.0 s']] as const) t.is(durationText(ns), text);
 	t.is(durationText(999_600), '1.0 ms', 'not 1000 µs');
 	t.is(durationText(999_960_000), '1.0 s', 'not 1000.0 ms');
+});
+
+test('what is at most so long is rounded up, never down', (t) => {
+	for (const [ns, text] of [
+		[0, '0 µs'], [1, '1 µs'], [312_001, '313 µs'], [999_000, '999 µs'], [999_001, '1.0 ms'], [4_100_000, '4.1 ms'], [4_100_001, '4.2 ms'],
+		[999_900_000, '999.9 ms'], [999_900_001, '1.0 s'], [2e9, '2.0 s'], [2e9 + 1, '2.1 s'],
+	] as const) t.is(atMostText(ns), text);
+});
+
+test('what is missing of partial evidence, by whoever chose the reason', (t) => {
+	t.is(partialText({ missingBytes: 3 * 2 ** 20, reason: 'no\nroom\u001b[2J' }), 'partial: 3.0 MiB of the duplicate were not read: no?room?[2J');
 });
 
 test('nothing that steers a terminal, and all else as it is', (t) => {

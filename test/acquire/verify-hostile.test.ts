@@ -30,7 +30,7 @@ test('what is no manifest is said to be none, in one line', async (t) => {
 		['null', 'it is null, and should be an object'], ['7', 'it is 7, and should be an object'], ['"core"', 'it is "core", and should be an object'],
 		['[]', 'its field schemaVersion is missing'], ['{}', 'its field schemaVersion is missing'],
 		['{"schemaVersion":1,"tool":null}', 'its field tool is null, and should be an object'],
-		['{"schemaVersion":2}', 'it is of version 2, and this procsnap knows 1: read it with the one that made it'],
+		['{"schemaVersion":3}', 'it is of version 3, and this procsnap knows 1 and 2: read it with the one that made it'],
 		['{"__proto__":{"schemaVersion":1}}', 'its field schemaVersion is missing'],
 	] as const) {
 		t.deepEqual(await faultsOf(t, () => text), [`manifest.json: ${message}`], text.slice(0, 40));

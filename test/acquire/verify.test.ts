@@ -28,6 +28,16 @@ async function faultsOf(t: ExecutionContext, spoil: (sealed: Sealed, path: (name
 	return (await verifyFolder(sealed.dir, withKey ? sealed.key : undefined)).faults;
 }
 
+test('evidence of version 1 is still verified, whole and spoilt', async (t) => {
+	const { dir, manifest } = copyOf(t, whole);
+	const without = (value: object, ...names: string[]): object => Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
+	resealManifest(dir, { ...without(manifest, 'partial'), schemaVersion: 1, ledger: without(manifest.ledger, 'cutCalls', 'calls', 'unburied', 'endedEarly', 'endFailed') });
+	const { faults, manifest: read } = await verifyFolder(dir);
+	t.deepEqual([faults, read?.schemaVersion, read?.partial], [[], 1, null]);
+	flip(join(dir, FILES.core), large().offset);
+	t.is((await verifyFolder(dir)).faults.length, 1);
+});
+
 /** The region of 3 MiB, and how it is named. */
 function large(): { name: string; offset: number; bytes: number } {
 	const { start, end, segments, bytes } = whole.manifest.regions.find((region) => region.bytes === 3 << 20)!;

@@ -129,6 +129,17 @@ export function failure(t: ExecutionContext, action: () => unknown): ProcsnapErr
 	return t.throws(action, { instanceOf: ProcsnapError });
 }
 
+/** Do what is refused while a busy machine, or somebody else's tracer, keeps the target from it. */
+export async function inTheEnd<T>(action: () => T): Promise<T> {
+	for (const end = Date.now() + PATIENCE_MS; ;)
+		try {
+			return action();
+		} catch (error) {
+			if (!(error instanceof ProcsnapError) || !['EBUSY', 'ETIMEDOUT'].includes(error.code) || Date.now() > end) throw error;
+			await sleep(5);
+		}
+}
+
 /** Take and end a duplicate of a process that may have ended by itself; false if it has. */
 export function duplicated(tracer: Tracer, pid: number): boolean {
 	try {

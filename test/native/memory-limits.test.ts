@@ -38,10 +38,8 @@ function memoryGroup(t: ExecutionContext): Group | null {
 }
 
 /** In the group before it has any memory of that size: what counts is who touches it first. */
-async function writer(t: ExecutionContext, group: Group, mib: number, threads: number): Promise<Target> {
-	const target = await start(t, 'hazards', 'writer', mib, threads, String(group.folder));
-	return target;
-}
+const writer = (t: ExecutionContext, group: Group, mib: number, threads: number): Promise<Target> =>
+	start(t, 'hazards', 'writer', mib, threads, group.folder);
 
 /** The turns of the writer, or its death. */
 const writes = async (target: Target, turns: number): Promise<void> =>

@@ -37,6 +37,12 @@ char *map_sparse(long tables)
 	return at;
 }
 
+long in_batches(void)
+{
+	/* several lists, of 31 pages at most */
+	return (sysconf(_SC_NPROCESSORS_ONLN) - 1) * 3 * 31;
+}
+
 int pin(void *at, size_t bytes)
 {
 	struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };

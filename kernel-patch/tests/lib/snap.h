@@ -114,6 +114,11 @@ int smaps_flag(pid_t pid, const void *address, const char *flag);
 
 void *map_private(size_t bytes);
 void *map_aligned_huge(size_t bytes);
+/*
+ * How many pages may be copied though nobody holds them: those that lie in the
+ * other CPUs' batches for the LRU lists, which have a reference.
+ */
+long in_batches(void);
 /* A page in each of so many 2 MiB, and so as many page tables. */
 char *map_sparse(long tables);
 /* By a ring of io_uring, which has no other use: its descriptor or -errno. */
@@ -141,6 +146,16 @@ long cgroup_read(const char *name, const char *file);
 long cgroup_stat(const char *name, const char *file, const char *key);
 bool cgroup_enter(const char *name, pid_t pid);
 void cgroup_remove(const char *name);
+
+/* --- fuse.c; one file, which a thread of this process serves --- */
+
+/* What its bytes are. */
+#define FUSE_BYTE	0x5a
+bool fuse_begin(const char *path);
+/* A read of it is under way; it ends when it is answered. */
+bool fuse_await_read(void);
+void fuse_answer(void);
+void fuse_end(const char *path);
 
 /* --- time.c --- */
 

@@ -34,6 +34,19 @@ test('a real manifest passes, and every field of it is there afterwards', (t) =>
 	t.deepEqual(parsed({ ...real, later: { field: 1 } }) as unknown, { ...real, later: { field: 1 } }, 'and what a later procsnap adds');
 });
 
+/** As a procsnap before partial evidence wrote it. */
+function ofVersion1(): Manifest {
+	const without = (value: object, ...names: string[]): object => Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
+	return { ...without(real, 'partial'), schemaVersion: 1, ledger: without(real.ledger, 'cutCalls', 'calls', 'unburied', 'endedEarly', 'endFailed') } as Manifest;
+}
+
+test('a manifest of version 1 passes: what it does not tell is null, and its own fields are all looked at', (t) => {
+	const old = ofVersion1();
+	t.deepEqual(parsed(old), { ...old, partial: null, ledger: { ...old.ledger, cutCalls: null, calls: null, unburied: null, endedEarly: null, endFailed: null } });
+	t.throws(() => parsed({ ...old, ledger: { ...old.ledger, endPauseNs: null } }), { message: /^its field ledger\.endPauseNs is null/ });
+	t.throws(() => parsed({ ...old, schemaVersion: 2 }), { message: 'its field partial is missing' });
+});
+
 test('each field that is missing or of another type is refused, and named', (t) => {
 	let refused = 0;
 	for (const path of paths(real)) {
@@ -93,7 +106,7 @@ test('what is no manifest at all', (t) => {
 		const { message } = t.throws(() => parseManifest(Buffer.from(text)), { instanceOf: Failure }, text.slice(0, 20));
 		t.regex(message, /^it is no JSON$|^it is .*, and should be an object$|^its field schemaVersion is |^its field schemaVersion is missing$/);
 	}
-	t.throws(() => parsed({ schemaVersion: 2 }), { instanceOf: Failure, message: 'it is of version 2, and this procsnap knows 1: read it with the one that made it' });
+	t.throws(() => parsed({ schemaVersion: 3 }), { instanceOf: Failure, message: 'it is of version 3, and this procsnap knows 1 and 2: read it with the one that made it' });
 });
 
 test('regions whose contents do not lie one after the other in the core are refused', (t) => {

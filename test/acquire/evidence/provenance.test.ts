@@ -1,5 +1,5 @@
 import test from 'ava';
-import { classify, hiddenRegions, wantsFilePages, type Classified } from '../../../acquire/evidence/provenance.ts';
+import { classify, missingRegions, wantsFilePages, type Classified } from '../../../acquire/evidence/provenance.ts';
 import { parseRegions, type Region } from '../../../acquire/evidence/regions.ts';
 
 function region(permissions: string, { name = '', flags = '', at = 0x10000, inode = 0 } = {}): Region {
@@ -14,7 +14,27 @@ test('of the duplicate: private memory is frozen, shared memory is not', (t) => 
 	t.is(one(region('rw-p', { flags: 'rd wr mr mw me ac' })), 'frozen, duplicate');
 	t.is(one(region('r-xp', { name: '/bin/x', inode: 3, flags: 'rd ex' })), 'frozen, duplicate');
 	t.is(one(region('---p')), 'frozen, duplicate', 'what the process may not read, it has all the same');
-	t.is(one(region('rw-s', { name: '/memfd:x (deleted)', inode: 3, flags: 'rd wr sh' })), 'shared-live, duplicate');
+});
+
+test('shared memory is read from the target where the duplicate was made as by fork(), which is given none', (t) => {
+	const shared = region('rw-s', { name: '/memfd:x (deleted)', inode: 3, flags: 'rd wr sh' });
+	t.is(one(shared), 'shared-live, target');
+	t.deepEqual(classify([], [shared], true).map(told), ['shared-live, target'], 'absent');
+	t.is(one(shared, false), 'shared-live, duplicate');
+});
+
+test('of what is absent, only the flag of MADV_DONTFORK says that it is hidden', (t) => {
+	for (const [permissions, flags, expected] of [
+		['rw-p', 'rd wr dc', 'hidden-by-dontfork'], ['rw-s', 'rd wr sh dc', 'hidden-by-dontfork'], ['rw-s', 'rd wr sh', 'shared-live'],
+		['rw-p', 'rd wr', 'private-live'], ['r--s', 'rd sh', 'shared-live'],
+	] as const) {
+		t.deepEqual(classify([], [region(permissions, { name: '/srv/data', inode: 3, flags })], true).map(told), [`${expected}, target`], `${permissions} ${flags}`);
+	}
+});
+
+test('what cannot be read any more is unreadable, and what never is read is called by its name', (t) => {
+	const all = classify([], [], true, [{ region: region('rw-s', { name: '/dev/shm/x', inode: 3 }), errno: 'ESRCH' }, { region: region('rw-s', { at: 0x20000, name: '/dev/nvidia0', inode: 3 }), errno: 'ESRCH' }]);
+	t.deepEqual(all.map((each) => [told(each), each.lost]), [['unreadable, target', 'ESRCH'], ['device, nobody', undefined]]);
 });
 
 test('what fork() wipes is the target\'s; the kernel\'s own call does not wipe', (t) => {
@@ -38,25 +58,34 @@ test('devices and secrets are read by nobody, wherever they are found', (t) => {
 });
 
 test('device files that are memory are memory', (t) => {
-	t.is(one(region('rw-s', { name: '/dev/zero (deleted)', inode: 3 })), 'shared-live, duplicate');
-	t.is(one(region('rw-s', { name: '/dev/shm/x', inode: 3 })), 'shared-live, duplicate');
+	t.is(one(region('rw-s', { name: '/dev/zero (deleted)', inode: 3 })), 'shared-live, target');
+	t.is(one(region('rw-s', { name: '/dev/shm/x', inode: 3 })), 'shared-live, target');
 	t.is(one(region('rw-p', { name: '/dev/hugepages/x', inode: 3 })), 'frozen, duplicate');
 	t.is(one(region('rw-s', { name: '/dev/zeroes', inode: 3 })), 'device, nobody', 'another name');
 	t.is(one(region('rw-s', { name: '/dev/shmem', inode: 3 })), 'device, nobody', 'another folder');
 	t.is(one(region('rw-p', { name: '/home/dev/shm', inode: 3 })), 'frozen, duplicate');
 });
 
-test('hidden regions come from the target, and all are in order of address', (t) => {
-	const all = classify([region('rw-p', { at: 0x10000 }), region('rw-p', { at: 0x30000 })], [region('rw-p', { at: 0x20000, flags: 'dc' }), region('rw-p', { at: 0x5000 })], true);
+test('absent regions come from the target, and all are in order of address', (t) => {
+	const all = classify([region('rw-p', { at: 0x10000 }), region('rw-p', { at: 0x30000 })], [region('rw-p', { at: 0x20000, flags: 'dc' }), region('rw-p', { at: 0x5000, flags: 'dc' })], true);
 	t.deepEqual(all.map((each) => [each.region.start, told(each)]), [
 		[0x5000, 'hidden-by-dontfork, target'], [0x10000, 'frozen, duplicate'], [0x20000, 'hidden-by-dontfork, target'], [0x30000, 'frozen, duplicate'],
 	]);
 });
 
 const spans = (...parts: Array<[number, number]>): Region[] => parts.map(([start, end]) => ({ ...region('rw-p'), start, end }));
-const hidden = (before: Region[], after: Region[], duplicate: Region[]): Array<[number, number]> => hiddenRegions(before, after, duplicate).map(({ start, end }) => [start, end]);
+const shared = (...parts: Array<[number, number]>): Region[] => spans(...parts).map((each) => ({ ...each, shared: true }));
+type Spans = Array<[number, number]>;
 
-test('hidden is what the target had before and after, and the duplicate has not', (t) => {
+/** What is absent, and what is lost; flags are those of `after`. */
+function missing(before: Region[], after: Region[] | null, duplicate: Region[], known: Region[] | null = after): { absent: Spans; lost: Array<[number, number, string]> } {
+	const { absent, lost } = missingRegions(before, after, duplicate, () => known);
+	return { absent: absent.map(({ start, end }) => [start, end]), lost: lost.map(({ region: { start, end }, errno }) => [start, end, errno]) };
+}
+
+const hidden = (before: Region[], after: Region[], duplicate: Region[]): Spans => missing(before, after, duplicate).absent;
+
+test('missing is what the target had before and after, and the duplicate has not', (t) => {
 	const target = spans([0x1000, 0x5000], [0x8000, 0x9000]);
 	t.deepEqual(hidden(target, target, target), []);
 	t.deepEqual(hidden(target, target, spans([0x1000, 0x5000])), [[0x8000, 0x9000]]);
@@ -71,6 +100,29 @@ test('what was mapped or unmapped meanwhile was hidden by nobody', (t) => {
 	t.deepEqual(hidden(always, always, more), [], 'mapped before it and unmapped after');
 	t.deepEqual(hidden(more, spans([0x1000, 0x5000], [0x8800, 0x9000]), always), [[0x8800, 0x9000]], 'a part of it unmapped');
 	t.deepEqual(hidden(spans([0x1000, 0x3000], [0x3000, 0x5000]), always, []), [[0x1000, 0x3000], [0x3000, 0x5000]], 'two that were merged');
+	t.deepEqual(hidden(always, spans([0x1000, 0x3000], [0x3000, 0x5000]), []), [[0x1000, 0x3000], [0x3000, 0x5000]], 'one that was split, each part with its own flags');
+});
+
+test('shared memory that was given up before it could be read is lost, and named; nothing else is', (t) => {
+	const always = spans([0x1000, 0x5000]), segment = shared([0x8000, 0xa000]);
+	const before = [...always, ...segment];
+	t.deepEqual(missing(before, always, always), { absent: [], lost: [[0x8000, 0xa000, 'ENODATA']] });
+	t.deepEqual(missing(before, [...always, ...shared([0x8000, 0x9000])], always), { absent: [[0x8000, 0x9000]], lost: [[0x9000, 0xa000, 'ENODATA']] });
+	t.deepEqual(missing(before, before, always, always), { absent: [], lost: [[0x8000, 0xa000, 'ENODATA']] }, 'given up between two looks');
+	t.deepEqual(missing([...always, ...spans([0x8000, 0x9000])], always, always).lost, [], 'private memory that was unmapped');
+});
+
+test('of a target that has ended all that the duplicate has not is lost', (t) => {
+	const always = spans([0x1000, 0x5000]), before = [...always, ...shared([0x8000, 0xa000])];
+	t.deepEqual(missing(before, null, always), { absent: [], lost: [[0x8000, 0xa000, 'ESRCH']] });
+	t.deepEqual(missing(before, before, always, null), { absent: [], lost: [[0x8000, 0xa000, 'ESRCH']] }, 'between two looks');
+});
+
+test('the target\'s page tables are walked only where something is missing', (t) => {
+	const all = spans([0x1000, 0x5000]);
+	missingRegions(all, all, all, () => t.fail());
+	missingRegions(spans([0x1000, 0x5000], [0x8000, 0x9000]), all, all, () => t.fail());
+	t.pass();
 });
 
 test('a file\'s own pages: code, and what no path leads to', (t) => {

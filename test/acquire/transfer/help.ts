@@ -201,7 +201,7 @@ export async function sendSmall(t: ExecutionContext, port: number, credentials: 
 	const target = await startTarget(t, 'reserve', 4, 3, 1);
 	const { where } = await take({
 		pid: target.pid, key: () => key,
-		destination: async () => wrap(await Sender.open({ host: HOST, port, credentials, bytesPerSecond: Infinity, patienceMs: 5000, say: () => {} })),
+		destination: async () => wrap(await Sender.open({ host: HOST, port, credentials, bytesPerSecond: Infinity, patienceMs: 30_000, say: () => {} })),
 	});
 	return where.replace(/^.*: /, '');
 }

@@ -18,7 +18,7 @@ import { aKey, Authority, HOST, keptIn, linkTest, sendSmall, underWayIn } from '
 
 interface Setting { out: string; authority: Authority; receiver: Receiver; events: ReceiverEvent[]; ours: Credentials; refused: () => string[] }
 
-const BRIEF: Partial<Patience> = { helloMs: 2000 };
+const BRIEF: Partial<Patience> = { helloMs: 20_000 };
 
 async function setting(t: ExecutionContext, options: { patience?: Partial<Patience>; mostBytes?: number; trustedKey?: Buffer } = {}): Promise<Setting> {
 	const authority = new Authority(t, HOST, 'collector', 'other');
@@ -267,7 +267,7 @@ linkTest('1,000 malformed streams: all refused, nothing kept, nothing left open,
 });
 
 linkTest('peers that take their time: they are let go, and nobody waits for them', async (t) => {
-	const each = await setting(t, { patience: { helloMs: 400, idleMs: 400, leastBytesPerSecond: 1 << 20 } });
+	const each = await setting(t, { patience: { helloMs: 4000, idleMs: 4000, leastBytesPerSecond: 1 << 20 } });
 	const slow: Socket[] = [];
 	const drip = (socket: Socket, bytes: string) => {
 		slow.push(socket.on('error', () => {}));

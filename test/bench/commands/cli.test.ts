@@ -7,7 +7,7 @@ import { aBlock, aFolder, aManifest } from '../store/fixtures.ts';
 
 /** With a limit: if a check is lost, the command line begins to measure. */
 function procsnap(...args: string[]) {
-	return spawnSync(process.execPath, ['bench/cli.ts', ...args], { encoding: 'utf8', timeout: 20_000 });
+	return spawnSync(process.execPath, ['bench/cli.ts', ...args], { encoding: 'utf8', timeout: 120_000 });
 }
 
 function runs(): string[] {

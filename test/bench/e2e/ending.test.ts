@@ -8,6 +8,12 @@ import { aFolder, run, start } from './procsnap.ts';
 
 const LONG = ['bench', '--environment', 'host', '--profile', 'paper', '--experiment', 'clone-kill', '--backend', 'inject', '--seed', '3', '--out'];
 
+/** Those that its first thread started; none of a process that has ended. */
+function childrenOf(pid: number): number[] {
+	const path = `/proc/${pid}/task/${pid}/children`;
+	return existsSync(path) ? readFileSync(path, 'utf8').split(' ').filter((text) => text !== '').map(Number) : [];
+}
+
 /** Blocks in the file so far; a line that is being written does not count. */
 function blocksIn(dir: string): number {
 	const path = join(dir, 'samples.jsonl');
@@ -44,8 +50,9 @@ test('kill -9 of the requester: tracer, duplicates and targets go, and the block
 
 test('a target that is killed in mid-measurement: its block fails with a reason, the others are measured, exit 1', async (t) => {
 	const dir = join(aFolder(t), 'run');
-	const { ended, output, mark } = start(['bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'copy-on-write', '--backend', 'inject', '--out', dir]);
-	const target = await eventually(() => marked(mark).find((pid) => commandLine(pid).includes('/updater ')), 'an updater');
+	const { child, ended, output, mark } = start(['bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'copy-on-write', '--backend', 'inject', '--out', dir]);
+	// It lives for a block, and runs in real time while this test may have to wait for a CPU: no look at all processes.
+	const target = await eventually(() => childrenOf(child.pid ?? 0).find((pid) => commandLine(pid).includes('/updater ')), 'an updater');
 	process.kill(target, 'SIGKILL');
 	const code = await ended;
 	t.is(code, 1, output());

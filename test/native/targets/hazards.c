@@ -97,6 +97,7 @@ static void *make_child(void *arg)
 	word[2] = gettid();
 	child = vfork();
 	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		while (!word[3])
 			usleep(1000);
 		_exit(0);

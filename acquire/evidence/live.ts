@@ -1,0 +1,66 @@
+/**
+ * The target's own memory, which goes on changing. It is opened before the moment: the kernel ties these files to the
+ * memory that the process had when they were opened, so that neither a program that it executes later nor another
+ * process with its pid is ever read in its place. Nothing here brings a page into the target's memory.
+ */
+import { closeSync, openSync, read as readWithCallback, readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { Failure, isGone } from '../errors.ts';
+import { populatedRuns, type Run } from './pagemap.ts';
+import { parseRegions, type Region } from './regions.ts';
+
+const read = promisify(readWithCallback);
+
+export class LiveTarget {
+	readonly #files: number[] = [];
+	readonly #mem: number;
+	readonly #pagemap: number;
+	readonly #smaps: number;
+
+	/** Throws what open(2) gives. */
+	constructor(pid: number) {
+		try {
+			[this.#mem, this.#pagemap, this.#smaps] = [this.#open(pid, 'mem'), this.#open(pid, 'pagemap'), this.#open(pid, 'smaps')];
+		} catch (error) {
+			this.close();
+			throw error;
+		}
+	}
+
+	#open(pid: number, file: string): number {
+		const fd = openSync(`/proc/${pid}/${file}`, 'r');
+		this.#files.push(fd);
+		return fd;
+	}
+
+	/** With their flags, as of now: this walks its page tables. Once only. null: the target has ended. */
+	regions(): Region[] | null {
+		try {
+			const regions = parseRegions(readFileSync(this.#smaps, 'utf8'));
+			return regions.length === 0 ? null : regions;
+		} catch (error) {
+			if (isGone(error)) return null;
+			throw error;
+		}
+	}
+
+	/** The runs of pages that it has now. To read others than those `resident` would bring them into its memory. null: the target has ended. */
+	populated(range: Run, which: 'all' | 'resident'): Run[] | null {
+		try {
+			return populatedRuns(this.#pagemap, range, which);
+		} catch (error) {
+			if (error instanceof Failure || isGone(error)) return null;
+			throw error;
+		}
+	}
+
+	/** 0: the target has ended. Throws what read(2) gives. */
+	async read(room: Uint8Array, at: number, length: number, address: number): Promise<number> {
+		return (await read(this.#mem, room, at, length, address)).bytesRead;
+	}
+
+	/** Once or more. */
+	close(): void {
+		for (const fd of this.#files.splice(0)) closeSync(fd);
+	}
+}

@@ -1,0 +1,121 @@
+/** An ended duplicate that its target cannot be made to wait for yet: no failure of the end, and it goes as soon as it can. */
+import test, { type ExecutionContext } from 'ava';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, writeFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import { isFree } from '../processes.ts';
+import { freezer, FREEZERS } from './freezers.ts';
+import { children, inTheEnd, start, state, status, tracerFor, until, type Target } from './help.ts';
+
+/** Of targets/death.c. */
+const [TURNS, BAD, OTHER_PID, FAILED_SLEEPS] = [1, 2, 5, 6];
+const LAST_PID = '/proc/sys/kernel/ns_last_pid';
+
+async function assertBuried(t: ExecutionContext, target: Target): Promise<void> {
+	await until('the zombie has gone', () => children(target.pid).length === 0);
+	await until('nobody holds the target', () => isFree(target.pid));
+	await target.runs(TURNS);
+	t.deepEqual([target.number(BAD), target.number(OTHER_PID), target.number(FAILED_SLEEPS)], [0, 0, 0]);
+	t.is(BigInt(`0x${status(target.pid, 'SigBlk')}`), 0n, 'the signal mask');
+}
+
+test('another tracer has come by the end: the duplicate is ended, and goes when that one leaves', async (t) => {
+	const target = await start(t, 'death', 'asleep'), tracer = tracerFor(t), rival = tracerFor(t);
+	const { pid } = await inTheEnd(() => tracer.inject(target.pid));
+	await inTheEnd(() => rival.hold(target.pid));
+	t.notThrows(() => tracer.end());
+	t.is(state(pid), 'Z', 'ended, and still a child');
+	const other = await start(t, 'states', 'idle');
+	await inTheEnd(() => tracer.inject(other.pid));
+	await setTimeout(300);
+	t.is(state(pid), 'Z');
+	rival.letGo();
+	await assertBuried(t, target);
+	tracer.end();
+});
+
+test('many of them, and some after their tracer was closed', async (t) => {
+	const target = await start(t, 'death', 'asleep'), tracer = tracerFor(t), rival = tracerFor(t);
+	let most = 0;
+	for (let tries = 0; tries < 50 && most < 4; tries++) {
+		// The tries that it makes by itself come less and less often.
+		for (let i = 0; i < 6; i++) {
+			await inTheEnd(() => tracer.inject(target.pid));
+			await inTheEnd(() => rival.hold(target.pid));
+			tracer.end();
+			most = Math.max(most, children(target.pid).length);
+			if (i < 5) rival.letGo();
+		}
+		if (most < 4) rival.letGo();
+	}
+	t.true(most >= 4, `${most} zombies at once`);
+	await setTimeout(200);
+	t.true(children(target.pid).every((pid) => state(pid) === 'Z'));
+	tracer.close();
+	t.true(children(target.pid).length > 1, 'they are left when the tracer is closed');
+	rival.letGo();
+	await assertBuried(t, target);
+	await until('the tracer has gone', () => ['', 'Z'].includes(state(tracer.pid)));
+});
+
+for (const version of FREEZERS)
+	test(`the target is frozen (${version}) by the end`, async (t) => {
+		const target = await start(t, 'death', 'asleep'), tracer = tracerFor(t, { timeoutMs: 200 }), group = freezer(t, version);
+		if (!group) return t.pass();
+		group.add(target.pid);
+		const { pid } = await inTheEnd(() => tracer.inject(target.pid));
+		await group.freeze();
+		t.notThrows(() => tracer.end());
+		t.deepEqual(children(target.pid), [pid]);
+		group.thaw();
+		await assertBuried(t, target);
+		await inTheEnd(() => tracer.inject(target.pid));
+		tracer.end();
+		return assertBuried(t, target);
+	});
+
+/** A process with this pid, which sleeps; null where others were always quicker. */
+async function strangerWith(t: ExecutionContext, pid: number): Promise<ChildProcess | null> {
+	for (let tries = 0; tries < 200; tries++) {
+		writeFileSync(LAST_PID, String(pid - 1));
+		const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
+		t.teardown(() => child.kill('SIGKILL'));
+		if (child.pid === pid) return child;
+		child.kill('SIGKILL');
+		await once(child, 'exit');
+	}
+	return null;
+}
+
+const switches = (pid: number): number => Number(status(pid, 'voluntary_ctxt_switches')) + Number(status(pid, 'nonvoluntary_ctxt_switches'));
+
+test('a stranger that has the pid of a target which has ended is let be', async (t) => {
+	if (!existsSync(LAST_PID) || process.getuid?.() !== 0) {
+		t.log(`not here: ${LAST_PID} cannot be written`);
+		return t.pass();
+	}
+	const target = await start(t, 'death', 'asleep'), tracer = tracerFor(t), rival = tracerFor(t);
+	// One that waits for its burial, and one that is ended when the target is another process.
+	await inTheEnd(() => tracer.inject(target.pid));
+	await inTheEnd(() => rival.hold(target.pid));
+	tracer.end();
+	rival.letGo();
+	await inTheEnd(() => tracer.inject(target.pid));
+	target.process.kill('SIGKILL');
+	await target.ended();
+	const stranger = await strangerWith(t, target.pid);
+	if (stranger?.pid === undefined) {
+		t.log('not here: others were given that pid, each time');
+		return t.pass();
+	}
+	const { pid } = stranger;
+	await until('it sleeps', () => state(pid) === 'S' && status(pid, 'Name') === 'sleep');
+	await setTimeout(50);
+	const before = switches(pid);
+	t.notThrows(() => tracer.end());
+	await setTimeout(500);
+	t.is(switches(pid), before, 'it was stopped');
+	t.is(stranger.exitCode ?? stranger.signalCode, null);
+	return undefined;
+});

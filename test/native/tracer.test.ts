@@ -1,0 +1,87 @@
+/** The tracer's two processes, and the way to them: each end is seen by the others, and none waits for ever. */
+import test from 'ava';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { Tracer } from '../../native/index.ts';
+import { isFree } from '../processes.ts';
+import { children, program, start, state, status, tracerFor, until } from './help.ts';
+
+const TURNS = 1;
+
+/** The process that was started; the tracer is its child. */
+const parentOf = (tracer: Tracer): number => Number(status(tracer.pid, 'PPid'));
+const groupOf = (pid: number): number => Number(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')[2]);
+const isGone = (pid: number): boolean => ['', 'Z'].includes(state(pid));
+
+for (const has of ['inject', 'hold'] as const)
+	test(`the process that was started is killed, and the tracer leaves in order: ${has}`, async (t) => {
+		const target = await start(t, 'states', 'idle'), tracer = tracerFor(t);
+		tracer[has](target.pid);
+		process.kill(parentOf(tracer), 'SIGKILL');
+		await until('the tracer leaves', () => isGone(tracer.pid));
+		await until('the target is free', () => isFree(target.pid));
+		t.deepEqual(children(target.pid), []);
+		await target.runs(TURNS);
+	});
+
+test('nothing that can be blocked ends either of them', async (t) => {
+	const target = await start(t, 'states', 'idle'), tracer = tracerFor(t), both = [tracer.pid, parentOf(tracer)];
+	for (const pid of both) for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGTSTP'] as const) process.kill(pid, signal);
+	tracer.inject(target.pid);
+	tracer.end();
+	t.deepEqual(both.map((pid) => 'RSD'.includes(state(pid))), [true, true]);
+	tracer.close();
+	t.deepEqual(both.map(state), ['', ''], 'both have gone when close() returns');
+	await target.runs(TURNS);
+});
+
+test('Ctrl-C reaches the requester\'s group, and not the tracer', async (t) => {
+	const target = await start(t, 'states', 'idle'), script = fileURLToPath(new URL('mortal.ts', import.meta.url));
+	const requester = spawn(process.execPath, [script, 'duplicate', String(target.pid)], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+	t.teardown(() => requester.kill('SIGKILL'));
+	const said: number[] = [];
+	createInterface({ input: requester.stdout }).on('line', (line) => said.push(Number(line)));
+	await until('it has a duplicate', () => said.length === 2);
+	const tracer = said[0] ?? 0, both = [tracer, Number(status(tracer, 'PPid'))];
+	t.is(groupOf(requester.pid!), requester.pid);
+	t.true(both.every((pid) => groupOf(pid) !== requester.pid));
+	process.kill(-requester.pid!, 'SIGINT');
+	await once(requester, 'exit');
+	t.is(requester.signalCode, 'SIGINT');
+	await until('both leave', () => both.every(isGone));
+	t.deepEqual(children(target.pid), [], 'the duplicate was ended, and waited for');
+	await target.runs(TURNS);
+});
+
+test('close() does not wait for ever for a tracer that somebody has stopped', async (t) => {
+	const target = await start(t, 'states', 'idle'), tracer = Tracer.start();
+	tracer.inject(target.pid);
+	process.kill(tracer.pid, 'SIGSTOP');
+	await until('it is stopped', () => state(tracer.pid) === 'T');
+	tracer.close();
+	t.is(state(tracer.pid), 'T');
+	process.kill(tracer.pid, 'SIGCONT');
+	await until('it leaves', () => isGone(tracer.pid));
+	t.deepEqual(children(target.pid), []);
+	await target.runs(TURNS);
+});
+
+interface Addon {
+	startTracer: (path: string, cpu: number, priority: number, dataBytes: number) => { process: number; socket: number };
+	request: (socket: number, op: number, pid: number, timeoutNs: number) => { code: number; result: BigInt64Array };
+	stopTracer: (socket: number, pid: number) => boolean;
+}
+
+test('an answer that comes late is not taken for the next one', (t) => {
+	const addon = createRequire(import.meta.url)('../../native/build/procsnap.node') as Addon;
+	const { process: pid, socket } = addon.startTracer(program('late'), -1, 0, 4096);
+	for (let i = 1; i <= 20; i++) {
+		const { code, result } = addon.request(socket, 6, i, 1e9);
+		t.deepEqual([code, result[0]], [0, BigInt(i)]);
+	}
+	t.true(addon.stopTracer(socket, pid));
+});
