@@ -296,6 +296,9 @@ static void mend_followed(struct followed *followed, struct ps_thread *thread, s
 	thread->general = followed->regs;
 	thread->general.orig_rax = followed->number;
 	thread->general.rax = progress == NOT_ENTERED ? (uint64_t)followed->code : regs.rax;
+	/* Its time was over before, and this stop is the one that shows that nothing has come. */
+	if (followed->due && progress != NOT_ENTERED)
+		progress = RETURNED;
 	if (progress == RETURNED) {
 		thread->general.rax = meanwhile.rax;
 		ps_drop_followed(followed);

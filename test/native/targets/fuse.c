@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * fuse FOLDER: mounts a file system of one file there, and has a thread read it.
+ * fuse FOLDER CALL: mounts a file system of one file there, and has a thread read
+ * it, by read() or pread().
  * Its server answers no READ before word 5 is set, but answers a FUSE_INTERRUPT
  * with EINTR for the READ, as several libraries do. Words: 1 reads under way,
- * 2 FLUSH requests, 3 INTERRUPT requests, 4 the result of pread(), 6 it has
+ * 2 FLUSH requests, 3 INTERRUPT requests, 4 the result of the read, 6 it has
  * returned. Prints why where it cannot.
  */
 #include <fcntl.h>
@@ -93,9 +94,8 @@ static void serve(int dev)
 static void *read_file(void *arg)
 {
 	char bytes[100];
-	long got = pread(file, bytes, sizeof(bytes), 0);
+	long got = !strcmp(arg, "read") ? read(file, bytes, sizeof(bytes)) : pread(file, bytes, sizeof(bytes), 0);
 
-	(void)arg;
 	word[4] = got < 0 ? -errno : got;
 	word[6] = 1;
 	return NULL;
@@ -112,7 +112,7 @@ int main(int argc, char **argv)
 	char options[128], path[256], byte;
 	pthread_t thread;
 
-	need(argc == 2, "fuse FOLDER");
+	need(argc == 3, "fuse FOLDER CALL");
 	folder = argv[1];
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", dev);
 	if (dev < 0 || mount("procsnap-test", folder, "fuse", 0, options)) {
@@ -126,7 +126,7 @@ int main(int argc, char **argv)
 	snprintf(path, sizeof(path), "%s/file", folder);
 	file = open(path, O_RDONLY);
 	need(file >= 0, path);
-	need(!pthread_create(&thread, NULL, read_file, NULL), "pthread_create");
+	need(!pthread_create(&thread, NULL, read_file, argv[2]), "pthread_create");
 	while (!word[1])
 		usleep(1000);
 	ready();
