@@ -36,8 +36,18 @@ export function findHidden(pid: number, wanted?: MechanismName, stopLimitMs?: nu
 		if (error instanceof ProcsnapError) throw new Failure(error.message);
 		throw error instanceof Failure ? error : new Failure(`process ${pid} cannot be looked at (${messageOf(error)}): is it there, and yours or are you root?`);
 	} finally {
+		end(tracer);
 		tracer.close();
 		live?.close();
+	}
+}
+
+/** With the limit that the user gave: close() alone ends it too, with the tracer's own. */
+function end(tracer: Tracer): void {
+	try {
+		tracer.end();
+	} catch (error) {
+		if (!(error instanceof ProcsnapError)) throw error;	// it holds none, or is gone
 	}
 }
 

@@ -19,7 +19,7 @@ injectTest('threads that the kernel does not interrupt: given up after --max-sto
 	const target = await startTarget(t, 'unwilling', 3), folder = temporaryFolder(t), refusals: string[] = [];
 	// The tracer stays until the last one has come back from the kernel.
 	const released = () => until('nobody traces the target', () => readdirSync(`/proc/${target.pid}/task`).every((tid) => statusField(Number(tid), 'TracerPid') === '0'));
-	for (let i = 0; i < TRIES; i++) {
+	for (let i = 0; i < TRIES && refusals.length === 0; i++) {
 		await released();
 		const hidden = await procsnap('hidden', String(target.pid), '--max-stop', '1', '--json');
 		if (hidden.code === 1) refusals.push(hidden.stderr);
@@ -38,7 +38,8 @@ injectTest('threads that the kernel does not interrupt: given up after --max-sto
 		const patient = await procsnap(...verb, String(target.pid), ...PATIENT, '--json');
 		t.is(patient.code, 0, patient.stderr);
 	}
+	await released();
 	t.true(isFree(target.pid));
-	t.deepEqual(children(target.pid), []);
+	await until('the duplicates are buried, at a later try of the tracer\'s if need be', () => children(target.pid).length === 0);
 	await target.runs(1);
 });
