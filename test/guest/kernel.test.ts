@@ -35,7 +35,11 @@ const DEBUG: Amounts = {
 };
 const full = process.env['PROCSNAP_TEST_AMOUNT'] === 'full';
 const AMOUNTS = debug ? DEBUG : full ? FULL : SOME;
-const PROGRAMS = ['errors', 'identity', 'access', 'signals', 'deaths', 'ptrace', 'registers', 'oracle', 'memory', 'pages', 'cgroups', 'states', 'callers', 'leaks', 'churn', 'fuzz'];
+const PROGRAMS = [
+	'errors', 'identity', 'access', 'signals', 'deaths', 'ptrace', 'registers', 'oracle', 'memory', 'pages',
+	'cgroups', 'states', 'callers', 'leaks', 'churn', 'fuzz', 'strangers', 'shortage', 'release', 'held', 'bounds',
+	'owners', 'audit',
+];
 const PROGRAM_LIMIT_S = debug ? 1500 : 900;
 const GUEST_LIMIT_S = debug ? 5400 : 3600;
 
