@@ -1,6 +1,6 @@
 /** The collector's key, and its signature of a manifest: Ed25519 (RFC 8032). */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
-import { accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { codeOf, Failure, messageOf } from '../errors.ts';
@@ -16,7 +16,7 @@ export function collectorKey(path: string): { key: KeyObject; made: boolean } {
 	if (existing !== null) return { key: existing, made: false };
 	const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 	try {
-		mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+		makeFolders(dirname(resolve(path)));
 		writeFileSync(path, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flag: 'wx' });
 		try {
 			writeFileSync(`${path}.pub`, publicKeyPem(publicKey), { mode: 0o644, flag: 'wx' });
@@ -30,16 +30,24 @@ export function collectorKey(path: string): { key: KeyObject; made: boolean } {
 	return { key: privateKey, made: true };
 }
 
-/** Will there be a key: one to be read, or a place for one? Makes nothing. Throws Failure. */
+/** Makes the folders that are missing; which these were. Node's recursive mkdir never ends in /proc, which lets none be made. */
+function makeFolders(folder: string): string[] {
+	if (existsSync(folder)) return [];
+	const above = makeFolders(dirname(folder));
+	mkdirSync(folder, { mode: 0o700 });
+	return [...above, folder];
+}
+
+/** Will there be a key: one to be read, or a place for one? Leaves nothing. Throws Failure. */
 export function checkKeyPlace(path: string): void {
 	if (readKey(path) !== null) return;
 	try {
 		for (const file of [path, `${path}.pub`]) {
 			if (lstatSync(file, { throwIfNoEntry: false }) !== undefined) throw new Error(`EEXIST: file already exists, '${file}'`);
 		}
-		let folder = dirname(resolve(path));
-		while (!existsSync(folder)) folder = dirname(folder);
-		accessSync(folder, constants.W_OK | constants.X_OK);
+		const folder = dirname(resolve(path));
+		for (const made of makeFolders(folder).reverse()) rmdirSync(made);
+		if (existsSync(folder)) accessSync(folder, constants.W_OK | constants.X_OK);
 	} catch (error) {
 		throw new Failure(`the collector's key cannot be made: ${messageOf(error)}; name another file with --key`);
 	}

@@ -114,7 +114,7 @@ test('a place where no key can be made is said before the target is touched', (t
 	symlinkSync('nowhere', join(folder, 'link'));
 	const rival = tracerFor(t);
 	rival.hold(target);	// it would be refused later: but that is not what is said
-	for (const key of ['key', 'link']) {
+	for (const key of ['key', 'link', '/proc/none/key']) {
 		assertRefused(t, folder, ['take', String(target), '--out', 'e', '--key', key], 1, /the collector's key cannot be made: E[A-Z]+: .*; name another file with --key/);
 	}
 	rival.letGo();
