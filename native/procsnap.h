@@ -186,6 +186,11 @@ void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls);
  */
 void ps_follow(pid_t pid, struct ps_thread *thread);
 bool ps_followed(pid_t tid);
+/*
+ * @tid is traced by @tracer. If that is a procsnap whose requester has gone, and
+ * which only stays for calls that it follows, it is asked to let go. True: it has.
+ */
+bool ps_ask_to_go(pid_t tid, pid_t tracer);
 /* When the next followed call is due, or INT64_MAX; and see to those that are due, or have stopped. */
 int64_t ps_follow_next_ns(void);
 void ps_follow_run(void);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "burial.h"
 #include "child.h"
+#include "late.h"
 #include "locks.h"
 #include "wait.h"
 
@@ -36,6 +37,10 @@ static pid_t unknown_tracee(const struct injection *in)
 	/* Others come first in this list until somebody has seen to them. */
 	if (ps_followed(info.si_pid)) {
 		ps_follow_run();
+		return 0;
+	}
+	if (ps_is_late(info.si_pid)) {
+		ps_late_run();
 		return 0;
 	}
 	if (ps_burying(info.si_pid)) {

@@ -105,6 +105,8 @@ int ps_seize(struct ps_stop *stop, struct ps_thread *thread)
 				       "or a file server that does not answer?): try again later", pid);
 		if (ps_identify(tid, &identity) || identity.state == 'Z' || identity.state == 'X')
 			return -ESRCH;
+		if (err == -EPERM && identity.tracer && !stop->first_ns && ps_ask_to_go(tid, identity.tracer))
+			continue;
 		if (err != -EPERM || identity.tracer)
 			break;
 	}

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "late.h"
 #include "seize.h"
 #include "supervised.h"
 #include "tids.h"
@@ -157,7 +158,10 @@ static int seize_new(struct ps_stop *stop, int first)
 	for (int i = first; i < stop->threads && !err;) {
 		struct ps_thread *thread = &stop->thread[i];
 
-		if (!ps_followed(thread->tid))
+		if (ps_is_late(thread->tid))
+			err = ps_fail(-EBUSY, "thread %d of process %d has still not come to the stop of an earlier try: try again later",
+				      thread->tid, stop->pid);
+		else if (!ps_followed(thread->tid))
 			err = ps_seize(stop, thread);
 		if (err == -ESRCH) {	/* it ended, or is a leader that did: a zombie has no registers */
 			forget_thread(stop, i);
@@ -191,6 +195,7 @@ static int await_stop(struct ps_stop *stop, struct ps_thread *thread, int64_t ti
 			stop->first_ns = thread->seized_ns;
 		if (ps_follow_pass(thread->tid, status))
 			continue;
+		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);	/* again: a stop may clear one that is pending */
 		/* Signal-delivery stop: the interruption is still pending and stops the thread before its handler runs. */
 		if (ptrace(PTRACE_CONT, thread->tid, 0, (long)WSTOPSIG(status)))
 			return -ESRCH;
@@ -220,6 +225,24 @@ static void note_deaths(struct ps_stop *stop, const struct ps_thread *except)
 			return;
 		thread->stopped = false;
 	}
+}
+
+/*
+ * Signals stop a seized thread that is not interrupted yet, as it is to run on
+ * while others are waited for: pass them on.
+ */
+static void pass_signals(struct ps_stop *stop, struct ps_thread *thread)
+{
+	int status;
+
+	if (ps_followed(thread->tid) || waitpid(thread->tid, &status, __WALL | WNOHANG) != thread->tid || !WIFSTOPPED(status))
+		return;
+	if (thread->seized_ns < stop->first_ns)
+		stop->first_ns = thread->seized_ns;
+	if (status >> 16 == PTRACE_EVENT_STOP)		/* stopped by a signal, with all of its process */
+		ptrace(PTRACE_LISTEN, thread->tid, 0, 0);
+	else
+		ptrace(PTRACE_CONT, thread->tid, 0, (long)WSTOPSIG(status));
 }
 
 int ps_wait_running(struct ps_stop *stop, struct ps_thread *thread, int64_t timeout_ns, int *status)
@@ -264,6 +287,8 @@ static int await_all(struct ps_stop *stop)
 
 			if (thread->interrupted && !thread->stopped)
 				err = await_stop(stop, thread, again ? 0 : TURN_NS);
+			else if (thread->seized && !thread->interrupted)
+				pass_signals(stop, thread);
 			else if (thread->stopped && again && has_died(thread))
 				err = -ESRCH;
 			if (thread->stopped && !stopped_ns)
@@ -489,10 +514,10 @@ static void undo(struct ps_stop *stop)
 
 /*
  * Where some did not stop in time, an interruption cannot be taken back: the
- * others go on, and each of these is let go when it stops. -ETIMEDOUT: not all
- * have stopped, and the calling thread has to end to be rid of them.
+ * others go on, and each of these is let go when it stops, be it later than
+ * @until_ns (late.c).
  */
-static int undo_all(struct ps_stop *stop, int64_t until_ns)
+static void undo_all(struct ps_stop *stop, int64_t until_ns)
 {
 	for (int i = 0; i < stop->threads; i++) {
 		struct ps_thread *thread = &stop->thread[i];
@@ -520,7 +545,9 @@ static int undo_all(struct ps_stop *stop, int64_t until_ns)
 		if (stop->threads)
 			ps_nap();
 	}
-	return stop->threads ? -ETIMEDOUT : 0;
+	for (int i = 0; i < stop->threads; i++)
+		ps_add_late(stop->pid, &stop->thread[i]);
+	stop->threads = 0;
 }
 
 int ps_stop_all(struct ps_stop *stop)
@@ -539,10 +566,7 @@ int ps_stop_all(struct ps_stop *stop)
 			return 0;
 		}
 		snprintf(why, sizeof(why), "%s", ps_error());
-		if (undo_all(stop, until_ns + stop->timeout_ns)) {
-			ps_thread_lost = true;
-			return ps_fail(err, "%s", why);
-		}
+		undo_all(stop, until_ns);
 		undone_ns = stop->undone_ns;
 		ps_fail(err, "%s", why);
 		if (err != -ETIMEDOUT || ps_now_ns() > until_ns)

@@ -50,7 +50,8 @@ void ps_gather_identity(pid_t pid, struct ps_facts *facts)
 	facts->gone = ps_identify(pid, &facts->identity);
 	if (facts->gone || facts->identity.kernel_thread || facts->identity.tgid != pid)
 		return;
-	if (facts->identity.tracer && facts->identity.tracer != gettid()) {	/* by us: a call of its first thread is followed */
+	/* By us: a call of its first thread is followed. By a tracer that only stays for that: it lets go. */
+	if (facts->identity.tracer && facts->identity.tracer != gettid() && !ps_ask_to_go(pid, facts->identity.tracer)) {
 		/* TracerPid names a thread. */
 		facts->tracer = ps_identify(facts->identity.tracer, &tracer) ? facts->identity.tracer : tracer.tgid;
 		return;
@@ -106,7 +107,9 @@ static void gather_namespaces(struct ps_facts *facts)
 	char a[64], b[64];
 	const char *own, *next;
 
-	facts->new_pid_pending = namespace_of(facts, "pid", a) && !namespace_of(facts, "pid_for_children", b) && errno == ENOENT;
+	/* One that is ending has none of its namespaces but the pid namespace any more. */
+	facts->new_pid_pending = namespace_of(facts, "pid", a) && !namespace_of(facts, "pid_for_children", b) && errno == ENOENT &&
+				 namespace_of(facts, "uts", a);
 	own = namespace_of(facts, "time", a);
 	next = namespace_of(facts, "time_for_children", b);
 	facts->new_time_pending = own && next && strcmp(own, next);

@@ -31,6 +31,7 @@
 #include <unistd.h>
 #include "duplicate/burial.h"
 #include "duplicate/injection.h"
+#include "duplicate/late.h"
 #include "protocol.h"
 #include "requests.h"
 #include "state.h"
@@ -45,6 +46,8 @@ struct ps_registers *registers;
 uint8_t *data;
 size_t data_bytes;
 
+/* Another tracer wants a process whose calls are followed here: SIGUSR1 (ps_ask_to_go()). */
+static bool asked_to_go;
 /* News of tracees; and the process that the requester waits for, which ends when this is closed. */
 static int news_fd, parent_fd;
 
@@ -61,7 +64,7 @@ static int64_t next_chore_ns(void)
 	/* What is not to be done now is not due, however late it is: else nobody would listen to the requester. */
 	if (!ps_stranded() && !held.threads)
 		next = earliest(next, ps_burial_next_ns());
-	return ps_stranded() || (duplicate.pid && duplicate.shares_files) ? earliest(next, ps_now_ns() + LOOK_NS) : next;
+	return ps_stranded() || ps_any_late() || (duplicate.pid && duplicate.shares_files) ? earliest(next, ps_now_ns() + LOOK_NS) : next;
 }
 
 static void do_chores(void)
@@ -69,8 +72,9 @@ static void do_chores(void)
 	struct signalfd_siginfo news;
 
 	while (read(news_fd, &news, sizeof(news)) > 0)
-		;
+		asked_to_go |= news.ssi_signo == SIGUSR1;
 	ps_strand_run();
+	ps_late_run();
 	ps_follow_run();
 	look_after_duplicate();
 	/* What was injected into a target is put back before anything else is done to it. */
@@ -129,7 +133,8 @@ static void leave(void)
 	for (int fd = STDIN_FILENO; fd <= TRACER_AREA_FD; fd++)
 		close(fd);
 	send(parent_fd, &(char){ STAYS }, 1, MSG_NOSIGNAL);
-	while (ps_stranded() || (next_chore_ns() < INT64_MAX && ps_now_ns() < until_ns)) {
+	asked_to_go = false;
+	while (ps_stranded() || (next_chore_ns() < INT64_MAX && ps_now_ns() < until_ns && !asked_to_go)) {
 		sleep_until(&news, 1, until_ns > ps_now_ns() ? until_ns : INT64_MAX);
 		do_chores();
 	}
@@ -226,7 +231,7 @@ static int split(void)
 int main(int argc, char **argv)
 {
 	struct tracer_reply hello = { 0 };
-	sigset_t child;
+	sigset_t of_interest;
 	uint8_t *area;
 	int err;
 
@@ -239,9 +244,10 @@ int main(int argc, char **argv)
 	err = split();
 	place(atoi(argv[1]), atoi(argv[2]), &hello);
 	hello.result[3] = getpid();
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	news_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	sigemptyset(&of_interest);
+	sigaddset(&of_interest, SIGCHLD);
+	sigaddset(&of_interest, SIGUSR1);
+	news_fd = signalfd(-1, &of_interest, SFD_CLOEXEC | SFD_NONBLOCK);
 	area = mmap(NULL, TRACER_REGISTERS_BYTES + data_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, TRACER_AREA_FD, 0);
 	if (err || news_fd < 0)
 		hello.code = ps_fail(err ? err : -errno, "the tracer cannot be set up: %s", strerror(err ? -err : errno));

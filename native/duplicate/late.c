@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include "late.h"
+
+#define MAX_LATE	256
+
+static struct late { pid_t pid; struct ps_thread thread; } late[MAX_LATE];
+static int count;
+
+void ps_add_late(pid_t pid, const struct ps_thread *thread)
+{
+	if (count == MAX_LATE) {	/* the end of the tracing thread lets them go, with the call that was cut off */
+		ps_thread_lost = true;
+		return;
+	}
+	late[count].pid = pid;
+	late[count++].thread = *thread;
+}
+
+bool ps_is_late(pid_t tid)
+{
+	for (int i = 0; i < count; i++)
+		if (late[i].thread.tid == tid)
+			return true;
+	return false;
+}
+
+bool ps_any_late(void)
+{
+	return count;
+}
+
+static void let_go(struct late *one)
+{
+	struct ps_thread *thread = &one->thread;
+	struct ps_calls calls = { 0 };
+
+	if (!ptrace(PTRACE_GETREGS, thread->tid, 0, &thread->general)) {
+		thread->mended = thread->general;
+		ps_mend_rseq(thread);
+		ps_mend_call(one->pid, thread, &calls);
+		if (thread->changed)
+			ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
+	}
+	if (thread->follow)
+		ps_follow(one->pid, thread);
+	else
+		ptrace(PTRACE_DETACH, thread->tid, 0, 0);
+}
+
+/* False: it is still waited for. */
+static bool see_to(struct late *one)
+{
+	int status;
+	pid_t got = waitpid(one->thread.tid, &status, __WALL | WNOHANG);
+
+	if (!got)
+		return false;
+	if (got < 0 || !WIFSTOPPED(status))
+		return true;		/* it has ended */
+	if (status >> 16 == PTRACE_EVENT_STOP) {
+		let_go(one);
+		return true;
+	}
+	if (!ps_follow_pass(one->thread.tid, status)) {
+		ptrace(PTRACE_INTERRUPT, one->thread.tid, 0, 0);	/* again: this stop may have cleared that one */
+		ptrace(PTRACE_CONT, one->thread.tid, 0, (long)WSTOPSIG(status));
+	}
+	return false;
+}
+
+void ps_late_run(void)
+{
+	for (int i = count - 1; i >= 0; i--)
+		if (see_to(&late[i]))
+			late[i] = late[--count];
+}
