@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 #include "procsnap.h"
-#include "task_file.h"
 
 #define NAME		"procsnap-tracer"	/* 15 characters: as long as a name can be, prctl(2) */
 #define TRIES		100
@@ -15,9 +14,16 @@ bool ps_ask_to_go(pid_t tid, pid_t tracer)
 {
 	const struct timespec turn = { .tv_nsec = TRY_NS };
 	struct ps_identity identity, of_tracer;
-	char name[32];
+	char path[32], name[32] = "";
+	FILE *file;
 
-	read_task_file(tracer, tracer, "comm", name, sizeof(name));
+	snprintf(path, sizeof(path), "/proc/%d/comm", tracer);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (!fgets(name, sizeof(name), file))
+		name[0] = 0;
+	fclose(file);
 	if (strncmp(name, NAME, strlen(NAME)) || ps_identify(tracer, &of_tracer))
 		return false;
 	/* One that is still asked for work takes no notice; it may be about to end. */
