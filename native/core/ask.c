@@ -10,23 +10,29 @@
 #define TRIES		100
 #define TRY_NS		(2 * 1000 * 1000L)
 
-bool ps_ask_to_go(pid_t tid, pid_t tracer)
+static bool is_tracer(pid_t tid)
 {
-	const struct timespec turn = { .tv_nsec = TRY_NS };
-	struct ps_identity identity, of_tracer;
 	char path[32], name[32] = "";
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", tracer);
+	snprintf(path, sizeof(path), "/proc/%d/comm", tid);
 	file = fopen(path, "re");
 	if (!file)
 		return false;
 	if (!fgets(name, sizeof(name), file))
 		name[0] = 0;
 	fclose(file);
-	if (strncmp(name, NAME, strlen(NAME)) || ps_identify(tracer, &of_tracer))
+	return !strncmp(name, NAME, strlen(NAME));
+}
+
+bool ps_ask_to_go(pid_t tid, pid_t tracer)
+{
+	const struct timespec turn = { .tv_nsec = TRY_NS };
+	struct ps_identity identity, of_tracer;
+
+	/* One whose parent is still there is still asked for work (tracer.c, split()). */
+	if (!is_tracer(tracer) || ps_identify(tracer, &of_tracer) || is_tracer(of_tracer.parent))
 		return false;
-	/* One that is still asked for work takes no notice; it may be about to end. */
 	for (int i = 0; i < TRIES && !kill(of_tracer.tgid, SIGUSR1); i++) {
 		if (ps_identify(tid, &identity) || identity.tracer != tracer)
 			return true;

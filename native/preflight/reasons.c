@@ -111,7 +111,7 @@ static bool frozen(const struct ps_facts *f, struct ps_reason *r)
 
 static bool stuck(const struct ps_facts *f, struct ps_reason *r)
 {
-	return f->stuck && say(r, -EBUSY, "thread %d of process %d waits in %s, and nothing can stop it there (state D: vfork(2), or a disk "
+	return f->stuck && say(r, -ETIMEDOUT, "thread %d of process %d waits in %s, and nothing can stop it there (state D: vfork(2), or a disk "
 			       "or file server that does not answer): try when it has gone on", f->stuck, f->pid, f->stuck_in);
 }
 

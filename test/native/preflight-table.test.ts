@@ -57,7 +57,7 @@ test('each reason that is not a matter of figures', (t) => {
 		[{ denied: 1 }, 'no-permission', 'EPERM', /CAP_SYS_PTRACE/],
 		[{ is_32_bit: 1 }, '32-bit', 'ENOTSUP', /32-bit/],
 		[{ frozen: `/sys/fs/cgroup/freezer/${long}/freezer.state` }, 'frozen', 'EBUSY', /freezer\.state\): thaw it/],
-		[{ stuck: 43, stuck_in: 'rpc_wait_bit_killable' }, 'uninterruptible', 'EBUSY', /thread 43 .* rpc_wait_bit_killable/],
+		[{ stuck: 43, stuck_in: 'rpc_wait_bit_killable' }, 'uninterruptible', 'ETIMEDOUT', /thread 43 .* rpc_wait_bit_killable/],
 		[{ supervised: 43 }, 'seccomp-supervisor', 'EBUSY', /thread 43 .*supervisor/],
 		[{ filtered: 1, may_suspend: 0 }, 'seccomp-filter', 'EACCES', /CAP_SYS_ADMIN/],
 		[{ deadline: 1 }, 'deadline', 'EAGAIN', /SCHED_DEADLINE/],
