@@ -191,6 +191,13 @@ bool ps_followed(pid_t tid);
  * which only stays for calls that it follows, it is asked to let go. True: it has.
  */
 bool ps_ask_to_go(pid_t tid, pid_t tracer);
+/* What it leaves behind, in a file that it has open as this descriptor: when the calls that it followed are due. */
+struct ps_inheritance { int32_t tid, number; int64_t deadline_ns; };
+#define PS_INHERITANCES		1024
+#define PS_INHERITANCE_FD	3
+const struct ps_inheritance *ps_inherited(pid_t tid);
+/* Write them to @fd. False: a call has done a part, which must be finished before its thread can be let go. */
+bool ps_follow_bequeath(int fd);
 /* When the next followed call is due, or INT64_MAX; and see to those that are due, or have stopped. */
 int64_t ps_follow_next_ns(void);
 void ps_follow_run(void);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* Of two procsnaps one after the other: the first may still follow calls of the target (followed.c). */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "procsnap.h"
 
 #define NAME		"procsnap-tracer"	/* 15 characters: as long as a name can be, prctl(2) */
@@ -25,18 +27,45 @@ static bool is_tracer(pid_t tid)
 	return !strncmp(name, NAME, strlen(NAME));
 }
 
+static struct ps_inheritance inherited[PS_INHERITANCES];
+static int inheritances;
+
+const struct ps_inheritance *ps_inherited(pid_t tid)
+{
+	for (int i = 0; i < inheritances; i++)
+		if (inherited[i].tid == tid)
+			return &inherited[i];
+	return NULL;
+}
+
+static void inherit(int fd)
+{
+	ssize_t got = pread(fd, inherited, sizeof(inherited), 0);
+
+	inheritances = got > 0 ? got / (ssize_t)sizeof(*inherited) : 0;
+}
+
 bool ps_ask_to_go(pid_t tid, pid_t tracer)
 {
 	const struct timespec turn = { .tv_nsec = TRY_NS };
 	struct ps_identity identity, of_tracer;
+	bool gone = false;
+	char path[48];
+	int fd;
 
 	/* One whose parent is still there is still asked for work (tracer.c, split()). */
 	if (!is_tracer(tracer) || ps_identify(tracer, &of_tracer) || is_tracer(of_tracer.parent))
 		return false;
-	for (int i = 0; i < TRIES && !kill(of_tracer.tgid, SIGUSR1); i++) {
-		if (ps_identify(tid, &identity) || identity.tracer != tracer)
-			return true;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", of_tracer.tgid, PS_INHERITANCE_FD);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	for (int i = 0; i < TRIES && !gone; i++) {
+		kill(of_tracer.tgid, SIGUSR1);
 		nanosleep(&turn, NULL);
+		gone = ps_identify(tid, &identity) || identity.tracer != tracer;
 	}
-	return false;
+	if (gone && fd >= 0)
+		inherit(fd);
+	if (fd >= 0)
+		close(fd);
+	return gone;
 }

@@ -56,6 +56,7 @@ void ps_note_wait(pid_t pid, struct ps_thread *thread)
 {
 	struct user_regs_struct regs = { 0 };
 	int64_t slept_since, now;
+	const struct ps_inheritance *last;
 	const struct call *call;
 	char text[4096], *since;
 	long number;
@@ -81,11 +82,17 @@ void ps_note_wait(pid_t pid, struct ps_thread *thread)
 	thread->noted_ns = ps_now_ns();
 	if (thread->timeout_ns < 0 && !has_descriptor_timeout(call))
 		return;
+	last = ps_inherited(thread->tid);
+	if (last && last->number == number && thread->timeout_ns > 0 && last->deadline_ns > thread->noted_ns &&
+	    last->deadline_ns < thread->noted_ns + thread->timeout_ns) {
+		thread->waited_ns = thread->timeout_ns - (last->deadline_ns - thread->noted_ns);
+		return;
+	}
 	read_task_file(pid, thread->tid, "sched", text, sizeof(text));
 	since = strstr(text, "se.exec_start");
 	since = since ? strchr(since, ':') : NULL;
 	slept_since = since ? (int64_t)(strtod(since + 1, NULL) * 1e6) : -1;
-	now = ps_queue_clock(ps_last_cpu(pid, thread->tid));
+	now = slept_since > 0 ? ps_queue_clock(ps_last_cpu(pid, thread->tid), slept_since) : -1;
 	thread->noted_ns = ps_now_ns();
 	if (slept_since > 0 && now >= slept_since)
 		thread->waited_ns = now - slept_since;

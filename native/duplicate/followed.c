@@ -4,6 +4,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include "followed.h"
 #include "task_file.h"
 #include "wait.h"
@@ -450,6 +451,21 @@ static int end_partial(void)
 			left++;
 		}
 	return left;
+}
+
+bool ps_follow_bequeath(int fd)
+{
+	struct ps_inheritance last[PS_INHERITANCES];
+	int lasts = 0;
+
+	for (int i = 0; i < used_up_to; i++) {
+		if (pool[i].tid && pool[i].done)
+			return false;
+		if (pool[i].tid && pool[i].deadline_ns != INT64_MAX && lasts < PS_INHERITANCES)
+			last[lasts++] = (struct ps_inheritance){ pool[i].tid, pool[i].number, pool[i].deadline_ns };
+	}
+	/* Without it the timeouts of these calls begin anew. */
+	return !lasts || pwrite(fd, last, lasts * sizeof(*last), 0) > 0;
 }
 
 void ps_follow_leave(int64_t limit_ns)

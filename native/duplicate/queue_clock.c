@@ -13,7 +13,7 @@
 /* The target runs meanwhile; only on a CPU that others keep does this take so long. */
 #define CLOCK_WAIT_NS	20000000
 
-/* Both clocks count the same ticks: what lies between them is read again after this long. */
+/* A reading is used for this long, for those who slept by then. */
 #define FRESH_NS	PS_NSEC_PER_SEC
 #define CPUS		1024
 #define READINGS	4
@@ -21,7 +21,7 @@
 struct queue_clock { int64_t now, read_ns; };
 
 /* Since one thread after the other asks. */
-static struct { int64_t behind_ns, read_ns; } known[CPUS];
+static struct queue_clock known[CPUS];
 
 static void *read_queue_clock(void *arg)
 {
@@ -44,7 +44,7 @@ static void *read_queue_clock(void *arg)
 	return NULL;
 }
 
-int64_t ps_queue_clock(int cpu)
+int64_t ps_queue_clock(int cpu, int64_t since)
 {
 	struct queue_clock *clock = calloc(1, sizeof(*clock));
 	struct timespec until;
@@ -54,9 +54,13 @@ int64_t ps_queue_clock(int cpu)
 	int64_t now = -1;
 	int err;
 
-	if (cpu >= 0 && cpu < CPUS && known[cpu].read_ns && ps_now_ns() - known[cpu].read_ns < FRESH_NS) {
+	/*
+	 * It stands still while the CPU serves interrupts, or is another virtual
+	 * machine's: only what was read after @since is not too late a time.
+	 */
+	if (cpu >= 0 && cpu < CPUS && known[cpu].now >= since && ps_now_ns() - known[cpu].read_ns < FRESH_NS) {
 		free(clock);
-		return ps_now_ns() - known[cpu].behind_ns;
+		return known[cpu].now + ps_now_ns() - known[cpu].read_ns;
 	}
 	if (!clock || cpu < 0)
 		goto out;
@@ -79,10 +83,8 @@ int64_t ps_queue_clock(int cpu)
 	}
 	if (clock->now > 0) {
 		now = clock->now + (ps_now_ns() - clock->read_ns);
-		if (cpu < CPUS) {
-			known[cpu].behind_ns = clock->read_ns - clock->now;
-			known[cpu].read_ns = clock->read_ns;
-		}
+		if (cpu < CPUS)
+			known[cpu] = *clock;
 	}
 out:
 	free(clock);

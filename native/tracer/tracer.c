@@ -124,6 +124,7 @@ static void leave(void)
 {
 	int64_t until_ns = ps_now_ns() + LINGER_NS;
 	struct pollfd news = { .fd = news_fd, .events = POLLIN };
+	int will = memfd_create("procsnap", MFD_CLOEXEC);
 
 	end_all();
 	do_chores();
@@ -134,7 +135,10 @@ static void leave(void)
 		close(fd);
 	send(parent_fd, &(char){ STAYS }, 1, MSG_NOSIGNAL);
 	asked_to_go = false;
-	while (ps_stranded() || (next_chore_ns() < INT64_MAX && ps_now_ns() < until_ns && !asked_to_go)) {
+	if (will >= 0)
+		dup2(will, PS_INHERITANCE_FD);
+	while (ps_stranded() || (next_chore_ns() < INT64_MAX && ps_now_ns() < until_ns &&
+				 !(asked_to_go && ps_follow_bequeath(PS_INHERITANCE_FD)))) {
 		sleep_until(&news, 1, until_ns > ps_now_ns() ? until_ns : INT64_MAX);
 		do_chores();
 	}
