@@ -228,11 +228,12 @@ static enum rest rest_of_read(pid_t pid, struct user_regs_struct *regs, uint64_t
 
 	if (kind == FD_ENDLESS)
 		return up_to(regs->rdx, done, &regs->rsi, &regs->rdx);
+	/* Less than VMIN is what it never returns by itself: it may have been woken by some of it just before the stop. */
+	if (kind == FD_PTY)
+		return rest_of_terminal(pid, regs, done);
 	/* Those return what there is. Only what was seen to wait for more can have been cut. */
 	if (!asleep)
 		return REST_NONE;
-	if (kind == FD_PTY)
-		return rest_of_terminal(pid, regs, done);
 	if (kind == FD_SOCKET && is_stream(pid, regs->rdi))
 		return up_to(low_water(pid, regs->rdi), done, &regs->rsi, &regs->rdx);
 	return REST_NONE;
@@ -292,12 +293,13 @@ static bool message_bytes(pid_t pid, uint64_t address, uint64_t *bytes)
 	return true;
 }
 
-static enum rest rest_of_messages_out(pid_t pid, struct user_regs_struct *regs, uint64_t done, bool asleep)
+/* Where it has met an error, or must not wait, it meets that again at once: so this is right wherever it ended. */
+static enum rest rest_of_messages_out(pid_t pid, struct user_regs_struct *regs, uint64_t done)
 {
 	uint64_t last = regs->rsi + (done - 1) * sizeof(struct mmsghdr), wanted;
 	struct mmsghdr sent;
 
-	if (!asleep || done >= (unsigned int)regs->rdx || !read_target(pid, last, &sent, sizeof(sent)) ||
+	if (done >= (unsigned int)regs->rdx || !read_target(pid, last, &sent, sizeof(sent)) ||
 	    !message_bytes(pid, last, &wanted))
 		return REST_NONE;
 	if (sent.msg_len < wanted)
@@ -359,7 +361,7 @@ enum rest ps_rest(pid_t pid, const struct call *call, struct user_regs_struct *r
 	case MESSAGES_IN:
 		return rest_of_messages_in(regs, done, asleep);
 	case MESSAGES_OUT:
-		return rest_of_messages_out(pid, regs, done, asleep);
+		return rest_of_messages_out(pid, regs, done);
 	case SENT_FILE:		/* into a pipe it returns when that is full */
 		if (ps_descriptor(pid, regs->rdi) != FD_SOCKET || (uint64_t)done >= regs->r10)
 			return REST_NONE;

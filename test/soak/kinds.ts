@@ -23,6 +23,8 @@ export interface Kind {
 	hurt: string[];
 	/** What must then be seen: a harm's text, `dead`. */
 	sees: RegExp;
+	/** What docs/inject.md says that a take does to it: counted apart, and no harm. */
+	documented?: RegExp;
 }
 
 const SYS = { flock: 73, fork: 57, close: 3 };
@@ -66,8 +68,8 @@ export const KINDS: readonly Kind[] = [
 	timeout('timerfd', ['forge', 'PID', EINTR], /read of a timerfd returned EINTR/),
 	timeout('mqueue', ['forge', 'PID', EINTR], /mq_timedreceive returned EINTR/),
 	{ name: 'pipe-writer', childless: true, hurt: ['cut', 'PID'], sees: /write of 1 MiB to a pipe was cut short/ },
-	{ name: 'socket-writer', childless: true, hurt: ['cut', 'PID'], sees: /was cut short/ },
-	{ name: 'linger', childless: true, hurt: ['cut', 'PID'], sees: /SO_LINGER returned before/ },
+	{ name: 'socket-writer', childless: true, hurt: ['cut', 'PID'], sees: /was cut short/, documented: /sendmmsg/ },
+	{ name: 'linger', childless: true, hurt: ['cut', 'PID'], sees: /SO_LINGER returned before/, documented: /SO_LINGER returned before/ },
 	{ name: 'waitall', childless: true, hurt: ['cut', 'PID'], sees: /MSG_WAITALL was cut short/ },
 	{ name: 'ping-pong', childless: true, hurt: ['cut', 'PID'], sees: /returned EINTR/ },
 	{ name: 'eof', hurt: ['keep', 'PID', 'H0-1', '7'], sees: /does not see its end/ },

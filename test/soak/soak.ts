@@ -35,6 +35,9 @@ export interface SoakOptions {
 	say: (text: string) => void;
 }
 
+/** So long after it was announced, what a tracer's death does to its target may be seen. */
+const TRACER_DEATH_MS = 5000;
+
 const STEM = 'procsnap-soak-';
 const TAKER = fileURLToPath(new URL('taker.ts', import.meta.url));
 const STUCK_MS = 25_000;
@@ -218,7 +221,10 @@ function receive(report: Report, targets: readonly Target[], tally: Tally): void
 		add(tally.wrong, report.what);
 	} else if (report.kind === 'death') {
 		add(tally.faults, `${report.whom} killed at "${report.step}"`);
-		targets[report.target]!.happened(`${report.whom} to be killed at "${report.step}"`);
+		const target = targets[report.target]!;
+		target.happened(`${report.whom} to be killed at "${report.step}"`);
+		// docs/inject.md, "The tracer is killed with SIGKILL": a call that it follows ends as it is.
+		if (report.whom === 'tracer') setTimeout(target.excuse(), TRACER_DEATH_MS);
 	} else if (report.kind === 'take') {
 		const target = targets[report.target]!, kind = target.tally;
 		const mechanism = tally.mechanisms[report.mechanism] ??= { tried: 0, taken: 0 };

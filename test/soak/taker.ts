@@ -60,11 +60,16 @@ class Taker {
 
 	#start(): Tracer {
 		if (this.#tracer === undefined) {
-			this.#tracer = Tracer.start({ dataBytes: 1 << 20 });
+			this.#tracer = Tracer.start({ dataBytes: 1 << 20, priority: 1 });
 			this.#doomed = false;
 			say({ kind: 'tracer', pid: this.#tracer.pid });
 		}
 		return this.#tracer;
+	}
+
+	#leave(): void {
+		this.#tracer?.close();
+		this.#tracer = undefined;
 	}
 
 	async run(stopped: () => boolean): Promise<void> {
@@ -77,6 +82,8 @@ class Taker {
 			const pauseMs = this.#random() < (this.#options.targets[target]!.longer ? 0.3 : 0.01) ? this.#between(200, 3500) : this.#between(0, 30);
 			const [whom, at] = [this.#random() < 0.7 ? 'requester' as const : 'tracer' as const, this.#random()];
 			if (pid === 0) continue;
+			// One that dies takes the calls with it that it follows: those of this target alone.
+			if (dies && mechanism === 'inject' && whom === 'tracer') this.#leave();
 			const tracer = this.#start();
 			if (dies && mechanism === 'inject') this.#plan(tracer, whom, at, target);
 			await this.#take(tracer, target, pid, mechanism, pauseMs);

@@ -12,6 +12,8 @@ export interface KindTally {
 	unclean: Record<string, number>;
 	/** What the target said of itself, by text. */
 	harmed: Record<string, number>;
+	/** What docs/inject.md says of a call that a take cuts short, by text. */
+	documented: Record<string, number>;
 	/** By signal or exit code. */
 	dead: Record<string, number>;
 	/** Would have been a harm, if a fault had not been in force that does the same by itself. */
@@ -33,7 +35,7 @@ export interface Tally {
 
 export const emptyTally = (names: readonly string[]): Tally => ({
 	kinds: Object.fromEntries(names.map((name) => [name, {
-		tried: 0, taken: 0, refused: {}, unclean: {}, harmed: {}, dead: {}, excused: 0, turns: 0, unable: null, first: [],
+		tried: 0, taken: 0, refused: {}, unclean: {}, harmed: {}, documented: {}, dead: {}, excused: 0, turns: 0, unable: null, first: [],
 	}])),
 	mechanisms: {}, faults: {}, wrong: {},
 });

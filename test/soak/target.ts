@@ -103,8 +103,9 @@ export class Target {
 		this.tally.excused = this.#past.excused + excused;
 		if (unable !== '') this.tally.unable = unable;
 		for (const [text, count] of texts) {
-			this.tally.harmed[text] = (this.#past.harmed.get(text) ?? 0) + count;
-			if (text !== '') this.#first(text);
+			const documented = this.kind.documented?.test(text) === true;
+			(documented ? this.tally.documented : this.tally.harmed)[text] = (this.#past.harmed.get(text) ?? 0) + count;
+			if (text !== '' && !documented) this.#first(text);
 		}
 		if (turns !== this.#lastTurns || this.faulted || !this.living) {
 			this.#lastTurns = turns;

@@ -47,6 +47,8 @@ export function toMarkdown(verdict: Verdict): string {
 			...Object.entries(kind.harmed).filter(([, count]) => count > 0).map(([what, count]) => `${name}: ${number(count)} times "${what}"`),
 			...Object.entries(kind.dead).map(([how, count]) => `${name}: died ${number(count)} times, ${how}`),
 		])),
+		...list('Cut short, as docs/inject.md says', kinds.flatMap(([name, { documented }]) =>
+			Object.entries(documented).filter(([, count]) => count > 0).map(([what, count]) => `${name}: ${number(count)} times "${what}"`))),
 		...list('Left over', leftovers),
 		...list('Wrong', Object.entries(tally.wrong).map(([what, count]) => `${number(count)} times ${what}`)),
 		...list('First harms, and what had been done before', kinds.flatMap(([name, { first }]) => first.map(({ atSeconds, what, before }) => `${name} at ${atSeconds} s: ${what}; before: ${before.join(', ')}`))),
