@@ -189,15 +189,25 @@ void ps_offer_to_oom_killer(pid_t pid)
 	close(fd);
 }
 
-int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns)
+void ps_calm_child(pid_t pid)
 {
-	struct sched_param other = { 0 };
+	const struct sched_param other = { 0 };
+
+	sched_setscheduler(pid, SCHED_OTHER, &other);
+}
+
+int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns, bool hurry)
+{
+	const struct sched_param first = { .sched_priority = 1 };
 	cpu_set_t cpus;
 	int err, status;
 
 	ps_offer_to_oom_killer(duplicate->pid);
 	/* It has the target's CPU and priority, and would die with them, in the target's way. */
-	sched_setscheduler(duplicate->pid, SCHED_OTHER, &other);
+	if (!hurry)
+		ps_calm_child(duplicate->pid);
+	else if (sched_getscheduler(duplicate->pid) == SCHED_OTHER)
+		sched_setscheduler(duplicate->pid, SCHED_FIFO, &first);
 	if (cpu >= 0) {
 		CPU_ZERO(&cpus);
 		CPU_SET(cpu, &cpus);

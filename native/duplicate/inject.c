@@ -52,7 +52,7 @@ static int clone_failed(pid_t target, long result)
 }
 
 /* The child is found and held. -ETIMEDOUT: it has not stopped yet, try again. */
-static int hold(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns, bool watch)
+static int hold(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns, bool hurry, bool watch)
 {
 	int err;
 
@@ -63,12 +63,14 @@ static int hold(struct ps_duplicate *duplicate, const struct injection *in, int 
 	/* To hold it may take some milliseconds, in which the target goes on, and takes memory. */
 	if (watch)
 		ps_watch_begin(duplicate);
-	err = ps_hold_child(duplicate, in, cpu, timeout_ns);
+	err = ps_hold_child(duplicate, in, cpu, timeout_ns, hurry);
 	if (err == -ETIMEDOUT)
 		return ps_fail(err, "the duplicate of process %d does not get to run: its cgroup is frozen, or others keep its CPU",
 			       duplicate->target);
 	if (!err && !duplicate->shares_files)
 		err = ps_drop_files(duplicate, timeout_ns);
+	if (hurry)
+		ps_calm_child(duplicate->pid);
 	return err ? ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", duplicate->target) : 0;
 }
 
@@ -127,7 +129,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	 * for as long as it may.
 	 */
 	if (!err && has_locks) {
-		err = hold(duplicate, &in, cpu, in.stop.limit_ns, false);
+		err = hold(duplicate, &in, cpu, in.stop.limit_ns, true, false);
 		held = !err;
 		if (err == -ETIMEDOUT)
 			err = 0;
@@ -138,7 +140,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	duplicate->window_ns = in.window_ns;
 	ps_at(PS_STEP_RELEASED);
 	if (!err && !held)
-		err = hold(duplicate, &in, cpu, in.timeout_ns + PS_NSEC_PER_SEC, !watched);
+		err = hold(duplicate, &in, cpu, in.timeout_ns + PS_NSEC_PER_SEC, false, !watched);
 	else if (!err && !watched)
 		ps_watch_begin(duplicate);
 	if (!err) {

@@ -223,8 +223,15 @@ function receive(report: Report, targets: readonly Target[], tally: Tally): void
 		add(tally.faults, `${report.whom} killed at "${report.step}"`);
 		const target = targets[report.target]!;
 		target.happened(`${report.whom} to be killed at "${report.step}"`);
-		// docs/inject.md, "The tracer is killed with SIGKILL": a call that it follows ends as it is.
-		if (report.whom === 'tracer') setTimeout(target.excuse(), TRACER_DEATH_MS);
+		// docs/inject.md, "The tracer is killed with SIGKILL": a call that it follows ends as it is, and an ended duplicate
+		// stays a zombie. That the target lives is what counts; then it begins anew.
+		if (report.whom === 'tracer') {
+			const over = target.excuse();
+			setTimeout(() => {
+				target.again();
+				over();
+			}, TRACER_DEATH_MS);
+		}
 	} else if (report.kind === 'take') {
 		const target = targets[report.target]!, kind = target.tally;
 		const mechanism = tally.mechanisms[report.mechanism] ??= { tried: 0, taken: 0 };

@@ -120,6 +120,14 @@ export class Target {
 		}
 	}
 
+	/** End it and start it again: what it has been told before is of no use any more. */
+	again(): void {
+		if (this.#process === undefined) return;
+		this.look();
+		this.#kill();
+		this.#leaving = true;
+	}
+
 	#first(what: string, key = what): void {
 		if (this.#known.has(key)) return;
 		this.#known.add(key);
