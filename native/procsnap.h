@@ -138,6 +138,7 @@ struct ps_stop {			/* a target with all of its threads stopped */
 	int64_t	undone_ns;		/* for how long the target was stopped before that, in vain */
 	int64_t	timeout_ns;		/* how long to wait until the target can be stopped: it runs meanwhile */
 	int64_t	limit_ns;		/* how long threads that are stopped may wait for others to stop */
+	struct ps_calls *calls;		/* what stops that were undone did is added here; NULL: nowhere */
 	int	pidfd;			/* of the process that is meant, or -1: a later one with its pid is let be */
 	bool	spin;			/* this thread's CPU is one that no thread of the target may use */
 	struct ps_thread *thread;	/* PS_MAX_THREADS of them */
@@ -154,6 +155,8 @@ void ps_prepare_stop(struct ps_stop *stop, struct ps_thread *room, pid_t pid, in
  * THREAD ends, so end it.
  */
 int ps_stop_all(struct ps_stop *stop);
+/* While a process is held: if it was killed, its parent waits until its threads' deaths are noted. */
+void ps_note_deaths(struct ps_stop *stop);
 extern bool ps_thread_lost;
 /* Put every thread's registers back and let it go; thread @except is left alone (-1: none). */
 void ps_release(struct ps_stop *stop, int except);
@@ -203,6 +206,9 @@ int64_t ps_follow_next_ns(void);
 void ps_follow_run(void);
 /* A take is about to interrupt @tid: if it is followed, its stops are for ps_follow_pass() now. */
 void ps_follow_hold(pid_t tid);
+bool ps_follow_is_held(pid_t tid);
+/* @tid has ended, and its death was noted elsewhere. */
+void ps_follow_ended(pid_t tid);
 /*
  * A thread that is followed has stopped, but not yet for the interruption that
  * @tid's stop waits for: its call is seen to, and it goes on. False: it is not

@@ -10,6 +10,7 @@
 
 #define NAME		"procsnap-tracer"	/* 15 characters: as long as a name can be, prctl(2) */
 #define TRIES		100
+#define VALID_NS	(20 * 1000 * 1000LL)
 #define TRY_NS		(2 * 1000 * 1000L)
 
 static bool is_tracer(pid_t tid)
@@ -29,9 +30,13 @@ static bool is_tracer(pid_t tid)
 
 static struct ps_inheritance inherited[PS_INHERITANCES];
 static int inheritances;
+static int64_t inherited_ns;
 
 const struct ps_inheritance *ps_inherited(pid_t tid)
 {
+	/* Later the thread may be in another call. */
+	if (ps_now_ns() - inherited_ns > VALID_NS)
+		return NULL;
 	for (int i = 0; i < inheritances; i++)
 		if (inherited[i].tid == tid)
 			return &inherited[i];
@@ -42,6 +47,7 @@ static void inherit(int fd)
 {
 	ssize_t got = pread(fd, inherited, sizeof(inherited), 0);
 
+	inherited_ns = ps_now_ns();
 	inheritances = got > 0 ? got / (ssize_t)sizeof(*inherited) : 0;
 }
 

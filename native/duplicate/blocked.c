@@ -333,7 +333,9 @@ void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls)
 	long number = regs->orig_rax, result = regs->rax;
 	const struct call *call;
 
-	if (followed) {
+	if (followed && ps_progress(followed, regs) == ELSEWHERE) {
+		ps_drop_followed(followed);
+	} else if (followed) {
 		mend_followed(followed, thread, calls);
 		return;
 	}

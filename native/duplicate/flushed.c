@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <stdio.h>
@@ -86,5 +87,7 @@ bool ps_has_flushed_files(pid_t pid)
 
 bool ps_shares_files(pid_t pid, pid_t other)
 {
-	return syscall(SYS_kcmp, pid, other, KCMP_FILES, 0, 0) <= 0;
+	long differs = syscall(SYS_kcmp, pid, other, KCMP_FILES, 0, 0);
+
+	return differs < 0 ? errno != ESRCH : !differs;		/* ESRCH: it has ended, and was waited for */
 }

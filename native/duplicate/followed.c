@@ -357,6 +357,21 @@ void ps_follow_hold(pid_t tid)
 		ps_hold_followed(followed, true);
 }
 
+bool ps_follow_is_held(pid_t tid)
+{
+	const struct followed *followed = ps_find_followed(tid);
+
+	return followed && followed->held;
+}
+
+void ps_follow_ended(pid_t tid)
+{
+	struct followed *followed = ps_find_followed(tid);
+
+	if (followed)
+		ps_drop_followed(followed);
+}
+
 bool ps_follow_pass(pid_t tid, int status)
 {
 	struct followed *followed = ps_find_followed(tid);

@@ -151,6 +151,8 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 		return 0;
 	}
 	snprintf(why, sizeof(why), "%s", ps_error());
+	if (!duplicate->pid && result > 0 && err != -ESRCH)
+		duplicate->pid = ps_stray_child();
 	if (duplicate->pid)
 		ps_end(duplicate, timeout_ns, limit_ns, &ended);
 	else if (err == -ESRCH)

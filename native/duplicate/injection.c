@@ -300,6 +300,8 @@ int ps_begin_injection(struct injection *in, const struct ps_patience *patience)
 	int err;
 
 	*in = (struct injection){ .target = target, .timeout_ns = patience->timeout_ns };
+	if (ps_stranded())
+		return ps_fail(-EBUSY, "this tracer still waits for a thread of process %d to come back from the kernel", ps_stranded());
 	for (int tries = 0; tries < MAX_TRIES; tries++) {
 		if (known != target) {
 			known = 0;
@@ -310,10 +312,10 @@ int ps_begin_injection(struct injection *in, const struct ps_patience *patience)
 		}
 		ps_prepare_stop(&in->stop, thread_room, target, patience->timeout_ns, patience->limit_ns);
 		in->stop.pidfd = patience->pidfd;
+		in->stop.calls = &in->calls;
 		err = ps_stop_all(&in->stop);
 		if (err)
 			return err;
-		in->calls = (struct ps_calls){ 0 };
 		mend_calls(in);
 		if ((ptrace(PTRACE_PEEKTEXT, in->stop.thread[0].tid, instruction, 0) & 0xffff) == INSTRUCTION &&
 		    !ptrace(PTRACE_GETSIGMASK, in->stop.thread[0].tid, sizeof(in->mask), &in->mask)) {

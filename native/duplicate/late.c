@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include "late.h"
 
 #define MAX_LATE	256
@@ -32,6 +33,13 @@ bool ps_any_late(void)
 	return count;
 }
 
+bool ps_took_first_tid(pid_t pid, pid_t tid)
+{
+	struct ps_identity identity;
+
+	return tid != pid && !ps_followed(pid) && !ps_is_late(pid) && !ps_identify(pid, &identity) && identity.tracer == gettid();
+}
+
 static void let_go(struct late *one)
 {
 	struct ps_thread *thread = &one->thread;
@@ -44,10 +52,11 @@ static void let_go(struct late *one)
 		if (thread->changed)
 			ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
 	}
+	thread->stopped = true;
 	if (thread->follow)
 		ps_follow(one->pid, thread);
 	else
-		ptrace(PTRACE_DETACH, thread->tid, 0, 0);
+		thread->stopped = !!ptrace(PTRACE_DETACH, thread->tid, 0, 0);
 }
 
 /* False: it is still waited for. */
@@ -58,11 +67,17 @@ static bool see_to(struct late *one)
 
 	if (!got)
 		return false;
-	if (got < 0 || !WIFSTOPPED(status))
+	if (got < 0 && ps_took_first_tid(one->pid, one->thread.tid)) {
+		one->thread.tid = one->pid;
+		return false;
+	}
+	if (got < 0 || !WIFSTOPPED(status)) {
+		ps_follow_ended(one->thread.tid);
 		return true;		/* it has ended */
+	}
 	if (status >> 16 == PTRACE_EVENT_STOP) {
 		let_go(one);
-		return true;
+		return !one->thread.stopped;	/* killed: its death is still to be noted */
 	}
 	if (!ps_follow_pass(one->thread.tid, status)) {
 		ptrace(PTRACE_INTERRUPT, one->thread.tid, 0, 0);	/* again: this stop may have cleared that one */

@@ -104,6 +104,7 @@ int ps_stop_copy(pid_t target, int64_t timeout_ns, int64_t limit_ns, struct ps_c
 
 	start = ps_now_ns();
 	ps_prepare_stop(&stop, room, target, timeout_ns, limit_ns);
+	stop.calls = &copy->calls;
 	err = ps_stop_all(&stop);
 	if (err)
 		goto fail;

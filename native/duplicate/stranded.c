@@ -45,7 +45,10 @@ int ps_strand(struct injection *in, bool cloning)
 /* The clone() was made after all: nobody wants its child any more. */
 static void end_child(long inner_pid)
 {
-	struct ps_duplicate child = { .pid = ps_stray_child(), .target = stranded.target, .inner_pid = inner_pid };
+	struct injection in = {
+		.target = stranded.target, .stop = { .threads = 1, .thread = &stranded.thread, .limit_ns = PS_NSEC_PER_SEC },
+	};
+	struct ps_duplicate child = { .pid = ps_find_child(&in, inner_pid), .target = stranded.target, .inner_pid = inner_pid };
 
 	if (!child.pid)
 		return;
@@ -70,8 +73,9 @@ static void put_back(void)
 	if (thread->follow)
 		ps_follow(stranded.target, thread);
 	else
-		ptrace(PTRACE_DETACH, stranded.tid, 0, 0);
-	forget();
+		thread->stopped = !!ptrace(PTRACE_DETACH, stranded.tid, 0, 0);
+	if (!thread->stopped)		/* else it was killed: ps_strand_run() notes its death */
+		forget();
 }
 
 /* It has stopped in or around the call: on to where it can be put back. */

@@ -135,6 +135,8 @@ static int await_willing(struct ps_stop *stop, int first)
 					       thread->tid, stop->pid, wchan);
 			}
 			nanosleep(&look, NULL);
+			ps_follow_run();
+			ps_late_run();
 			ps_note_wait(stop->pid, thread);
 		}
 		thread->asleep = state == 'S';
@@ -154,7 +156,7 @@ static int seize_new(struct ps_stop *stop, int first)
 {
 	int err = 0;
 
-	ps_begin_seizing(stop, ps_now_ns() + (stop->first_ns ? limit_ns(stop) : stop->timeout_ns));
+	ps_begin_seizing(stop, ps_now_ns() + (stop->first_ns ? stop->first_ns + limit_ns(stop) - ps_now_ns() : stop->timeout_ns));
 	for (int i = first; i < stop->threads && !err;) {
 		struct ps_thread *thread = &stop->thread[i];
 
@@ -163,6 +165,8 @@ static int seize_new(struct ps_stop *stop, int first)
 				      thread->tid, stop->pid);
 		else if (!ps_followed(thread->tid))
 			err = ps_seize(stop, thread);
+		else if (ps_follow_is_held(thread->tid))
+			err = ps_fail(-EBUSY, "thread %d of process %d is in another stop", thread->tid, stop->pid);
 		if (err == -ESRCH) {	/* it ended, or is a leader that did: a zombie has no registers */
 			forget_thread(stop, i);
 			err = 0;
@@ -187,6 +191,12 @@ static int await_stop(struct ps_stop *stop, struct ps_thread *thread, int64_t ti
 
 	for (;;) {
 		err = ps_wait_stop(thread->tid, timeout_ns, stop->spin, &status);
+		if (err == -ESRCH && !tids_has(&known, stop->pid) && ps_took_first_tid(stop->pid, thread->tid)) {
+			tids_remove(&known, thread->tid);
+			thread->tid = stop->pid;
+			tids_add(&known, thread->tid);
+			continue;
+		}
 		if (err)
 			return err;
 		if (status >> 16 == PTRACE_EVENT_STOP)
@@ -197,8 +207,7 @@ static int await_stop(struct ps_stop *stop, struct ps_thread *thread, int64_t ti
 			continue;
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);	/* again: a stop may clear one that is pending */
 		/* Signal-delivery stop: the interruption is still pending and stops the thread before its handler runs. */
-		if (ptrace(PTRACE_CONT, thread->tid, 0, (long)WSTOPSIG(status)))
-			return -ESRCH;
+		ptrace(PTRACE_CONT, thread->tid, 0, (long)WSTOPSIG(status));	/* fails where it was killed: its death is waited for */
 	}
 	thread->stopped = true;
 	return 0;
@@ -224,6 +233,7 @@ static void note_deaths(struct ps_stop *stop, const struct ps_thread *except)
 		if (!has_died(thread))
 			return;
 		thread->stopped = false;
+		ps_follow_ended(thread->tid);
 	}
 }
 
@@ -239,10 +249,12 @@ static void pass_signals(struct ps_stop *stop, struct ps_thread *thread)
 		return;
 	if (thread->seized_ns < stop->first_ns)
 		stop->first_ns = thread->seized_ns;
-	if (status >> 16 == PTRACE_EVENT_STOP)		/* stopped by a signal, with all of its process */
-		ptrace(PTRACE_LISTEN, thread->tid, 0, 0);
-	else
+	if (status >> 16 != PTRACE_EVENT_STOP)
 		ptrace(PTRACE_CONT, thread->tid, 0, (long)WSTOPSIG(status));
+	else if (WSTOPSIG(status) == SIGTRAP)		/* SIGCONT has come */
+		ptrace(PTRACE_CONT, thread->tid, 0, 0L);
+	else						/* stopped by a signal, with all of its process */
+		ptrace(PTRACE_LISTEN, thread->tid, 0, 0);
 }
 
 int ps_wait_running(struct ps_stop *stop, struct ps_thread *thread, int64_t timeout_ns, int *status)
@@ -295,10 +307,12 @@ static int await_all(struct ps_stop *stop)
 				stopped_ns = ps_now_ns();
 			if (err == -ETIMEDOUT)
 				missing = thread->tid;
-			if (err && err != -ETIMEDOUT)
+			if (err && err != -ETIMEDOUT) {
+				ps_follow_ended(thread->tid);
 				forget_thread(stop, i);
-			else
+			} else {
 				i++;
+			}
 		}
 		now = ps_now_ns();
 		/* Nobody waits for a thread that is the only one. */
@@ -335,7 +349,7 @@ static int interrupt_new(struct ps_stop *stop, enum turn turn)
 			continue;
 		thread->interrupted = any = true;
 		ps_follow_hold(thread->tid);
-		ps_await_answer(stop->pid, thread, stop->first_ns ? limit_ns(stop) : stop->timeout_ns);
+		ps_await_answer(stop->pid, thread, stop->first_ns ? stop->first_ns + limit_ns(stop) - ps_now_ns() : stop->timeout_ns);
 		if (!stop->first_ns)
 			stop->first_ns = ps_now_ns();
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
@@ -489,17 +503,26 @@ void ps_release(struct ps_stop *stop, int except)
 		if (dead)
 			ps_nap();
 	}
+	/* Giving back much memory takes long: late.c takes note of them. */
+	for (int i = 0; dead && i < stop->threads; i++)
+		if (i != except && stop->thread[i].stopped)
+			ps_add_late(stop->pid, &stop->thread[i]);
+}
+
+void ps_note_deaths(struct ps_stop *stop)
+{
+	note_deaths(stop, NULL);
 }
 
 /* Let go of those that are stopped, as they were; the others stay in the list while they are pending. */
 static void undo(struct ps_stop *stop)
 {
-	struct ps_calls calls = { 0 };
+	struct ps_calls none = { 0 }, *calls = stop->calls ? stop->calls : &none;
 
 	note_registers(stop);
 	for (int i = 0; i < stop->threads; i++)
 		if (stop->thread[i].stopped)
-			ps_mend_call(stop->pid, &stop->thread[i], &calls);
+			ps_mend_call(stop->pid, &stop->thread[i], calls);
 	let_go(stop, -1);
 	for (int i = stop->threads - 1; i >= 0; i--) {
 		struct ps_thread *thread = &stop->thread[i];
@@ -525,6 +548,7 @@ static void undo_all(struct ps_stop *stop, int64_t until_ns)
 		/* Those that were to come last: only a stopped thread can be let go. */
 		if (thread->seized && !thread->interrupted) {
 			thread->interrupted = true;
+			ps_follow_hold(thread->tid);
 			ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
 		}
 		thread->pending = thread->interrupted && !thread->stopped;
@@ -538,8 +562,10 @@ static void undo_all(struct ps_stop *stop, int64_t until_ns)
 
 			if (!err)
 				stop->thread[i].pending = false;
-			else if (err != -ETIMEDOUT)
+			else if (err != -ETIMEDOUT) {
+				ps_follow_ended(stop->thread[i].tid);
 				forget_thread(stop, i);
+			}
 		}
 		undo(stop);
 		if (stop->threads)

@@ -13,8 +13,11 @@ _Static_assert(sizeof(struct ps_reason) == 256, "REASON_BYTES in index.ts");
 int do_check(const struct tracer_request *request, struct tracer_reply *reply)
 {
 	struct ps_preflight preflight;
-	int refused = ps_preflight(request->pid, &preflight);
+	int refused;
 
+	if (duplicate.pid)	/* its watch uses what would be gathered anew */
+		return ps_fail(-EBUSY, "this tracer watches over a duplicate: check with another");
+	refused = ps_preflight(request->pid, &preflight);
 	if (check_length(sizeof(preflight.reason)))
 		return -EINVAL;
 	if (!refused)

@@ -6,7 +6,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include "duplicate/injection.h"
+#include "duplicate/burial.h"
+#include "duplicate/child.h"
 #include "requests.h"
 #include "state.h"
 
@@ -20,7 +21,6 @@ struct ps_stop held = { .thread = held_threads };
 static struct {
 	bool	ended;
 	char	why[224];
-	int	err;			/* of its burial */
 	struct ps_ended figures;
 } early;
 
@@ -132,7 +132,14 @@ static void end_early(const char *why)
 	/* @why may be ps_error(), which the end changes. */
 	snprintf(early.why, sizeof(early.why), "%s", why);
 	close_reader(duplicate.pid);
-	early.err = ps_end(&duplicate, PS_NSEC_PER_SEC, 0, &early.figures);
+	if (held.threads && held.pid == duplicate.target) {	/* it is buried when the target runs again */
+		ps_watch_end();
+		ps_kill_child(duplicate.pid);
+		ps_bury_later(&duplicate, duplicate.target_fd);
+		early.figures = (struct ps_ended){ 0 };
+	} else {
+		ps_end(&duplicate, PS_NSEC_PER_SEC, 0, &early.figures);
+	}
 	duplicate.pid = 0;
 }
 

@@ -73,6 +73,8 @@ static void do_chores(void)
 
 	while (read(news_fd, &news, sizeof(news)) > 0)
 		asked_to_go |= news.ssi_signo == SIGUSR1;
+	if (held.threads)
+		ps_note_deaths(&held);
 	ps_strand_run();
 	ps_late_run();
 	ps_follow_run();
@@ -133,12 +135,13 @@ static void leave(void)
 	/* Who waits for our end, or for that of our output, is not kept by the rest. */
 	for (int fd = STDIN_FILENO; fd <= TRACER_AREA_FD; fd++)
 		close(fd);
-	send(parent_fd, &(char){ STAYS }, 1, MSG_NOSIGNAL);
-	asked_to_go = false;
 	if (will >= 0)
 		dup2(will, PS_INHERITANCE_FD);
+	send(parent_fd, &(char){ STAYS }, 1, MSG_NOSIGNAL);
+	asked_to_go = false;
 	while (ps_stranded() || (next_chore_ns() < INT64_MAX && ps_now_ns() < until_ns &&
-				 !(asked_to_go && ps_follow_bequeath(PS_INHERITANCE_FD)))) {
+				 !(asked_to_go && !ps_any_late() && ps_burial_next_ns() == INT64_MAX &&
+				   ps_follow_bequeath(PS_INHERITANCE_FD)))) {
 		sleep_until(&news, 1, until_ns > ps_now_ns() ? until_ns : INT64_MAX);
 		do_chores();
 	}
@@ -163,6 +166,10 @@ static void *serve(void *arg)
 	}
 	if (got == -ETIMEDOUT) {
 		forget_all();
+		while (ps_stranded()) {
+			sleep_until(&(struct pollfd){ .fd = news_fd, .events = POLLIN }, 1, INT64_MAX);
+			do_chores();
+		}
 		ps_follow_leave(PS_STOP_LIMIT_NS);
 	} else {
 		leave();
