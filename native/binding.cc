@@ -220,7 +220,17 @@ Napi::Value start_tracer(const Napi::CallbackInfo &info)
 	posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDERR_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, high[0], TRACER_SOCKET_FD);
 	posix_spawn_file_actions_adddup2(&actions, high[1], TRACER_AREA_FD);
-	error = posix_spawn(&pid, path.c_str(), &actions, nullptr, argv, environ);
+	// From its first instruction on, Ctrl-C does not reach it.
+	sigset_t all;
+	posix_spawnattr_t attributes;
+
+	sigfillset(&all);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigmask(&attributes, &all);
+	posix_spawnattr_setpgroup(&attributes, 0);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+	error = posix_spawn(&pid, path.c_str(), &actions, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	close(high[0]);
 	close(high[1]);
