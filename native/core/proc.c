@@ -129,7 +129,7 @@ int ps_list_threads(pid_t pid, pid_t *tids, int max)
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	dir = opendir(path);
 	if (!dir)
-		return ps_fail(-ESRCH, "process %d is gone", pid);
+		return ps_fail(-ESRCH, "process %d has ended", pid);
 	while ((entry = readdir(dir)))
 		if (isdigit((unsigned char)entry->d_name[0])) {
 			if (count == max) {
