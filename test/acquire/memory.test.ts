@@ -62,6 +62,6 @@ linkTest(`a target of ${LARGE_MIB} MiB takes no more memory to take, to send and
 		const [small = 0, large = 0] = [SMALL_MIB, LARGE_MIB].map((mib) => measured[`${name} ${mib}`] ?? 0);
 		t.true(small > 30_000 && large > 30_000, 'a look was had at it');
 		t.true(large * 1024 < MOST_KB * 1000, `${name}: ${large} KiB`);
-		t.true(large < small + 96 * 1024, `${name}: ${small} and ${large} KiB`);
+		t.true(large < small + 48 * 1024, `${name}: ${small} and ${large} KiB`);
 	}
 });
