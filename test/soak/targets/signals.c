@@ -10,16 +10,26 @@
 
 static pid_t sender;
 
-/* Its rate gives way to the receiver: at most 20 are under way. */
+/*
+ * Its rate gives way to the receiver: at most 20 are under way. Numbers are
+ * blocked until the receiver knows its sender: the first may come before fork()
+ * has returned.
+ */
 static void start_sender(void)
 {
 	pid_t receiver = self;
+	sigset_t numbered, before;
 
 	SENT = CAME = 0;
+	sigemptyset(&numbered);
+	sigaddset(&numbered, NUMBERED);
+	sigprocmask(SIG_BLOCK, &numbered, &before);
 	sender = fork();
 	need(sender >= 0, "fork");
-	if (sender)
+	if (sender) {
+		sigprocmask(SIG_SETMASK, &before, NULL);
 		return;
+	}
 	born();
 	for (;;) {
 		union sigval value = { .sival_int = SENT + 1 };
