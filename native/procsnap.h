@@ -179,6 +179,8 @@ int ps_wait_running(struct ps_stop *stop, struct ps_thread *thread, int64_t time
 
 /* Before the stop: note how long @thread has waited, if it is in a call that a stop may end. */
 void ps_note_wait(pid_t pid, struct ps_thread *thread);
+/* Right before the interruption: if it has not slept on since, how long it had waited says nothing. */
+void ps_confirm_wait(pid_t pid, struct ps_thread *thread);
 /* At the stop: change thread->mended so that the call goes on, and count it. */
 void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls);
 /*

@@ -68,6 +68,8 @@ void ps_note_wait(pid_t pid, struct ps_thread *thread)
 	read_task_file(pid, thread->tid, "status", text, sizeof(text));
 	thread->filtered = task_number(text, "\nSeccomp:", 10) == FILTERED;
 	thread->switches = task_number(text, "\nvoluntary_ctxt_switches:", 10);
+	/* Before its call is looked at: if it sleeps on, it sleeps in that call. */
+	thread->slices = slices(pid, thread->tid);
 	/* "running", or the number of its call and the arguments */
 	read_task_file(pid, thread->tid, "syscall", text, sizeof(text));
 	if (sscanf(text, "%ld %llx %llx %llx %llx %llx %llx", &number, &regs.rdi, &regs.rsi, &regs.rdx, &regs.r10, &regs.r8,
@@ -78,7 +80,6 @@ void ps_note_wait(pid_t pid, struct ps_thread *thread)
 		return;
 	thread->timeout_ns = ps_timeout_of(pid, call, &regs);
 	thread->waited_call = number;
-	thread->slices = slices(pid, thread->tid);
 	thread->noted_ns = ps_now_ns();
 	if (thread->timeout_ns < 0 && !has_descriptor_timeout(call))
 		return;
@@ -96,6 +97,15 @@ void ps_note_wait(pid_t pid, struct ps_thread *thread)
 	thread->noted_ns = ps_now_ns();
 	if (slept_since > 0 && now >= slept_since)
 		thread->waited_ns = now - slept_since;
+}
+
+void ps_confirm_wait(pid_t pid, struct ps_thread *thread)
+{
+	if (thread->waited_call < 0 || thread->waited_ns < 0)
+		return;
+	/* At a CPU since, it may have come to the end of that call, and be in another of the same kind by now. */
+	if (thread->slices >= 0 ? slices(pid, thread->tid) != thread->slices : voluntary_switches(pid, thread->tid) != thread->switches)
+		thread->waited_ns = -1;
 }
 
 /* ---- what was done is counted --------------------------------------------------- */
@@ -304,7 +314,7 @@ static void mend_followed(struct followed *followed, struct ps_thread *thread, s
 	thread->general.orig_rax = followed->number;
 	thread->general.rax = progress == NOT_ENTERED ? (uint64_t)followed->code : regs.rax;
 	/* Its time was over before, and this stop is the one that shows that nothing has come. */
-	if (followed->due && progress != NOT_ENTERED)
+	if (ps_is_over(followed) && progress != NOT_ENTERED)
 		progress = RETURNED;
 	if (progress == RETURNED) {
 		thread->general.rax = meanwhile.rax;

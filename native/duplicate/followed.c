@@ -109,6 +109,12 @@ enum progress ps_progress(const struct followed *followed, const struct user_reg
 	}
 }
 
+/* What has come is looked for before the time: a call whose time is over is made all the same, and has nothing if it is interrupted in it. */
+bool ps_is_over(const struct followed *followed)
+{
+	return followed->due && !followed->entering;
+}
+
 void ps_finish(const struct followed *followed, struct user_regs_struct *regs)
 {
 	bool interrupted = regs->rip != followed->regs.rip || is_interrupted(followed, regs->rax);
@@ -121,12 +127,12 @@ void ps_finish(const struct followed *followed, struct user_regs_struct *regs)
 	regs->orig_rax = -1;
 	if (done)
 		regs->rax = done;
-	else if (interrupted && followed->due)
+	else if (interrupted && ps_is_over(followed))
 		regs->rax = followed->expired;
 	else
 		regs->rax = result == -ERESTART_RESTARTBLOCK ? -ERESTARTNOHAND : result;
 	/* How it was interrupted is for the kernel to make a result of: it knows whether a handler runs. */
-	if (interrupted && !done && !followed->due)
+	if (interrupted && !done && !ps_is_over(followed))
 		regs->orig_rax = followed->number;
 }
 
@@ -169,6 +175,13 @@ static void finish(struct followed *followed, struct user_regs_struct *regs, int
 	ps_finish(followed, regs);
 	ptrace(PTRACE_SETREGS, followed->tid, 0, regs);
 	let_go(followed, sig);
+}
+
+static void make_again(struct followed *followed, struct user_regs_struct *regs)
+{
+	ps_again(followed, regs);
+	ptrace(PTRACE_SETREGS, followed->tid, 0, regs);
+	followed->entering = true;
 }
 
 static uint64_t signal_set(const char *status, const char *key)
@@ -216,13 +229,11 @@ static void on_signal(struct followed *followed, struct user_regs_struct *regs, 
 
 	if (progress == ELSEWHERE) {
 		let_go(followed, sig);
-	} else if (progress == RETURNED || does != IGNORED || followed->leaving || followed->due) {
+	} else if (progress == RETURNED || does != IGNORED || followed->leaving || ps_is_over(followed)) {
 		finish(followed, regs, sig);
 	} else {
-		if (progress != NOT_ENTERED) {
-			ps_again(followed, regs);
-			ptrace(PTRACE_SETREGS, followed->tid, 0, regs);
-		}
+		if (progress != NOT_ENTERED)
+			make_again(followed, regs);
 		resume(followed, sig);
 	}
 }
@@ -236,11 +247,10 @@ static void on_interrupt(struct followed *followed, struct user_regs_struct *reg
 		let_go(followed, 0);
 	} else if (progress == NOT_ENTERED && !followed->leaving) {
 		resume(followed, 0);
-	} else if (progress == RETURNED || followed->due || followed->leaving) {
+	} else if (progress == RETURNED || ps_is_over(followed) || followed->leaving) {
 		finish(followed, regs, 0);
 	} else {
-		ps_again(followed, regs);
-		ptrace(PTRACE_SETREGS, followed->tid, 0, regs);
+		make_again(followed, regs);
 		resume(followed, 0);
 	}
 }
@@ -267,7 +277,6 @@ static void on_call_stop(struct followed *followed, struct user_regs_struct *reg
 			let_go(followed, 0);
 			return;
 		}
-		/* What has come is looked for before the time: so a call whose time is over is made all the same. */
 		if (followed->due)
 			interrupt(followed);
 		resume(followed, 0);
@@ -281,6 +290,7 @@ static void on_call_stop(struct followed *followed, struct user_regs_struct *reg
 	} else if (progress == RETURNED || ((followed->due || followed->leaving) && progress != NOT_ENTERED)) {
 		finish(followed, regs, 0);
 	} else {
+		followed->entering = true;
 		interrupt(followed);	/* again, if it was: a stop clears an interruption that is pending */
 		resume(followed, 0);
 	}
@@ -330,7 +340,8 @@ void ps_follow_run(void)
 			;
 		if (followed->tid && !followed->held && !followed->due && followed->deadline_ns <= now) {
 			followed->due = true;
-			interrupt(followed);
+			if (!followed->entering)	/* else when it is in its call */
+				interrupt(followed);
 		}
 	}
 }
@@ -382,7 +393,9 @@ bool ps_follow_pass(pid_t tid, int status)
 		return false;
 	if (sig == CALL_STOP) {
 		sig = 0;
-		if (!is_entry(followed) && ps_progress(followed, &regs) == RETURNED) {
+		if (is_entry(followed)) {
+			followed->entering = false;
+		} else if (ps_progress(followed, &regs) == RETURNED) {
 			ps_finish(followed, &regs);
 			ptrace(PTRACE_SETREGS, tid, 0, &regs);
 			ps_drop_followed(followed);
@@ -449,22 +462,28 @@ void ps_follow_entered(void)
 		if (entering)
 			ps_nap();
 	} while (entering && ps_now_ns() - start < ENTER_NS);
-	for (int i = 0; i < used_up_to; i++)
-		pool[i].entering = false;
 }
 
-/* Of a call that has done a part the rest's result alone would be wrong: it is ended with what it has. */
-static int end_partial(void)
+/*
+ * Left in its call as it sleeps there, a thread is as if nobody had been there.
+ * Not so on its way into it or out of it: an interruption would end it. And of a
+ * call that has done a part the rest's result alone would be wrong: it is ended
+ * with what it has. How many have to be waited for.
+ */
+static int prepare_to_leave(void)
 {
 	int left = 0;
 
-	for (int i = 0; i < used_up_to; i++)
-		if (pool[i].tid && pool[i].done && !pool[i].held) {
-			if (!pool[i].leaving)
-				interrupt(&pool[i]);
-			pool[i].leaving = true;
-			left++;
-		}
+	for (int i = 0; i < used_up_to; i++) {
+		struct followed *followed = &pool[i];
+
+		if (!followed->tid || followed->held)
+			continue;
+		if (followed->done && !followed->leaving)
+			interrupt(followed);
+		followed->leaving |= followed->done > 0;
+		left += followed->leaving || followed->due || followed->entering || followed->interrupting;
+	}
 	return left;
 }
 
@@ -488,7 +507,7 @@ void ps_follow_leave(int64_t limit_ns)
 	int64_t start = ps_now_ns();
 
 	ps_follow_run();
-	while (end_partial() && ps_now_ns() - start < limit_ns) {
+	while (prepare_to_leave() && ps_now_ns() - start < limit_ns) {
 		ps_nap();
 		ps_follow_run();
 	}

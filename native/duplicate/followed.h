@@ -15,7 +15,7 @@ struct followed {
 	int16_t	next;			/* with the same hash, from 1 */
 	bool	held;			/* a take is about to stop it, or has: it is seen to there */
 	bool	entering;		/* it was let go on, and is not known to be back in its call */
-	bool	due;			/* its time is over: it was interrupted */
+	bool	due;			/* its time is over: it is interrupted as soon as it is in its call */
 	bool	interrupting;		/* PTRACE_INTERRUPT was sent, and has not stopped it yet */
 	bool	leaving;		/* it is to be let go at its next stop */
 	bool	anew;			/* restart_syscall(2) is forbidden: it is made again instead */
@@ -43,6 +43,8 @@ enum progress {
 };
 /* Where the call is, as a stop shows it. */
 enum progress ps_progress(const struct followed *followed, const struct user_regs_struct *regs);
+/* Its time is over, and what has come by then was looked for. */
+bool ps_is_over(const struct followed *followed);
 /* Its registers at its end, from those that a stop shows. */
 void ps_finish(const struct followed *followed, struct user_regs_struct *regs);
 /* Its registers to be made again, or go on: after INTERRUPTED and CUT_SHORT. */

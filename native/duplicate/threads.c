@@ -349,6 +349,7 @@ static int interrupt_new(struct ps_stop *stop, enum turn turn)
 			continue;
 		thread->interrupted = any = true;
 		ps_follow_hold(thread->tid);
+		ps_confirm_wait(stop->pid, thread);
 		ps_await_answer(stop->pid, thread, stop->first_ns ? stop->first_ns + limit_ns(stop) - ps_now_ns() : stop->timeout_ns);
 		if (!stop->first_ns)
 			stop->first_ns = ps_now_ns();

@@ -113,22 +113,25 @@ static void *waits(void *arg)
 		int64_t asked_ns = (200 + 37 * number % 1800) * MS_NS, began_ns = now_ns();
 		struct timespec time = { asked_ns / SECOND_NS, asked_ns % SECOND_NS };
 		uint64_t before = excuse();
+		const char *call = "epoll_pwait2 in a crowd";
 		long result, expected = 0;
 
 		switch (number % 3) {
 		case 0:
-			result = checked_call("epoll_pwait2 in a crowd", SYS_epoll_pwait2, epoll, (long)&event, 1, (long)&time, 0, 8);
+			result = checked_call(call, SYS_epoll_pwait2, epoll, (long)&event, 1, (long)&time, 0, 8);
 			break;
 		case 1:
-			result = checked_call("FUTEX_WAIT in a crowd", SYS_futex, (long)&word, FUTEX_WAIT_PRIVATE, 0, (long)&time, 5, 6);
+			call = "FUTEX_WAIT in a crowd";
+			result = checked_call(call, SYS_futex, (long)&word, FUTEX_WAIT_PRIVATE, 0, (long)&time, 5, 6);
 			expected = -ETIMEDOUT;
 			break;
 		default:
-			result = checked_call("nanosleep in a crowd", SYS_nanosleep, (long)&time, 0, 3, 4, 5, 6);
+			call = "nanosleep in a crowd";
+			result = checked_call(call, SYS_nanosleep, (long)&time, 0, 3, 4, 5, 6);
 		}
 		if (result != expected)
-			HARM_UNLESS_EXCUSED(before, "a wait in a crowd returned something else");
-		check_time("a wait in a crowd", began_ns, asked_ns, before);
+			HARM_UNLESS_EXCUSED(before, "%s returned %s instead of %s", call, result ? strerror(-result) : "0", expected ? strerror(-expected) : "0");
+		check_time(call, began_ns, asked_ns, before);
 		turn();
 	}
 	return NULL;
