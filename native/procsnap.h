@@ -127,6 +127,7 @@ struct ps_thread {
 	int64_t	waited_ns;		/* how long it had waited then; -1: cannot be told */
 	int64_t	timeout_ns;		/* as its arguments say, -1: they do not */
 	int64_t	switches, slices;	/* voluntary switches, and how often it was on a CPU, at that time; -1: not known */
+	bool	noted;			/* ps_note_wait() has looked at it, and `filtered` is known */
 	bool	filtered;		/* it has a seccomp filter */
 	bool	supervised;		/* a supervisor was seen to act for it, seccomp_unotify(2) */
 };
@@ -134,6 +135,7 @@ struct ps_thread {
 struct ps_stop {			/* a target with all of its threads stopped */
 	pid_t	pid;
 	int	threads;
+	int	workers;		/* the kernel's, for io_uring and the like: seen among the threads, and let be */
 	int64_t	first_ns;		/* when the first thread was interrupted; earlier by undone_ns once all are stopped */
 	int64_t	undone_ns;		/* for how long the target was stopped before that, in vain */
 	int64_t	timeout_ns;		/* how long to wait until the target can be stopped: it runs meanwhile */

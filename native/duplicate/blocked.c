@@ -67,6 +67,7 @@ void ps_note_wait(pid_t pid, struct ps_thread *thread)
 		return;			/* it is known better */
 	read_task_file(pid, thread->tid, "status", text, sizeof(text));
 	thread->filtered = task_number(text, "\nSeccomp:", 10) == FILTERED;
+	thread->noted = true;
 	thread->switches = task_number(text, "\nvoluntary_ctxt_switches:", 10);
 	/* Before its call is looked at: if it sleeps on, it sleeps in that call. */
 	thread->slices = slices(pid, thread->tid);
@@ -336,6 +337,29 @@ static bool is_over(const struct user_regs_struct *regs)
 	return regs->orig_rax == SYS_close || (regs->orig_rax == SYS_ioctl && (unsigned int)regs->rsi != KVM_RUN);
 }
 
+/* One that was found in the stop, or was followed before it, was not looked at. */
+static bool is_filtered(pid_t pid, const struct ps_thread *thread)
+{
+	char status[4096];
+
+	if (thread->noted)
+		return thread->filtered;
+	read_task_file(pid, thread->tid, "status", status, sizeof(status));
+	return task_number(status, "\nSeccomp:", 10) == FILTERED;
+}
+
+/*
+ * Its supervisor may have been asked, and then acts again. One that slept before
+ * the stop was seen to sleep in something else (supervised.c); for which of its
+ * calls a supervisor acts only the filters say, and reading them takes its time.
+ */
+static bool is_asked_again(pid_t pid, const struct ps_thread *thread, long result)
+{
+	if (result != -ERESTARTSYS)
+		return false;
+	return thread->supervised || (!thread->asleep && is_filtered(pid, thread) && ps_filters_notify(thread->tid, thread->general.orig_rax, &thread->general));
+}
+
 void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls)
 {
 	const struct user_regs_struct *regs = &thread->general;
@@ -352,14 +376,13 @@ void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls)
 	if (number < 0)
 		return;
 	call = ps_find_call(number);
-	/* It may have been asked for, and then the supervisor acts again: which of its calls it acts for is not to be seen. */
-	if (thread->supervised && result == -ERESTARTSYS)
+	if (is_asked_again(pid, thread, result))
 		count_restarted(calls, number);
 	if (result == -EINTR && is_over(regs))
 		count_cut(calls, number);
 	else if (result == -EINTR)
 		make_again(pid, thread, call, calls);
-	else if (result == -ERESTART_RESTARTBLOCK && thread->filtered && !ps_filters_allow(thread->tid, SYS_restart_syscall, regs))
+	else if (result == -ERESTART_RESTARTBLOCK && is_filtered(pid, thread) && !ps_filters_allow(thread->tid, SYS_restart_syscall, regs))
 		make_again(pid, thread, call, calls);
 	else if ((result == -ERESTARTSYS || result == -ERESTARTNOHAND) && call)
 		meet_timeout(pid, thread, call, calls);

@@ -50,11 +50,13 @@ static pid_t unknown_tracee(const struct injection *in)
 	return info.si_pid;
 }
 
-static bool is_ours(pid_t pid)
+/* A child of the target that we trace and that is not known: its other children may be, as targets whose calls are followed. */
+static bool is_new(pid_t target, pid_t pid)
 {
 	struct ps_identity identity;
 
-	return !ps_burying(pid) && !ps_identify(pid, &identity) && identity.tracer == gettid();
+	return !ps_burying(pid) && !ps_followed(pid) && !ps_is_late(pid) && !ps_identify(pid, &identity) &&
+	       identity.tracer == gettid() && identity.parent == target;
 }
 
 /* Among the target's children, which not every kernel lists (CONFIG_PROC_CHILDREN); 0: not found. */
@@ -67,7 +69,7 @@ static pid_t child_of_ours(pid_t target, pid_t tid)
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", target, tid);
 	children = fopen(path, "re");
 	while (children && !found && fscanf(children, "%d", &pid) == 1)
-		if (is_ours(pid))
+		if (is_new(target, pid))
 			found = pid;
 	if (children)
 		fclose(children);
@@ -78,7 +80,8 @@ pid_t ps_find_child(const struct injection *in, long inner_pid)
 {
 	pid_t pid;
 
-	if (!is_own_thread(in, inner_pid) && is_ours(inner_pid))
+	/* In a pid namespace that is a number of another process here, or of none. */
+	if (!is_own_thread(in, inner_pid) && is_new(in->target, inner_pid))
 		return inner_pid;
 	pid = child_of_ours(in->target, in->stop.thread[0].tid);
 	if (pid)

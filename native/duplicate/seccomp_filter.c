@@ -91,7 +91,8 @@ uint32_t ps_stricter(uint32_t a, uint32_t b)
 	return (int32_t)(b & SECCOMP_RET_ACTION_FULL) < (int32_t)(a & SECCOMP_RET_ACTION_FULL) ? b : a;
 }
 
-bool ps_filters_allow(pid_t tid, long number, const struct user_regs_struct *regs)
+/* What all filters together say to a call; false: they cannot be read. */
+static bool filters_result(pid_t tid, long number, const struct user_regs_struct *regs, uint32_t *action)
 {
 	static struct sock_filter program[BPF_MAXINSNS];
 	const struct seccomp_data data = {
@@ -104,10 +105,25 @@ bool ps_filters_allow(pid_t tid, long number, const struct user_regs_struct *reg
 		long length = ptrace(PTRACE_SECCOMP_GET_FILTER, tid, i, NULL);
 
 		if (length < 0 && errno == ENOENT && i)
-			return (result & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ALLOW || (result & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_LOG;
+			break;
 		if (length < 0 || length > BPF_MAXINSNS || ptrace(PTRACE_SECCOMP_GET_FILTER, tid, i, program) != length)
 			return false;
 		result = ps_stricter(result, ps_filter_result(program, length, &data));
 	}
-	return false;
+	*action = result & SECCOMP_RET_ACTION_FULL;
+	return true;
+}
+
+bool ps_filters_allow(pid_t tid, long number, const struct user_regs_struct *regs)
+{
+	uint32_t action;
+
+	return filters_result(tid, number, regs, &action) && (action == SECCOMP_RET_ALLOW || action == SECCOMP_RET_LOG);
+}
+
+bool ps_filters_notify(pid_t tid, long number, const struct user_regs_struct *regs)
+{
+	uint32_t action;
+
+	return filters_result(tid, number, regs, &action) && action == SECCOMP_RET_USER_NOTIF;
 }

@@ -20,5 +20,7 @@ uint32_t ps_stricter(uint32_t a, uint32_t b);
  * CAP_SYS_ADMIN), or where somebody is asked or told about it.
  */
 bool ps_filters_allow(pid_t tid, long number, const struct user_regs_struct *regs);
+/* Is a supervisor asked, seccomp_unotify(2)? False where the filters cannot be read. */
+bool ps_filters_notify(pid_t tid, long number, const struct user_regs_struct *regs);
 
 #endif

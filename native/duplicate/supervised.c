@@ -4,9 +4,11 @@
 #include "supervised.h"
 #include "task_file.h"
 
-/* A thread that asks for one call after the other is between two of them for some microseconds. */
-#define ASKS_AGAIN_NS	(2 * 1000 * 1000LL)
 #define LOOK_NS		(200 * 1000L)
+/* While others may be stopped. */
+#define SHORT_LOOK_NS	(20 * 1000L)
+/* For how long a thread that computes is waited for to sleep, where it has a supervisor. */
+#define RUNS_NS		(10 * 1000 * 1000LL)
 
 struct look { int syscall, wchan; };
 
@@ -20,13 +22,18 @@ static bool has(int fd, const char *words)
 }
 
 /*
- * In seccomp_do_user_notification(), or what that is compiled into. Since Linux
- * 6.12 a thread may be asleep and still be in its run queue, and then wchan is
- * empty; a look at its system call takes it out of there.
+ * ASKS: in seccomp_do_user_notification(), or what that is compiled into. Since
+ * Linux 6.12 a thread may be asleep and still be in its run queue, and then wchan
+ * is empty; a look at its system call takes it out of there. RUNS: it may be
+ * anywhere, in that function too: the supervisor is woken before the thread sleeps.
  */
-static bool is_asking(const struct look *look)
+enum whereabouts { ASKS, RUNS, SLEEPS };
+
+static enum whereabouts look_at(const struct look *look)
 {
-	return !has(look->syscall, "running") && has(look->wchan, "seccomp");
+	if (has(look->syscall, "running"))
+		return RUNS;
+	return has(look->wchan, "seccomp") ? ASKS : SLEEPS;
 }
 
 static int open_file(pid_t pid, pid_t tid, const char *name)
@@ -77,7 +84,7 @@ int ps_await_supervisor(pid_t pid, struct ps_thread *thread, int64_t timeout_ns)
 		return 0;
 	first = turns(pid, thread);
 	/* One that has been on a CPU has had its answer, and asks for something else by now. */
-	while (is_asking(&look) && turns(pid, thread) == first && !err) {
+	while (look_at(&look) == ASKS && turns(pid, thread) == first && !err) {
 		thread->supervised = true;
 		nanosleep(&nap, NULL);
 		err = ps_now_ns() - start > timeout_ns ? -ETIMEDOUT : 0;
@@ -86,24 +93,28 @@ int ps_await_supervisor(pid_t pid, struct ps_thread *thread, int64_t timeout_ns)
 	return err;
 }
 
-void ps_await_answer(pid_t pid, struct ps_thread *thread, int64_t limit_ns)
+void ps_await_answer(pid_t pid, struct ps_thread *thread, int64_t limit_ns, bool spin)
 {
 	static struct look look = { -1, -1 };
+	const struct timespec nap = { .tv_nsec = SHORT_LOOK_NS };
 	int64_t start = ps_now_ns(), waited;
-	bool asks;
+	enum whereabouts now, before = RUNS;
 
 	close_look(&look);		/* the last one: not when every microsecond counts */
 	look.syscall = look.wchan = -1;
 	if (!open_look(pid, thread, &look))
 		return;
-	do {
-		asks = is_asking(&look);
+	for (;;) {
+		now = look_at(&look);
+		thread->supervised |= now == ASKS;
+		/* Asleep elsewhere, it has some way to its next call; just answered, as well. */
+		if (!thread->supervised || now == SLEEPS || (now == RUNS && before == ASKS))
+			return;
 		waited = ps_now_ns() - start;
-	} while (!asks && thread->supervised && waited < ASKS_AGAIN_NS);
-	thread->supervised = thread->supervised || asks;
-	/* Just when it has its answer: when it will ask again nobody knows. */
-	while (asks && waited < limit_ns) {
-		asks = has(look.wchan, "seccomp");
-		waited = ps_now_ns() - start;
+		if (waited > limit_ns || (now == RUNS && waited > RUNS_NS))
+			return;
+		before = now;
+		if (!spin)
+			nanosleep(&nap, NULL);
 	}
 }

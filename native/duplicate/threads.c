@@ -2,6 +2,7 @@
 /* Stopping all threads of a process, and letting them go as they were: ptrace(2). */
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -83,6 +84,29 @@ static void wchan_of(pid_t pid, pid_t tid, char *name, size_t size)
 		fclose(file);
 }
 
+/*
+ * Workers of io_uring and of vhost are listed among the threads, and never run
+ * the program's code: an interruption would end what they do for it, with an
+ * error. PF_IO_WORKER and PF_USER_WORKER, include/linux/sched.h.
+ */
+#define WORKER_FLAGS	(0x10 | 0x4000)
+
+static bool is_worker(pid_t pid, pid_t tid)
+{
+	char path[64], stat[512] = "", *end;
+	unsigned int flags = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (read(fd, stat, sizeof(stat) - 1) > 0 && (end = strrchr(stat, ')')))
+		sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags);
+	close(fd);
+	return flags & WORKER_FLAGS;
+}
+
 /* Make a list of the threads that are not known yet; how many that were. */
 static int list_new(struct ps_stop *stop)
 {
@@ -97,6 +121,10 @@ static int list_new(struct ps_stop *stop)
 		if (stop->threads == PS_MAX_THREADS)
 			return ps_fail(-E2BIG, "process %d has more than %d threads", stop->pid, PS_MAX_THREADS);
 		tids_add(&known, tids[i]);
+		if (is_worker(stop->pid, tids[i])) {
+			stop->workers++;
+			continue;
+		}
 		stop->thread[stop->threads++] = (struct ps_thread){ .tid = tids[i], .waited_call = -1, .waited_ns = -1 };
 	}
 	return count < 0 ? count : stop->threads - before;
@@ -350,7 +378,8 @@ static int interrupt_new(struct ps_stop *stop, enum turn turn)
 		thread->interrupted = any = true;
 		ps_follow_hold(thread->tid);
 		ps_confirm_wait(stop->pid, thread);
-		ps_await_answer(stop->pid, thread, stop->first_ns ? stop->first_ns + limit_ns(stop) - ps_now_ns() : stop->timeout_ns);
+		ps_await_answer(stop->pid, thread, stop->first_ns ? stop->first_ns + limit_ns(stop) - ps_now_ns() : stop->timeout_ns,
+				stop->spin);
 		if (!stop->first_ns)
 			stop->first_ns = ps_now_ns();
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
@@ -425,7 +454,7 @@ static int stop_once(struct ps_stop *stop)
 	do {
 		got = stop_new(stop);
 		err = got < 0 ? got : 0;
-	} while (!err && got && count_threads(stop->pid) != stop->threads);
+	} while (!err && got && count_threads(stop->pid) != stop->threads + stop->workers);
 	if (!err && !stop->threads)
 		err = ps_fail(-ESRCH, "process %d ended", stop->pid);
 	got = note_registers(stop);

@@ -87,6 +87,46 @@ test('the time of a hold counts', (t) => keepTheirTime(t, ['epoll_wait', 'epoll_
 	own.close();
 }));
 
+/** All at once, so that many are let go when their time is over; of those, what has come is found by each. */
+test('what comes in a hold is found, though the time is over by its end', async (t) => {
+	const results = await Promise.all(Array.from({ length: 12 }, async (_, i) => {
+		const target = await start(t, 'blocked', i % 2 === 0 ? 'epoll_wait' : 'epoll_pwait2', 300), own = Tracer.start();
+		await target.asleep();
+		own.hold(target.pid);
+		target.tell('x');
+		await sleep(400);
+		own.letGo();
+		own.close();
+		return (await target.line()).split(' ')[0];
+	}));
+	t.deepEqual(results, results.map(() => '1'));
+});
+
+/** Each that comes asks the one that stays to leave, at whatever moment of the calls that it follows. */
+test('tracers that take turns end no call', async (t) => {
+	const kinds = Array.from({ length: 6 }, () => ['epoll_wait', 'epoll_pwait2', 'semtimedop', 'recv-rcvtimeo']).flat();
+	const targets = [];
+	for (const [i, kind] of kinds.entries()) targets.push(await start(t, 'blocked', kind, 1000 + 20 * i));
+	const ended = Promise.all(targets.map((target) => target.line()));
+	let over = false, turns = 0;
+	void ended.then(() => { over = true; });
+	for (; !over; turns++) {
+		const own = Tracer.start();
+		for (const target of targets) {
+			try {
+				duplicated(own, target.pid);
+			} catch (error) {
+				t.regex(String(error), /ended|gone|no process|is traced/);
+			}
+		}
+		own.close();
+		await sleep(1);
+	}
+	t.true(turns >= 3);
+	const results = (await ended).map((line) => line.split(' '));
+	t.deepEqual(results.map(([result], i) => [kinds[i], result]), results.map(([, expected], i) => [kinds[i], expected]));
+});
+
 test('the negative control: what a call takes that starts anew three times', async (t) => {
 	// SIGSTOP and SIGCONT give EINTR in sigtimedwait() and epoll_wait(), signal(7): so these calls are not restarted by anybody.
 	const target = await start(t, 'blocked', 'epoll_wait', TIMEOUT_MS);

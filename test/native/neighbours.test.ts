@@ -1,0 +1,48 @@
+/** Of what a take meets beside the threads that it has looked at: other tracees, threads that begin in the stop, the kernel's workers. */
+import test from 'ava';
+import { Tracer } from '../../native/index.ts';
+import { testUnless } from '../unless.ts';
+import { duplicated, inTheEnd, sleep, start, state } from './help.ts';
+
+const rootTest = testUnless(process.getuid?.() === 0 ? null : 'pid namespaces, and reading filters, take root');
+
+const tracer = Tracer.start();
+test.after.always(() => tracer.close());
+
+rootTest('a child of the target whose call is followed is not taken for the duplicate', async (t) => {
+	const target = await start(t, 'neighbours', 'worker');
+	const parent = target.number(1), child = target.number(2);
+	// From then on the child's epoll_wait(2) is followed.
+	duplicated(tracer, child);
+	const duplicate = await inTheEnd(() => tracer.inject(parent));
+	t.not(duplicate.pid, child);
+	tracer.end();
+	await sleep(20);
+	t.is(target.number(3), 0, 'the child lives');
+	t.true(['S', 't'].includes(state(child)), state(child));
+});
+
+rootTest('threads that begin in the stop are not made to call restart_syscall(2), which their filter forbids', async (t) => {
+	const target = await start(t, 'neighbours', 'starting'), before = target.number(1);
+	for (let i = 0; i < 25; i++) {
+		await inTheEnd(() => duplicated(tracer, target.pid));
+		await sleep(5);
+	}
+	t.is(target.process.signalCode, null);
+	t.true(target.number(1) > before);
+});
+
+test('a worker of io_uring is not interrupted', async (t) => {
+	const target = await start(t, 'neighbours', 'uring');
+	if (target.number(0) === 0) {
+		t.log(await target.line());
+		t.pass();
+		return;
+	}
+	for (let i = 0; i < 5; i++) {
+		t.is(tracer.inject(target.pid).threads, 1);
+		tracer.end();
+	}
+	target.tell('x');
+	t.true(Number(await target.line()) >= 0, 'the file was opened');
+});
