@@ -30,6 +30,16 @@ int64_t ps_clock_resolution_ns(void);
 /* Median time of one ps_now_ns(), of @rounds pairs of readings. */
 int64_t ps_clock_overhead_ns(unsigned int rounds);
 
+/*
+ * While something takes its time, threads of other targets may stand still until
+ * they are seen to: whoever waits without need of a signal, or reads much, lets
+ * this be done in between. NULL: nothing to see to.
+ */
+extern void (*ps_meanwhile)(void);
+void ps_see_to_others(void);
+/* Sleep for @ns, and see to them. */
+void ps_sleep(int64_t ns);
+
 /* Set the text that ps_error() returns, and return @code (a negative errno). */
 int ps_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *ps_error(void);

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "procsnap.h"
 
@@ -53,7 +52,6 @@ static void inherit(int fd)
 
 bool ps_ask_to_go(pid_t tid, pid_t tracer)
 {
-	const struct timespec turn = { .tv_nsec = TRY_NS };
 	struct ps_identity identity, of_tracer;
 	bool gone = false;
 	char path[48];
@@ -66,7 +64,7 @@ bool ps_ask_to_go(pid_t tid, pid_t tracer)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	for (int i = 0; i < TRIES && !gone; i++) {
 		kill(of_tracer.tgid, SIGUSR1);
-		nanosleep(&turn, NULL);
+		ps_sleep(TRY_NS);
 		gone = ps_identify(tid, &identity) || identity.tracer != tracer;
 	}
 	if (gone && fd >= 0)

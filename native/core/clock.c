@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The one clock that everything is measured with. */
+/* The one clock that everything is measured with; and waiting by it. */
 #include <stdlib.h>
 #include <time.h>
 #include "procsnap.h"
@@ -19,6 +19,22 @@ int64_t ps_clock_resolution_ns(void)
 
 	clock_getres(CLOCK_MONOTONIC_RAW, &resolution);
 	return resolution.tv_sec * PS_NSEC_PER_SEC + resolution.tv_nsec;
+}
+
+void (*ps_meanwhile)(void);
+
+void ps_see_to_others(void)
+{
+	if (ps_meanwhile)
+		ps_meanwhile();
+}
+
+void ps_sleep(int64_t ns)
+{
+	const struct timespec time = { ns / PS_NSEC_PER_SEC, ns % PS_NSEC_PER_SEC };
+
+	nanosleep(&time, NULL);
+	ps_see_to_others();
 }
 
 static int compare(const void *a, const void *b)

@@ -52,7 +52,7 @@ int ps_find_instruction(pid_t pid, uint64_t *address)
 	/* Again if nothing is found: it may be in the midst of exec(). */
 	for (int pass = 0; pass < 2 * MAX_TRIES; pass++) {
 		if (pass > 1)
-			usleep(1000);
+			ps_sleep(1000 * 1000);
 		search = (struct search){ .pid = ps_living_thread(pid), .vdso_only = pass % 2 == 0 };
 		found = search.pid < 0 ? search.pid : ps_for_regions(search.pid, search_region, &search);
 		*address = search.found;

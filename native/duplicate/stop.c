@@ -12,6 +12,8 @@
 
 /* Room for regions that grow between the look and the stop. */
 #define SLACK		(16UL << 20)
+/* So much is copied before threads of other targets are seen to. */
+#define BLOCK		(4UL << 20)
 
 /* Device mappings are shared; [vvar] gives EIO, [vsyscall] is the kernel's. */
 static bool wanted(const struct ps_region *region)
@@ -41,11 +43,13 @@ static int copy_region(const struct ps_region *region, void *arg)
 	if (copy->used + length > copy->size || copy->regions == copy->max_regions)
 		return ps_fail(-EAGAIN, "the target grew by more than 16 MiB, or called exec(), while it was being stopped: try again");
 	while (done < length) {
-		ssize_t got = pread(fd, copy->bytes + copy->used + done, length - done, region->start + done);
+		size_t wanted = length - done < BLOCK ? length - done : BLOCK;
+		ssize_t got = pread(fd, copy->bytes + copy->used + done, wanted, region->start + done);
 
 		if (got <= 0)
 			break;
 		done += got;
+		ps_see_to_others();
 	}
 	copy->unreadable += length - done;
 	if (done) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
-#include <time.h>
 #include "supervised.h"
 #include "task_file.h"
 
@@ -74,7 +73,6 @@ static unsigned long long turns(pid_t pid, const struct ps_thread *thread)
 
 int ps_await_supervisor(pid_t pid, struct ps_thread *thread, int64_t timeout_ns)
 {
-	const struct timespec nap = { .tv_nsec = LOOK_NS };
 	unsigned long long first;
 	int64_t start = ps_now_ns();
 	struct look look;
@@ -86,7 +84,7 @@ int ps_await_supervisor(pid_t pid, struct ps_thread *thread, int64_t timeout_ns)
 	/* One that has been on a CPU has had its answer, and asks for something else by now. */
 	while (look_at(&look) == ASKS && turns(pid, thread) == first && !err) {
 		thread->supervised = true;
-		nanosleep(&nap, NULL);
+		ps_sleep(LOOK_NS);
 		err = ps_now_ns() - start > timeout_ns ? -ETIMEDOUT : 0;
 	}
 	close_look(&look);
@@ -96,7 +94,6 @@ int ps_await_supervisor(pid_t pid, struct ps_thread *thread, int64_t timeout_ns)
 void ps_await_answer(pid_t pid, struct ps_thread *thread, int64_t limit_ns, bool spin)
 {
 	static struct look look = { -1, -1 };
-	const struct timespec nap = { .tv_nsec = SHORT_LOOK_NS };
 	int64_t start = ps_now_ns(), waited;
 	enum whereabouts now, before = RUNS;
 
@@ -115,6 +112,6 @@ void ps_await_answer(pid_t pid, struct ps_thread *thread, int64_t limit_ns, bool
 			return;
 		before = now;
 		if (!spin)
-			nanosleep(&nap, NULL);
+			ps_sleep(SHORT_LOOK_NS);
 	}
 }

@@ -11,7 +11,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "late.h"
 #include "seize.h"
@@ -144,7 +143,6 @@ static int waits_for_supervisor(const struct ps_stop *stop, pid_t tid)
  */
 static int await_willing(struct ps_stop *stop, int first)
 {
-	const struct timespec look = { .tv_nsec = LOOK_NS };
 	int64_t start = ps_now_ns();
 	char wchan[64];
 
@@ -162,9 +160,7 @@ static int await_willing(struct ps_stop *stop, int first)
 					       "or a device or file server that does not answer); nothing was touched: try again later",
 					       thread->tid, stop->pid, wchan);
 			}
-			nanosleep(&look, NULL);
-			ps_follow_run();
-			ps_late_run();
+			ps_sleep(LOOK_NS);
 			ps_note_wait(stop->pid, thread);
 		}
 		thread->asleep = state == 'S';
@@ -491,11 +487,10 @@ static bool signals_wait(const struct ps_thread *thread)
  */
 static void let_first_take_signals(const struct ps_thread *other)
 {
-	const struct timespec turn = { .tv_nsec = 20 * 1000 };
 	int64_t start = ps_now_ns();
 
 	while (other->stopped && signals_wait(other) && ps_now_ns() - start < SIGNALS_NS)
-		nanosleep(&turn, NULL);
+		ps_sleep(20 * 1000);
 }
 
 /* How many were killed meanwhile: their deaths have to be noted. */

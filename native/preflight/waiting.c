@@ -45,11 +45,10 @@ static bool waits(const struct wait *wait)
 /* Until it has moved, or the time is over. */
 static bool stays(const struct ps_facts *facts, pid_t tid, struct wait *wait, int64_t until)
 {
-	const struct timespec nap = { .tv_nsec = NAP_NS };
 	const int64_t switches = wait->switches;
 
 	while (ps_now_ns() < until) {
-		nanosleep(&nap, NULL);
+		ps_sleep(NAP_NS);
 		look(facts, tid, wait);
 		if (!waits(wait) || wait->switches != switches)
 			return false;

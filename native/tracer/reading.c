@@ -5,6 +5,10 @@
 #include "requests.h"
 #include "state.h"
 
+/* So much is read before somebody else is seen to: by PTRACE_PEEKTEXT, a word a call, it takes 40 ms; by others less than 4. */
+#define PEEK_BLOCK	(64UL << 10)
+#define BLOCK		(4UL << 20)
+
 struct ps_reader reader = { .pid = -1, .fd = -1 };
 
 int check_length(int64_t length)
@@ -13,6 +17,27 @@ int check_length(int64_t length)
 		return ps_fail(-EINVAL, "%lld bytes cannot be read at once: 1 to %zu can (Tracer.start({dataBytes}))",
 			       (long long)length, data_bytes);
 	return 0;
+}
+
+/* As ps_read(), which ends at the first byte that cannot be read. */
+static ssize_t read_in_blocks(uint64_t address, size_t length)
+{
+	const size_t block = reader.way == PS_WAY_PEEK ? PEEK_BLOCK : BLOCK;
+	size_t done = 0;
+
+	while (done < length) {
+		size_t wanted = length - done < block ? length - done : block;
+		ssize_t got = ps_read(&reader, address + done, data + done, wanted);
+
+		if (got < 0)
+			return done ? (ssize_t)done : got;
+		done += got;
+		if ((size_t)got < wanted)
+			break;
+		if (done < length)
+			ps_see_to_others();
+	}
+	return done;
 }
 
 int do_read(const struct tracer_request *request, struct tracer_reply *reply)
@@ -40,7 +65,7 @@ int do_read(const struct tracer_request *request, struct tracer_reply *reply)
 		}
 	}
 	start = ps_now_ns();
-	got = ps_read(&reader, address, data, length);
+	got = read_in_blocks(address, length);
 	reply->result[0] = ps_now_ns() - start;
 	reply->result[1] = got;
 	if (got == -ESRCH && way == PS_WAY_PEEK)

@@ -84,6 +84,12 @@ static void do_chores(void)
 		ps_burial_run();
 }
 
+static void see_to_tracees(void)
+{
+	ps_late_run();
+	ps_follow_run();
+}
+
 /* Sleep until there is something to read at one of @fds, or news of a tracee, or a chore is due. */
 static void sleep_until(struct pollfd *fds, int count, int64_t until_ns)
 {
@@ -271,6 +277,7 @@ int main(int argc, char **argv)
 	registers = (struct ps_registers *)area;
 	data = area + TRACER_REGISTERS_BYTES;
 	ps_step_hook = hook;
+	ps_meanwhile = see_to_tracees;
 	if (send(TRACER_SOCKET_FD, &hello, sizeof(hello), MSG_NOSIGNAL) != sizeof(hello) || hello.code)
 		return 1;
 	for (;;) {

@@ -4,8 +4,16 @@
  * unmended call would take 1.75 times as long as it was asked to.
  */
 import test, { type ExecutionContext } from 'ava';
+import { readFileSync } from 'node:fs';
 import { Tracer } from '../../native/index.ts';
 import { duplicated, sleep, start, state, type Target } from './help.ts';
+
+/** Where a process may write so many bytes: a thread's stack. */
+function largeMapping(pid: number, bytes: number): bigint {
+	for (const [, from, to] of readFileSync(`/proc/${pid}/maps`, 'utf8').matchAll(/^(\w+)-(\w+) rw-p/gm))
+		if (BigInt(`0x${to}`) - BigInt(`0x${from}`) >= BigInt(bytes)) return BigInt(`0x${from}`);
+	throw new Error(`process ${pid} has no mapping of ${bytes} bytes`);
+}
 
 const tracer = Tracer.start();
 test.after.always(() => tracer.close());
@@ -125,6 +133,23 @@ test('tracers that take turns end no call', async (t) => {
 	t.true(turns >= 3);
 	const results = (await ended).map((line) => line.split(' '));
 	t.deepEqual(results.map(([result], i) => [kinds[i], result]), results.map(([, expected], i) => [kinds[i], expected]));
+});
+
+/** Two tracees of one tracer: one is read for long, and the other's time is over meanwhile. */
+test('a long read keeps no call that is followed', async (t) => {
+	const bytes = 8 << 20, own = Tracer.start({ dataBytes: bytes });
+	t.teardown(() => own.close());
+	const threaded = await start(t, 'states', 'threaded'), waiting = await start(t, 'blocked', 'epoll_wait', 300);
+	await waiting.asleep();
+	duplicated(own, waiting.pid);
+	const { pid } = own.inject(threaded.pid), stack = largeMapping(pid, bytes), began = performance.now();
+	t.is(own.read('peek', pid, stack, bytes).bytes, bytes);
+	const readMs = performance.now() - began;
+	own.end();
+	const [result, , ns] = (await waiting.line()).split(' ').map(Number);
+	t.is(result, 0);
+	t.true(ns! / 1e6 < 300 + readMs / 2, `it took ${ns! / 1e6} ms, and the read ${readMs} ms`);
+	t.true(readMs > 600, 'the read lasted longer than the call');
 });
 
 test('the negative control: what a call takes that starts anew three times', async (t) => {
