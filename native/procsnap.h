@@ -135,8 +135,10 @@ struct ps_thread {
 	long	waited_call;		/* its number, or -1 */
 	int64_t	noted_ns;		/* when it was looked at */
 	int64_t	waited_ns;		/* how long it had waited then; -1: cannot be told */
+	int64_t	due_ns;			/* when its time is over, where that was inherited; -1: it was not */
 	int64_t	timeout_ns;		/* as its arguments say, -1: they do not */
 	int64_t	switches, slices;	/* voluntary switches, and how often it was on a CPU, at that time; -1: not known */
+	pid_t	tracer;			/* who traces it, 0: nobody */
 	bool	noted;			/* ps_note_wait() has looked at it, and `filtered` is known */
 	bool	filtered;		/* it has a seccomp filter */
 	bool	supervised;		/* a supervisor was seen to act for it, seccomp_unotify(2) */
@@ -203,18 +205,21 @@ void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls);
  */
 void ps_follow(pid_t pid, struct ps_thread *thread);
 bool ps_followed(pid_t tid);
-/*
- * @tid is traced by @tracer. If that is a procsnap whose requester has gone, and
- * which only stays for calls that it follows, it is asked to let go. True: it has.
- */
+/* Is @tracer a procsnap whose requester has gone, and which only stays for calls that it follows? */
+bool ps_lets_go(pid_t tracer);
+/* Such a one is asked to let all threads of @tid's process go. True: it has let @tid go. */
 bool ps_ask_to_go(pid_t tid, pid_t tracer);
-/* What it leaves behind, in a file that it has open as this descriptor: when the calls that it followed are due. */
-struct ps_inheritance { int32_t tid, number; int64_t deadline_ns; };
-#define PS_INHERITANCES		1024
+/*
+ * What it leaves behind of each, in a file that it has open as this descriptor:
+ * in which call the thread is, when that is due, and how often it had been on a
+ * CPU by then.
+ */
+struct ps_inheritance { int32_t tid, number; int64_t deadline_ns, slices; };
 #define PS_INHERITANCE_FD	3
+/* Of @tid, or NULL. */
 const struct ps_inheritance *ps_inherited(pid_t tid);
-/* Write them to @fd. False: a call has done a part, which must be finished before its thread can be let go. */
-bool ps_follow_bequeath(int fd);
+/* Another tracer takes process @pid over: each of its threads is let go, in its call, as soon as it can be. */
+void ps_follow_hand_over(pid_t pid);
 /* When the next followed call is due, or INT64_MAX; and see to those that are due, or have stopped. */
 int64_t ps_follow_next_ns(void);
 void ps_follow_run(void);

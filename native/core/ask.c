@@ -9,7 +9,6 @@
 
 #define NAME		"procsnap-tracer"	/* 15 characters: as long as a name can be, prctl(2) */
 #define TRIES		100
-#define VALID_NS	(20 * 1000 * 1000LL)
 #define TRY_NS		(2 * 1000 * 1000L)
 
 static bool is_tracer(pid_t tid)
@@ -27,15 +26,11 @@ static bool is_tracer(pid_t tid)
 	return !strncmp(name, NAME, strlen(NAME));
 }
 
-static struct ps_inheritance inherited[PS_INHERITANCES];
+static struct ps_inheritance inherited[PS_MAX_THREADS];
 static int inheritances;
-static int64_t inherited_ns;
 
 const struct ps_inheritance *ps_inherited(pid_t tid)
 {
-	/* Later the thread may be in another call. */
-	if (ps_now_ns() - inherited_ns > VALID_NS)
-		return NULL;
 	for (int i = 0; i < inheritances; i++)
 		if (inherited[i].tid == tid)
 			return &inherited[i];
@@ -46,8 +41,15 @@ static void inherit(int fd)
 {
 	ssize_t got = pread(fd, inherited, sizeof(inherited), 0);
 
-	inherited_ns = ps_now_ns();
 	inheritances = got > 0 ? got / (ssize_t)sizeof(*inherited) : 0;
+}
+
+bool ps_lets_go(pid_t tracer)
+{
+	struct ps_identity identity;
+
+	/* One whose parent is still there is still asked for work (tracer.c, split()). */
+	return is_tracer(tracer) && !ps_identify(tracer, &identity) && !is_tracer(identity.parent);
 }
 
 bool ps_ask_to_go(pid_t tid, pid_t tracer)
@@ -57,13 +59,12 @@ bool ps_ask_to_go(pid_t tid, pid_t tracer)
 	char path[48];
 	int fd;
 
-	/* One whose parent is still there is still asked for work (tracer.c, split()). */
-	if (!is_tracer(tracer) || ps_identify(tracer, &of_tracer) || is_tracer(of_tracer.parent))
+	if (!ps_lets_go(tracer) || ps_identify(tracer, &of_tracer) || ps_identify(tid, &identity))
 		return false;
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", of_tracer.tgid, PS_INHERITANCE_FD);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	for (int i = 0; i < TRIES && !gone; i++) {
-		kill(of_tracer.tgid, SIGUSR1);
+		sigqueue(of_tracer.tgid, SIGUSR1, (union sigval){ .sival_int = identity.tgid });
 		ps_sleep(TRY_NS);
 		gone = ps_identify(tid, &identity) || identity.tracer != tracer;
 	}

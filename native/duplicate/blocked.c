@@ -37,16 +37,6 @@ static int64_t voluntary_switches(pid_t pid, pid_t tid)
 	return task_number(status, "\nvoluntary_ctxt_switches:", 10);
 }
 
-/* How often it has been put on a CPU: quicker to read than its switches. -1: this kernel does not count. */
-static int64_t slices(pid_t pid, pid_t tid)
-{
-	unsigned long long ran, waited, times;
-	char text[128];
-
-	read_task_file(pid, tid, "schedstat", text, sizeof(text));
-	return sscanf(text, "%llu %llu %llu", &ran, &waited, &times) == 3 && ran ? (int64_t)times : -1;
-}
-
 static bool has_descriptor_timeout(const struct call *call)
 {
 	return call->kind == RECEIVE || call->kind == SEND || call->kind == SPLICE;
@@ -62,15 +52,16 @@ void ps_note_wait(pid_t pid, struct ps_thread *thread)
 	long number;
 
 	thread->waited_call = -1;
-	thread->waited_ns = thread->timeout_ns = -1;
+	thread->waited_ns = thread->timeout_ns = thread->due_ns = -1;
 	if (ps_followed(thread->tid))
 		return;			/* it is known better */
 	read_task_file(pid, thread->tid, "status", text, sizeof(text));
 	thread->filtered = task_number(text, "\nSeccomp:", 10) == FILTERED;
+	thread->tracer = task_number(text, "\nTracerPid:", 10);
 	thread->noted = true;
 	thread->switches = task_number(text, "\nvoluntary_ctxt_switches:", 10);
 	/* Before its call is looked at: if it sleeps on, it sleeps in that call. */
-	thread->slices = slices(pid, thread->tid);
+	thread->slices = task_slices(pid, thread->tid);
 	/* "running", or the number of its call and the arguments */
 	read_task_file(pid, thread->tid, "syscall", text, sizeof(text));
 	if (sscanf(text, "%ld %llx %llx %llx %llx %llx %llx", &number, &regs.rdi, &regs.rsi, &regs.rdx, &regs.r10, &regs.r8,
@@ -85,9 +76,12 @@ void ps_note_wait(pid_t pid, struct ps_thread *thread)
 	if (thread->timeout_ns < 0 && !has_descriptor_timeout(call))
 		return;
 	last = ps_inherited(thread->tid);
-	if (last && last->number == number && thread->timeout_ns > 0 && last->deadline_ns > thread->noted_ns &&
-	    last->deadline_ns < thread->noted_ns + thread->timeout_ns) {
-		thread->waited_ns = thread->timeout_ns - (last->deadline_ns - thread->noted_ns);
+	if (last && last->number == number) {
+		/* Put on a CPU once since, to go into the call that it was let go in: it has slept there from then on. */
+		if (last->slices >= 0 && thread->slices == last->slices + 1) {
+			thread->due_ns = last->deadline_ns;
+			thread->waited_ns = 0;
+		}
 		return;
 	}
 	read_task_file(pid, thread->tid, "sched", text, sizeof(text));
@@ -105,7 +99,7 @@ void ps_confirm_wait(pid_t pid, struct ps_thread *thread)
 	if (thread->waited_call < 0 || thread->waited_ns < 0)
 		return;
 	/* At a CPU since, it may have come to the end of that call, and be in another of the same kind by now. */
-	if (thread->slices >= 0 ? slices(pid, thread->tid) != thread->slices : voluntary_switches(pid, thread->tid) != thread->switches)
+	if (thread->slices >= 0 ? task_slices(pid, thread->tid) != thread->slices : voluntary_switches(pid, thread->tid) != thread->switches)
 		thread->waited_ns = -1;
 }
 
@@ -152,7 +146,7 @@ static bool was_asleep_in(const struct ps_thread *thread, long number)
 /* It has slept from the note until the stop woke it: it was put on a CPU once since. */
 static bool slept_on(pid_t pid, const struct ps_thread *thread)
 {
-	if (thread->slices >= 0 && slices(pid, thread->tid) == thread->slices + 1)
+	if (thread->slices >= 0 && task_slices(pid, thread->tid) == thread->slices + 1)
 		return true;
 	return thread->switches >= 0 && voluntary_switches(pid, thread->tid) == thread->switches + 1;
 }
@@ -175,7 +169,7 @@ static int64_t deadline_of(pid_t pid, const struct ps_thread *thread, const stru
 		*lengthened = true;
 		return INT64_MAX;
 	}
-	deadline_ns = thread->noted_ns - thread->waited_ns + timeout_ns;
+	deadline_ns = thread->due_ns >= 0 ? thread->due_ns : thread->noted_ns - thread->waited_ns + timeout_ns;
 	/* It is known since when it has slept. What has got a part of what it waits for has been awake before. */
 	if (done > 0 || deadline_ns - ps_now_ns() > KEPT_NS)
 		*lengthened = true;

@@ -184,6 +184,26 @@ static void make_again(struct followed *followed, struct user_regs_struct *regs)
 	followed->entering = true;
 }
 
+/* Its call is made again, as if it was for the first time; when it is due is left behind (ps_inherited()). */
+static void hand_over(struct followed *followed, struct user_regs_struct *regs, enum progress progress)
+{
+	static int handed;
+	const struct ps_inheritance left = {
+		followed->tid, followed->number, followed->deadline_ns, task_slices(followed->pid, followed->tid),
+	};
+
+	if (progress != NOT_ENTERED) {
+		ps_again(followed, regs);
+		ptrace(PTRACE_SETREGS, followed->tid, 0, regs);
+	}
+	if (followed->deadline_ns < INT64_MAX) {
+		/* Where it cannot be written, the timeout begins anew. The oldest are overwritten. */
+		if (pwrite(PS_INHERITANCE_FD, &left, sizeof(left), handed % PS_MAX_THREADS * sizeof(left)) == sizeof(left))
+			handed++;
+	}
+	let_go(followed, 0);
+}
+
 static uint64_t signal_set(const char *status, const char *key)
 {
 	return task_number(status, key, 16);
@@ -234,6 +254,8 @@ static void on_signal(struct followed *followed, struct user_regs_struct *regs, 
 	} else {
 		if (progress != NOT_ENTERED)
 			make_again(followed, regs);
+		if (followed->handed)
+			interrupt(followed);	/* again: this stop has cleared that one */
 		resume(followed, sig);
 	}
 }
@@ -245,10 +267,12 @@ static void on_interrupt(struct followed *followed, struct user_regs_struct *reg
 	followed->interrupting = false;
 	if (progress == ELSEWHERE) {
 		let_go(followed, 0);
-	} else if (progress == NOT_ENTERED && !followed->leaving) {
+	} else if (progress == NOT_ENTERED && !followed->leaving && !followed->handed) {
 		resume(followed, 0);
 	} else if (progress == RETURNED || ps_is_over(followed) || followed->leaving) {
 		finish(followed, regs, 0);
+	} else if (followed->handed) {
+		hand_over(followed, regs, progress);
 	} else {
 		make_again(followed, regs);
 		resume(followed, 0);
@@ -277,7 +301,7 @@ static void on_call_stop(struct followed *followed, struct user_regs_struct *reg
 			let_go(followed, 0);
 			return;
 		}
-		if (followed->due)
+		if (followed->due || followed->handed)
 			interrupt(followed);
 		resume(followed, 0);
 		return;
@@ -487,19 +511,18 @@ static int prepare_to_leave(void)
 	return left;
 }
 
-bool ps_follow_bequeath(int fd)
+void ps_follow_hand_over(pid_t pid)
 {
-	struct ps_inheritance last[PS_INHERITANCES];
-	int lasts = 0;
-
 	for (int i = 0; i < used_up_to; i++) {
-		if (pool[i].tid && pool[i].done)
-			return false;
-		if (pool[i].tid && pool[i].deadline_ns != INT64_MAX && lasts < PS_INHERITANCES)
-			last[lasts++] = (struct ps_inheritance){ pool[i].tid, pool[i].number, pool[i].deadline_ns };
+		struct followed *followed = &pool[i];
+
+		if (!followed->tid || followed->pid != pid || followed->held || followed->handed)
+			continue;
+		followed->handed = true;
+		followed->leaving |= followed->done > 0;
+		interrupt(followed);
 	}
-	/* Without it the timeouts of these calls begin anew. */
-	return !lasts || pwrite(fd, last, lasts * sizeof(*last), 0) > 0;
+	ps_follow_run();
 }
 
 void ps_follow_leave(int64_t limit_ns)

@@ -17,7 +17,8 @@ struct followed {
 	bool	entering;		/* it was let go on, and is not known to be back in its call */
 	bool	due;			/* its time is over: it is interrupted as soon as it is in its call */
 	bool	interrupting;		/* PTRACE_INTERRUPT was sent, and has not stopped it yet */
-	bool	leaving;		/* it is to be let go at its next stop */
+	bool	leaving;		/* it is to be let go at its next stop, its call ended */
+	bool	handed;			/* it is to be let go in its call, to be followed by another tracer */
 	bool	anew;			/* restart_syscall(2) is forbidden: it is made again instead */
 	const struct call *call;
 	long	number;

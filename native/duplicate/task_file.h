@@ -34,4 +34,14 @@ static inline int64_t task_number(const char *text, const char *key, int base)
 	return found ? (int64_t)strtoull(found + strlen(key), NULL, base) : -1;
 }
 
+/* How often the thread has been put on a CPU, sched_info.pcount of the kernel. -1: this kernel does not count. */
+static inline int64_t task_slices(pid_t pid, pid_t tid)
+{
+	unsigned long long ran, waited, times;
+	char text[128];
+
+	read_task_file(pid, tid, "schedstat", text, sizeof(text));
+	return sscanf(text, "%llu %llu %llu", &ran, &waited, &times) == 3 && ran ? (int64_t)times : -1;
+}
+
 #endif

@@ -124,7 +124,7 @@ static int list_new(struct ps_stop *stop)
 			stop->workers++;
 			continue;
 		}
-		stop->thread[stop->threads++] = (struct ps_thread){ .tid = tids[i], .waited_call = -1, .waited_ns = -1 };
+		stop->thread[stop->threads++] = (struct ps_thread){ .tid = tids[i], .waited_call = -1, .waited_ns = -1, .due_ns = -1 };
 	}
 	return count < 0 ? count : stop->threads - before;
 }
@@ -151,6 +151,8 @@ static int await_willing(struct ps_stop *stop, int first)
 		char state;
 
 		ps_note_wait(stop->pid, thread);
+		if (thread->tracer && ps_ask_to_go(thread->tid, thread->tracer))
+			ps_note_wait(stop->pid, thread);
 		if (ps_await_supervisor(stop->pid, thread, start + stop->timeout_ns - ps_now_ns()))
 			return waits_for_supervisor(stop, thread->tid);
 		while ((state = state_of(stop->pid, thread->tid)) == 'D') {

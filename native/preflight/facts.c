@@ -50,8 +50,8 @@ void ps_gather_identity(pid_t pid, struct ps_facts *facts)
 	facts->gone = ps_identify(pid, &facts->identity);
 	if (facts->gone || facts->identity.kernel_thread || facts->identity.tgid != pid)
 		return;
-	/* By us: a call of its first thread is followed. By a tracer that only stays for that: it lets go. */
-	if (facts->identity.tracer && facts->identity.tracer != gettid() && !ps_ask_to_go(pid, facts->identity.tracer)) {
+	/* By us: a call of its first thread is followed. By a tracer that only stays for that: it lets go when it is asked to. */
+	if (facts->identity.tracer && facts->identity.tracer != gettid() && !ps_lets_go(facts->identity.tracer)) {
 		/* TracerPid names a thread. */
 		facts->tracer = ps_identify(facts->identity.tracer, &tracer) ? facts->identity.tracer : tracer.tgid;
 		return;

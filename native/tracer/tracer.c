@@ -46,10 +46,11 @@ struct ps_registers *registers;
 uint8_t *data;
 size_t data_bytes;
 
-/* Another tracer wants a process whose calls are followed here: SIGUSR1 (ps_ask_to_go()). */
-static bool asked_to_go;
 /* News of tracees; and the process that the requester waits for, which ends when this is closed. */
 static int news_fd, parent_fd;
+
+/* The requester is gone. */
+static bool leaving;
 
 static int64_t earliest(int64_t a, int64_t b)
 {
@@ -71,8 +72,10 @@ static void do_chores(void)
 {
 	struct signalfd_siginfo news;
 
+	/* By SIGUSR1 another tracer asks for a process whose calls are followed here (ps_ask_to_go()). */
 	while (read(news_fd, &news, sizeof(news)) > 0)
-		asked_to_go |= news.ssi_signo == SIGUSR1;
+		if (news.ssi_signo == SIGUSR1 && leaving)
+			ps_follow_hand_over(news.ssi_int);
 	if (held.threads)
 		ps_note_deaths(&held);
 	ps_strand_run();
@@ -144,10 +147,8 @@ static void leave(void)
 	if (will >= 0)
 		dup2(will, PS_INHERITANCE_FD);
 	send(parent_fd, &(char){ STAYS }, 1, MSG_NOSIGNAL);
-	asked_to_go = false;
-	while (ps_stranded() || (next_chore_ns() < INT64_MAX && ps_now_ns() < until_ns &&
-				 !(asked_to_go && !ps_any_late() && ps_burial_next_ns() == INT64_MAX &&
-				   ps_follow_bequeath(PS_INHERITANCE_FD)))) {
+	leaving = true;
+	while (ps_stranded() || (next_chore_ns() < INT64_MAX && ps_now_ns() < until_ns)) {
 		sleep_until(&news, 1, until_ns > ps_now_ns() ? until_ns : INT64_MAX);
 		do_chores();
 	}

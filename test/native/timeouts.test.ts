@@ -6,7 +6,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { readFileSync } from 'node:fs';
 import { Tracer } from '../../native/index.ts';
-import { duplicated, sleep, start, state, type Target } from './help.ts';
+import { duplicated, inTheEnd, sleep, start, state, tracerFor, type Target } from './help.ts';
 
 /** Where a process may write so many bytes: a thread's stack. */
 function largeMapping(pid: number, bytes: number): bigint {
@@ -97,18 +97,30 @@ test('the time of a hold counts', (t) => keepTheirTime(t, ['epoll_wait', 'epoll_
 
 /** All at once, so that many are let go when their time is over; of those, what has come is found by each. */
 test('what comes in a hold is found, though the time is over by its end', async (t) => {
-	const results = await Promise.all(Array.from({ length: 12 }, async (_, i) => {
-		const target = await start(t, 'blocked', i % 2 === 0 ? 'epoll_wait' : 'epoll_pwait2', 300), own = Tracer.start();
+	const targets = await Promise.all(Array.from({ length: 12 }, async (_, i) => {
+		const began = Date.now(), target = await start(t, 'blocked', i % 2 === 0 ? 'epoll_wait' : 'epoll_pwait2', 2000);
+		const own = tracerFor(t);
 		await target.asleep();
-		own.hold(target.pid);
+		await inTheEnd(() => own.hold(target.pid));
 		target.tell('x');
-		await sleep(400);
+		return { target, own, began };
+	}));
+	const results = await Promise.all(targets.map(async ({ target, own, began }) => {
+		await sleep(Math.max(100, began + 2300 - Date.now()));
 		own.letGo();
-		own.close();
 		return (await target.line()).split(' ')[0];
 	}));
 	t.deepEqual(results, results.map(() => '1'));
 });
+
+test('a look at a process changes nothing in the calls that another tracer follows', (t) => keepTheirTime(t, ['epoll_wait', 'semtimedop', 'recv-rcvtimeo'], async (target) => {
+	const own = Tracer.start(), other = tracerFor(t);
+	await sleep(TIMEOUT_MS * 0.6);
+	duplicated(own, target.pid);
+	own.close();
+	await sleep(5);
+	other.check(target.pid);
+}));
 
 /** Each that comes asks the one that stays to leave, at whatever moment of the calls that it follows. */
 test('tracers that take turns end no call', async (t) => {
@@ -120,7 +132,7 @@ test('tracers that take turns end no call', async (t) => {
 	void ended.then(() => { over = true; });
 	for (; !over; turns++) {
 		const own = Tracer.start();
-		for (const target of targets) {
+		for (const target of targets.filter(({ process: { exitCode } }) => exitCode === null)) {
 			try {
 				duplicated(own, target.pid);
 			} catch (error) {
