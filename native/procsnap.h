@@ -154,7 +154,7 @@ struct ps_stop {			/* a target with all of its threads stopped */
 	int64_t	limit_ns;		/* how long threads that are stopped may wait for others to stop */
 	struct ps_calls *calls;		/* what stops that were undone did is added here; NULL: nowhere */
 	int	pidfd;			/* of the process that is meant, or -1: a later one with its pid is let be */
-	bool	spin;			/* this thread's CPU is one that no thread of the target may use */
+	int64_t	spin_ns;		/* how long a wait may spin on this thread's CPU before it sleeps (duplicate/wait.h) */
 	struct ps_thread *thread;	/* PS_MAX_THREADS of them */
 };
 
@@ -177,11 +177,11 @@ void ps_release(struct ps_stop *stop, int except);
 /* Write all threads' registers to @out, at most @max; their number. */
 int ps_read_registers(const struct ps_stop *stop, struct ps_registers *out, int max);
 /*
- * Wait for @tid to stop: 0 and its wait status, -ETIMEDOUT, or -ESRCH. @spin while
- * a target waits: a sleep costs it 20 to 60 us. Not for a duplicate: it may need
- * the very CPU that a real-time tracer would spin on.
+ * Wait for @tid to stop: 0 and its wait status, -ETIMEDOUT, or -ESRCH. Spins for
+ * @spin_ns, while a target waits: a sleep costs it 20 to 60 us. Not for a
+ * duplicate: it may need the very CPU that a real-time tracer would spin on.
  */
-int ps_wait_stop(pid_t tid, int64_t timeout_ns, bool spin, int *status);
+int ps_wait_stop(pid_t tid, int64_t timeout_ns, int64_t spin_ns, int *status);
 /*
  * The same for a thread of @stop that was let run while the others are stopped.
  * If the process is killed, the death of its first thread is told only when the

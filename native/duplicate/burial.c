@@ -57,7 +57,7 @@ static bool has_ended(struct grave *grave, int64_t timeout_ns)
 	int err, status;
 
 	while (!grave->dead) {
-		err = ps_wait_stop(grave->pid, timeout_ns, false, &status);
+		err = ps_wait_stop(grave->pid, timeout_ns, 0, &status);
 		grave->dead = err == -ESRCH;
 		if (err == -ETIMEDOUT || ps_now_ns() - start > timeout_ns)
 			break;

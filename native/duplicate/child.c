@@ -217,7 +217,7 @@ int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, in
 		sched_setaffinity(duplicate->pid, sizeof(cpus), &cpus);
 	}
 	/* Asleep: it may need the very CPU that this thread would spin on. */
-	err = ps_wait_stop(duplicate->pid, timeout_ns, false, &status);
+	err = ps_wait_stop(duplicate->pid, timeout_ns, 0, &status);
 	if (!err)
 		ptrace(PTRACE_SETOPTIONS, duplicate->pid, 0, in->options | PTRACE_O_EXITKILL);
 	return err;

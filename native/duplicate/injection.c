@@ -115,7 +115,7 @@ int ps_next_call_stop(pid_t tid, int64_t timeout_ns)
 	do {
 		if (ptrace(PTRACE_SYSCALL, tid, 0, sig))
 			return -ESRCH;
-		err = ps_wait_stop(tid, timeout_ns, false, &status);
+		err = ps_wait_stop(tid, timeout_ns, 0, &status);
 		if (err)
 			return err;
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80))

@@ -136,7 +136,7 @@ static int attach(pid_t tid, int64_t timeout_ns)
 
 	if (ptrace(PTRACE_SEIZE, tid, 0, 0) || ptrace(PTRACE_INTERRUPT, tid, 0, 0))
 		return ps_fail(-errno, "the duplicate's task %d cannot be traced: %s", tid, strerror(errno));
-	err = ps_wait_stop(tid, timeout_ns, false, &status);
+	err = ps_wait_stop(tid, timeout_ns, 0, &status);
 	return err ? ps_fail(err, "the duplicate's task %d did not stop: was it ended by somebody else?", tid) : 0;
 }
 
@@ -197,7 +197,7 @@ void ps_snapshot_end(struct ps_snapshot *snapshot, struct ps_ended *ended)
 	ps_at(PS_STEP_KILLED);
 	/* Giving back its memory takes as long as it is large; if its cgroup is frozen, it ends when that is thawed. */
 	do
-		err = ps_wait_stop(snapshot->pid, END_NS, false, &status);
+		err = ps_wait_stop(snapshot->pid, END_NS, 0, &status);
 	while (!err && ps_now_ns() - start < END_NS);
 	ended->reap_ns = ps_now_ns() - start;
 	ps_at(PS_STEP_BURIED);

@@ -216,7 +216,7 @@ static int await_stop(struct ps_stop *stop, struct ps_thread *thread, int64_t ti
 	int err, status;
 
 	for (;;) {
-		err = ps_wait_stop(thread->tid, timeout_ns, stop->spin, &status);
+		err = ps_wait_stop(thread->tid, timeout_ns, stop->spin_ns, &status);
 		if (err == -ESRCH && !tids_has(&known, stop->pid) && ps_took_first_tid(stop->pid, thread->tid)) {
 			tids_remove(&known, thread->tid);
 			thread->tid = stop->pid;
@@ -289,7 +289,7 @@ int ps_wait_running(struct ps_stop *stop, struct ps_thread *thread, int64_t time
 	int err;
 
 	do {
-		err = ps_wait_stop(thread->tid, TURN_NS, stop->spin, status);
+		err = ps_wait_stop(thread->tid, TURN_NS, stop->spin_ns, status);
 		if (err != -ETIMEDOUT)
 			return err;
 		note_deaths(stop, thread);
@@ -377,7 +377,7 @@ static int interrupt_new(struct ps_stop *stop, enum turn turn)
 		ps_follow_hold(thread->tid);
 		ps_confirm_wait(stop->pid, thread);
 		ps_await_answer(stop->pid, thread, stop->first_ns ? stop->first_ns + limit_ns(stop) - ps_now_ns() : stop->timeout_ns,
-				stop->spin);
+				stop->spin_ns == PS_SPIN_NS);
 		if (!stop->first_ns)
 			stop->first_ns = ps_now_ns();
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
@@ -500,7 +500,6 @@ static int let_go(struct ps_stop *stop, int except)
 {
 	int dead = 0, first = 0;
 
-	ps_restore_cpu();
 	while (first < stop->threads && stop->thread[first].tid != stop->pid)
 		first++;
 	if (first < stop->threads && first != except) {
@@ -511,6 +510,7 @@ static int let_go(struct ps_stop *stop, int except)
 	for (int i = 0; i < stop->threads; i++)
 		if (i != except && i != first)
 			dead += let_thread_go(stop, &stop->thread[i]);
+	ps_restore_cpu();
 	return dead;
 }
 

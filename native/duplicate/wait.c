@@ -5,10 +5,11 @@
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
+#include "queue_clock.h"
 #include "wait.h"
 
-/* After this long a wait that spins sleeps instead. */
-#define SPIN_NS		(50 * 1000 * 1000LL)
+/* With more threads there is hardly a CPU where none of them has run last, and asking takes its time. */
+#define FEW_THREADS	64
 /* So often a wait that spins sees to calls that are followed. */
 #define SERVE_NS	(1000 * 1000LL)
 /* While the target lives, ptrace stops raise SIGCHLD in the tracer, which all its threads block. */
@@ -26,7 +27,7 @@ void ps_nap(void)
 	ps_follow_run();
 }
 
-int ps_wait_stop(pid_t tid, int64_t timeout_ns, bool spin, int *status)
+int ps_wait_stop(pid_t tid, int64_t timeout_ns, int64_t spin_ns, int *status)
 {
 	int64_t start = ps_now_ns(), waited = 0, next = SERVE_NS;
 
@@ -40,7 +41,7 @@ int ps_wait_stop(pid_t tid, int64_t timeout_ns, bool spin, int *status)
 		waited = ps_now_ns() - start;
 		if (waited > timeout_ns)
 			return -ETIMEDOUT;
-		if (!spin || waited > SPIN_NS) {
+		if (waited >= spin_ns) {
 			ps_nap();
 		} else if (waited > next) {
 			ps_follow_run();
@@ -52,11 +53,21 @@ int ps_wait_stop(pid_t tid, int64_t timeout_ns, bool spin, int *status)
 static cpu_set_t own_cpus;
 static bool moved;
 
+static void move_to(struct ps_stop *stop, const cpu_set_t *cpus, int64_t spin_ns)
+{
+	if (!CPU_EQUAL(cpus, &own_cpus)) {
+		moved = !sched_setaffinity(0, sizeof(*cpus), cpus);
+		if (!moved)
+			return;
+	}
+	stop->spin_ns = spin_ns;
+}
+
 void ps_choose_cpu(struct ps_stop *stop, const pid_t *tids, int count)
 {
 	cpu_set_t own, theirs, one;
 
-	stop->spin = false;
+	stop->spin_ns = 0;
 	ps_restore_cpu();	/* another process is held, and was stopped from elsewhere */
 	if (sched_getaffinity(0, sizeof(own), &own))
 		return;
@@ -66,13 +77,19 @@ void ps_choose_cpu(struct ps_stop *stop, const pid_t *tids, int count)
 			CPU_AND(&one, &own, &theirs);
 			CPU_XOR(&own, &own, &one);
 		}
-	if (!CPU_COUNT(&own))
+	if (CPU_COUNT(&own)) {
+		move_to(stop, &own, PS_SPIN_NS);
 		return;
-	stop->spin = true;
-	if (CPU_EQUAL(&own, &own_cpus))
-		return;
-	moved = !sched_setaffinity(0, sizeof(own), &own);
-	stop->spin = moved;
+	}
+	own = own_cpus;
+	for (int i = 0; i < count && count <= FEW_THREADS; i++) {
+		int cpu = ps_last_cpu(stop->pid, tids[i]);
+
+		if (cpu >= 0)
+			CPU_CLR(cpu, &own);
+	}
+	if (CPU_COUNT(&own) && count <= FEW_THREADS)
+		move_to(stop, &own, PS_SHORT_SPIN_NS);
 }
 
 void ps_restore_cpu(void)

@@ -9,11 +9,15 @@ void ps_nap(void);
 
 /*
  * A wait that spins is fastest where a wake-up from an idle CPU is slow, but on
- * a CPU that the target may use it keeps the target from running, and so from
- * stopping. ps_choose_cpu() moves the calling thread to a CPU that none of
- * @tids may use, and sets stop->spin; where there is none it changes nothing,
- * and waits sleep. ps_restore_cpu() undoes it.
+ * a CPU that the target may use it may keep the target from running, and so from
+ * stopping. ps_choose_cpu() moves the calling thread and sets stop->spin_ns:
+ * to a CPU that none of @tids may use, where waits spin for as long as
+ * PS_SPIN_NS; else to one where none of them has run last, and where they are
+ * not likely to come, for PS_SHORT_SPIN_NS; else nowhere, and waits sleep.
+ * ps_restore_cpu() undoes it.
  */
+#define PS_SPIN_NS		(50 * 1000 * 1000LL)
+#define PS_SHORT_SPIN_NS	(200 * 1000LL)
 void ps_choose_cpu(struct ps_stop *stop, const pid_t *tids, int count);
 void ps_restore_cpu(void);
 
