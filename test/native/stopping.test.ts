@@ -28,25 +28,30 @@ test('a thread that waits in the kernel: the take is refused, and names it; the 
 
 test('a thread that was willing, and does not stop: the stop is undone in time, and all go on', async (t) => {
 	const target = await start(t, 'gaps', 'vforks'), tracer = tracerFor(t, { timeoutMs: 3000 });
-	let undone = 0, taken = 0, refused = 0;
-	for (const end = Date.now() + 60_000; undone < 2 && Date.now() < end;) {
+	let undone = 0, taken = 0, refused = 0, leastMs = Infinity;
+	for (const end = Date.now() + 120_000; undone < 2 && Date.now() < end;) {
+		let isUndone = false;
 		target.word[GAP] = 0n;
 		try {
-			tracer.inject(target.pid);
-			tracer.end();
+			// A stop that was undone, as the others had waited for their 50 ms, is part of the pause that is told.
+			isUndone = tracer.inject(target.pid).pauseNs > 50e6;
 			taken++;
+			tracer.end();
 		} catch (error) {
 			if (!(error instanceof ProcsnapError) || !['ETIMEDOUT', 'EBUSY'].includes(error.code)) throw error;
-			if (/did not stop within/.test(error.message)) undone++;
-			else refused++;
+			isUndone = /did not stop within/.test(error.message);
+			if (!isUndone) refused++;
 		}
 		await until('nobody holds the target', () => isFree(target.pid));
 		await target.runs(LOOKS);
-		t.true(target.number(GAP) < 600e6, `a thread is in vfork() for 1 s, and another one stood still for ${target.number(GAP) / 1e6} ms`);
+		if (!isUndone) continue;
+		undone++;
+		leastMs = Math.min(leastMs, target.number(GAP) / 1e6);
 	}
-	// Most are refused before: a thread has to come into vfork() just between the look at it and its interruption.
-	t.log(`${taken} taken, ${undone} undone, ${refused} refused before anything was stopped`);
-	t.true(undone + refused > 0);
+	t.log(`${taken} taken, ${undone} after a stop that was undone or refused after some, ${refused} refused before anything was stopped`);
+	t.is(undone, 2);
+	// On a busy machine each may come late to its CPU by itself.
+	t.true(leastMs < 130, `a thread is in vfork() for 180 ms, and another one stood still for ${leastMs} ms at least`);
 });
 
 test('a target that has its calls dispatched to itself is refused, and goes on', async (t) => {
