@@ -15,6 +15,7 @@ const OPTIONS = {
 	'rate': { kind: 'one', value: 'N', help: 'takes a second, of all takers together (default: 60)' },
 	'takers': { kind: 'one', value: 'N', help: 'requesters at the same time (default: 3)' },
 	'only': { kind: 'many', value: 'KIND', help: 'only this kind of target; may be repeated' },
+	'control': { kind: 'flag', help: 'no takes, and targets start anew all the time: what is harmed then is not harmed by takes' },
 	'no-faults': { kind: 'flag', help: 'takes only: nobody is killed, frozen or traced by others' },
 	'seed': { kind: 'one', value: 'N', help: 'of all that is drawn (default: drawn; the verdict has it)' },
 	'out': { kind: 'one', value: 'DIR', help: 'folder for verdict.json and verdict.md (default: results/runs/soak)' },
@@ -65,7 +66,7 @@ async function main(args: string[]): Promise<number> {
 	const seed = count('seed', 0, 0xffff_ffff, randomBytes(4).readUInt32LE());
 	const verdict = await soak({
 		seed, minutes, takes: count('takes', 1, 1e9, Infinity), rate: count('rate', 1, 10_000, 60), takers: count('takers', 1, 64, 3),
-		only, faults: !flags.has('no-faults'), signal: interrupt.signal, say,
+		only, control: flags.has('control'), faults: !flags.has('no-faults'), signal: interrupt.signal, say,
 	});
 	const out = userPath(values.out?.at(-1) ?? 'results/runs/soak');
 	mkdirSync(out, { recursive: true });

@@ -70,6 +70,18 @@ rootTest('a short soak makes takes by every mechanism, counts them, and harms no
 	t.deepEqual(groupsOf(pid), []);
 });
 
+rootTest('a control makes no takes, starts targets again and again, and sees no harm', async (t) => {
+	t.timeout(PATIENCE_MS + 10_000);
+	const out = mkdtempSync(join(tmpdir(), 'procsnap-test-'));
+	t.teardown(() => rmSync(out, { recursive: true }));
+	const { code, output } = await runSoak(['--control', '--minutes', '0.1', '--no-faults', '--out', out, '--only', 'signal-storm', '--only', 'sleep']);
+	const { tally } = JSON.parse(readFileSync(join(out, 'verdict.json'), 'utf8')) as Verdict;
+	t.is(code, 0, output);
+	t.deepEqual(tally.mechanisms, {});
+	t.true(Object.values(tally.kinds).every(({ turns, tried }) => turns > 0 && tried === 0));
+	t.regex(readFileSync(join(out, 'verdict.md'), 'utf8'), /^# Control of the soak, without takes: no target was harmed/);
+});
+
 rootTest('Ctrl-C: the verdict is given, and nothing stays', async (t) => {
 	t.timeout(PATIENCE_MS + 10_000);
 	const out = mkdtempSync(join(tmpdir(), 'procsnap-test-'));
@@ -104,7 +116,7 @@ test('wrong usage is one line, and nothing is begun', async (t) => {
 
 test('a verdict fails by one harm, one death, one leftover, one wrong thing', (t) => {
 	const verdict = (): Verdict => ({
-		seed: 1, startedAt: '2026-01-01', seconds: 1, kernel: '6.12', cpus: 2, ended: 'its time was over', notHere: [], tally: emptyTally(['one']), leftovers: [],
+		seed: 1, control: false, startedAt: '2026-01-01', seconds: 1, kernel: '6.12', cpus: 2, ended: 'its time was over', notHere: [], tally: emptyTally(['one']), leftovers: [],
 	});
 	t.true(isGood(verdict()));
 	const worse: Array<(it: Verdict) => void> = [

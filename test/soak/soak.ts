@@ -31,6 +31,8 @@ export interface SoakOptions {
 	/** Of these kinds only. */
 	only: readonly string[];
 	faults: boolean;
+	/** Without takes. */
+	control: boolean;
 	signal: AbortSignal;
 	say: (text: string) => void;
 }
@@ -158,7 +160,7 @@ export async function soak(options: SoakOptions): Promise<Verdict> {
 	const mark = setMark(), noSnap = snapUnavailable();
 	const targets = await Targets.create(kinds, tally, STUCK_MS, say);
 	const verdict = (ended: string, leftovers: string[]): Verdict => ({
-		seed, startedAt: startedAt.toISOString(), seconds: (performance.now() - start) / 1000, kernel: release(), cpus: availableParallelism(), ended,
+		seed, control: options.control, startedAt: startedAt.toISOString(), seconds: (performance.now() - start) / 1000, kernel: release(), cpus: availableParallelism(), ended,
 		notHere: [...(noSnap === null ? [] : [`create_proc_snap(): ${noSnap}`]), ...targets.notMade], tally, leftovers,
 	});
 	const leftovers: string[] = [];
@@ -175,7 +177,7 @@ export async function soak(options: SoakOptions): Promise<Verdict> {
 			seed: (seed ^ Math.imul(start * 97 + index + 1, 0x9e3779b1)) >>> 0, rate: options.rate / options.takers, snap: noSnap === null, deaths: options.faults ? DEATHS : 0,
 			targets: here.map(({ page, kind }) => ({ page: page.path, longer: kind.longer === true })),
 		});
-		const takers = new Takers(options.takers, (index, start) => {
+		const takers = new Takers(options.control ? 0 : options.takers, (index, start) => {
 			const child = fork(TAKER, [JSON.stringify(takerOptions(index, start))], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
 			child.on('message', (report) => received(report as Report));
 			return child;
@@ -184,7 +186,7 @@ export async function soak(options: SoakOptions): Promise<Verdict> {
 		});
 		const random = createRandom(seed);
 		const others = [
-			collect({ folder, targets: here, random: createRandom(seed + 1), tally, stopped, gapMs: options.faults ? 3000 : 1000 }),
+			...options.control ? [] : [collect({ folder, targets: here, random: createRandom(seed + 1), tally, stopped, gapMs: options.faults ? 3000 : 1000 })],
 			...(options.faults ? [makeFaults({
 				targets: here, random, counts: tally.faults, stopped, gapMs: 500, killRequester: () => takers.killOne(random()),
 				longFreezeEveryMs: options.minutes >= 3 ? 180_000 : 0,
@@ -194,6 +196,8 @@ export async function soak(options: SoakOptions): Promise<Verdict> {
 		for (let progressAt = start + 5000; ended === '';) {
 			await sleep(200);
 			for (const target of here) target.look();
+			// Its beginning is a part of a target's life too.
+			if (options.control) here[Math.floor(random() * here.length)]?.again();
 			const { taken } = totals(tally), now = performance.now();
 			if (signal.aborted) ended = 'it was interrupted';
 			else if (taken >= options.takes) ended = 'all takes were made that were asked for';

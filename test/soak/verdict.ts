@@ -3,6 +3,8 @@ import { sum, totals, type Tally } from './tally.ts';
 
 export interface Verdict {
 	seed: number;
+	/** No takes were made. */
+	control: boolean;
 	startedAt: string;
 	seconds: number;
 	kernel: string;
@@ -36,7 +38,7 @@ export function toMarkdown(verdict: Verdict): string {
 	const kinds = Object.entries(tally.kinds);
 	const list = (title: string, lines: string[]): string[] => lines.length === 0 ? [] : ['', `## ${title}`, '', ...lines.map((line) => `- ${cell(line)}`)];
 	return [
-		`# Soak: ${isGood(verdict) ? 'no target was harmed, and nothing is left' : 'FAILED'}`, '',
+		`# ${verdict.control ? 'Control of the soak, without takes' : 'Soak'}: ${isGood(verdict) ? 'no target was harmed, and nothing is left' : 'FAILED'}`, '',
 		`${summaryLine(verdict)}.`, '',
 		`Started ${verdict.startedAt}, ${Math.round(verdict.seconds / 6) / 10} minutes, Linux ${verdict.kernel} on ${verdict.cpus} CPUs, seed ${verdict.seed}. It ended because ${verdict.ended}.`, '',
 		'| target | tried | taken | refused | harmed | dead | excused | turns |', '|---|--:|--:|--:|--:|--:|--:|--:|',
