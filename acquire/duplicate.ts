@@ -1,5 +1,5 @@
 /** Request and duplicate: by the kernel's own call where there is one, by an injected clone() elsewhere. */
-import { snapUnavailable, type CallCount, type Tracer } from '../native/index.ts';
+import { snapUnavailable, type CallCount, type CallCounts, type Tracer } from '../native/index.ts';
 
 export type MechanismName = 'syscall' | 'inject';
 
@@ -15,6 +15,20 @@ export interface Taken {
 	lengthenedTimeouts: number | null;
 	cutCalls: number | null;
 	calls: CallCount[] | null;
+}
+
+/** Of the stop for the take, and what the end's did. null: nobody counts. */
+export function withEnd({ restartedCalls, lengthenedTimeouts, cutCalls, calls }: Taken, end: CallCounts): { [Key in keyof CallCounts]: CallCounts[Key] | null } {
+	if (calls === null) return { restartedCalls, lengthenedTimeouts, cutCalls, calls };
+	const sums = new Map(calls.map((count) => [count.call, { ...count }]));
+	for (const count of end.calls) {
+		const sum = sums.get(count.call) ?? { call: count.call, restarted: 0, lengthened: 0, cut: 0 };
+		sums.set(count.call, { call: count.call, restarted: sum.restarted + count.restarted, lengthened: sum.lengthened + count.lengthened, cut: sum.cut + count.cut });
+	}
+	return {
+		restartedCalls: (restartedCalls ?? 0) + end.restartedCalls, lengthenedTimeouts: (lengthenedTimeouts ?? 0) + end.lengthenedTimeouts,
+		cutCalls: (cutCalls ?? 0) + end.cutCalls, calls: [...sums.values()],
+	};
 }
 
 export const DESCRIPTIONS: Record<MechanismName, string> = {

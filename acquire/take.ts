@@ -6,8 +6,8 @@ import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { nowNs, ProcsnapError, Tracer, xsaveComponents, type Ended, type ThreadRegisters } from '../native/index.ts';
-import { bestMechanism, DESCRIPTIONS, duplicate, isForked, type MechanismName, type Taken } from './duplicate.ts';
+import { nowNs, ProcsnapError, Tracer, xsaveComponents, type CallCount, type Ended, type ThreadRegisters } from '../native/index.ts';
+import { bestMechanism, DESCRIPTIONS, duplicate, isForked, withEnd, type MechanismName, type Taken } from './duplicate.ts';
 import { codeOf, Failure, isGone, messageOf } from './errors.ts';
 import { layOut, type CoreLayout } from './evidence/core.ts';
 import type { Destination } from './evidence/folder.ts';
@@ -23,6 +23,7 @@ import { hasFile, type Region } from './evidence/regions.ts';
 import { fingerprint, publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
 import { CoreStream, type Digests } from './evidence/stream.ts';
+import { cutTexts } from './format.ts';
 
 export interface TakeOptions {
 	pid: number;
@@ -50,6 +51,8 @@ export interface TakenEvidence {
 	manifest: Manifest;
 	/** Why there is no timestamp although one was asked for. */
 	withoutTimestamp: string | null;
+	/** What stops of the target have done that the manifest was sealed too early for: the tracer had to bury the duplicate later. */
+	untold: CallCount[];
 }
 
 /** What is known once the duplicate is there, and needs the target no more. */
@@ -119,9 +122,9 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		const where = await destination.seal({
 			leaves: digests.leaves, manifest: text, publicKey: Buffer.from(publicKeyPem(publicKeyOf(key))), signature, ...(timestamp === null ? {} : { timestamp }),
 		});
-		return { where, manifest, withoutTimestamp: failed };
+		return { where, manifest, withoutTimestamp: failed, untold: untoldOf(tracer) };
 	} catch (error) {
-		throw signal?.aborted === true ? new Failure('interrupted: nothing was kept') : forUser(error);
+		throw signal?.aborted === true ? new Failure('interrupted: nothing was kept') : forUser(error, tracer);
 	} finally {
 		// Ends the duplicate too, if that is still there.
 		tracer?.close();
@@ -139,8 +142,9 @@ function partialOf({ lost }: CoreSource, { endedEarly, endFailed }: Ledger): Inc
 }
 
 /** Tracing another user's process takes one capability, opening its files in /proc another. */
-function forUser(error: unknown): unknown {
-	if (error instanceof ProcsnapError) return new Failure(error.message);
+function forUser(error: unknown, tracer: Tracer | undefined): unknown {
+	// Refused at the last moment, it may have stopped the target in vain.
+	if (error instanceof ProcsnapError) return new Failure([error.message, ...cutTexts(tracer?.lastCalls.calls ?? [])].join('; '));
 	if (codeOf(error) !== 'EACCES' || !messageOf(error).includes('/proc/')) return error;
 	return new Failure(`no permission to read another user's process (${messageOf(error)}): run as root, or with CAP_DAC_READ_SEARCH beside CAP_SYS_PTRACE`);
 }
@@ -258,15 +262,24 @@ function endAndCount(tracer: Tracer, { taken, beforeCounters, startTicks }: Mome
 	const copied = copiedBytes(taken.pid, startTicks);
 	const livedNs = Number(nowNs()) - taken.momentNs;
 	const { pauseNs: endPauseNs, unburied, endedEarly, endFailed } = endDuplicate(tracer);
+	const { restartedCalls, lengthenedTimeouts, cutCalls, calls } = withEnd(taken, tracer.lastCalls);
 	const after = tryCounters(target);
 	return {
 		pauseNs: taken.pauseNs, takeNs: taken.takeNs, endPauseNs,
 		minorFaults: after === null ? null : after.minorFaults - beforeCounters.minorFaults,
 		majorFaults: after === null ? null : after.majorFaults - beforeCounters.majorFaults,
 		residentKiBBefore: beforeCounters.residentKiB, residentKiBAfter: after?.residentKiB ?? null,
-		copiedBytes: copied, restartedCalls: taken.restartedCalls, lengthenedTimeouts: taken.lengthenedTimeouts, duplicateLivedNs: livedNs,
-		cutCalls: taken.cutCalls, calls: taken.calls, unburied, endedEarly, endFailed,
+		copiedBytes: copied, restartedCalls, lengthenedTimeouts, duplicateLivedNs: livedNs, cutCalls, calls, unburied, endedEarly, endFailed,
 	};
+}
+
+/** Nothing, where the tracer is gone. */
+function untoldOf(tracer: Tracer): CallCount[] {
+	try {
+		return tracer.untold().calls;
+	} catch {
+		return [];
+	}
 }
 
 function endDuplicate(tracer: Tracer): Pick<Ended, 'unburied' | 'endedEarly'> & { pauseNs: number | null; endFailed: string | null } {

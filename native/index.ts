@@ -24,8 +24,20 @@ export interface CallCount {
 	cut: number;
 }
 
+/** What stops did to the target's blocked calls. */
+export interface CallCounts {
+	/** Blocked calls that would have returned EINTR and were put back. */
+	restartedCalls: number;
+	/** Among them, those with a relative timeout of which the part gone by could not be told: it starts anew. */
+	lengthenedTimeouts: number;
+	/** Blocked calls that returned early, with less than was asked for, and could not be put back. */
+	cutCalls: number;
+	/** The same by call. Of more than 64 kinds of calls only the first are here, and all are in the sums. */
+	calls: CallCount[];
+}
+
 /** What a duplicate cost, and whom. */
-export interface Duplicate {
+export interface Duplicate extends CallCounts {
 	/** The duplicate's process id. It is stopped for ever and reads as the target was. */
 	pid: number;
 	/** Threads of the target that were stopped for the copy; their registers are in `registers`. */
@@ -40,14 +52,6 @@ export interface Duplicate {
 	cloneNs: number;
 	/** CLOCK_MONOTONIC_RAW at the moment of the copy: after it and before the release. */
 	momentNs: number;
-	/** Blocked calls that would have returned EINTR and were put back. */
-	restartedCalls: number;
-	/** Among them, those with a relative timeout of which the part gone by could not be told: it starts anew. */
-	lengthenedTimeouts: number;
-	/** Blocked calls that returned early, with less than was asked for, and could not be put back. */
-	cutCalls: number;
-	/** The same by call. Of more than 64 kinds of calls only the first are here, and all are in the sums. */
-	calls: CallCount[];
 }
 
 /** A duplicate that the kernel made, by create_proc_snap2(): figures as it tells them (kernel-patch/README.md). */
@@ -78,7 +82,8 @@ export interface Snapshot {
 	regionsLeftOut: number;
 }
 
-export interface Ended {
+/** The counts are of the stop that `pauseNs` is of, and of those since the last end that nobody asked for. */
+export interface Ended extends CallCounts {
 	/** The kill() call alone. */
 	killNs: number;
 	/** From the start of kill() until the duplicate's memory is gone and it is no child of anybody. */
@@ -115,7 +120,7 @@ export const WAYS = ['proc-mem-paper', 'proc-mem', 'peek', 'vm-readv', 'memcpy']
 export type Way = (typeof WAYS)[number];
 
 /** The classical way: all of the target's memory, copied while it stood still. The tracer keeps the copy. */
-export interface Copy {
+export interface Copy extends CallCounts {
 	bytes: number;
 	threads: number;
 	takeNs: number;
@@ -123,8 +128,6 @@ export interface Copy {
 	/** Bytes of private readable regions that gave an error instead. */
 	unreadableBytes: number;
 	regions: number;
-	restartedCalls: number;
-	lengthenedTimeouts: number;
 }
 
 /** What speaks against a duplicate, or is to be known before. */
@@ -195,7 +198,7 @@ export const STEPS: readonly string[] = addon.steps;
 const RUNNING = 1, PARTIAL = 2;
 
 // As in tracer/protocol.h.
-const OP = { inject: 1, end: 2, stopCopy: 3, readCopy: 4, hold: 5, letGo: 6, read: 7, count: 8, hook: 9, snap: 10, registers: 11, check: 12 } as const;
+const OP = { inject: 1, end: 2, stopCopy: 3, readCopy: 4, hold: 5, letGo: 6, read: 7, count: 8, hook: 9, snap: 10, registers: 11, check: 12, untold: 13 } as const;
 
 // sizeof(struct ps_reason): code, name[28], text[224].
 const REASON_BYTES = 256;
@@ -228,6 +231,11 @@ export function callsIn(bytes: Uint8Array): { cutCalls: number; calls: CallCount
 		return { call: addon.callName(int(at)), restarted: int(at + 4), lengthened: int(at + 8), cut: int(at + 12) };
 	});
 	return { cutCalls: int(8), calls };
+}
+
+function countsIn(bytes: Uint8Array): CallCounts {
+	const sums = new DataView(bytes.buffer, bytes.byteOffset, CALLS_HEAD_BYTES);
+	return { restartedCalls: sums.getInt32(0, true), lengthenedTimeouts: sums.getInt32(4, true), ...callsIn(bytes) };
 }
 
 /** Where this machine's processors keep what in `xstate`: not all of it need be in use here. */
@@ -302,7 +310,7 @@ export class Tracer {
 	readonly cpu: number;
 	/** What was asked for and not got (`sched_setscheduler: EPERM`). */
 	readonly notGot: string[];
-	/** The bytes of the last `read`, `readCopy` or `countCalls`. */
+	/** The bytes of the last `read`, `readCopy` or `countCalls`, until the next take, hold or end. */
 	readonly data: Uint8Array;
 	readonly #area: ArrayBuffer;
 	readonly #socket: number;
@@ -315,6 +323,7 @@ export class Tracer {
 	/** Its registers are read when they are asked for: until then they are in its parked tasks. */
 	#unread = false;
 	#open = true;
+	#lastCalls: CallCounts = { restartedCalls: 0, lengthenedTimeouts: 0, cutCalls: 0, calls: [] };
 
 	private constructor(options: TracerOptions) {
 		const { cpu = -1, priority = 0, dataBytes = 64 << 20, stopLimitMs = 0, timeoutMs = Math.max(1000, stopLimitMs) } = options;
@@ -348,13 +357,33 @@ export class Tracer {
 		return { result: Array.from(result, Number), message };
 	}
 
+	/** Of a request that stops a process: what that did to its blocked calls is told also where the request is refused. */
+	#stopping(op: number, pid: number, ...args: number[]): { result: number[]; message: string } {
+		this.data.fill(0, 0, CALLS_HEAD_BYTES);
+		try {
+			return this.#answer(op, pid, ...args);
+		} finally {
+			this.#lastCalls = countsIn(this.data);
+		}
+	}
+
+	/** What the last `inject`, `stopCopy`, `hold`, `end` or `untold` did to blocked calls, whether it was refused or not. */
+	get lastCalls(): CallCounts {
+		return this.#lastCalls;
+	}
+
+	/** What stops have done since the last end that nobody asked for: the tracer has tried again to bury a duplicate, or a thread came late. */
+	untold(): CallCounts {
+		this.#stopping(OP.untold, 0);
+		return this.#lastCalls;
+	}
+
 	/** A still duplicate of a process, by one clone() in it. See native/duplicate/inject.c. */
 	inject(pid: number): Duplicate {
-		this.data.fill(0, 0, CALLS_HEAD_BYTES);
-		const [duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, restartedCalls, lengthenedTimeouts, registers] =
-			this.#ask(OP.inject, pid, this.cpu, this.#stopLimitNs) as [number, number, number, number, number, number, number, number, number, number];
+		const [duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, , , registers] =
+			this.#stopping(OP.inject, pid, this.cpu, this.#stopLimitNs).result as [number, number, number, number, number, number, number, number, number, number];
 		this.#haveRegisters(registers);
-		return { pid: duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, restartedCalls, lengthenedTimeouts, ...callsIn(this.data) };
+		return { pid: duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, ...this.#lastCalls };
 	}
 
 	/** A still duplicate of a process, made by a patched kernel. See native/duplicate/syscall.c. */
@@ -392,10 +421,10 @@ export class Tracer {
 
 	/** Stop, copy everything, let go. */
 	stopCopy(pid: number): Copy {
-		const [bytes, threads, takeNs, pauseNs, unreadableBytes, regions, , restartedCalls, lengthenedTimeouts, registers] =
-			this.#ask(OP.stopCopy, pid, 0, this.#stopLimitNs) as [number, number, number, number, number, number, number, number, number, number];
+		const [bytes, threads, takeNs, pauseNs, unreadableBytes, regions, , , , registers] =
+			this.#stopping(OP.stopCopy, pid, 0, this.#stopLimitNs).result as [number, number, number, number, number, number, number, number, number, number];
 		this.#haveRegisters(registers);
-		return { bytes, threads, takeNs, pauseNs, unreadableBytes, regions, restartedCalls, lengthenedTimeouts };
+		return { bytes, threads, takeNs, pauseNs, unreadableBytes, regions, ...this.#lastCalls };
 	}
 
 	/**
@@ -403,14 +432,14 @@ export class Tracer {
 	 * and no error: the tracer tries again by itself, until its own end.
 	 */
 	end(): Ended {
-		const { result, message } = this.#answer(OP.end, 0, 0, this.#stopLimitNs);
+		const { result, message } = this.#stopping(OP.end, 0, 0, this.#stopLimitNs);
 		const [killNs, reapNs, pauseNs, unburied, early] = result as [number, number, number, number, number];
-		return { killNs, reapNs, pauseNs, unburied: unburied === 1 ? message : null, endedEarly: early === 1 ? message : null };
+		return { killNs, reapNs, pauseNs, unburied: unburied === 1 ? message : null, endedEarly: early === 1 ? message : null, ...this.#lastCalls };
 	}
 
-	/** Stop a process until `letGo`; it goes on too if this process or the tracer dies. Returns its number of threads. */
+	/** Stop a process until `letGo`; it goes on too if this process or the tracer dies. Returns its number of threads; see `lastCalls`. */
 	hold(pid: number): number {
-		const [threads, registers] = this.#ask(OP.hold, pid, 0, this.#stopLimitNs) as [number, number];
+		const [threads, registers] = this.#stopping(OP.hold, pid, 0, this.#stopLimitNs).result as [number, number];
 		this.#haveRegisters(registers);
 		return threads;
 	}

@@ -104,6 +104,10 @@ struct ps_calls {
 	struct ps_call_count { int32_t number, restarted, lengthened, cut; } by_call[PS_CALL_KINDS];
 };
 
+void ps_add_calls(struct ps_calls *to, const struct ps_calls *from);
+/* Of stops that belong to no request: of threads that came late to theirs, and for burials that are tried again. */
+extern struct ps_untold { struct ps_calls calls; } ps_untold;
+
 /*
  * A component of the XSAVE area that PTRACE_GETREGSET gives: AVX, AVX-512 ... Where
  * it lies is the processor's choice, not the architecture's.
@@ -291,7 +295,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
  */
 void ps_see_to_files(struct ps_duplicate *duplicate);
 
-struct ps_ended { int64_t kill_ns, reap_ns, pause_ns; };
+struct ps_ended { int64_t kill_ns, reap_ns, pause_ns; struct ps_calls calls; };
 /*
  * End a duplicate of ps_inject() and take it off the target's list of children.
  * It is ended in any case; not 0: it stays on that list for now, and ps_error()

@@ -5,7 +5,7 @@ import { createFolder, type Destination } from '../evidence/folder.ts';
 import type { Manifest } from '../evidence/manifest.ts';
 import { CAPTURES, type Capture } from '../evidence/provenance.ts';
 import { checkKeyPlace, collectorKey, defaultKeyPath } from '../evidence/seal.ts';
-import { atMostText, bytesText, partialText, printable } from '../format.ts';
+import { atMostText, bytesText, cutTexts, partialText, printable } from '../format.ts';
 import { bytesOption, countOption, MAX_STOP, parseOptions, type Option } from '../options.ts';
 import { addressOf, mechanismOf, pidOf, stopLimitOf } from '../arguments.ts';
 import { yieldToOthers } from '../priority.ts';
@@ -60,13 +60,14 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	const timestampUrl = values.timestamp?.at(-1);
 	if (timestampUrl !== undefined) (await import('../timestamp-client.ts')).authorityUrl(timestampUrl);
 	const progress = createProgress('taking');
-	const { where, manifest, withoutTimestamp } = await take({
+	const { where, manifest, withoutTimestamp, untold } = await take({
 		pid, key, checkKey: () => checkKeyPlace(keyPath), mechanism, stopLimitMs, timestampUrl, signal, duplicated: yieldToOthers, progress: progress.update, destination: destinationOf(pid, values, signal),
 	}).finally(() => progress.end());
 	if (found.made === true) {
 		process.stderr.write(`procsnap: made the collector's key ${keyPath}; give ${keyPath}.pub to whoever verifies, by another way than the evidence\n`);
 	}
 	if (withoutTimestamp !== null) process.stderr.write(`procsnap: the evidence is there, but not stamped: ${withoutTimestamp}\n`);
+	for (const text of cutTexts(untold)) process.stderr.write(`procsnap: after the evidence was sealed, ${text}\n`);
 	process.stdout.write(flags.has('json') ? `${JSON.stringify({ where, bytes: manifest.core.bytes, merkleRoot: manifest.core.merkleRoot, partial: manifest.partial, ledger: manifest.ledger })}\n` : describe(where, manifest));
 	if (manifest.partial !== null) return PARTIAL;
 	return withoutTimestamp === null ? 0 : WITHOUT_TIMESTAMP;
@@ -99,7 +100,7 @@ export function describe(where: string, { target, mechanism, threads, regions, l
 		`${where}: process ${target.pid} (${printable(target.command)}) as of ${before.wallClock}, by ${mechanism.name}`,
 		`  ${bytesText(core.bytes)}, registers of ${counted(threads.length, 'thread')}`,
 		`  the target was paused for ${atMostText(ledger.pauseNs)} at most, and ${ledger.endPauseNs === null ? 'nobody knows for how long' : `for ${atMostText(ledger.endPauseNs)} at most`} when the duplicate was ended`,
-		...(ledger.calls ?? []).filter(({ cut }) => cut > 0).map(({ call, cut }) => `  ${counted(cut, 'call')} of ${printable(call)} returned early to the target, and could not be put back`),
+		...cutTexts(ledger.calls ?? []).map((text) => `  ${text}`),
 		...(ledger.lengthenedTimeouts === null || ledger.lengthenedTimeouts === 0 ? [] : [`  ${counted(ledger.lengthenedTimeouts, 'timeout')} of the target may have begun anew`]),
 		...(Object.keys(CAPTURES) as Capture[]).flatMap((capture) => {
 			const found = regions.filter((region) => region.capture === capture);

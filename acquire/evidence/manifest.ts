@@ -57,7 +57,7 @@ export interface Ledger {
 	 * too, and what of the copies was swapped out does not.
 	 */
 	copiedBytes: number | null;
-	/** Blocked calls that the stop would have ended, and that were put back. */
+	/** Blocked calls that a stop would have ended, for the duplicate or for its end, and that were put back. */
 	restartedCalls: number | null;
 	/** Among these: calls with a timeout that may have begun anew. */
 	lengthenedTimeouts: number | null;

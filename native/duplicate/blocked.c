@@ -136,6 +136,23 @@ static void count_cut(struct ps_calls *calls, long number)
 	counts_of(calls, number)->cut++;
 }
 
+void ps_add_calls(struct ps_calls *to, const struct ps_calls *from)
+{
+	to->restarted += from->restarted;
+	to->lengthened += from->lengthened;
+	to->cut += from->cut;
+	for (int i = 0; i < from->kinds; i++) {
+		const struct ps_call_count *more = &from->by_call[i];
+		struct ps_call_count *count = counts_of(to, more->number);
+
+		count->restarted += more->restarted;
+		count->lengthened += more->lengthened;
+		count->cut += more->cut;
+	}
+}
+
+struct ps_untold ps_untold;
+
 /* ---- at the stop ----------------------------------------------------------------- */
 
 static bool was_asleep_in(const struct ps_thread *thread, long number)

@@ -94,24 +94,26 @@ static int wait_for_all(struct injection *in, pid_t target)
 	return err;
 }
 
-static int bury_all(pid_t target, int pidfd, int64_t timeout_ns, int64_t limit_ns, int64_t *pause_ns)
+static int bury_all(pid_t target, int pidfd, int64_t timeout_ns, int64_t limit_ns, struct ps_ended *ended)
 {
 	struct injection in;
 	int err = ps_begin_injection(&in, &(struct ps_patience){ target, pidfd, timeout_ns, limit_ns });
 
+	/* Stops that were undone have mended calls, too. */
+	ps_add_calls(&ended->calls, &in.calls);
 	if (err)
 		return err;
 	err = wait_for_all(&in, target);
 	ps_put_back(&in);
 	if (!in.stranded)
 		ps_release(&in.stop, -1);
-	*pause_ns = ps_now_ns() - in.stop.first_ns;
+	ended->pause_ns = ps_now_ns() - in.stop.first_ns;
 	ps_at(PS_STEP_BURIED);
 	return err;
 }
 
 /* 0: nothing is left of it, and the grave is forgotten. */
-static int try_now(int index, int64_t timeout_ns, int64_t limit_ns, int64_t *pause_ns)
+static int try_now(int index, int64_t timeout_ns, int64_t limit_ns, struct ps_ended *ended)
 {
 	struct grave *grave = &graves[index];
 	pid_t target = grave->target;
@@ -120,7 +122,7 @@ static int try_now(int index, int64_t timeout_ns, int64_t limit_ns, int64_t *pau
 	if (!has_ended(grave, timeout_ns))
 		err = ps_fail(-ETIMEDOUT, "the killed duplicate %d has not ended yet (its cgroup is frozen?)", grave->pid);
 	else if (is_left(grave) && !has_gone(grave))
-		err = bury_all(target, grave->pidfd, timeout_ns, limit_ns, pause_ns);
+		err = bury_all(target, grave->pidfd, timeout_ns, limit_ns, ended);
 	if (err && err != -ESRCH)
 		return err;
 	if (is_left(grave))
@@ -133,14 +135,13 @@ static int try_now(int index, int64_t timeout_ns, int64_t limit_ns, int64_t *pau
 
 int ps_bury(const struct ps_duplicate *duplicate, int pidfd, int64_t timeout_ns, int64_t limit_ns, struct ps_ended *ended)
 {
-	int err, before = count;
+	int before = count;
 
 	ps_bury_later(duplicate, pidfd);
 	if (count == before)
 		return ps_fail(-ENOSPC, "the ended duplicate %d stays in the process table until process %d ends", duplicate->pid,
 			       duplicate->target);
-	err = try_now(count - 1, timeout_ns, limit_ns, &ended->pause_ns);
-	return err;
+	return try_now(count - 1, timeout_ns, limit_ns, ended);
 }
 
 int64_t ps_burial_next_ns(void)
@@ -153,14 +154,23 @@ int64_t ps_burial_next_ns(void)
 	return next;
 }
 
+static int try_unasked(int index)
+{
+	struct ps_ended ended = { 0 };
+	int err = try_now(index, TIMEOUT_NS, 0, &ended);
+
+	ps_add_calls(&ps_untold.calls, &ended.calls);
+	return err;
+}
+
 void ps_burial_run(void)
 {
-	int64_t now = ps_now_ns(), pause_ns;
+	int64_t now = ps_now_ns();
 
 	for (int i = 0; i < count; i++) {
 		if (graves[i].next_ns > now)
 			continue;
-		if (!try_now(i, TIMEOUT_NS, 0, &pause_ns))
+		if (!try_unasked(i))
 			return;		/* the table has changed; the rest comes with the next turn */
 		if (graves[i].pause_ns < LAST_NS)
 			graves[i].pause_ns *= 2;

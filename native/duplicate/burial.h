@@ -13,7 +13,8 @@
 void ps_bury_later(const struct ps_duplicate *duplicate, int pidfd);
 /*
  * The same, and try now. 0: nothing is left of it; else ps_error() says why it
- * stays for now. ended->pause_ns is what the target was stopped for.
+ * stays for now. ended->pause_ns is what the target was stopped for,
+ * ended->calls what that did.
  */
 int ps_bury(const struct ps_duplicate *duplicate, int pidfd, int64_t timeout_ns, int64_t limit_ns, struct ps_ended *ended);
 /* Is @pid an ended duplicate that is not buried yet? */

@@ -95,6 +95,8 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	has_locks = ps_holds_posix_locks(target);
 	duplicate->shares_files = !has_locks && ps_has_flushed_files(target);
 	err = ps_begin_injection(&in, &(struct ps_patience){ target, duplicate->target_fd, timeout_ns, limit_ns });
+	/* If it failed, too: of stops that were undone. */
+	duplicate->calls = in.calls;
 	if (err)
 		goto out;
 	ps_at(PS_STEP_STOPPED);
@@ -135,7 +137,6 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 			err = 0;
 	}
 	ps_release(&in.stop, -1);
-	duplicate->calls = in.calls;
 	duplicate->pause_ns = ps_now_ns() - in.stop.first_ns;
 	duplicate->window_ns = in.window_ns;
 	ps_at(PS_STEP_RELEASED);
@@ -153,10 +154,12 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	snprintf(why, sizeof(why), "%s", ps_error());
 	if (!duplicate->pid && result > 0 && err != -ESRCH)
 		duplicate->pid = ps_stray_child();
-	if (duplicate->pid)
+	if (duplicate->pid) {
 		ps_end(duplicate, timeout_ns, limit_ns, &ended);
-	else if (err == -ESRCH)
+		ps_add_calls(&duplicate->calls, &ended.calls);
+	} else if (err == -ESRCH) {
 		ps_end_stray_child();
+	}
 	if (err == -ESRCH)
 		ps_fail(err, "process %d ended while it was being duplicated", target);
 	else

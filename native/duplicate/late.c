@@ -43,12 +43,11 @@ bool ps_took_first_tid(pid_t pid, pid_t tid)
 static void let_go(struct late *one)
 {
 	struct ps_thread *thread = &one->thread;
-	struct ps_calls calls = { 0 };
 
 	if (!ptrace(PTRACE_GETREGS, thread->tid, 0, &thread->general)) {
 		thread->mended = thread->general;
 		ps_mend_rseq(thread);
-		ps_mend_call(one->pid, thread, &calls);
+		ps_mend_call(one->pid, thread, &ps_untold.calls);
 		if (thread->changed)
 			ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
 	}

@@ -81,6 +81,7 @@ int ps_stop_copy(pid_t target, int64_t timeout_ns, int64_t limit_ns, struct ps_c
 	struct ps_stop stop;
 	int64_t start;
 	int err, fd = -1;
+	struct ps_calls calls;
 	pid_t living;
 	char path[32];
 	void *arg[] = { copy, &fd };
@@ -133,6 +134,8 @@ int ps_stop_copy(pid_t target, int64_t timeout_ns, int64_t limit_ns, struct ps_c
 fail:
 	if (fd >= 0)
 		close(fd);
+	calls = copy->calls;
 	ps_copy_free(copy);
+	copy->calls = calls;
 	return err;
 }

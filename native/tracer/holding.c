@@ -64,10 +64,10 @@ int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
 	touch_registers(request->pid);
 	err = ps_inject(request->pid, request->argument[0], request->timeout_ns, request->argument[1], &taken, registers,
 			PS_MAX_THREADS);
+	tell_calls(&taken.calls);
 	if (err)
 		return err;
 	duplicate = taken;
-	tell_calls(&taken.calls);
 	const int64_t result[] = { taken.pid, taken.threads, taken.take_ns, taken.pause_ns, taken.window_ns, taken.clone_ns,
 				   taken.moment_ns, taken.calls.restarted, taken.calls.lengthened, taken.registers,
 				   taken.calls.cut, taken.dropped };
@@ -107,11 +107,12 @@ int do_stop_copy(const struct tracer_request *request, struct tracer_reply *repl
 {
 	int err = busy();
 
-	if (!err)
-		err = ps_stop_copy(request->pid, request->timeout_ns, request->argument[1], &copy, registers, PS_MAX_THREADS);
 	if (err)
 		return err;
+	err = ps_stop_copy(request->pid, request->timeout_ns, request->argument[1], &copy, registers, PS_MAX_THREADS);
 	tell_calls(&copy.calls);
+	if (err)
+		return err;
 	const int64_t result[] = { copy.used, copy.threads, copy.take_ns, copy.pause_ns, copy.unreadable, copy.regions,
 				   0, copy.calls.restarted, copy.calls.lengthened, copy.registers, copy.calls.cut };
 	memcpy(reply->result, result, sizeof(result));
@@ -159,6 +160,22 @@ void look_after_duplicate(void)
 		end_early("the duplicate was killed from outside: its container or cgroup was ended, or memory ran out");
 }
 
+/* And what has not been told: of a duplicate that is hard to end, it is of the same target. */
+static void tell_with_untold(struct ps_calls *calls)
+{
+	ps_add_calls(calls, &ps_untold.calls);
+	ps_untold = (struct ps_untold){ 0 };
+	tell_calls(calls);
+}
+
+int do_untold(void)
+{
+	struct ps_calls calls = { 0 };
+
+	tell_with_untold(&calls);
+	return 0;
+}
+
 int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 {
 	struct ps_ended ended = { 0 };
@@ -192,6 +209,7 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 	reply->result[0] = ended.kill_ns;
 	reply->result[1] = ended.reap_ns;
 	reply->result[2] = ended.pause_ns;
+	tell_with_untold(&ended.calls);
 	return 0;
 }
 
@@ -230,14 +248,17 @@ int do_hold(const struct tracer_request *request, struct tracer_reply *reply)
 	err = ps_check_target(request->pid);
 	if (!err) {
 		ps_prepare_stop(&held, held_threads, request->pid, request->timeout_ns, request->argument[1]);
+		held.calls = &calls;
 		err = ps_stop_all(&held);
+		held.calls = NULL;
 	}
-	if (err) {
+	if (err)
 		held.threads = 0;
-		return err;
-	}
 	for (int i = 0; i < held.threads; i++)
 		ps_mend_call(request->pid, &held.thread[i], &calls);
+	tell_calls(&calls);
+	if (err)
+		return err;
 	reply->result[0] = held.threads;
 	reply->result[1] = ps_read_registers(&held, registers, PS_MAX_THREADS);
 	return 0;

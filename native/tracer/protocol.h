@@ -17,10 +17,10 @@
 
 enum tracer_op {
 	OP_INJECT = 1,	/* pid, cpu, limit -> struct ps_duplicate's figures, registers; data: struct ps_calls */
-	OP_END,		/* the duplicate, snapshot or copy, -, limit -> struct ps_ended's figures; message: what is left, or why it ended */
+	OP_END,		/* the duplicate, snapshot or copy, -, limit -> struct ps_ended's figures; message: what is left, or why it ended; data: struct ps_calls */
 	OP_STOP_COPY,	/* pid, -, limit -> struct ps_copy's figures, registers; data: struct ps_calls */
 	OP_READ_COPY,	/* address, length -> bytes, data */
-	OP_HOLD,	/* pid, -, limit -> threads, registers: stopped until OP_LET_GO */
+	OP_HOLD,	/* pid, -, limit -> threads, registers: stopped until OP_LET_GO; data: struct ps_calls */
 	OP_LET_GO,	/* -> for how long it was held */
 	OP_READ,	/* pid, way, address, length -> ns, bytes, data */
 	OP_COUNT,	/* way, length -> data: uint32_t calls[512] */
@@ -28,11 +28,13 @@ enum tracer_op {
 	OP_SNAP,	/* pid, plain -> struct ps_snapshot's figures */
 	OP_REGISTERS,	/* of the snapshot -> how many, registers */
 	OP_CHECK,	/* pid -> data: struct ps_preflight */
+	OP_UNTOLD,	/* what stops did that belong to no request, which OP_END tells too -> data: struct ps_calls */
 };
 
 /*
  * "limit" is how long, in nanoseconds, threads that are stopped may wait for
- * others to stop; 0 is PS_STOP_LIMIT_NS.
+ * others to stop; 0 is PS_STOP_LIMIT_NS. struct ps_calls is told also where the
+ * request was refused: by then, stops may have been made in vain.
  */
 
 enum hook_action { HOOK_NONE, HOOK_KILL_TRACER, HOOK_KILL_REQUESTER };

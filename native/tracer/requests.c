@@ -49,6 +49,8 @@ int answer(const struct tracer_request *request, struct tracer_reply *reply)
 		return ps_count_calls(request->argument[0], request->argument[1], (uint32_t *)data, COUNTED_CALLS);
 	case OP_CHECK:
 		return do_check(request, reply);
+	case OP_UNTOLD:
+		return do_untold();
 	case OP_HOOK:
 		hook_step = request->argument[0];
 		hook_action = request->argument[1];

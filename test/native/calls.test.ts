@@ -1,7 +1,7 @@
 /** What a stop did to the target's calls, by call, as struct ps_calls has it. */
 import test from 'ava';
 import { callsIn } from '../../native/index.ts';
-import { start, tracerFor } from './help.ts';
+import { children, inTheEnd, sleep, start, state, tracerFor, until, type Target } from './help.ts';
 
 const struct = (...numbers: number[]): Uint8Array => {
 	const bytes = Buffer.alloc(16 + 64 * 16);
@@ -35,4 +35,49 @@ test('a blocked call that is put back is told by its number or name, and the sum
 	t.true(restartedCalls >= 1);
 	t.deepEqual([sum(({ restarted }) => restarted), sum(({ lengthened }) => lengthened), sum(({ cut }) => cut)], [restartedCalls, lengthenedTimeouts, cutCalls]);
 	t.true(calls.some(({ call, restarted }) => /^(?:epoll_wait|epoll_pwait|syscall (?:232|281))$/.test(call) && restarted === 1), JSON.stringify(calls));
+});
+
+/** Blocked with a part of what it waits for, whose rest cannot be asked for: the next stop cuts it. */
+async function amid(target: Target): Promise<void> {
+	target.tell('p');
+	await sleep(50);
+	await target.asleep();
+}
+
+const zombies = (target: Target): number => children(target.pid).filter((pid) => state(pid) === 'Z').length;
+
+test('what the stop at the end does to a blocked call is told by the end', async (t) => {
+	const tracer = tracerFor(t), target = await start(t, 'partial', 'recvmsg-waitall');
+	await target.asleep();
+	t.is(tracer.inject(target.pid).cutCalls, 0);
+	await amid(target);
+	const { cutCalls, calls } = tracer.end();
+	t.is(cutCalls, 1);
+	t.deepEqual(calls.map(({ cut }) => cut), [1]);
+	t.is(tracer.untold().cutCalls, 0, 'nothing is told twice');
+});
+
+test('what a hold does to a blocked call is told', async (t) => {
+	const tracer = tracerFor(t), target = await start(t, 'partial', 'recvmsg-waitall');
+	await target.asleep();
+	await amid(target);
+	tracer.hold(target.pid);
+	t.is(tracer.lastCalls.cutCalls, 1);
+	tracer.letGo();
+});
+
+test('what a burial does that the tracer tries again by itself is told afterwards', async (t) => {
+	const tracer = tracerFor(t), rival = tracerFor(t), target = await start(t, 'partial', 'recvmsg-waitall');
+	await target.asleep();
+	await inTheEnd(() => tracer.inject(target.pid));
+	await inTheEnd(() => rival.hold(target.pid));
+	t.is(tracer.end().cutCalls, 0);
+	t.is(zombies(target), 1, 'not buried yet');
+	target.tell('p');
+	await sleep(1000);	// so long that the next try is not at once
+	rival.letGo();
+	let cut = 0;
+	await until('the call is cut, and told', () => (cut += tracer.untold().cutCalls) > 0);
+	t.is(cut, 1);
+	t.is(zombies(target), 0);
 });
