@@ -52,7 +52,7 @@ export interface TakenEvidence {
 	/** Why there is no timestamp although one was asked for. */
 	withoutTimestamp: string | null;
 	/** What stops of the target have done that the manifest was sealed too early for: the tracer had to bury the duplicate later. */
-	untold: CallCount[];
+	untold: { pauseNs: number; calls: CallCount[] };
 }
 
 /** What is known once the duplicate is there, and needs the target no more. */
@@ -274,11 +274,11 @@ function endAndCount(tracer: Tracer, { taken, beforeCounters, startTicks }: Mome
 }
 
 /** Nothing, where the tracer is gone. */
-function untoldOf(tracer: Tracer): CallCount[] {
+function untoldOf(tracer: Tracer): TakenEvidence['untold'] {
 	try {
-		return tracer.untold().calls;
+		return tracer.untold();
 	} catch {
-		return [];
+		return { pauseNs: 0, calls: [] };
 	}
 }
 

@@ -88,8 +88,10 @@ export interface Ended extends CallCounts {
 	killNs: number;
 	/** From the start of kill() until the duplicate's memory is gone and it is no child of anybody. */
 	reapNs: number;
-	/** How long the target was stopped a second time, to reap its child; 0 where that was not needed. */
+	/** How long the target was stopped a second time, to reap its child, or in vain; 0 where that was not needed. */
 	pauseNs: number;
+	/** How long it was stopped since the last end, all in all, to bury former duplicates that were left as zombies. */
+	unaskedPauseNs: number;
 	/** Why the ended duplicate is still in the process table, as a zombie child of the target's; null: it is not. */
 	unburied: string | null;
 	/** Why the tracer ended the duplicate before it was asked to; null: it did not. */
@@ -373,9 +375,9 @@ export class Tracer {
 	}
 
 	/** What stops have done since the last end that nobody asked for: the tracer has tried again to bury a duplicate, or a thread came late. */
-	untold(): CallCounts {
-		this.#stopping(OP.untold, 0);
-		return this.#lastCalls;
+	untold(): CallCounts & { pauseNs: number } {
+		const { result } = this.#stopping(OP.untold, 0);
+		return { pauseNs: result[5] as number, ...this.#lastCalls };
 	}
 
 	/** A still duplicate of a process, by one clone() in it. See native/duplicate/inject.c. */
@@ -433,8 +435,8 @@ export class Tracer {
 	 */
 	end(): Ended {
 		const { result, message } = this.#stopping(OP.end, 0, 0, this.#stopLimitNs);
-		const [killNs, reapNs, pauseNs, unburied, early] = result as [number, number, number, number, number];
-		return { killNs, reapNs, pauseNs, unburied: unburied === 1 ? message : null, endedEarly: early === 1 ? message : null, ...this.#lastCalls };
+		const [killNs, reapNs, pauseNs, unburied, early, unaskedPauseNs] = result as [number, number, number, number, number, number];
+		return { killNs, reapNs, pauseNs, unaskedPauseNs, unburied: unburied === 1 ? message : null, endedEarly: early === 1 ? message : null, ...this.#lastCalls };
 	}
 
 	/** Stop a process until `letGo`; it goes on too if this process or the tracer dies. Returns its number of threads; see `lastCalls`. */

@@ -106,7 +106,7 @@ struct ps_calls {
 
 void ps_add_calls(struct ps_calls *to, const struct ps_calls *from);
 /* Of stops that belong to no request: of threads that came late to theirs, and for burials that are tried again. */
-extern struct ps_untold { struct ps_calls calls; } ps_untold;
+extern struct ps_untold { struct ps_calls calls; int64_t pause_ns; } ps_untold;
 
 /*
  * A component of the XSAVE area that PTRACE_GETREGSET gives: AVX, AVX-512 ... Where

@@ -67,7 +67,8 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 		process.stderr.write(`procsnap: made the collector's key ${keyPath}; give ${keyPath}.pub to whoever verifies, by another way than the evidence\n`);
 	}
 	if (withoutTimestamp !== null) process.stderr.write(`procsnap: the evidence is there, but not stamped: ${withoutTimestamp}\n`);
-	for (const text of cutTexts(untold)) process.stderr.write(`procsnap: after the evidence was sealed, ${text}\n`);
+	const later = untold.pauseNs === 0 ? [] : [`the target was stopped for ${atMostText(untold.pauseNs)} at most, to reap the duplicate`];
+	for (const text of [...later, ...cutTexts(untold.calls)]) process.stderr.write(`procsnap: after the evidence was sealed, ${text}\n`);
 	process.stdout.write(flags.has('json') ? `${JSON.stringify({ where, bytes: manifest.core.bytes, merkleRoot: manifest.core.merkleRoot, partial: manifest.partial, ledger: manifest.ledger })}\n` : describe(where, manifest));
 	if (manifest.partial !== null) return PARTIAL;
 	return withoutTimestamp === null ? 0 : WITHOUT_TIMESTAMP;

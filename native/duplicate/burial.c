@@ -101,6 +101,7 @@ static int bury_all(pid_t target, int pidfd, int64_t timeout_ns, int64_t limit_n
 
 	/* Stops that were undone have mended calls, too. */
 	ps_add_calls(&ended->calls, &in.calls);
+	ended->pause_ns = in.stop.undone_ns;
 	if (err)
 		return err;
 	err = wait_for_all(&in, target);
@@ -160,6 +161,7 @@ static int try_unasked(int index)
 	int err = try_now(index, TIMEOUT_NS, 0, &ended);
 
 	ps_add_calls(&ps_untold.calls, &ended.calls);
+	ps_untold.pause_ns += ended.pause_ns;
 	return err;
 }
 

@@ -290,6 +290,14 @@ static int check_dispatch(struct injection *in)
 	return dispatch.mode ? refuse_dispatch(in->target) : 0;
 }
 
+/* Let the target go on, with nothing done. For how long it has stood still in vain, this time and before. */
+static int64_t give_up_stop(struct injection *in)
+{
+	ps_release(&in->stop, -1);
+	in->stop.undone_ns = ps_now_ns() - in->stop.first_ns;
+	return in->stop.undone_ns;
+}
+
 static struct ps_thread thread_room[PS_MAX_THREADS];
 
 int ps_begin_injection(struct injection *in, const struct ps_patience *patience)
@@ -297,6 +305,7 @@ int ps_begin_injection(struct injection *in, const struct ps_patience *patience)
 	static pid_t known;		/* where the last target had its instruction: looking is slow */
 	static uint64_t instruction;
 	pid_t target = patience->target;
+	int64_t undone_ns = 0;
 	int err;
 
 	*in = (struct injection){ .target = target, .timeout_ns = patience->timeout_ns };
@@ -314,8 +323,10 @@ int ps_begin_injection(struct injection *in, const struct ps_patience *patience)
 		in->stop.pidfd = patience->pidfd;
 		in->stop.calls = &in->calls;
 		err = ps_stop_all(&in->stop);
+		in->stop.undone_ns += undone_ns;
 		if (err)
 			return err;
+		in->stop.first_ns -= undone_ns;
 		mend_calls(in);
 		if ((ptrace(PTRACE_PEEKTEXT, in->stop.thread[0].tid, instruction, 0) & 0xffff) == INSTRUCTION &&
 		    !ptrace(PTRACE_GETSIGMASK, in->stop.thread[0].tid, sizeof(in->mask), &in->mask)) {
@@ -324,10 +335,10 @@ int ps_begin_injection(struct injection *in, const struct ps_patience *patience)
 			if (!err)
 				err = suspend_seccomp(in);
 			if (err)
-				ps_release(&in->stop, -1);
+				give_up_stop(in);
 			return err;
 		}
-		ps_release(&in->stop, -1);	/* it has called exec since, or the pid is another process */
+		undone_ns = give_up_stop(in);	/* it has called exec since, or the pid is another process */
 		known = 0;
 	}
 	return ps_changing(target);

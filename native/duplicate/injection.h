@@ -33,7 +33,10 @@ struct injection {
 /* Which process, and how long it may take: stop->timeout_ns and limit_ns. @pidfd: that process, or -1. */
 struct ps_patience { pid_t target; int pidfd; int64_t timeout_ns, limit_ns; };
 
-/* Stop the target, with its instruction found and checked, and its blocked calls mended. */
+/*
+ * Stop the target, with its instruction found and checked, and its blocked calls
+ * mended. On failure in->calls and in->stop.undone_ns are of stops in vain.
+ */
 int ps_begin_injection(struct injection *in, const struct ps_patience *patience);
 /*
  * Make @number(@arguments) happen in the target's first thread. The thread

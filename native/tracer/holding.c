@@ -161,18 +161,19 @@ void look_after_duplicate(void)
 }
 
 /* And what has not been told: of a duplicate that is hard to end, it is of the same target. */
-static void tell_with_untold(struct ps_calls *calls)
+static void tell_with_untold(struct ps_calls *calls, struct tracer_reply *reply)
 {
+	reply->result[5] = ps_untold.pause_ns;
 	ps_add_calls(calls, &ps_untold.calls);
 	ps_untold = (struct ps_untold){ 0 };
 	tell_calls(calls);
 }
 
-int do_untold(void)
+int do_untold(struct tracer_reply *reply)
 {
 	struct ps_calls calls = { 0 };
 
-	tell_with_untold(&calls);
+	tell_with_untold(&calls, reply);
 	return 0;
 }
 
@@ -209,7 +210,7 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 	reply->result[0] = ended.kill_ns;
 	reply->result[1] = ended.reap_ns;
 	reply->result[2] = ended.pause_ns;
-	tell_with_untold(&ended.calls);
+	tell_with_untold(&ended.calls, reply);
 	return 0;
 }
 

@@ -50,7 +50,7 @@ int answer(const struct tracer_request *request, struct tracer_reply *reply)
 	case OP_CHECK:
 		return do_check(request, reply);
 	case OP_UNTOLD:
-		return do_untold();
+		return do_untold(reply);
 	case OP_HOOK:
 		hook_step = request->argument[0];
 		hook_action = request->argument[1];

@@ -15,7 +15,7 @@ int do_stop_copy(const struct tracer_request *request, struct tracer_reply *repl
 int do_end(const struct tracer_request *request, struct tracer_reply *reply);
 int do_hold(const struct tracer_request *request, struct tracer_reply *reply);
 int do_let_go(struct tracer_reply *reply);
-int do_untold(void);
+int do_untold(struct tracer_reply *reply);
 
 /* checking.c */
 int do_check(const struct tracer_request *request, struct tracer_reply *reply);

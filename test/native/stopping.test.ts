@@ -74,6 +74,22 @@ test('a target that has its calls dispatched to itself is refused, and goes on',
 	return target.runs(TURNS);
 });
 
+test('a target whose duplicate cannot be buried was stopped for that all the same: the end tells for how long', async (t) => {
+	const [BEGIN, BEGUN] = [3, 4], target = await start(t, 'dispatch', 'later'), tracer = tracerFor(t);
+	tracer.inject(target.pid);
+	target.word[BEGIN] = 1n;
+	await until('its calls are dispatched, or cannot be', () => target.number(BEGUN) === 1 || target.process.exitCode !== null);
+	const { unburied, pauseNs } = tracer.end();
+	if (target.process.exitCode !== null) {
+		t.log(`not here: ${await target.line()}`);
+		return t.pass();
+	}
+	t.regex(unburied ?? '', /syscall user dispatch/);
+	t.true(pauseNs > 0);
+	await until('the tracer has tried again', () => tracer.untold().pauseNs > 0);
+	return target.runs(1);
+});
+
 const tasks = (pid: number): number[] => readdirSync(`/proc/${pid}/task`).map(Number);
 
 const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * dispatch: has all of its system calls dispatched to itself (prctl(2),
+ * dispatch [later]: has all of its system calls dispatched to itself (prctl(2),
  * PR_SET_SYSCALL_USER_DISPATCH), but those made in one place, as Wine does.
- * Words: 1 turns, 2 SIGSYS that its handler got.
+ * With "later", from when word 3 is set.
+ * Words: 1 turns, 2 SIGSYS that its handler got, 4 it has begun.
  */
 #include "target.h"
 
@@ -31,17 +32,22 @@ static void on_sigsys(int sig)
 	blocked = 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct timespec nap = { .tv_nsec = 300000 };
 	char *from = (char *)call_from_here;
 
 	signal(SIGSYS, on_sigsys);
+	if (argc > 1 && !strcmp(argv[1], "later"))
+		ready();
+	while (word[0] && !word[3])
+		usleep(1000);
 	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, from, call_from_here_end - from, &blocked)) {
 		printf("prctl(PR_SET_SYSCALL_USER_DISPATCH): %s\n", strerror(errno));
 		return 3;
 	}
 	blocked = 1;
+	word[4] = 1;
 	ready();
 	for (;;) {
 		call_from_here(SYS_nanosleep, (long)&nap, 0);
