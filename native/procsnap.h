@@ -67,6 +67,7 @@ struct ps_identity {			/* what /proc says of a process before it is touched */
 	pid_t	parent;
 	pid_t	tracer;			/* 0: not traced */
 	int	seccomp;		/* 0 none, 1 strict, 2 filter */
+	uint64_t started;		/* in ticks since the boot: with its number, which process it is */
 };
 
 /* -ESRCH if there is no such process. */

@@ -100,14 +100,18 @@ static int status_number(const char *status, const char *key)
 
 int ps_identify(pid_t pid, struct ps_identity *identity)
 {
+	unsigned long long started = 0;
 	char text[4096], *end;
 	unsigned int flags = 0;
 
 	if (slurp(pid, "stat", text, sizeof(text)) <= 0)
 		return -ESRCH;
 	end = strrchr(text, ')');	/* the name may hold anything, brackets too */
-	if (!end || sscanf(end + 2, "%c %*d %*d %*d %*d %*d %u", &identity->state, &flags) != 2)
+	/* Fields 3, 9 and 22. */
+	if (!end || sscanf(end + 2, "%c %*s %*s %*s %*s %*s %u %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &identity->state,
+			   &flags, &started) != 3)
 		return -ESRCH;
+	identity->started = started;
 	identity->kernel_thread = flags & PF_KTHREAD;
 	if (slurp(pid, "status", text, sizeof(text)) <= 0)
 		return -ESRCH;

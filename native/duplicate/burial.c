@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "burial.h"
 #include "injection.h"
+#include "wait.h"
 
 #define MAX_GRAVES	4096
 /* How often it is tried again: twice as long after each failure, since each try may stop the target. */
@@ -17,6 +18,7 @@
 static struct grave {
 	pid_t	pid, target, inner_pid;
 	int	pidfd;			/* the target's: its pid may be another process's later */
+	uint64_t started;		/* the duplicate: so may its pid */
 	bool	dead;			/* it has ended, and we have taken note */
 	int64_t	next_ns, pause_ns;
 } graves[MAX_GRAVES];
@@ -32,14 +34,18 @@ bool ps_burying(pid_t pid)
 
 void ps_bury_later(const struct ps_duplicate *duplicate, int pidfd)
 {
+	struct ps_identity identity = { 0 };
+
 	if (count == MAX_GRAVES) {	/* the target, which nobody could stop for so long, keeps it until it ends */
 		if (pidfd >= 0)
 			close(pidfd);
 		return;
 	}
+	/* It is traced, and its number is not another's before its death is noted here. */
+	ps_identify(duplicate->pid, &identity);
 	graves[count++] = (struct grave){
 		.pid = duplicate->pid, .target = duplicate->target, .inner_pid = duplicate->inner_pid, .pidfd = pidfd,
-		.next_ns = ps_now_ns() + FIRST_NS, .pause_ns = FIRST_NS,
+		.started = identity.started, .next_ns = ps_now_ns() + FIRST_NS, .pause_ns = FIRST_NS,
 	};
 }
 
@@ -50,17 +56,29 @@ static void forget(int index)
 	graves[index] = graves[--count];
 }
 
-/* Its memory is given back before it has ended, which takes as long as it is large. */
+/* @identity: of the process that has its number now. */
+static bool is_it(const struct grave *grave, struct ps_identity *identity)
+{
+	return !ps_identify(grave->pid, identity) && identity->started == grave->started;
+}
+
+/*
+ * Its memory is given back before it has ended, which takes as long as it is
+ * large. Where its tracing thread has ended before, nobody is told of its death.
+ */
 static bool has_ended(struct grave *grave, int64_t timeout_ns)
 {
+	struct ps_identity identity;
 	int64_t start = ps_now_ns();
 	int err, status;
 
 	while (!grave->dead) {
 		err = ps_wait_stop(grave->pid, timeout_ns, 0, &status);
-		grave->dead = err == -ESRCH;
+		grave->dead = err == -ESRCH && (!is_it(grave, &identity) || identity.state == 'Z');
 		if (err == -ETIMEDOUT || ps_now_ns() - start > timeout_ns)
 			break;
+		if (err == -ESRCH && !grave->dead)
+			ps_nap();
 	}
 	return grave->dead;
 }
@@ -70,7 +88,7 @@ static bool is_left(const struct grave *grave)
 {
 	struct ps_identity identity;
 
-	return !ps_identify(grave->pid, &identity) && identity.state == 'Z' && identity.parent == grave->target;
+	return is_it(grave, &identity) && identity.state == 'Z' && identity.parent == grave->target;
 }
 
 static bool has_gone(const struct grave *grave)

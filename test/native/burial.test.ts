@@ -1,12 +1,12 @@
 /** An ended duplicate that its target cannot be made to wait for yet: no failure of the end, and it goes as soon as it can. */
 import test, { type ExecutionContext } from 'ava';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { isFree } from '../processes.ts';
 import { freezer, FREEZERS } from './freezers.ts';
-import { children, inTheEnd, start, state, status, tracerFor, until, type Target } from './help.ts';
+import { children, inTheEnd, program, start, state, status, tracerFor, until, type Target } from './help.ts';
 
 /** Of targets/death.c. */
 const [TURNS, BAD, OTHER_PID, FAILED_SLEEPS] = [1, 2, 5, 6];
@@ -87,6 +87,10 @@ for (const version of FREEZERS)
 		tracer.end();
 		return assertBuried(t, target);
 	});
+
+test('one that lives on when the thread that traced it has ended is not taken for buried', (t) => {
+	t.is(execFileSync(program('core'), ['untraced'], { encoding: 'utf8' }).trim(), 'ok');
+});
 
 /** A process with this pid, which sleeps; null where others were always quicker. */
 async function strangerWith(t: ExecutionContext, pid: number): Promise<ChildProcess | null> {
