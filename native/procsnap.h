@@ -129,7 +129,7 @@ struct ps_thread {
 	bool	changed;		/* `mended` differs from what the thread has */
 	bool	follow;			/* it stays traced until its call is over: ps_follow() lets it go on */
 	int64_t	seized_ns;		/* when it was seized: a signal may have stopped it from then on */
-	int	signal;			/* a SIGSTOP taken off the thread, to be sent again */
+	int	signal;			/* taken off the thread, to be sent again: a SIGSTOP, which cannot be blocked */
 	struct user_regs_struct general;	/* as found */
 	struct user_regs_struct mended;		/* to be put back */
 	/* struct rseq as found: the kernel writes there when a thread, or its duplicate, changes its CPU. */

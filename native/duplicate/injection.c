@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include "injection.h"
 #include "instruction.h"
+#include "task_file.h"
 
 #define INSTRUCTION	0x050f		/* "syscall", little-endian */
 #define MAX_CALLS	1000		/* with stops and continuations arriving all the time */
@@ -103,6 +104,7 @@ static int next_call_stop(struct injection *in, struct ps_thread *thread, int64_
 		 */
 		sig = status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status);
 	} while (ps_now_ns() - start < most_ns);
+	thread->signal = sig;
 	return ps_fail(-EBUSY, "process %d is sent so many signals that it does not get to make a call: try again later", in->target);
 }
 
@@ -238,6 +240,23 @@ int ps_inject_call(struct injection *in, long number, const long arguments[4], l
 	return err;
 }
 
+/* Has it been let go on since it was stopped? SIGCONT waits, since it is blocked like all others. */
+static bool is_continued(pid_t pid, pid_t tid)
+{
+	char status[4096];
+
+	read_task_file(pid, tid, "status", status, sizeof(status));
+	return (task_number(status, "\nSigPnd:", 16) | task_number(status, "\nShdPnd:", 16)) & 1LL << (SIGCONT - 1);
+}
+
+/* A signal that was taken off the thread, and that it did not get to take: while all are blocked. */
+static void send_again(struct injection *in, struct ps_thread *thread)
+{
+	if (thread->signal && !(thread->signal == SIGSTOP && is_continued(in->target, thread->tid)))
+		syscall(SYS_tgkill, in->target, thread->tid, thread->signal);
+	thread->signal = 0;
+}
+
 void ps_put_back(struct injection *in)
 {
 	struct ps_thread *thread = &in->stop.thread[0];
@@ -247,6 +266,7 @@ void ps_put_back(struct injection *in)
 	ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
 	thread->changed = false;
 	ps_at(PS_STEP_RESTORED);
+	send_again(in, thread);
 	ptrace(PTRACE_SETSIGMASK, thread->tid, sizeof(in->mask), &in->mask);
 	in->window_ns = ps_now_ns() - in->window_start;
 	in->masked = false;

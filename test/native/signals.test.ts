@@ -1,7 +1,8 @@
 /** Signals that come while a target is stopped, or runs an injected call, reach it: all of them, once, in order. */
 import test from 'ava';
+import { execFileSync } from 'node:child_process';
 import { Tracer } from '../../native/index.ts';
-import { duplicated, sleep, start, state, until } from './help.ts';
+import { duplicated, program, sleep, start, state, until } from './help.ts';
 
 const tracer = Tracer.start();
 test.after.always(() => tracer.close());
@@ -82,3 +83,8 @@ test('SIGSTOP and SIGCONT from somebody else amid injections', async (t) => {
 		await target.runs(TURNS);
 	}
 });
+
+for (const what of ['stopped', 'continued'])
+	test(`a SIGSTOP that comes when there is no time left for the injected call is not lost (${what})`, (t) => {
+		t.is(execFileSync(program('core'), [what], { encoding: 'utf8' }).trim(), 'ok');
+	});

@@ -3,6 +3,8 @@
  * core WHAT: parts of the native core in a process of their own, where they are
  * to meet what a whole take meets by chance only. Says "ok", or what it did instead.
  *   untraced	a duplicate that nobody here traces any more is to be buried, and still lives
+ *	stopped	a SIGSTOP comes when there is no time left for the injected call
+ *	continued	the same, and then a SIGCONT
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,9 +12,11 @@
 #include <string.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "duplicate/burial.h"
+#include "duplicate/injection.h"
 
 static const char *untraced(void)
 {
@@ -44,6 +48,39 @@ static const char *untraced(void)
 	return "ok";
 }
 
+static const char *stopped(bool continued)
+{
+	pid_t pid = fork();
+	struct ps_patience patience = { pid, -1, PS_NSEC_PER_SEC, 0 };
+	struct ps_identity identity = { 0 };
+	struct injection in;
+	int64_t took_ns;
+	long result;
+	int err;
+
+	if (!pid)
+		for (;;)
+			pause();
+	usleep(20000);
+	if (ps_begin_injection(&in, &patience))
+		return ps_error();
+	in.timeout_ns = 0;
+	kill(pid, SIGSTOP);
+	err = ps_inject_call(&in, SYS_getpid, (const long[4]){ 0 }, &result, &took_ns);
+	if (continued)
+		kill(pid, SIGCONT);
+	ps_put_back(&in);
+	ps_release(&in.stop, -1);
+	usleep(20000);
+	ps_identify(pid, &identity);
+	kill(pid, SIGKILL);
+	if (err != -EBUSY)
+		return "the call was made, or failed for another reason";
+	if (identity.state != (continued ? 'S' : 'T'))
+		return continued ? "it is stopped, though SIGCONT has come since" : "it is not stopped: SIGSTOP was lost";
+	return "ok";
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -51,5 +88,9 @@ int main(int argc, char **argv)
 	alarm(30);
 	if (!strcmp(what, "untraced"))
 		puts(untraced());
+	if (!strcmp(what, "stopped"))
+		puts(stopped(false));
+	if (!strcmp(what, "continued"))
+		puts(stopped(true));
 	return 0;
 }
