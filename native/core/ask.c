@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* Of two procsnaps one after the other: the first may still follow calls of the target (followed.c). */
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/stat.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "procsnap.h"
 
@@ -26,6 +29,44 @@ static bool is_tracer(pid_t tid)
 	return !strncmp(name, NAME, strlen(NAME));
 }
 
+/* Anybody can have that name: is it this program, or a process of this user's? Nobody else is sent a signal. */
+static bool is_one_of_us(pid_t pid)
+{
+	struct stat own, its;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	if (!stat("/proc/self/exe", &own) && !stat(path, &its) && own.st_dev == its.st_dev && own.st_ino == its.st_ino)
+		return true;
+	/* Not the owner of its folder in /proc, which is root where it must not be dumped. */
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return ps_proc_number(path, "Uid", 1) == getuid();
+}
+
+/*
+ * What a tracer leaves behind, to be read when it is gone; -ENOENT: it has
+ * nothing to leave. Anything may be there in another's process: a FIFO, whose
+ * open() would wait, or a device. Only a regular file is opened.
+ */
+static int open_will(pid_t tgid)
+{
+	struct statx about;
+	char path[48];
+	int handle, fd = -EINVAL;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", tgid, PS_INHERITANCE_FD);
+	handle = open(path, O_PATH | O_CLOEXEC);
+	if (handle < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", handle);
+	if (!statx(handle, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &about) && S_ISREG(about.stx_mode)) {
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		fd = fd < 0 ? -errno : fd;
+	}
+	close(handle);
+	return fd;
+}
+
 static struct ps_inheritance inherited[PS_MAX_THREADS];
 static int inheritances;
 
@@ -39,9 +80,26 @@ const struct ps_inheritance *ps_inherited(pid_t tid)
 
 static void inherit(int fd)
 {
-	ssize_t got = pread(fd, inherited, sizeof(inherited), 0);
+	struct stat about;
+	ssize_t got = -1;
 
-	inheritances = got > 0 ? got / (ssize_t)sizeof(*inherited) : 0;
+	if (!fstat(fd, &about) && about.st_size <= (off_t)sizeof(inherited))
+		got = pread(fd, inherited, sizeof(inherited), 0);
+	inheritances = got > 0 && got % sizeof(*inherited) == 0 ? got / (ssize_t)sizeof(*inherited) : 0;
+}
+
+/* To let all threads of @tid's process go. True: @tid is traced by @tracer no more. */
+static bool ask(pid_t tid, pid_t tracer, pid_t tgid)
+{
+	struct ps_identity identity;
+	bool gone = ps_identify(tid, &identity);
+
+	for (int i = 0; i < TRIES && !gone; i++) {
+		sigqueue(tgid, SIGUSR1, (union sigval){ .sival_int = identity.tgid });
+		ps_sleep(TRY_NS);
+		gone = ps_identify(tid, &identity) || identity.tracer != tracer;
+	}
+	return gone;
 }
 
 bool ps_lets_go(pid_t tracer)
@@ -49,25 +107,20 @@ bool ps_lets_go(pid_t tracer)
 	struct ps_identity identity;
 
 	/* One whose parent is still there is still asked for work (tracer.c, split()). */
-	return is_tracer(tracer) && !ps_identify(tracer, &identity) && !is_tracer(identity.parent);
+	return is_tracer(tracer) && !ps_identify(tracer, &identity) && is_one_of_us(identity.tgid) && !is_tracer(identity.parent);
 }
 
 bool ps_ask_to_go(pid_t tid, pid_t tracer)
 {
-	struct ps_identity identity, of_tracer;
+	struct ps_identity of_tracer;
 	bool gone = false;
-	char path[48];
 	int fd;
 
-	if (!ps_lets_go(tracer) || ps_identify(tracer, &of_tracer) || ps_identify(tid, &identity))
+	if (!ps_lets_go(tracer) || ps_identify(tracer, &of_tracer))
 		return false;
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", of_tracer.tgid, PS_INHERITANCE_FD);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	for (int i = 0; i < TRIES && !gone; i++) {
-		sigqueue(of_tracer.tgid, SIGUSR1, (union sigval){ .sival_int = identity.tgid });
-		ps_sleep(TRY_NS);
-		gone = ps_identify(tid, &identity) || identity.tracer != tracer;
-	}
+	fd = open_will(of_tracer.tgid);
+	if (fd >= 0 || fd == -ENOENT)
+		gone = ask(tid, tracer, of_tracer.tgid);
 	if (gone && fd >= 0)
 		inherit(fd);
 	if (fd >= 0)

@@ -1,14 +1,16 @@
 /** The tracer's two processes, and the way to them: each end is seen by the others, and none waits for ever. */
 import test from 'ava';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Tracer } from '../../native/index.ts';
 import { isFree } from '../processes.ts';
-import { children, program, start, state, status, tracerFor, until } from './help.ts';
+import { children, failure, program, start, state, status, tracerFor, until } from './help.ts';
 
 const TURNS = 1;
 
@@ -86,3 +88,20 @@ test('an answer that comes late is not taken for the next one', (t) => {
 	}
 	t.true(addon.stopTracer(socket, pid));
 });
+
+for (const [what, uid] of [['of another user', 65534], ['with a FIFO where that has its last will', process.getuid?.() ?? 0]] as const)
+	test(`a process that only has the tracer's name (${what}) is not asked for anything, nor waited for`, async (t) => {
+		const CHILD = 1, SIGNALS = 2;
+		if (process.getuid?.() !== 0 && uid === 65534) {
+			t.log('not here: it takes root to be another user');
+			return t.pass();
+		}
+		const folder = mkdtempSync(join(tmpdir(), 'procsnap-impostor-')), fifo = join(folder, 'fifo');
+		t.teardown(() => rmSync(folder, { recursive: true }));
+		execFileSync('mkfifo', [fifo]);
+		const target = await start(t, 'impostor', uid, ...uid === 65534 ? [] : [fifo]), tracer = tracerFor(t), began = Date.now();
+		t.is(failure(t, () => tracer.inject(target.number(CHILD))).code, 'EBUSY');
+		t.true(Date.now() - began < 10_000);
+		t.is(target.number(SIGNALS), 0, 'it is sent no signal');
+		return undefined;
+	});
