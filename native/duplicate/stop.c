@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "core/living.h"
 #include "procsnap.h"
@@ -80,22 +81,24 @@ int ps_stop_copy(pid_t target, int64_t timeout_ns, int64_t limit_ns, struct ps_c
 	static struct ps_thread room[PS_MAX_THREADS];
 	struct ps_stop stop;
 	int64_t start;
-	int err, fd = -1;
+	int err, fd = -1, pidfd;
 	struct ps_calls calls;
 	pid_t living;
 	char path[32];
 	void *arg[] = { copy, &fd };
 
 	*copy = (struct ps_copy){ 0 };
+	/* Before it is looked at: so it is that process which is stopped, and no later one with its pid. */
+	pidfd = syscall(SYS_pidfd_open, target, 0);
 	err = ps_check_target(target);
 	if (err)
-		return err;
+		goto fail;
 	living = ps_living_thread(target);
 	err = living < 0 ? living : ps_for_regions(living, measure, copy);
 	if (err == -ENOENT)
-		return gone(target);
+		err = gone(target);
 	if (err)
-		return err;
+		goto fail;
 	/* Memory for the copy is made ready before the target is stopped. */
 	copy->size += SLACK;
 	copy->max_regions += 64;
@@ -110,6 +113,7 @@ int ps_stop_copy(pid_t target, int64_t timeout_ns, int64_t limit_ns, struct ps_c
 	start = ps_now_ns();
 	ps_prepare_stop(&stop, room, target, timeout_ns, limit_ns);
 	stop.calls = &copy->calls;
+	stop.pidfd = pidfd;
 	err = ps_stop_all(&stop);
 	if (err)
 		goto fail;
@@ -130,8 +134,12 @@ int ps_stop_copy(pid_t target, int64_t timeout_ns, int64_t limit_ns, struct ps_c
 	if (err)
 		goto fail;
 	close(fd);
+	if (pidfd >= 0)
+		close(pidfd);
 	return 0;
 fail:
+	if (pidfd >= 0)
+		close(pidfd);
 	if (fd >= 0)
 		close(fd);
 	calls = copy->calls;

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include "duplicate/burial.h"
 #include "duplicate/child.h"
 #include "requests.h"
@@ -241,18 +243,24 @@ void forget_all(void)
 int do_hold(const struct tracer_request *request, struct tracer_reply *reply)
 {
 	struct ps_calls calls = { 0 };
-	int err;
+	int err, pidfd;
 
 	/* Beside a duplicate a target may be held: that is how the two are compared. */
 	if (held.threads || copy.bytes || ps_stranded())
 		return busy();
+	/* Before it is looked at: so it is that process which is stopped, and no later one with its pid. */
+	pidfd = syscall(SYS_pidfd_open, request->pid, 0);
 	err = ps_check_target(request->pid);
 	if (!err) {
 		ps_prepare_stop(&held, held_threads, request->pid, request->timeout_ns, request->argument[1]);
 		held.calls = &calls;
+		held.pidfd = pidfd;
 		err = ps_stop_all(&held);
 		held.calls = NULL;
+		held.pidfd = -1;
 	}
+	if (pidfd >= 0)
+		close(pidfd);
 	if (err)
 		held.threads = 0;
 	for (int i = 0; i < held.threads; i++)

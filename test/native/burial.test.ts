@@ -6,7 +6,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { isFree } from '../processes.ts';
 import { freezer, FREEZERS } from './freezers.ts';
-import { children, inTheEnd, program, start, state, status, tracerFor, until, type Target } from './help.ts';
+import { children, failure, inTheEnd, program, start, state, status, tracerFor, until, type Target } from './help.ts';
 
 /** Of targets/death.c. */
 const [TURNS, BAD, OTHER_PID, FAILED_SLEEPS] = [1, 2, 5, 6];
@@ -106,6 +106,23 @@ async function strangerWith(t: ExecutionContext, pid: number): Promise<ChildProc
 }
 
 const switches = (pid: number): number => Number(status(pid, 'voluntary_ctxt_switches')) + Number(status(pid, 'nonvoluntary_ctxt_switches'));
+
+for (const way of ['hold', 'stopCopy'] as const)
+	test(`a stranger that has the pid of a target which ended before its stop is let be: ${way}`, async (t) => {
+		if (!existsSync(LAST_PID) || process.getuid?.() !== 0) {
+			t.log(`not here: ${LAST_PID} cannot be written`);
+			return t.pass();
+		}
+		const [CHILD, GO, REUSED] = [1, 2, 3], target = await start(t, 'reused'), tracer = tracerFor(t, { timeoutMs: 5000 });
+		const pid = target.number(CHILD);
+		await until('it is in vfork()', () => state(pid) === 'D');
+		target.word[GO] = 1n;
+		t.is(failure(t, () => tracer[way](pid)).code, 'ESRCH');
+		await until('its pid is given again', () => target.number(REUSED) !== 0);
+		t.log(target.number(REUSED) === 1 ? 'its pid was another process\'s' : 'others were quicker to have that pid');
+		if (target.number(REUSED) === 1) t.is(state(pid), 'S');
+		return undefined;
+	});
 
 test('a stranger that has the pid of a target which has ended is let be', async (t) => {
 	if (!existsSync(LAST_PID) || process.getuid?.() !== 0) {
