@@ -68,9 +68,24 @@ static int open_will(pid_t tgid)
 }
 
 static struct ps_inheritance inherited[PS_MAX_THREADS];
-static int inheritances;
+static int inheritances, will = -1;
 
-const struct ps_inheritance *ps_inherited(pid_t tid)
+/* False: there is no more of it than is known. */
+static bool read_will(void)
+{
+	int before = inheritances;
+	struct stat about;
+	ssize_t got = -1;
+
+	if (fstat(will, &about) || about.st_size == (off_t)(before * sizeof(*inherited)))
+		return false;
+	if (about.st_size <= (off_t)sizeof(inherited))
+		got = pread(will, inherited, sizeof(inherited), 0);
+	inheritances = got > 0 && got % sizeof(*inherited) == 0 ? got / (ssize_t)sizeof(*inherited) : 0;
+	return inheritances > before;
+}
+
+static const struct ps_inheritance *find_inherited(pid_t tid)
 {
 	for (int i = 0; i < inheritances; i++)
 		if (inherited[i].tid == tid)
@@ -78,14 +93,22 @@ const struct ps_inheritance *ps_inherited(pid_t tid)
 	return NULL;
 }
 
+/* It lets one thread go after the other, and writes of each before that. */
+const struct ps_inheritance *ps_inherited(pid_t tid)
+{
+	const struct ps_inheritance *found = find_inherited(tid);
+
+	return found || will < 0 || !read_will() ? found : find_inherited(tid);
+}
+
+/* Takes @fd over. */
 static void inherit(int fd)
 {
-	struct stat about;
-	ssize_t got = -1;
-
-	if (!fstat(fd, &about) && about.st_size <= (off_t)sizeof(inherited))
-		got = pread(fd, inherited, sizeof(inherited), 0);
-	inheritances = got > 0 && got % sizeof(*inherited) == 0 ? got / (ssize_t)sizeof(*inherited) : 0;
+	if (will >= 0)
+		close(will);
+	will = fd;
+	inheritances = 0;
+	read_will();
 }
 
 /* To let all threads of @tid's process go. True: @tid is traced by @tracer no more. */
@@ -123,7 +146,7 @@ bool ps_ask_to_go(pid_t tid, pid_t tracer)
 		gone = ask(tid, tracer, of_tracer.tgid);
 	if (gone && fd >= 0)
 		inherit(fd);
-	if (fd >= 0)
+	else if (fd >= 0)
 		close(fd);
 	return gone;
 }

@@ -6,7 +6,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { readFileSync } from 'node:fs';
 import { Tracer } from '../../native/index.ts';
-import { duplicated, inTheEnd, sleep, start, state, tracerFor, type Target } from './help.ts';
+import { duplicated, inTheEnd, PATIENT, sleep, start, state, tracerFor, type Target } from './help.ts';
 
 /** Where a process may write so many bytes: a thread's stack. */
 function largeMapping(pid: number, bytes: number): bigint {
@@ -162,6 +162,22 @@ test('a long read keeps no call that is followed', async (t) => {
 	t.is(result, 0);
 	t.true(ns! / 1e6 < 300 + readMs / 2, `it took ${ns! / 1e6} ms, and the read ${readMs} ms`);
 	t.true(readMs > 600, 'the read lasted longer than the call');
+});
+
+/** It takes a while until it has let all of them go. Of none the time may begin anew without being counted. */
+test('a tracer that is asked hands over each of very many calls', async (t) => {
+	const MANY = 1500, WAIT_MS = 5000, target = await start(t, 'patient', MANY, WAIT_MS), first = Tracer.start(PATIENT), second = tracerFor(t, PATIENT);
+	await sleep(300);
+	await inTheEnd(() => first.inject(target.pid));
+	first.end();
+	first.close();
+	await sleep(WAIT_MS / 2);
+	const { restartedCalls, lengthenedTimeouts } = await inTheEnd(() => second.inject(target.pid));
+	second.end();
+	t.is(restartedCalls, MANY);
+	await target.atLeast(2, MANY);
+	t.log(`${target.number(3)} of ${MANY} took too long, ${lengthenedTimeouts} were counted`);
+	t.true(target.number(3) <= lengthenedTimeouts && lengthenedTimeouts < MANY);
 });
 
 test('the negative control: what a call takes that starts anew three times', async (t) => {
