@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 #include "calls.h"
@@ -293,7 +294,7 @@ static bool message_bytes(pid_t pid, uint64_t address, uint64_t *bytes)
 	return true;
 }
 
-/* Where it has met an error, or must not wait, it meets that again at once: so this is right wherever it ended. */
+/* Where it has met an error, it meets that again at once: so this is right wherever it ended. */
 static enum rest rest_of_messages_out(pid_t pid, struct user_regs_struct *regs, uint64_t done)
 {
 	uint64_t last = regs->rsi + (done - 1) * sizeof(struct mmsghdr), wanted;
@@ -318,6 +319,34 @@ static enum rest rest_of_messages_in(struct user_regs_struct *regs, uint64_t don
 	return REST_SET;
 }
 
+/*
+ * Less is what such a call returns by itself, since it does not wait for more. To
+ * go on with the rest would be another call, which may meet what has come
+ * meanwhile: EPIPE, and SIGPIPE.
+ */
+static bool never_waits(pid_t pid, const struct call *call, const struct user_regs_struct *regs)
+{
+	switch (call->rest) {
+	case BYTES:
+	case RECEIVED:
+	case MESSAGES_IN:
+	case MESSAGES_OUT:
+		return (call->number != SYS_write && regs->r10 & MSG_DONTWAIT) || ps_never_waits(pid, regs->rdi);
+	case MESSAGE:
+	case RECEIVED_VECTOR:
+		return regs->rdx & MSG_DONTWAIT || ps_never_waits(pid, regs->rdi);
+	case VECTOR:
+		return (call->number == SYS_pwritev2 && regs->r9 & RWF_NOWAIT) || ps_never_waits(pid, regs->rdi);
+	case BYTES_AT:
+	case SENT_FILE:
+		return ps_never_waits(pid, regs->rdi);
+	case SPLICED:
+		return ps_never_waits(pid, regs->rdx);
+	default:
+		return false;
+	}
+}
+
 #define GETEVENTS	(1U << 0)	/* IORING_ENTER_GETEVENTS */
 
 enum rest ps_rest(pid_t pid, const struct call *call, struct user_regs_struct *regs, int64_t done, bool asleep)
@@ -334,7 +363,7 @@ enum rest ps_rest(pid_t pid, const struct call *call, struct user_regs_struct *r
 	}
 	if (call->rest == CLOSED)
 		return asleep ? REST_CUT : REST_NONE;
-	if (!done)
+	if (!done || never_waits(pid, call, regs))
 		return REST_NONE;
 	switch (call->rest) {
 	case BYTES:

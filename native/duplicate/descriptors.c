@@ -50,6 +50,22 @@ enum descriptor ps_descriptor(pid_t pid, int fd)
 	return describe(path, AT_FDCWD, 0, &about) ? kind(&about) : FD_OTHER;
 }
 
+bool ps_never_waits(pid_t pid, int fd)
+{
+	unsigned int flags = 0;
+	char path[48], line[64];
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, fd);
+	info = fopen(path, "re");
+	if (!info)
+		return false;
+	while (fgets(line, sizeof(line), info) && sscanf(line, "flags: %o", &flags) != 1)
+		;
+	fclose(info);
+	return flags & O_NONBLOCK;
+}
+
 /* -1, or a descriptor of ours for the same file, which is of kind @wanted. */
 static int borrow(pid_t pid, int fd, enum descriptor wanted)
 {

@@ -11,6 +11,10 @@ import { program, sleep, start, tracerFor, type Target } from './help.ts';
 
 const kinds = execFileSync(program('partial'), { encoding: 'utf8' }).trim().split('\n');
 
+test('what does not wait returns what it has done, and is not made to go on', (t) => {
+	t.is(execFileSync(program('core'), ['rests'], { encoding: 'utf8' }).trim(), 'ok');
+});
+
 /** System call numbers of x86-64. */
 const CUT: Record<string, number> = { 'writev-within': 20, sendmsg: 46, 'recvmsg-waitall': 47, 'close-linger': 3 };
 

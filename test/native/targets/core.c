@@ -3,19 +3,24 @@
  * core WHAT: parts of the native core in a process of their own, where they are
  * to meet what a whole take meets by chance only. Says "ok", or what it did instead.
  *   untraced	a duplicate that nobody here traces any more is to be buried, and still lives
+ *	rests	what is asked for again of a call that has done a part, waiting or not
  *	stopped	a SIGSTOP comes when there is no time left for the injected call
  *	continued	the same, and then a SIGCONT
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "duplicate/burial.h"
+#include "duplicate/calls.h"
 #include "duplicate/injection.h"
 
 static const char *untraced(void)
@@ -81,6 +86,52 @@ static const char *stopped(bool continued)
 	return "ok";
 }
 
+#define PART	300
+#define WHOLE	1000
+static char bytes[WHOLE];
+
+/* Of this process's own. */
+static enum rest rest_of(long number, struct user_regs_struct regs, bool asleep)
+{
+	return ps_rest(getpid(), ps_find_call(number), &regs, number == SYS_sendmmsg ? 1 : PART, asleep);
+}
+
+static const char *rests(void)
+{
+	struct iovec parts[2] = { { bytes, PART }, { bytes + PART, WHOLE - PART } };
+	struct mmsghdr messages[2] = { { { .msg_iov = parts, .msg_iovlen = 1 }, PART } };
+	int sockets[2], pipes[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) || pipe(pipes))
+		return "there are no descriptors";
+	const struct { const char *name; long number; struct user_regs_struct regs; unsigned long long dont_wait_r10, dont_wait_r9; } calls[] = {
+		{ "write", SYS_write, { .rdi = pipes[1], .rdx = WHOLE }, 0, 0 },
+		{ "sendto", SYS_sendto, { .rdi = sockets[0], .rdx = WHOLE }, MSG_DONTWAIT, 0 },
+		{ "recvfrom", SYS_recvfrom, { .rdi = sockets[0], .rdx = WHOLE, .r10 = MSG_WAITALL }, MSG_DONTWAIT, 0 },
+		{ "writev", SYS_writev, { .rdi = pipes[1], .rsi = (long)parts, .rdx = 2 }, 0, 0 },
+		{ "pwritev2", SYS_pwritev2, { .rdi = pipes[1], .rsi = (long)parts, .rdx = 2 }, 0, RWF_NOWAIT },
+		{ "sendmmsg", SYS_sendmmsg, { .rdi = sockets[0], .rsi = (long)messages, .rdx = 2 }, MSG_DONTWAIT, 0 },
+		{ "sendfile", SYS_sendfile, { .rdi = sockets[0], .r10 = WHOLE }, 0, 0 },
+		{ "splice", SYS_splice, { .rdi = pipes[0], .rdx = sockets[0], .r8 = WHOLE }, 0, 0 },
+	};
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+		struct user_regs_struct regs = calls[i].regs;
+
+		if (rest_of(calls[i].number, regs, true) != REST_SET)
+			return calls[i].name;
+		regs.r10 |= calls[i].dont_wait_r10;
+		regs.r9 |= calls[i].dont_wait_r9;
+		if ((calls[i].dont_wait_r10 || calls[i].dont_wait_r9) && rest_of(calls[i].number, regs, true) != REST_NONE)
+			return calls[i].name;
+	}
+	fcntl(sockets[0], F_SETFL, O_NONBLOCK);
+	fcntl(pipes[1], F_SETFL, O_NONBLOCK);
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		if (rest_of(calls[i].number, calls[i].regs, true) != REST_NONE)
+			return calls[i].name;
+	return "ok";
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -88,6 +139,8 @@ int main(int argc, char **argv)
 	alarm(30);
 	if (!strcmp(what, "untraced"))
 		puts(untraced());
+	if (!strcmp(what, "rests"))
+		puts(rests());
 	if (!strcmp(what, "stopped"))
 		puts(stopped(false));
 	if (!strcmp(what, "continued"))
