@@ -143,6 +143,7 @@ struct ps_thread {
 	int64_t	due_ns;			/* when its time is over, where that was inherited; -1: it was not */
 	int64_t	timeout_ns;		/* as its arguments say, -1: they do not */
 	int64_t	switches, slices;	/* voluntary switches, and how often it was on a CPU, at that time; -1: not known */
+	int64_t	completions;		/* of the io_uring that it waits for, at that time; -1: not known */
 	pid_t	tracer;			/* who traces it, 0: nobody */
 	bool	noted;			/* ps_note_wait() has looked at it, and `filtered` is known */
 	bool	filtered;		/* it has a seccomp filter */

@@ -73,6 +73,7 @@ void ps_note_wait(pid_t pid, struct ps_thread *thread)
 	thread->timeout_ns = ps_timeout_of(pid, call, &regs);
 	thread->waited_call = number;
 	thread->noted_ns = ps_now_ns();
+	thread->completions = ps_completions(pid, call, &regs);
 	if (thread->timeout_ns < 0 && !has_descriptor_timeout(call))
 		return;
 	last = ps_inherited(thread->tid);
@@ -249,6 +250,15 @@ static void make_again(pid_t pid, struct ps_thread *thread, const struct call *c
 	followed->expired = ps_expired(pid, call, &thread->general);
 }
 
+/*
+ * It slept in the call, and was woken by nothing but the stop. Of an
+ * io_uring_enter() it may have been a completion, whatever its slices say.
+ */
+static bool was_waiting(pid_t pid, const struct ps_thread *thread, const struct call *call)
+{
+	return was_asleep_in(thread, call->number) && ps_completions(pid, call, &thread->general) == thread->completions;
+}
+
 /* It has returned less than it was asked for: it goes on with the rest, and its result will be that of both. */
 static void go_on(pid_t pid, struct ps_thread *thread, const struct call *call, struct ps_calls *calls)
 {
@@ -256,7 +266,7 @@ static void go_on(pid_t pid, struct ps_thread *thread, const struct call *call, 
 	struct followed *followed;
 	bool lengthened;
 
-	switch (ps_rest(pid, call, &regs, regs.rax, was_asleep_in(thread, call->number))) {
+	switch (ps_rest(pid, call, &regs, regs.rax, was_waiting(pid, thread, call))) {
 	case REST_NONE:
 		return;
 	case REST_ANEW:

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -349,20 +350,59 @@ static bool never_waits(pid_t pid, const struct call *call, const struct user_re
 
 #define GETEVENTS	(1U << 0)	/* IORING_ENTER_GETEVENTS */
 
+#define REGISTERED_RING	(1U << 4)	/* IORING_ENTER_REGISTERED_RING: not a descriptor */
+
+static int64_t ring_number(pid_t pid, const struct user_regs_struct *regs, const char *key)
+{
+	char path[48];
+	int64_t number;
+
+	if (regs->r10 & REGISTERED_RING)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, (int)regs->rdi);
+	number = ps_proc_number(path, key, 1);
+	return number < 0 ? -1 : number;
+}
+
+int64_t ps_completions(pid_t pid, const struct call *call, const struct user_regs_struct *regs)
+{
+	return call->rest == SUBMITTED ? ring_number(pid, regs, "CqTail") : -1;
+}
+
+/* Are there as many completions as the call waits for? Then it has them, or would at once. */
+static bool has_completions(pid_t pid, const struct user_regs_struct *regs)
+{
+	int64_t head = ring_number(pid, regs, "CqHead"), tail = ring_number(pid, regs, "CqTail");
+
+	return head >= 0 && tail >= 0 && (uint32_t)(tail - head) >= (uint32_t)regs->rdx;
+}
+
+/*
+ * Its result is how many it has submitted, whether it got what it waited for then
+ * or not. If it did, another thread may have taken that since, and a second wait
+ * would be for ever: so it waits again only if it cannot have got it. One that
+ * submits nothing returns EINTR only where there is no completion at all.
+ */
+static enum rest rest_of_submitted(pid_t pid, struct user_regs_struct *regs, uint64_t done, bool asleep)
+{
+	if (done != (unsigned int)regs->rsi || !(regs->r10 & GETEVENTS) || !(unsigned int)regs->rdx ||
+	    has_completions(pid, regs))
+		return REST_NONE;
+	if (!asleep)
+		return REST_CUT;
+	regs->rsi = 0;
+	return REST_SET;
+}
+
 enum rest ps_rest(pid_t pid, const struct call *call, struct user_regs_struct *regs, int64_t done, bool asleep)
 {
 	uint64_t bytes;
 	enum rest rest;
 
-	/* To wait again for what has come meanwhile takes no time: so this is right wherever the wait ended. */
-	if (call->rest == SUBMITTED) {
-		if (done != (unsigned int)regs->rsi || !(regs->r10 & GETEVENTS) || !(unsigned int)regs->rdx)
-			return REST_NONE;
-		regs->rsi = 0;
-		return REST_SET;
-	}
 	if (call->rest == CLOSED)
 		return asleep ? REST_CUT : REST_NONE;
+	if (call->rest == SUBMITTED)
+		return rest_of_submitted(pid, regs, done, asleep);
 	if (!done || never_waits(pid, call, regs))
 		return REST_NONE;
 	switch (call->rest) {

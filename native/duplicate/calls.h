@@ -59,6 +59,9 @@ int64_t ps_descriptor_timeout(pid_t pid, const struct call *call, const struct u
 /* What the call returns when it runs out. */
 long ps_expired(pid_t pid, const struct call *call, const struct user_regs_struct *regs);
 
+/* How many completions, modulo 2^32, the ring of an io_uring_enter() has had; -1: it cannot be told, or is another call. */
+int64_t ps_completions(pid_t pid, const struct call *call, const struct user_regs_struct *regs);
+
 enum rest {
 	REST_NONE,		/* the result is what the call would return in any case */
 	REST_SET,		/* the rest is asked for by what is in the registers now */
@@ -68,8 +71,9 @@ enum rest {
 
 /*
  * The call, as it was made with @regs, was interrupted when it had done @done (a
- * result of it, not negative). @asleep: it was seen to sleep in it. Only while
- * the target is stopped.
+ * result of it, not negative). @asleep: it was seen to sleep in it, and what it
+ * waited for had not come by the stop, as far as that can be told. Only while the
+ * target is stopped.
  */
 enum rest ps_rest(pid_t pid, const struct call *call, struct user_regs_struct *regs, int64_t done, bool asleep);
 

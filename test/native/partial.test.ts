@@ -15,6 +15,10 @@ test('what does not wait returns what it has done, and is not made to go on', (t
 	t.is(execFileSync(program('core'), ['rests'], { encoding: 'utf8' }).trim(), 'ok');
 });
 
+test('an io_uring_enter() waits again only if it cannot have got what it waited for', (t) => {
+	t.regex(execFileSync(program('core'), ['ring'], { encoding: 'utf8' }), /^(?:ok|not here)$/m);
+});
+
 /** System call numbers of x86-64. */
 const CUT: Record<string, number> = { 'writev-within': 20, sendmsg: 46, 'recvmsg-waitall': 47, 'close-linger': 3 };
 

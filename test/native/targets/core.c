@@ -4,15 +4,18 @@
  * to meet what a whole take meets by chance only. Says "ok", or what it did instead.
  *   untraced	a duplicate that nobody here traces any more is to be buried, and still lives
  *	rests	what is asked for again of a call that has done a part, waiting or not
+ *	ring	the same of an io_uring_enter(), of which it matters whether its wait was over
  *	stopped	a SIGSTOP comes when there is no time left for the injected call
  *	continued	the same, and then a SIGCONT
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -132,6 +135,38 @@ static const char *rests(void)
 	return "ok";
 }
 
+static const char *ring(void)
+{
+	struct io_uring_params params = { 0 };
+	int fd = syscall(SYS_io_uring_setup, 4, &params);
+	const struct call *call = ps_find_call(SYS_io_uring_enter);
+	struct user_regs_struct regs = { .rdi = fd, .rsi = 1, .rdx = 1, .r10 = IORING_ENTER_GETEVENTS }, waits = regs;
+	struct io_uring_sqe *entry;
+	uint8_t *queue;
+
+	if (fd < 0)
+		return "not here";
+	queue = mmap(NULL, params.sq_off.array + 4 * sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
+	entry = mmap(NULL, 4 * sizeof(*entry), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
+	waits.rsi = 0;
+	if (ps_rest(getpid(), call, &waits, 0, true) != REST_SET)
+		return "a wait alone that was interrupted is not made again";
+	if (ps_rest(getpid(), call, &regs, 1, false) != REST_CUT)
+		return "one that may have got what it waited for waits again";
+	if (ps_rest(getpid(), call, &regs, 1, true) != REST_SET || regs.rsi)
+		return "one that was interrupted does not wait again, or submits again";
+	if (ps_completions(getpid(), call, &regs) != 0)
+		return "completions are counted before there is one";
+	*entry = (struct io_uring_sqe){ .opcode = IORING_OP_NOP };
+	*(int *)(queue + params.sq_off.tail) = 1;
+	if (syscall(SYS_io_uring_enter, fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
+		return "io_uring_enter() failed";
+	regs.rsi = 1;
+	if (ps_completions(getpid(), call, &regs) != 1)
+		return "a completion is not counted";
+	return ps_rest(getpid(), call, &regs, 1, true) == REST_NONE ? "ok" : "one that has what it waited for waits again";
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -141,6 +176,8 @@ int main(int argc, char **argv)
 		puts(untraced());
 	if (!strcmp(what, "rests"))
 		puts(rests());
+	if (!strcmp(what, "ring"))
+		puts(ring());
 	if (!strcmp(what, "stopped"))
 		puts(stopped(false));
 	if (!strcmp(what, "continued"))
