@@ -130,7 +130,8 @@ bool ps_lets_go(pid_t tracer)
 	struct ps_identity identity;
 
 	/* One whose parent is still there is still asked for work (tracer.c, split()). */
-	return is_tracer(tracer) && !ps_identify(tracer, &identity) && is_one_of_us(identity.tgid) && !is_tracer(identity.parent);
+	return is_tracer(tracer) && !ps_identify(tracer, &identity) && is_one_of_us(identity.tgid) &&
+	       !is_tracer(identity.parent);
 }
 
 bool ps_ask_to_go(pid_t tid, pid_t tracer)

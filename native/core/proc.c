@@ -108,8 +108,8 @@ int ps_identify(pid_t pid, struct ps_identity *identity)
 		return -ESRCH;
 	end = strrchr(text, ')');	/* the name may hold anything, brackets too */
 	/* Fields 3, 9 and 22. */
-	if (!end || sscanf(end + 2, "%c %*s %*s %*s %*s %*s %u %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &identity->state,
-			   &flags, &started) != 3)
+	if (!end || sscanf(end + 2, "%c %*s %*s %*s %*s %*s %u %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+			   &identity->state, &flags, &started) != 3)
 		return -ESRCH;
 	identity->started = started;
 	identity->kernel_thread = flags & PF_KTHREAD;

@@ -256,7 +256,8 @@ static void make_again(pid_t pid, struct ps_thread *thread, const struct call *c
  */
 static bool was_waiting(pid_t pid, const struct ps_thread *thread, const struct call *call)
 {
-	return was_asleep_in(thread, call->number) && ps_completions(pid, call, &thread->general) == thread->completions;
+	return was_asleep_in(thread, call->number) &&
+	       ps_completions(pid, call, &thread->general) == thread->completions;
 }
 
 /* It has returned less than it was asked for: it goes on with the rest, and its result will be that of both. */

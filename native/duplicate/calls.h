@@ -59,7 +59,7 @@ int64_t ps_descriptor_timeout(pid_t pid, const struct call *call, const struct u
 /* What the call returns when it runs out. */
 long ps_expired(pid_t pid, const struct call *call, const struct user_regs_struct *regs);
 
-/* How many completions, modulo 2^32, the ring of an io_uring_enter() has had; -1: it cannot be told, or is another call. */
+/* How many completions the ring of an io_uring_enter() has had, modulo 2^32; -1: not known, or another call. */
 int64_t ps_completions(pid_t pid, const struct call *call, const struct user_regs_struct *regs);
 
 enum rest {
