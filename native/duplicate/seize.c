@@ -11,6 +11,9 @@
 #include "seize.h"
 
 #define ALARM_US	10000
+/* Where a thread cannot be seized since it is just ending: it takes some time if it does not get to run. */
+#define TRIES		12
+#define TRY_NS		(200 * 1000LL)
 
 /*
  * PTRACE_SEIZE waits while the target is in execve(2), and execve() waits until
@@ -95,7 +98,9 @@ int ps_seize(struct ps_stop *stop, struct ps_thread *thread)
 	int err = 0;
 
 	/* Again: exec() by another thread ends the first one, and then takes over its tid. */
-	for (int tries = 0; tries < 3; tries++) {
+	for (int tries = 0; tries < TRIES; tries++) {
+		if (tries > 1)
+			ps_sleep(TRY_NS);
 		thread->seized_ns = ps_now_ns();
 		err = seize_bounded(tid);
 		if (!err)

@@ -420,10 +420,10 @@ static int count_threads(pid_t pid)
 	return stat(path, &task) ? -errno : (int)task.st_nlink - 2;
 }
 
-/* One turn: the threads that are new are looked at, seized and stopped; how many that were, or -errno. */
+/* One turn: the threads that are new are looked at, seized and stopped; how many were seized, or -errno. */
 static int stop_new(struct ps_stop *stop)
 {
-	int first = stop->threads, found = list_new(stop), err = found < 0 ? found : 0;
+	int first = stop->threads, found = list_new(stop), err = found < 0 ? found : 0, failed = 0, seized;
 
 	if (!err && found && !stop->first_ns)
 		err = await_willing(stop, first);
@@ -431,16 +431,15 @@ static int stop_new(struct ps_stop *stop)
 		err = check_identity(stop);
 	if (!err)
 		err = seize_new(stop, first);
+	/* Those that had ended are listed again and again; and of the known some may end below. */
+	seized = stop->threads - first;
 	/* Seized is its struct, not its number: if the process still is the same one now, it was then. */
 	if (!err)
 		err = check_identity(stop);
 	/* After a failure too: only a stopped thread can be let go. */
-	found = 0;
-	for (enum turn turn = BUSY; turn < TURNS && !found; turn++)
-		found = interrupt_new(stop, turn);
-	if (err || found)
-		return err ? err : found;
-	return stop->threads - first;
+	for (enum turn turn = BUSY; turn < TURNS && !failed; turn++)
+		failed = interrupt_new(stop, turn);
+	return err ?: failed ?: seized;
 }
 
 static int stop_once(struct ps_stop *stop)

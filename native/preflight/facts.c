@@ -68,6 +68,8 @@ void ps_gather_identity(pid_t pid, struct ps_facts *facts)
 	facts->is_32_bit = is_32_bit(facts->first);
 }
 
+#define EXEC_NS		(2 * 1000 * 1000LL)
+
 /* version 1 tells the state of a cgroup as its parents make it; version 2 in cgroup.events, when all are frozen. */
 static void look_frozen(const char *folder, bool version_2, void *arg)
 {
@@ -102,14 +104,25 @@ static const char *namespace_of(const struct ps_facts *facts, const char *kind, 
  * which would be the duplicate. Without a first process there is no pid
  * namespace that could be named: ENOENT, though the link is there.
  */
+/* One that is ending has none of its namespaces but the pid namespace any more. */
+static bool has_no_namespace_for_children(const struct ps_facts *facts)
+{
+	char a[64], b[64];
+
+	return namespace_of(facts, "pid", a) && !namespace_of(facts, "pid_for_children", b) && errno == ENOENT && namespace_of(facts, "uts", a);
+}
+
 static void gather_namespaces(struct ps_facts *facts)
 {
 	char a[64], b[64];
 	const char *own, *next;
 
-	/* One that is ending has none of its namespaces but the pid namespace any more. */
-	facts->new_pid_pending = namespace_of(facts, "pid", a) && !namespace_of(facts, "pid_for_children", b) && errno == ENOENT &&
-				 namespace_of(facts, "uts", a);
+	facts->new_pid_pending = has_no_namespace_for_children(facts);
+	/* Looks so for a moment where another thread's exec() ends the first one. */
+	if (facts->new_pid_pending) {
+		ps_sleep(EXEC_NS);
+		facts->new_pid_pending = has_no_namespace_for_children(facts);
+	}
 	own = namespace_of(facts, "time", a);
 	next = namespace_of(facts, "time_for_children", b);
 	facts->new_time_pending = own && next && strcmp(own, next);
