@@ -145,6 +145,7 @@ struct ps_thread {
 	int64_t	switches, slices;	/* voluntary switches, and how often it was on a CPU, at that time; -1: not known */
 	int64_t	completions;		/* of the io_uring that it waits for, at that time; -1: not known */
 	pid_t	tracer;			/* who traces it, 0: nobody */
+	bool	alone;			/* the process has no other thread of its own */
 	bool	noted;			/* ps_note_wait() has looked at it, and `filtered` is known */
 	bool	filtered;		/* it has a seccomp filter */
 	bool	supervised;		/* a supervisor was seen to act for it, seccomp_unotify(2) */

@@ -252,10 +252,13 @@ static void make_again(pid_t pid, struct ps_thread *thread, const struct call *c
 
 /*
  * It slept in the call, and was woken by nothing but the stop. Of an
- * io_uring_enter() it may have been a completion, whatever its slices say.
+ * io_uring_enter() it may have been a completion, whatever its slices say; but
+ * that would be there still, where no other thread can have taken it.
  */
 static bool was_waiting(pid_t pid, const struct ps_thread *thread, const struct call *call)
 {
+	if (call->rest == SUBMITTED && thread->alone)
+		return true;
 	return was_asleep_in(thread, call->number) &&
 	       ps_completions(pid, call, &thread->general) == thread->completions;
 }

@@ -271,9 +271,11 @@ static void on_interrupt(struct followed *followed, struct user_regs_struct *reg
 		resume(followed, 0);
 	} else if (progress == RETURNED || ps_is_over(followed) || followed->leaving) {
 		finish(followed, regs, 0);
-	} else if (followed->handed) {
+	} else if (followed->handed && progress != CUT_SHORT) {
 		hand_over(followed, regs, progress);
 	} else {
+		/* Of one that has done a part its result has to be put right at its end: it stays. */
+		followed->handed = false;
 		make_again(followed, regs);
 		resume(followed, 0);
 	}
@@ -513,13 +515,16 @@ static int prepare_to_leave(void)
 
 void ps_follow_hand_over(pid_t pid)
 {
+	/* Of a call that has done a part the rest's result alone would be wrong: who asks is told that it is traced. */
+	for (int i = 0; i < used_up_to; i++)
+		if (pool[i].tid && pool[i].pid == pid && pool[i].done)
+			return;
 	for (int i = 0; i < used_up_to; i++) {
 		struct followed *followed = &pool[i];
 
 		if (!followed->tid || followed->pid != pid || followed->held || followed->handed)
 			continue;
 		followed->handed = true;
-		followed->leaving |= followed->done > 0;
 		interrupt(followed);
 	}
 	ps_follow_run();

@@ -394,6 +394,7 @@ static int note_registers(struct ps_stop *stop)
 
 		if (!thread->stopped)
 			continue;
+		thread->alone = stop->threads == 1;
 		if (ptrace(PTRACE_GETREGS, thread->tid, 0, &thread->general)) {
 			err = ps_fail(-ESRCH, "process %d ended, or called exec(), while it was being stopped", stop->pid);
 		} else if (thread->general.cs != 0x33) {

@@ -6,7 +6,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { readFileSync } from 'node:fs';
 import { Tracer } from '../../native/index.ts';
-import { duplicated, inTheEnd, PATIENT, sleep, start, state, tracerFor, type Target } from './help.ts';
+import { duplicated, inTheEnd, PATIENT, sleep, start, tracerFor, type Target } from './help.ts';
 
 /** Where a process may write so many bytes: a thread's stack. */
 function largeMapping(pid: number, bytes: number): bigint {

@@ -52,6 +52,11 @@ export class Page {
 		};
 	}
 
+	/** Is a fault in force that ends blocked calls by itself? */
+	isExcused(): boolean {
+		return this.#number(AT.excuse) % 2 === 1;
+	}
+
 	setExcuse(value: number): void {
 		this.#write(AT.excuse, value);
 	}

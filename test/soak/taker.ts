@@ -85,8 +85,14 @@ class Taker {
 			// One that dies takes the calls with it that it follows: those of this target alone.
 			if (dies && mechanism === 'inject' && whom === 'tracer') this.#leave();
 			const tracer = this.#start();
-			if (dies && mechanism === 'inject') this.#plan(tracer, whom, at, target);
+			if (dies && mechanism === 'inject') {
+				this.#plan(tracer, whom, at, target);
+				// The soak excuses what the tracer's death does to calls that it follows: from before that on.
+				for (let i = 0; whom === 'tracer' && i < 500 && !this.#pages[target]!.isExcused(); i++) await sleep(2);
+			}
 			await this.#take(tracer, target, pid, mechanism, pauseMs);
+			// A take that was refused has not come to that step: another target's is not to die there, which nobody excuses.
+			if (dies && mechanism === 'inject') this.#leave();
 		}
 		this.#tracer?.close();
 	}

@@ -39,6 +39,7 @@ export class Target {
 	#process: ChildProcess | undefined;
 	#leaving = false;
 	#excuse = 0;
+	#excuses = 0;
 	#lastTurns = 0;
 	#lastTurnAt = Date.now();
 	/** Of former lives: the page was cleared. */
@@ -87,8 +88,10 @@ export class Target {
 	/** From now on what a fault does to blocked calls is no harm; until the function that this returns is called. */
 	excuse(): () => void {
 		this.faulted = true;
-		this.page.setExcuse(++this.#excuse);
+		// Odd while there is one: a tracer may be killed while another fault is in force.
+		if (this.#excuses++ === 0) this.page.setExcuse(++this.#excuse);
 		return () => {
+			if (--this.#excuses > 0) return;
 			this.page.setExcuse(++this.#excuse);
 			this.#lastTurnAt = Date.now();
 			this.faulted = false;
