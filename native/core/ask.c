@@ -12,6 +12,7 @@
 
 #define NAME		"procsnap-tracer"	/* 15 characters: as long as a name can be, prctl(2) */
 #define TRIES		100
+#define REFUSED_NS	PS_NSEC_PER_SEC
 #define TRY_NS		(2 * 1000 * 1000L)
 
 static bool is_tracer(pid_t tid)
@@ -136,11 +137,15 @@ bool ps_lets_go(pid_t tracer)
 
 bool ps_ask_to_go(pid_t tid, pid_t tracer)
 {
-	struct ps_identity of_tracer;
+	/* It keeps a process of which a call has done a part: it is not asked again for each of the threads. */
+	static struct { pid_t tracer, tgid; int64_t ns; } refused;
+	struct ps_identity of_tracer, identity;
 	bool gone = false;
 	int fd;
 
-	if (!ps_lets_go(tracer) || ps_identify(tracer, &of_tracer))
+	if (!ps_lets_go(tracer) || ps_identify(tracer, &of_tracer) || ps_identify(tid, &identity))
+		return false;
+	if (refused.tracer == tracer && refused.tgid == identity.tgid && ps_now_ns() - refused.ns < REFUSED_NS)
 		return false;
 	fd = open_will(of_tracer.tgid);
 	if (fd >= 0 || fd == -ENOENT)
@@ -149,5 +154,10 @@ bool ps_ask_to_go(pid_t tid, pid_t tracer)
 		inherit(fd);
 	else if (fd >= 0)
 		close(fd);
+	if (!gone) {
+		refused.tracer = tracer;
+		refused.tgid = identity.tgid;
+		refused.ns = ps_now_ns();
+	}
 	return gone;
 }

@@ -115,6 +115,9 @@ int ps_seize(struct ps_stop *stop, struct ps_thread *thread)
 		if (err != -EPERM || identity.tracer)
 			break;
 	}
+	if (err == -EPERM && identity.tracer && ps_lets_go(identity.tracer))
+		return ps_fail(-EBUSY, "process %d is still traced by an earlier procsnap (thread %d), which puts right a call that an earlier take "
+			       "has interrupted: try again when that call is over", pid, identity.tracer);
 	if (err == -EPERM && identity.tracer)
 		return ps_fail(-EBUSY, "process %d is traced by process %d (a debugger, strace?): end that first", pid, identity.tracer);
 	if (err == -EPERM)

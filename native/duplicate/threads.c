@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "late.h"
@@ -27,8 +28,8 @@
 /* On a machine that is busy a stop may take too long by chance, and another does not. */
 #define MAX_STOPS	4
 
-/* The threads of the stop that is being made: one at a time. */
-static struct tids known;
+/* The threads of the stop that is being made: one at a time. Those that had ended when they were to be seized are listed again. */
+static struct tids known, ended;
 
 bool ps_thread_lost;
 
@@ -86,9 +87,23 @@ static void wchan_of(pid_t pid, pid_t tid, char *name, size_t size)
 /*
  * Workers of io_uring and of vhost are listed among the threads, and never run
  * the program's code: an interruption would end what they do for it, with an
- * error. PF_IO_WORKER and PF_USER_WORKER, include/linux/sched.h.
+ * error. include/linux/sched.h; the latter flag means something else before 6.4.
  */
-#define WORKER_FLAGS	(0x10 | 0x4000)
+#define PF_IO_WORKER	0x10
+#define PF_USER_WORKER	0x4000
+
+static unsigned int worker_flags(void)
+{
+	static unsigned int flags;
+	struct utsname kernel;
+	int major = 0, minor = 0;
+
+	if (!flags && !uname(&kernel)) {
+		sscanf(kernel.release, "%d.%d", &major, &minor);
+		flags = major * 1000 + minor < 6004 ? PF_IO_WORKER : PF_IO_WORKER | PF_USER_WORKER;
+	}
+	return flags;
+}
 
 static bool is_worker(pid_t pid, pid_t tid)
 {
@@ -103,14 +118,14 @@ static bool is_worker(pid_t pid, pid_t tid)
 	if (read(fd, stat, sizeof(stat) - 1) > 0 && (end = strrchr(stat, ')')))
 		sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags);
 	close(fd);
-	return flags & WORKER_FLAGS;
+	return flags & worker_flags();
 }
 
-/* Make a list of the threads that are not known yet; how many that were. */
+/* Make a list of the threads that are not known yet; how many of them are new, and not only still listed. */
 static int list_new(struct ps_stop *stop)
 {
 	static pid_t tids[PS_MAX_THREADS];
-	int count = ps_list_threads(stop->pid, tids, PS_MAX_THREADS), before = stop->threads;
+	int count = ps_list_threads(stop->pid, tids, PS_MAX_THREADS), found = 0;
 
 	if (count > 0 && !stop->first_ns)
 		ps_choose_cpu(stop, tids, count);
@@ -124,9 +139,10 @@ static int list_new(struct ps_stop *stop)
 			stop->workers++;
 			continue;
 		}
+		found += !tids_has(&ended, tids[i]);
 		stop->thread[stop->threads++] = (struct ps_thread){ .tid = tids[i], .waited_call = -1, .waited_ns = -1, .due_ns = -1 };
 	}
-	return count < 0 ? count : stop->threads - before;
+	return count < 0 ? count : found;
 }
 
 static int waits_for_supervisor(const struct ps_stop *stop, pid_t tid)
@@ -194,6 +210,7 @@ static int seize_new(struct ps_stop *stop, int first)
 		else if (ps_follow_is_held(thread->tid))
 			err = ps_fail(-EBUSY, "thread %d of process %d is in another stop", thread->tid, stop->pid);
 		if (err == -ESRCH) {	/* it ended, or is a leader that did: a zombie has no registers */
+			tids_add(&ended, thread->tid);
 			forget_thread(stop, i);
 			err = 0;
 		} else if (!err) {
@@ -314,7 +331,7 @@ static int did_not_stop(const struct ps_stop *stop, pid_t tid, int64_t waited_ns
 static int await_all(struct ps_stop *stop)
 {
 	int64_t start = ps_now_ns(), stopped_ns = 0, now;
-	bool again = false;
+	bool again = false, over = false;
 	pid_t missing;
 
 	do {
@@ -323,8 +340,9 @@ static int await_all(struct ps_stop *stop)
 			struct ps_thread *thread = &stop->thread[i];
 			int err = 0;
 
+			over = over || (stopped_ns && ps_now_ns() - stop->first_ns > limit_ns(stop));
 			if (thread->interrupted && !thread->stopped)
-				err = await_stop(stop, thread, again ? 0 : TURN_NS);
+				err = await_stop(stop, thread, again || over ? 0 : TURN_NS);
 			else if (thread->seized && !thread->interrupted)
 				pass_signals(stop, thread);
 			else if (thread->stopped && again && has_died(thread))
@@ -342,7 +360,8 @@ static int await_all(struct ps_stop *stop)
 		}
 		now = ps_now_ns();
 		/* Nobody waits for a thread that is the only one. */
-		if (missing && (now - start > stop->timeout_ns || (stopped_ns && now - stop->first_ns > limit_ns(stop))))
+		over = over || (stopped_ns && now - stop->first_ns > limit_ns(stop));
+		if (missing && (over || now - start > stop->timeout_ns))
 			return did_not_stop(stop, missing, now - start);
 		if (missing)
 			ps_nap();
@@ -375,9 +394,9 @@ static int interrupt_new(struct ps_stop *stop, enum turn turn)
 			continue;
 		thread->interrupted = any = true;
 		ps_follow_hold(thread->tid);
-		ps_confirm_wait(stop->pid, thread);
 		ps_await_answer(stop->pid, thread, stop->first_ns ? stop->first_ns + limit_ns(stop) - ps_now_ns() : stop->timeout_ns,
 				stop->spin_ns == PS_SPIN_NS);
+		ps_confirm_wait(stop->pid, thread);
 		if (!stop->first_ns)
 			stop->first_ns = ps_now_ns();
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
@@ -421,38 +440,48 @@ static int count_threads(pid_t pid)
 	return stat(path, &task) ? -errno : (int)task.st_nlink - 2;
 }
 
-/* One turn: the threads that are new are looked at, seized and stopped; how many were seized, or -errno. */
+/* One turn: the threads that are new are looked at, seized and stopped; how many were new, or -errno. */
 static int stop_new(struct ps_stop *stop)
 {
-	int first = stop->threads, found = list_new(stop), err = found < 0 ? found : 0, failed = 0, seized;
+	int first = stop->threads, found = list_new(stop), err = found < 0 ? found : 0, failed = 0;
 
-	if (!err && found && !stop->first_ns)
+	if (!err && stop->threads > first && !stop->first_ns)
 		err = await_willing(stop, first);
 	if (!err)
 		err = check_identity(stop);
 	if (!err)
 		err = seize_new(stop, first);
-	/* Those that had ended are listed again and again; and of the known some may end below. */
-	seized = stop->threads - first;
+	/* One that had ended is new if it is a thread again: exec() by another has made it the first one. */
+	found = found > stop->threads - first ? found : stop->threads - first;
 	/* Seized is its struct, not its number: if the process still is the same one now, it was then. */
 	if (!err)
 		err = check_identity(stop);
 	/* After a failure too: only a stopped thread can be let go. */
 	for (enum turn turn = BUSY; turn < TURNS && !failed; turn++)
 		failed = interrupt_new(stop, turn);
-	return err ?: failed ?: seized;
+	return err ?: failed ?: found;
 }
 
 static int stop_once(struct ps_stop *stop)
 {
 	int err, got;
+	bool more;
 
 	tids_clear(&known);
-	/* A thread that is not stopped yet may start another: until there are no more than are stopped. */
+	tids_clear(&ended);
+	/*
+	 * A thread that is not stopped yet may start another, and end before it is
+	 * seized: until there is nothing new. Their number alone shows that only
+	 * where all that are counted are stopped.
+	 */
 	do {
 		got = stop_new(stop);
 		err = got < 0 ? got : 0;
-	} while (!err && got && count_threads(stop->pid) != stop->threads + stop->workers);
+		more = got > 0 && (stop->workers || count_threads(stop->pid) != stop->threads);
+		if (more && stop->first_ns && ps_now_ns() - stop->first_ns > limit_ns(stop))
+			err = ps_fail(-ETIMEDOUT, "process %d makes threads so fast that they could not be stopped within %lld ms: try again later",
+				      stop->pid, (long long)(limit_ns(stop) / 1000000));
+	} while (more && !err);
 	if (!err && !stop->threads)
 		err = ps_fail(-ESRCH, "process %d ended", stop->pid);
 	got = note_registers(stop);

@@ -32,6 +32,18 @@ rootTest('threads that begin in the stop are not made to call restart_syscall(2)
 	t.true(target.number(1) > before);
 });
 
+test('no thread runs on in a stop, though each makes the next one and ends', async (t) => {
+	const target = await start(t, 'neighbours', 'relay');
+	for (let i = 0; i < 60; i++) {
+		await inTheEnd(() => tracer.hold(target.pid));
+		const before = target.number(1);
+		await sleep(2);
+		const after = target.number(1);
+		tracer.letGo();
+		t.is(after, before);
+	}
+});
+
 test('a worker of io_uring is not interrupted', async (t) => {
 	const target = await start(t, 'neighbours', 'uring');
 	if (target.number(0) === 0) {

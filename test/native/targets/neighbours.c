@@ -5,6 +5,7 @@
  *             their pids (outside), 3 how the child ended
  *   starting  threads come and go, under a filter that kills on restart_syscall(2):
  *             word 1 counts them
+ *   relay     each thread makes the next one and ends: word 1 counts them
  *   uring     a worker of io_uring waits for a FIFO's other end: word 1 the
  *             result of its operation, 2 how many were completed
  */
@@ -86,6 +87,29 @@ static void starting(void)
 	}
 }
 
+static pthread_attr_t detached;
+
+static void *next(void *unused)
+{
+	pthread_t thread;
+
+	add(1, 1);
+	while (pthread_create(&thread, &detached, next, unused))
+		;
+	return NULL;
+}
+
+static void relay(void)
+{
+	pthread_attr_init(&detached);
+	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&detached, 64 << 10);
+	next(NULL);
+	ready();
+	for (;;)
+		pause();
+}
+
 static void uring(void)
 {
 	struct io_uring_params params = { 0 };
@@ -136,6 +160,8 @@ int main(int argc, char **argv)
 		worker();
 	else if (!strcmp(kind, "starting"))
 		starting();
+	else if (!strcmp(kind, "relay"))
+		relay();
 	else if (!strcmp(kind, "uring"))
 		uring();
 	return 0;
