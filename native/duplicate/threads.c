@@ -302,11 +302,15 @@ static void pass_signals(struct ps_stop *stop, struct ps_thread *thread)
 
 int ps_wait_running(struct ps_stop *stop, struct ps_thread *thread, int64_t timeout_ns, int *status)
 {
-	int64_t start = ps_now_ns();
+	int64_t start = ps_now_ns(), turn;
 	int err;
 
 	do {
+		turn = ps_now_ns();
 		err = ps_wait_stop(thread->tid, TURN_NS, stop->spin_ns, status);
+		/* The long spin is for all waits of a stop together: others may have no CPU but this. */
+		if (stop->spin_ns > PS_SHORT_SPIN_NS)
+			stop->spin_ns -= ps_now_ns() - turn;
 		if (err != -ETIMEDOUT)
 			return err;
 		note_deaths(stop, thread);
@@ -395,7 +399,7 @@ static int interrupt_new(struct ps_stop *stop, enum turn turn)
 		thread->interrupted = any = true;
 		ps_follow_hold(thread->tid);
 		ps_await_answer(stop->pid, thread, stop->first_ns ? stop->first_ns + limit_ns(stop) - ps_now_ns() : stop->timeout_ns,
-				stop->spin_ns == PS_SPIN_NS);
+				stop->spin_ns > PS_SHORT_SPIN_NS);
 		ps_confirm_wait(stop->pid, thread);
 		if (!stop->first_ns)
 			stop->first_ns = ps_now_ns();

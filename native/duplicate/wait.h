@@ -11,8 +11,8 @@ void ps_nap(void);
  * A wait that spins is fastest where a wake-up from an idle CPU is slow, but on
  * a CPU that the target may use it may keep the target from running, and so from
  * stopping. ps_choose_cpu() moves the calling thread and sets stop->spin_ns:
- * to a CPU that none of @tids may use, where waits spin for as long as
- * PS_SPIN_NS; else to one where none of them has run last, and where they are
+ * to a CPU that none of @tids may use, where the waits of a stop may spin for
+ * PS_SPIN_NS in all; else to one where none of them has run last, and where they are
  * not likely to come, for PS_SHORT_SPIN_NS; else nowhere, and waits sleep.
  * ps_restore_cpu() undoes it.
  */
