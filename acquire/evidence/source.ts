@@ -1,7 +1,7 @@
 /** The bytes of a core, in order: its head, then memory as it is read. What cannot be read is zeros, and is listed. */
 import { open, type FileHandle } from 'node:fs/promises';
 import { nowNs } from '../../native/index.ts';
-import { codeOf, Failure } from '../errors.ts';
+import { codeOf, Failure, isGone } from '../errors.ts';
 import type { CoreLayout } from './core.ts';
 import type { LiveTarget } from './live.ts';
 import { PAGE_BYTES } from './pagemap.ts';
@@ -63,7 +63,7 @@ export class CoreSource {
 			}
 		});
 		const memory = await open(`/proc/${duplicate}/mem`, 'r').catch((error: unknown) => {
-			if (!['ENOENT', 'ESRCH'].includes(codeOf(error))) throw error;
+			if (!isGone(error)) throw error;
 			throw new Failure(`the duplicate ${duplicate} has ended before it could be read: it was killed from outside, or with its cgroup; take another`);
 		});
 		return new CoreSource(layout, pieces, memory, target);
