@@ -1,9 +1,9 @@
 /** Restartable sequences that a stop cuts off start anew, as they would after a pre-emption. */
 import test from 'ava';
 import { Tracer } from '../../native/index.ts';
-import { duplicated, sleep, start, type Target } from './help.ts';
+import { duplicated, PATIENT, sleep, start, type Target } from './help.ts';
 
-const tracer = Tracer.start();
+const tracer = Tracer.start(PATIENT);
 test.after.always(() => tracer.close());
 
 const [ADDED, COUNTED, ABORTS, START, END, ENOUGH] = [1, 2, 3, 4, 5, 6];
