@@ -178,7 +178,10 @@ static int64_t deadline_of(pid_t pid, const struct ps_thread *thread, const stru
 	int64_t timeout_ns, deadline_ns;
 
 	*lengthened = call->number == SYS_recvmmsg && thread->general.r8;	/* looked at when a message has come, and then anew */
-	timeout_ns = was_asleep_in(thread, call->number) ? thread->timeout_ns : ps_timeout_of(pid, call, &thread->general);
+	timeout_ns = ps_timeout_of(pid, call, &thread->general);
+	/* What was noted is of this very call only if the thread has slept on: else of an earlier one of its kind. */
+	if (thread->timeout_ns != timeout_ns && was_asleep_in(thread, call->number) && slept_on(pid, thread))
+		timeout_ns = thread->timeout_ns;
 	if (timeout_ns < 0)
 		timeout_ns = ps_descriptor_timeout(pid, call, &thread->general);
 	if (timeout_ns < 0)

@@ -4,9 +4,10 @@
  * unmended call would take 1.75 times as long as it was asked to.
  */
 import test, { type ExecutionContext } from 'ava';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { Tracer } from '../../native/index.ts';
-import { duplicated, inTheEnd, PATIENT, sleep, start, tracerFor, type Target } from './help.ts';
+import { duplicated, inTheEnd, PATIENT, program, sleep, start, tracerFor, type Target } from './help.ts';
 
 /** Where a process may write so many bytes: a thread's stack. */
 function largeMapping(pid: number, bytes: number): bigint {
@@ -178,6 +179,10 @@ test('a tracer that is asked hands over each of very many calls', async (t) => {
 	await target.atLeast(2, MANY);
 	t.log(`${target.number(3)} of ${MANY} took too long, ${lengthenedTimeouts} were counted`);
 	t.true(target.number(3) <= lengthenedTimeouts && lengthenedTimeouts < MANY);
+});
+
+test('the timeout of a call is not that of an earlier one of its kind', (t) => {
+	t.is(execFileSync(program('core'), ['later'], { encoding: 'utf8' }).trim(), 'ok');
 });
 
 test('the negative control: what a call takes that starts anew three times', async (t) => {

@@ -5,6 +5,7 @@
  *   untraced	a duplicate that nobody here traces any more is to be buried, and still lives
  *	rests	what is asked for again of a call that has done a part, waiting or not
  *	ring	the same of an io_uring_enter(), of which it matters whether its wait was over
+ *	later	a call whose earlier one of the same kind was looked at, which had no timeout
  *	stopped	a SIGSTOP comes when there is no time left for the injected call
  *	continued	the same, and then a SIGCONT
  */
@@ -167,6 +168,33 @@ static const char *ring(void)
 	return ps_rest(getpid(), call, &regs, 1, true) == REST_NONE ? "ok" : "one that has what it waited for waits again";
 }
 
+/* What a stop does to a call of this process's child, whose registers are these. */
+static struct ps_calls mended(struct ps_thread thread, const struct user_regs_struct *regs)
+{
+	struct ps_calls counts = { 0 };
+
+	thread.tid = fork();
+	if (!thread.tid)
+		for (;;)
+			pause();
+	thread.general = thread.mended = *regs;
+	ps_mend_call(thread.tid, &thread, &counts);
+	ps_follow_ended(thread.tid);
+	kill(thread.tid, SIGKILL);
+	waitpid(thread.tid, NULL, 0);
+	return counts;
+}
+
+static const char *later(void)
+{
+	const struct user_regs_struct regs = { .orig_rax = SYS_epoll_wait, .rax = -EINTR, .r10 = 1000 };
+	const struct ps_thread seen = { .waited_call = SYS_epoll_wait, .asleep = true, .waited_ns = -1, .due_ns = -1,
+					.timeout_ns = -1, .switches = -1, .slices = -1, .noted = true };
+	struct ps_calls counts = mended(seen, &regs);
+
+	return counts.restarted == 1 && counts.lengthened == 1 ? "ok" : "its timeout begins anew, and is not counted";
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -178,6 +206,8 @@ int main(int argc, char **argv)
 		puts(rests());
 	if (!strcmp(what, "ring"))
 		puts(ring());
+	if (!strcmp(what, "later"))
+		puts(later());
 	if (!strcmp(what, "stopped"))
 		puts(stopped(false));
 	if (!strcmp(what, "continued"))
