@@ -262,6 +262,9 @@ static bool was_waiting(pid_t pid, const struct ps_thread *thread, const struct 
 {
 	if (call->rest == SUBMITTED && thread->alone)
 		return true;
+	/* Of a registered ring, or one whose fdinfo cannot be read, nobody knows what has completed. */
+	if (call->rest == SUBMITTED && thread->completions < 0)
+		return false;
 	return was_asleep_in(thread, call->number) &&
 	       ps_completions(pid, call, &thread->general) == thread->completions;
 }

@@ -19,6 +19,10 @@ test('an io_uring_enter() waits again only if it cannot have got what it waited 
 	t.regex(execFileSync(program('core'), ['ring'], { encoding: 'utf8' }), /^(?:ok|not here)$/m);
 });
 
+test('an io_uring_enter() of which nobody knows what has completed is cut, unless its thread is the only one', (t) => {
+	t.is(execFileSync(program('core'), ['unread'], { encoding: 'utf8' }).trim(), 'ok');
+});
+
 /** System call numbers of x86-64. */
 const CUT: Record<string, number> = { 'writev-within': 20, sendmsg: 46, 'recvmsg-waitall': 47, 'close-linger': 3 };
 

@@ -6,6 +6,7 @@
  *	rests	what is asked for again of a call that has done a part, waiting or not
  *	ring	the same of an io_uring_enter(), of which it matters whether its wait was over
  *	later	a call whose earlier one of the same kind was looked at, which had no timeout
+ *	unread	an io_uring_enter() of a ring whose completions cannot be counted
  *	stopped	a SIGSTOP comes when there is no time left for the injected call
  *	continued	the same, and then a SIGCONT
  */
@@ -195,6 +196,21 @@ static const char *later(void)
 	return counts.restarted == 1 && counts.lengthened == 1 ? "ok" : "its timeout begins anew, and is not counted";
 }
 
+static const char *unread(void)
+{
+	const struct user_regs_struct regs = { .orig_rax = SYS_io_uring_enter, .rax = 1, .rdi = -1, .rsi = 1, .rdx = 1,
+					       .r10 = IORING_ENTER_GETEVENTS };
+	struct ps_thread seen = { .waited_call = SYS_io_uring_enter, .asleep = true, .waited_ns = -1, .due_ns = -1,
+				  .timeout_ns = -1, .switches = -1, .slices = -1, .completions = -1, .noted = true };
+	struct ps_calls counts = mended(seen, &regs);
+
+	if (counts.cut != 1 || counts.restarted)
+		return "it waits again, though another thread may have taken what it waited for";
+	seen.alone = true;
+	counts = mended(seen, &regs);
+	return counts.restarted == 1 && !counts.cut ? "ok" : "it does not wait again, though there is no other thread";
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -208,6 +224,8 @@ int main(int argc, char **argv)
 		puts(ring());
 	if (!strcmp(what, "later"))
 		puts(later());
+	if (!strcmp(what, "unread"))
+		puts(unread());
 	if (!strcmp(what, "stopped"))
 		puts(stopped(false));
 	if (!strcmp(what, "continued"))
