@@ -131,7 +131,7 @@ static void count_lengthened(struct ps_calls *calls, long number)
 	counts_of(calls, number)->lengthened++;
 }
 
-static void count_cut(struct ps_calls *calls, long number)
+void ps_count_cut(struct ps_calls *calls, long number)
 {
 	calls->cut++;
 	counts_of(calls, number)->cut++;
@@ -240,7 +240,9 @@ static void make_again(pid_t pid, struct ps_thread *thread, const struct call *c
 	if (!call)
 		return;
 	deadline_ns = deadline_of(pid, thread, call, 0, &lengthened);
-	followed = deadline_ns < INT64_MAX ? follow(pid, thread, call) : NULL;
+	followed = NULL;
+	if (deadline_ns < INT64_MAX && !ps_may_be_cut(pid, call, &thread->general))
+		followed = follow(pid, thread, call);
 	if (deadline_ns < INT64_MAX && !followed)
 		lengthened = true;
 	if (lengthened)
@@ -283,14 +285,14 @@ static void go_on(pid_t pid, struct ps_thread *thread, const struct call *call, 
 		make_again(pid, thread, call, calls);
 		return;
 	case REST_CUT:
-		count_cut(calls, call->number);
+		ps_count_cut(calls, call->number);
 		return;
 	case REST_SET:
 		break;
 	}
 	followed = follow(pid, thread, call);
 	if (!followed) {
-		count_cut(calls, call->number);
+		ps_count_cut(calls, call->number);
 		return;
 	}
 	count_restarted(calls, call->number);
@@ -348,7 +350,9 @@ static void mend_followed(struct followed *followed, struct ps_thread *thread, s
 	/* Its time was over before, and this stop is the one that shows that nothing has come. */
 	if (ps_is_over(followed) && progress != NOT_ENTERED)
 		progress = RETURNED;
-	if (progress == RETURNED) {
+	if (progress == CUT)
+		ps_count_cut(calls, followed->number);
+	if (progress == CUT || progress == RETURNED) {
 		thread->general.rax = meanwhile.rax;
 		ps_drop_followed(followed);
 		set(thread, &meanwhile, &meanwhile);
@@ -410,7 +414,7 @@ void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls)
 	if (is_asked_again(pid, thread, result))
 		count_restarted(calls, number);
 	if (result == -EINTR && is_over(regs))
-		count_cut(calls, number);
+		ps_count_cut(calls, number);
 	else if (result == -EINTR)
 		make_again(pid, thread, call, calls);
 	else if (result == -ERESTART_RESTARTBLOCK && is_filtered(pid, thread) && !ps_filters_allow(thread->tid, SYS_restart_syscall, regs))

@@ -320,6 +320,49 @@ static enum rest rest_of_messages_in(struct user_regs_struct *regs, uint64_t don
 	return REST_SET;
 }
 
+static bool has_long_part(pid_t pid, uint64_t address, uint64_t count)
+{
+	struct iovec part[IOV_MAX];
+
+	if (!read_parts(pid, address, count, part))
+		return false;
+	for (uint64_t i = 0; i < count; i++)
+		if (part[i].iov_len > 1)
+			return true;
+	return false;
+}
+
+static bool has_long_message(pid_t pid, const struct user_regs_struct *regs)
+{
+	uint64_t bytes;
+
+	for (unsigned int i = 0; i < (unsigned int)regs->rdx && i < IOV_MAX; i++)
+		if (message_bytes(pid, regs->rsi + i * sizeof(struct mmsghdr), &bytes) && bytes > 1)
+			return true;
+	return false;
+}
+
+bool ps_may_be_cut(pid_t pid, const struct call *call, const struct user_regs_struct *regs)
+{
+	uint64_t bytes;
+
+	switch (call->rest) {
+	case RECEIVED_VECTOR:
+		return regs->rdx & MSG_WAITALL && is_stream(pid, regs->rdi) &&
+		       message_bytes(pid, regs->rsi, &bytes) && bytes > 1;
+	case READ_VECTOR:
+		return is_stream(pid, regs->rdi) && low_water(pid, regs->rdi) > 1;
+	case VECTOR:
+		return is_stream(pid, regs->rdi) && has_long_part(pid, regs->rsi, regs->rdx);
+	case MESSAGE:
+		return is_stream(pid, regs->rdi) && message_bytes(pid, regs->rsi, &bytes) && bytes > 1;
+	case MESSAGES_OUT:
+		return is_stream(pid, regs->rdi) && has_long_message(pid, regs);
+	default:
+		return false;
+	}
+}
+
 /*
  * Less is what such a call returns by itself, since it does not wait for more. To
  * go on with the rest would be another call, which may meet what has come

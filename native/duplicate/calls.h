@@ -59,6 +59,13 @@ int64_t ps_descriptor_timeout(pid_t pid, const struct call *call, const struct u
 /* What the call returns when it runs out. */
 long ps_expired(pid_t pid, const struct call *call, const struct user_regs_struct *regs);
 
+/*
+ * May it, interrupted, have done a part whose rest registers cannot express? Such a
+ * call is not followed for its timeout alone: its thread, traced, would be
+ * interrupted by signals that it ignores, too. Only while the target is stopped.
+ */
+bool ps_may_be_cut(pid_t pid, const struct call *call, const struct user_regs_struct *regs);
+
 /* How many completions the ring of an io_uring_enter() has had, modulo 2^32; -1: not known, or another call. */
 int64_t ps_completions(pid_t pid, const struct call *call, const struct user_regs_struct *regs);
 

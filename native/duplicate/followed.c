@@ -104,6 +104,8 @@ enum progress ps_progress(const struct followed *followed, const struct user_reg
 		return CUT_SHORT;
 	case REST_ANEW:
 		return INTERRUPTED;
+	case REST_CUT:
+		return CUT;
 	default:
 		return RETURNED;
 	}
@@ -167,6 +169,13 @@ static void let_go(struct followed *followed, int sig)
 {
 	if (!ptrace(PTRACE_DETACH, followed->tid, 0, (long)sig))
 		ps_drop_followed(followed);
+}
+
+/* Its call has ended too early because it is traced, or was interrupted by us, and no request is there to be told. */
+static void note_cut(const struct followed *followed, enum progress progress)
+{
+	if (progress == CUT && !followed->leaving && !ps_is_over(followed))
+		ps_count_cut(&ps_untold.calls, followed->number);
 }
 
 /* Its call is over, or nobody follows it any more. */
@@ -249,7 +258,11 @@ static void on_signal(struct followed *followed, struct user_regs_struct *regs, 
 
 	if (progress == ELSEWHERE) {
 		let_go(followed, sig);
-	} else if (progress == RETURNED || does != IGNORED || followed->leaving || ps_is_over(followed)) {
+	} else if (progress == CUT || progress == RETURNED || does != IGNORED || followed->leaving ||
+		   ps_is_over(followed)) {
+		/* A signal that is not ignored would have ended it without us, too. */
+		if (does == IGNORED)
+			note_cut(followed, progress);
 		finish(followed, regs, sig);
 	} else {
 		if (progress != NOT_ENTERED)
@@ -269,7 +282,8 @@ static void on_interrupt(struct followed *followed, struct user_regs_struct *reg
 		let_go(followed, 0);
 	} else if (progress == NOT_ENTERED && !followed->leaving && !followed->handed) {
 		resume(followed, 0);
-	} else if (progress == RETURNED || ps_is_over(followed) || followed->leaving) {
+	} else if (progress == CUT || progress == RETURNED || ps_is_over(followed) || followed->leaving) {
+		note_cut(followed, progress);
 		finish(followed, regs, 0);
 	} else if (followed->handed && progress != CUT_SHORT) {
 		hand_over(followed, regs, progress);
@@ -310,6 +324,8 @@ static void on_call_stop(struct followed *followed, struct user_regs_struct *reg
 	}
 	progress = ps_progress(followed, regs);
 	if (progress == CUT_SHORT && !followed->interrupting && !returns_all(followed->call) && !signal_waits(followed))
+		progress = RETURNED;
+	if (progress == CUT && !followed->interrupting && !signal_waits(followed))
 		progress = RETURNED;
 	if (progress == ELSEWHERE) {
 		let_go(followed, 0);

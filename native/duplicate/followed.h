@@ -35,10 +35,13 @@ struct followed *ps_new_followed(pid_t pid, pid_t tid);
 void ps_drop_followed(struct followed *followed);
 void ps_hold_followed(struct followed *followed, bool held);
 
+void ps_count_cut(struct ps_calls *calls, long number);
+
 enum progress {
 	NOT_ENTERED,		/* it is about to be made again */
 	INTERRUPTED,		/* without a result */
 	CUT_SHORT,		/* with less than was asked for, and the rest can be asked for */
+	CUT,			/* the same, but the rest cannot be asked for: it is over */
 	RETURNED,		/* it is over */
 	ELSEWHERE,		/* this is not the call */
 };

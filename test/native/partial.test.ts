@@ -24,7 +24,7 @@ test('an io_uring_enter() of which nobody knows what has completed is cut, unles
 });
 
 /** System call numbers of x86-64. */
-const CUT: Record<string, number> = { 'writev-within': 20, sendmsg: 46, 'recvmsg-waitall': 47, 'close-linger': 3 };
+const CUT: Record<string, number> = { 'writev-further': 20, 'writev-within': 20, 'recvmsg-waitall-rcvtimeo': 47, sendmsg: 46, 'recvmsg-waitall': 47, 'close-linger': 3 };
 
 /** Run a kind; `disturb` is called while it is blocked, before the part, after it, and again. */
 async function run(t: ExecutionContext, kind: string, disturb: (target: Target) => Promise<void>): Promise<string> {
@@ -80,3 +80,36 @@ for (const kind of kinds) {
 		else t.is(line, control);
 	});
 }
+
+/** It interrupts a thread that is traced, and no other. */
+const IGNORED = 'SIGCHLD';
+
+test('a followed call that an ignored signal cuts is counted', async (t) => {
+	const tracer = tracerFor(t), target = await start(t, 'partial', 'writev-further');
+	await target.asleep();
+	tracer.hold(target.pid);
+	t.is(tracer.lastCalls.cutCalls, 0);
+	tracer.letGo();
+	target.tell('p');
+	await sleep(100);
+	target.process.kill(IGNORED);
+	await sleep(100);
+	const { cutCalls, calls } = tracer.untold();
+	target.tell('x');
+	t.log(await target.line());
+	t.deepEqual([cutCalls, calls.map(({ cut }) => cut)], [1, [1]]);
+});
+
+test('a call whose rest cannot be asked for is not followed for its timeout, so that an ignored signal does not cut it', async (t) => {
+	const tracer = tracerFor(t), target = await start(t, 'partial', 'recvmsg-waitall-rcvtimeo');
+	await target.asleep();
+	tracer.hold(target.pid);
+	t.is(tracer.lastCalls.lengthenedTimeouts, 1, 'but its timeout begins anew');
+	tracer.letGo();
+	target.tell('p');
+	await sleep(100);
+	target.process.kill(IGNORED);
+	await sleep(100);
+	target.tell('x');
+	t.is(await target.line(), '1000 0 1');
+});

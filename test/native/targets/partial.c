@@ -193,6 +193,8 @@ static void prepare_message_in(void)
 	set(pair[0], (long)&message, MSG_WAITALL, 0, 0, 0);
 }
 
+static void prepare_message_in_limited(void) { prepare_message_in(); limit(SO_RCVTIMEO); }
+
 static void prepare_terminal(void)
 {
 	struct termios settings;
@@ -369,6 +371,7 @@ static const struct kind {
 	{ "sendto-sndtimeo", SYS_sendto, prepare_send_limited, take_part, take_all, any, true },
 	{ "writev", SYS_writev, prepare_parts, take_part, take_all, any, true },
 	{ "pwritev2", SYS_pwritev2, prepare_parts_at, take_part, take_all, any, true },
+	{ "writev-further", SYS_writev, prepare_parts, take_little, take_all, any, true },
 	{ "writev-within", SYS_writev, prepare_one_part, take_part, take_all, any, true },
 	{ "sendmsg", SYS_sendmsg, prepare_message, take_part, take_all, any, true },
 	{ "sendfile", SYS_sendfile, prepare_file, take_part, take_all, any, true },
@@ -379,6 +382,7 @@ static const struct kind {
 	{ "recvfrom-peek", SYS_recvfrom, prepare_peek, give_part, give_rest, NULL, false },
 	{ "read-rcvlowat", SYS_read, prepare_low_water, give_part, give_rest, NULL, false },
 	{ "recvmsg-waitall", SYS_recvmsg, prepare_message_in, give_part, give_rest, NULL, false },
+	{ "recvmsg-waitall-rcvtimeo", SYS_recvmsg, prepare_message_in_limited, give_part, give_rest, NULL, false },
 	{ "read-vmin", SYS_read, prepare_terminal, give_three, give_eight, NULL, false },
 	{ "recvmmsg", SYS_recvmmsg, prepare_messages, give_message, give_messages, any, false },
 	{ "io_getevents", SYS_io_getevents, prepare_events, wake_first, wake_second, two_events, false },
