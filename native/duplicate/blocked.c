@@ -207,6 +207,8 @@ static struct followed *follow(pid_t pid, struct ps_thread *thread, const struct
 	followed->call = call;
 	followed->number = thread->general.orig_rax;
 	followed->regs = thread->general;
+	followed->completions = ps_completions(pid, call, &thread->general);
+	followed->alone = thread->alone;
 	thread->follow = true;
 	return followed;
 }

@@ -84,6 +84,19 @@ static bool is_interrupted(const struct followed *followed, long result)
 	       (result == -ERESTART_RESTARTBLOCK && followed->anew);
 }
 
+/*
+ * It has not got what it waits for, and waits again if it is made again. An
+ * io_uring_enter() returns 0 both if it got that and if it was interrupted with a
+ * part of it; if it got it, another thread may have taken it by now.
+ */
+static bool is_waiting(const struct followed *followed)
+{
+	if (followed->call->rest != SUBMITTED || followed->alone)
+		return true;
+	return followed->completions >= 0 &&
+	       ps_completions(followed->pid, followed->call, &followed->regs) == followed->completions;
+}
+
 enum progress ps_progress(const struct followed *followed, const struct user_regs_struct *regs)
 {
 	struct user_regs_struct rest = followed->regs;
@@ -99,7 +112,7 @@ enum progress ps_progress(const struct followed *followed, const struct user_reg
 		return INTERRUPTED;
 	if (result < 0 || !followed->call)
 		return RETURNED;
-	switch (ps_rest(followed->pid, followed->call, &rest, followed->done + result, true)) {
+	switch (ps_rest(followed->pid, followed->call, &rest, followed->done + result, is_waiting(followed))) {
 	case REST_SET:
 		return CUT_SHORT;
 	case REST_ANEW:
@@ -149,6 +162,7 @@ void ps_again(struct followed *followed, struct user_regs_struct *regs)
 	*regs = followed->regs;
 	if (followed->done)
 		ps_rest(followed->pid, followed->call, regs, followed->done, true);
+	followed->completions = followed->call ? ps_completions(followed->pid, followed->call, &followed->regs) : -1;
 	regs->orig_rax = followed->number;
 	regs->rax = !followed->done && (result == -ERESTARTSYS || result == -ERESTARTNOINTR) ? result : -ERESTARTNOHAND;
 }

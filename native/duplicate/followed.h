@@ -25,6 +25,8 @@ struct followed {
 	struct user_regs_struct regs;	/* as the target made the call, seen after it */
 	long	code;			/* with which it was interrupted last */
 	int64_t	done;			/* of its result, before it was made again */
+	int64_t	completions;		/* of the io_uring that it waits for, when it was made again; -1: not known */
+	bool	alone;			/* its process has no other thread */
 	int64_t	deadline_ns;		/* INT64_MAX: none that is met here */
 	long	expired;		/* what it returns then */
 };

@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "duplicate/burial.h"
-#include "duplicate/calls.h"
+#include "duplicate/followed.h"
 #include "duplicate/injection.h"
 
 static const char *untraced(void)
@@ -166,7 +166,23 @@ static const char *ring(void)
 	regs.rsi = 1;
 	if (ps_completions(getpid(), call, &regs) != 1)
 		return "a completion is not counted";
-	return ps_rest(getpid(), call, &regs, 1, true) == REST_NONE ? "ok" : "one that has what it waited for waits again";
+	if (ps_rest(getpid(), call, &regs, 1, true) != REST_NONE)
+		return "one that has what it waited for waits again";
+	/* Followed for the rest, which is a wait for two; it was looked at before the one completion, or after it. */
+	regs.rdx = 2;
+	regs.orig_rax = call->number;
+	struct followed followed = { .pid = getpid(), .call = call, .number = call->number, .regs = regs, .done = 1 };
+
+	if (ps_progress(&followed, &regs) != CUT)
+		return "one that is followed, and may have got what it waited for, waits again";
+	followed.completions = 1;
+	if (ps_progress(&followed, &regs) != CUT_SHORT)
+		return "one that is followed, and cannot have got what it waited for, does not wait again";
+	followed.completions = 0;
+	followed.alone = true;
+	if (ps_progress(&followed, &regs) != CUT_SHORT)
+		return "one that is followed, of the only thread, does not wait again";
+	return "ok";
 }
 
 /* What a stop does to a call of this process's child, whose registers are these. */
