@@ -157,6 +157,7 @@ Napi::Object describe(Napi::Env env, const tracer_reply &reply)
 		numbers[i] = reply.result[i];
 	result["code"] = Napi::Number::New(env, reply.code);
 	result["message"] = Napi::String::New(env, reply.message);
+	result["left"] = Napi::String::New(env, reply.left);
 	result["result"] = numbers;
 	return result;
 }

@@ -167,7 +167,7 @@ export class ProcsnapError extends Error {
 	}
 }
 
-interface Reply { code: number; message: string; result: BigInt64Array }
+interface Reply { code: number; message: string; left: string; result: BigInt64Array }
 
 interface Addon {
 	createShared: (bytes: number) => { fd: number; buffer: ArrayBuffer };
@@ -352,15 +352,15 @@ export class Tracer {
 		return this.#answer(op, pid, ...args).result;
 	}
 
-	#answer(op: number, pid: number, ...args: Array<number | bigint>): { result: number[]; message: string } {
+	#answer(op: number, pid: number, ...args: Array<number | bigint>): { result: number[]; message: string; left: string } {
 		if (!this.#open) throw new ProcsnapError('EBADF', 'this tracer was closed');
-		const { code, message, result } = addon.request(this.#socket, op, pid, this.#timeoutNs, ...args);
+		const { code, message, left, result } = addon.request(this.#socket, op, pid, this.#timeoutNs, ...args);
 		if (code !== 0) throw new ProcsnapError(errnoName(code), message);
-		return { result: Array.from(result, Number), message };
+		return { result: Array.from(result, Number), message, left };
 	}
 
 	/** Of a request that stops a process: what that did to its blocked calls is told also where the request is refused. */
-	#stopping(op: number, pid: number, ...args: number[]): { result: number[]; message: string } {
+	#stopping(op: number, pid: number, ...args: number[]): { result: number[]; message: string; left: string } {
 		this.data.fill(0, 0, CALLS_HEAD_BYTES);
 		try {
 			return this.#answer(op, pid, ...args);
@@ -434,9 +434,9 @@ export class Tracer {
 	 * and no error: the tracer tries again by itself, until its own end.
 	 */
 	end(): Ended {
-		const { result, message } = this.#stopping(OP.end, 0, 0, this.#stopLimitNs);
+		const { result, message, left } = this.#stopping(OP.end, 0, 0, this.#stopLimitNs);
 		const [killNs, reapNs, pauseNs, unburied, early, unaskedPauseNs] = result as [number, number, number, number, number, number];
-		return { killNs, reapNs, pauseNs, unaskedPauseNs, unburied: unburied === 1 ? message : null, endedEarly: early === 1 ? message : null, ...this.#lastCalls };
+		return { killNs, reapNs, pauseNs, unaskedPauseNs, unburied: unburied === 1 ? left : null, endedEarly: early === 1 ? message : null, ...this.#lastCalls };
 	}
 
 	/** Stop a process until `letGo`; it goes on too if this process or the tracer dies. Returns its number of threads; see `lastCalls`. */

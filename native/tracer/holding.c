@@ -22,7 +22,10 @@ struct ps_stop held = { .thread = held_threads };
 /* A duplicate that had to be ended before it was asked for. */
 static struct {
 	bool	ended;
+	pid_t	pid;
 	char	why[224];
+	int	err;			/* it was not buried then */
+	char	left[224];		/* and why not */
 	struct ps_ended figures;
 } early;
 
@@ -132,6 +135,7 @@ static void close_reader(pid_t pid)
 static void end_early(const char *why)
 {
 	early.ended = true;
+	early.pid = duplicate.pid;
 	/* @why may be ps_error(), which the end changes. */
 	snprintf(early.why, sizeof(early.why), "%s", why);
 	close_reader(duplicate.pid);
@@ -140,9 +144,13 @@ static void end_early(const char *why)
 		ps_kill_child(duplicate.pid);
 		ps_bury_later(&duplicate, duplicate.target_fd);
 		early.figures = (struct ps_ended){ 0 };
+		early.err = ps_fail(ps_burying(duplicate.pid) ? -EBUSY : -ENOSPC,
+				    "process %d is held, and can only wait for its ended duplicate %d when it runs again",
+				    duplicate.target, duplicate.pid);
 	} else {
-		ps_end(&duplicate, PS_NSEC_PER_SEC, 0, &early.figures);
+		early.err = ps_end(&duplicate, PS_NSEC_PER_SEC, 0, &early.figures);
 	}
+	snprintf(early.left, sizeof(early.left), "%s", early.err ? ps_error() : "");
 	duplicate.pid = 0;
 }
 
@@ -183,7 +191,6 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 {
 	struct ps_ended ended = { 0 };
 	int64_t start = ps_now_ns();
-	int err = 0;
 
 	if (duplicate.pid && held.threads && held.pid == duplicate.target)
 		return ps_fail(-EBUSY, "process %d is held, and has to run to end its duplicate: let it go first", held.pid);
@@ -196,8 +203,15 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 		early.ended = false;
 		reply->result[4] = 1;
 		snprintf(reply->message, sizeof(reply->message), "%s", early.why);
+		/* It may have been buried since; where there was no room to note it, nobody ever will. */
+		reply->result[3] = ps_burying(early.pid) || early.err == -ENOSPC;
+		snprintf(reply->left, sizeof(reply->left), "%s", early.left);
 	} else if (duplicate.pid) {
-		err = ps_end(&duplicate, request->timeout_ns, request->argument[1], &ended);
+		/* What is left of it harms nothing, and is seen to later: no reason to call the end a failure. */
+		if (ps_end(&duplicate, request->timeout_ns, request->argument[1], &ended)) {
+			reply->result[3] = 1;
+			snprintf(reply->left, sizeof(reply->left), "%s", ps_error());
+		}
 		duplicate.pid = 0;
 	} else if (copy.bytes) {
 		ps_copy_free(&copy);
@@ -205,10 +219,6 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 	} else {
 		return ps_fail(-ENOENT, "this tracer holds nothing that could be ended");
 	}
-	/* What is left of it harms nothing, and is seen to later: no reason to call the end a failure. */
-	reply->result[3] = err != 0;
-	if (err)
-		snprintf(reply->message, sizeof(reply->message), "%s", ps_error());
 	reply->result[0] = ended.kill_ns;
 	reply->result[1] = ended.reap_ns;
 	reply->result[2] = ended.pause_ns;

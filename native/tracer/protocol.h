@@ -17,7 +17,7 @@
 
 enum tracer_op {
 	OP_INJECT = 1,	/* pid, cpu, limit -> struct ps_duplicate's figures, registers; data: struct ps_calls */
-	OP_END,		/* the duplicate, snapshot or copy, -, limit -> struct ps_ended's figures; message: what is left, or why it ended; data: struct ps_calls */
+	OP_END,		/* the duplicate, snapshot or copy, -, limit -> struct ps_ended's figures; message: why it ended early; left: why it is not buried; data: struct ps_calls */
 	OP_STOP_COPY,	/* pid, -, limit -> struct ps_copy's figures, registers; data: struct ps_calls */
 	OP_READ_COPY,	/* address, length -> bytes, data */
 	OP_HOLD,	/* pid, -, limit -> threads, registers: stopped until OP_LET_GO; data: struct ps_calls */
@@ -49,6 +49,7 @@ struct tracer_request {
 struct tracer_reply {
 	int32_t	code;			/* 0, or a negative errno */
 	char	message[256];
+	char	left[256];
 	int64_t	result[TRACER_RESULTS];
 	uint64_t id;
 };

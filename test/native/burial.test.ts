@@ -87,6 +87,50 @@ for (const version of FREEZERS)
 		return assertBuried(t, target);
 	});
 
+/** A duplicate that was killed by others when its target could not be stopped: its end is early, and no burial. */
+async function endedEarly(t: ExecutionContext) {
+	const target = await start(t, 'death', 'asleep'), tracer = tracerFor(t), rival = tracerFor(t);
+	const { pid } = await inTheEnd(() => tracer.inject(target.pid));
+	await inTheEnd(() => rival.hold(target.pid));
+	process.kill(pid, 'SIGKILL');
+	await until('it has ended', () => state(pid) === 'Z');
+	await setTimeout(100);
+	return { target, tracer, rival, pid };
+}
+
+test('a duplicate that ended early and is still a zombie is told to be one, and why', async (t) => {
+	const { target, tracer, rival, pid } = await endedEarly(t);
+	const { endedEarly: early, unburied } = tracer.end();
+	t.is(state(pid), 'Z');
+	t.regex(early ?? '', /ended by somebody else|killed from outside/);
+	t.regex(unburied ?? '', /traced by process/);
+	rival.letGo();
+	await assertBuried(t, target);
+});
+
+test('a duplicate that ended early and was buried later is not told to be a zombie', async (t) => {
+	const { target, tracer, rival } = await endedEarly(t);
+	rival.letGo();
+	await until('the zombie has gone', () => children(target.pid).length === 0);
+	const { endedEarly: early, unburied, pauseNs, unaskedPauseNs } = tracer.end();
+	t.regex(early ?? '', /ended by somebody else|killed from outside/);
+	t.is(unburied, null);
+	t.true(pauseNs + unaskedPauseNs > 0, 'it was stopped for that');
+	await assertBuried(t, target);
+});
+
+test('a duplicate that ends while this tracer holds its target is a zombie until that runs', async (t) => {
+	const target = await start(t, 'death', 'asleep'), tracer = tracerFor(t);
+	const { pid } = await inTheEnd(() => tracer.inject(target.pid));
+	await inTheEnd(() => tracer.hold(target.pid));
+	process.kill(pid, 'SIGKILL');
+	await until('it has ended', () => state(pid) === 'Z');
+	await setTimeout(100);
+	t.regex(tracer.end().unburied ?? '', /is held, and can only wait/);
+	tracer.letGo();
+	await assertBuried(t, target);
+});
+
 test('one that lives on when the thread that traced it has ended is not taken for buried', (t) => {
 	t.is(execFileSync(program('core'), ['untraced'], { encoding: 'utf8' }).trim(), 'ok');
 });
