@@ -82,7 +82,7 @@ export interface Snapshot {
 	regionsLeftOut: number;
 }
 
-/** The counts are of the stop that `pauseNs` is of, and of those since the last end that nobody asked for. */
+/** The counts are of the stop that `pauseNs` is of, and of those of this target that nobody asked for and nobody was told of. */
 export interface Ended extends CallCounts {
 	/** The kill() call alone. */
 	killNs: number;
@@ -90,7 +90,7 @@ export interface Ended extends CallCounts {
 	reapNs: number;
 	/** How long the target was stopped a second time, to reap its child, or in vain; 0 where that was not needed. */
 	pauseNs: number;
-	/** How long it was stopped since the last end, all in all, to bury former duplicates that were left as zombies. */
+	/** How long it was stopped, all in all, to bury duplicates that were left as zombies; what was told before is not told again. */
 	unaskedPauseNs: number;
 	/** Why the ended duplicate is still in the process table, as a zombie child of the target's; null: it is not. */
 	unburied: string | null;
@@ -374,7 +374,7 @@ export class Tracer {
 		return this.#lastCalls;
 	}
 
-	/** What stops have done since the last end that nobody asked for: the tracer has tried again to bury a duplicate, or a thread came late. */
+	/** What stops of all targets have done that nobody asked for, and that no end has told: the tracer has tried again to bury a duplicate, or a thread came late. */
 	untold(): CallCounts & { pauseNs: number } {
 		const { result } = this.#stopping(OP.untold, 0);
 		return { pauseNs: result[5] as number, ...this.#lastCalls };

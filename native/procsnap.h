@@ -107,7 +107,11 @@ struct ps_calls {
 
 void ps_add_calls(struct ps_calls *to, const struct ps_calls *from);
 /* Of stops that belong to no request: of threads that came late to theirs, and for burials that are tried again. */
-extern struct ps_untold { struct ps_calls calls; int64_t pause_ns; } ps_untold;
+struct ps_untold { struct ps_calls calls; int64_t pause_ns; };
+/* That of @target, to be added to. */
+struct ps_untold *ps_untold_of(pid_t target);
+/* Add to @calls and @pause_ns what has not been told of @target (0: of all), which is told by that. */
+void ps_tell_untold(pid_t target, struct ps_calls *calls, int64_t *pause_ns);
 
 /*
  * A component of the XSAVE area that PTRACE_GETREGSET gives: AVX, AVX-512 ... Where

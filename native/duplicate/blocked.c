@@ -152,8 +152,6 @@ void ps_add_calls(struct ps_calls *to, const struct ps_calls *from)
 	}
 }
 
-struct ps_untold ps_untold;
-
 /* ---- at the stop ----------------------------------------------------------------- */
 
 static bool was_asleep_in(const struct ps_thread *thread, long number)

@@ -175,11 +175,16 @@ int64_t ps_burial_next_ns(void)
 
 static int try_unasked(int index)
 {
+	pid_t target = graves[index].target;	/* it may be forgotten by what follows */
 	struct ps_ended ended = { 0 };
 	int err = try_now(index, TIMEOUT_NS, 0, &ended);
+	struct ps_untold *untold;
 
-	ps_add_calls(&ps_untold.calls, &ended.calls);
-	ps_untold.pause_ns += ended.pause_ns;
+	if (!ended.pause_ns && !ended.calls.kinds)
+		return err;		/* it was not stopped */
+	untold = ps_untold_of(target);
+	ps_add_calls(&untold->calls, &ended.calls);
+	untold->pause_ns += ended.pause_ns;
 	return err;
 }
 

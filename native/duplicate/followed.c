@@ -189,7 +189,7 @@ static void let_go(struct followed *followed, int sig)
 static void note_cut(const struct followed *followed, enum progress progress)
 {
 	if (progress == CUT && !followed->leaving && !ps_is_over(followed))
-		ps_count_cut(&ps_untold.calls, followed->number);
+		ps_count_cut(&ps_untold_of(followed->pid)->calls, followed->number);
 }
 
 /* Its call is over, or nobody follows it any more. */

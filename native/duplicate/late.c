@@ -47,7 +47,7 @@ static void let_go(struct late *one)
 	if (!ptrace(PTRACE_GETREGS, thread->tid, 0, &thread->general)) {
 		thread->mended = thread->general;
 		ps_mend_rseq(thread);
-		ps_mend_call(one->pid, thread, &ps_untold.calls);
+		ps_mend_call(one->pid, thread, &ps_untold_of(one->pid)->calls);
 		if (thread->changed)
 			ptrace(PTRACE_SETREGS, thread->tid, 0, &thread->mended);
 	}

@@ -16,13 +16,14 @@
 struct ps_duplicate duplicate;
 struct ps_snapshot snapshot;
 struct ps_copy copy;
+static pid_t copied;			/* the target that the copy is of */
 static struct ps_thread held_threads[PS_MAX_THREADS];
 struct ps_stop held = { .thread = held_threads };
 
 /* A duplicate that had to be ended before it was asked for. */
 static struct {
 	bool	ended;
-	pid_t	pid;
+	pid_t	pid, target;
 	char	why[224];
 	int	err;			/* it was not buried then */
 	char	left[224];		/* and why not */
@@ -114,6 +115,7 @@ int do_stop_copy(const struct tracer_request *request, struct tracer_reply *repl
 
 	if (err)
 		return err;
+	copied = request->pid;
 	err = ps_stop_copy(request->pid, request->timeout_ns, request->argument[1], &copy, registers, PS_MAX_THREADS);
 	tell_calls(&copy.calls);
 	if (err)
@@ -136,6 +138,7 @@ static void end_early(const char *why)
 {
 	early.ended = true;
 	early.pid = duplicate.pid;
+	early.target = duplicate.target;
 	/* @why may be ps_error(), which the end changes. */
 	snprintf(early.why, sizeof(early.why), "%s", why);
 	close_reader(duplicate.pid);
@@ -170,12 +173,10 @@ void look_after_duplicate(void)
 		end_early("the duplicate was killed from outside: its container or cgroup was ended, or memory ran out");
 }
 
-/* And what has not been told: of a duplicate that is hard to end, it is of the same target. */
-static void tell_with_untold(struct ps_calls *calls, struct tracer_reply *reply)
+/* And what has not been told of @target (0: of all). */
+static void tell_with_untold(pid_t target, struct ps_calls *calls, struct tracer_reply *reply)
 {
-	reply->result[5] = ps_untold.pause_ns;
-	ps_add_calls(calls, &ps_untold.calls);
-	ps_untold = (struct ps_untold){ 0 };
+	ps_tell_untold(target, calls, &reply->result[5]);
 	tell_calls(calls);
 }
 
@@ -183,7 +184,7 @@ int do_untold(struct tracer_reply *reply)
 {
 	struct ps_calls calls = { 0 };
 
-	tell_with_untold(&calls, reply);
+	tell_with_untold(0, &calls, reply);
 	return 0;
 }
 
@@ -191,14 +192,17 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 {
 	struct ps_ended ended = { 0 };
 	int64_t start = ps_now_ns();
+	pid_t target;
 
 	if (duplicate.pid && held.threads && held.pid == duplicate.target)
 		return ps_fail(-EBUSY, "process %d is held, and has to run to end its duplicate: let it go first", held.pid);
 	look_after_duplicate();		/* has it ended by itself? */
 	close_reader(duplicate.pid ? duplicate.pid : snapshot.pid);
 	if (snapshot.pid) {
+		target = snapshot.target;
 		ps_snapshot_end(&snapshot, &ended);
 	} else if (early.ended) {
+		target = early.target;
 		ended = early.figures;
 		early.ended = false;
 		reply->result[4] = 1;
@@ -207,6 +211,7 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 		reply->result[3] = ps_burying(early.pid) || early.err == -ENOSPC;
 		snprintf(reply->left, sizeof(reply->left), "%s", early.left);
 	} else if (duplicate.pid) {
+		target = duplicate.target;
 		/* What is left of it harms nothing, and is seen to later: no reason to call the end a failure. */
 		if (ps_end(&duplicate, request->timeout_ns, request->argument[1], &ended)) {
 			reply->result[3] = 1;
@@ -214,6 +219,7 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 		}
 		duplicate.pid = 0;
 	} else if (copy.bytes) {
+		target = copied;
 		ps_copy_free(&copy);
 		ended.reap_ns = ps_now_ns() - start;
 	} else {
@@ -222,7 +228,8 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 	reply->result[0] = ended.kill_ns;
 	reply->result[1] = ended.reap_ns;
 	reply->result[2] = ended.pause_ns;
-	tell_with_untold(&ended.calls, reply);
+	/* What was done to other targets is not this one's to tell, and is left to OP_UNTOLD or to their ends. */
+	tell_with_untold(target, &ended.calls, reply);
 	return 0;
 }
 

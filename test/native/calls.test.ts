@@ -86,3 +86,22 @@ test('what a burial does that the tracer tries again by itself is told afterward
 	t.true(stoppedNs > 0, 'the stop took its time');
 	await until('the zombie has gone', () => zombies(target) === 0);
 });
+
+test('what was done to one target is not told by the end of another', async (t) => {
+	const tracer = tracerFor(t), rival = tracerFor(t), target = await start(t, 'partial', 'recvmsg-waitall'), other = await start(t, 'states', 'idle');
+	await target.asleep();
+	await inTheEnd(() => tracer.inject(target.pid));
+	await inTheEnd(() => rival.hold(target.pid));
+	tracer.end();
+	target.tell('p');
+	await sleep(500);
+	rival.letGo();
+	await until('the zombie has gone', () => zombies(target) === 0);
+	await inTheEnd(() => tracer.inject(other.pid));
+	const { cutCalls, unaskedPauseNs } = tracer.end();
+	t.deepEqual([cutCalls, unaskedPauseNs], [0, 0], 'of the one that was not stopped for it');
+	const untold = tracer.untold();
+	t.is(untold.cutCalls, 1);
+	t.true(untold.pauseNs > 0);
+	t.is(tracer.untold().pauseNs, 0, 'nothing is told twice');
+});
