@@ -17,17 +17,25 @@ export interface Taken {
 	calls: CallCount[] | null;
 }
 
+/** By call, of two stops. Pure. */
+export function sumOf(calls: readonly CallCount[], more: readonly CallCount[]): CallCount[] {
+	const sums = new Map(calls.map((count) => [count.call, { ...count }]));
+	for (const count of more) {
+		const sum = sums.get(count.call) ?? { call: count.call, restarted: 0, lengthened: 0, cut: 0 };
+		sums.set(count.call, {
+			call: count.call, restarted: sum.restarted + count.restarted, lengthened: sum.lengthened + count.lengthened,
+			cut: sum.cut + count.cut,
+		});
+	}
+	return [...sums.values()];
+}
+
 /** Of the stop for the take, and what the end's did. null: nobody counts. */
 export function withEnd({ restartedCalls, lengthenedTimeouts, cutCalls, calls }: Taken, end: CallCounts): { [Key in keyof CallCounts]: CallCounts[Key] | null } {
 	if (calls === null) return { restartedCalls, lengthenedTimeouts, cutCalls, calls };
-	const sums = new Map(calls.map((count) => [count.call, { ...count }]));
-	for (const count of end.calls) {
-		const sum = sums.get(count.call) ?? { call: count.call, restarted: 0, lengthened: 0, cut: 0 };
-		sums.set(count.call, { call: count.call, restarted: sum.restarted + count.restarted, lengthened: sum.lengthened + count.lengthened, cut: sum.cut + count.cut });
-	}
 	return {
 		restartedCalls: (restartedCalls ?? 0) + end.restartedCalls, lengthenedTimeouts: (lengthenedTimeouts ?? 0) + end.lengthenedTimeouts,
-		cutCalls: (cutCalls ?? 0) + end.cutCalls, calls: [...sums.values()],
+		cutCalls: (cutCalls ?? 0) + end.cutCalls, calls: sumOf(calls, end.calls),
 	};
 }
 

@@ -6,8 +6,9 @@ import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { nowNs, ProcsnapError, Tracer, xsaveComponents, type CallCount, type Ended, type ThreadRegisters } from '../native/index.ts';
+import { nowNs, ProcsnapError, Tracer, xsaveComponents, type CallCount, type ThreadRegisters } from '../native/index.ts';
 import { bestMechanism, DESCRIPTIONS, duplicate, isForked, withEnd, type MechanismName, type Taken } from './duplicate.ts';
+import { endDuplicate, endInVain, untoldOf, type Untold } from './ending.ts';
 import { codeOf, Failure, isGone, messageOf } from './errors.ts';
 import { layOut, type CoreLayout } from './evidence/core.ts';
 import type { Destination } from './evidence/folder.ts';
@@ -23,7 +24,6 @@ import { hasFile, type Region } from './evidence/regions.ts';
 import { fingerprint, publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
 import { CoreStream, type Digests } from './evidence/stream.ts';
-import { cutTexts } from './format.ts';
 
 export interface TakeOptions {
 	pid: number;
@@ -51,8 +51,8 @@ export interface TakenEvidence {
 	manifest: Manifest;
 	/** Why there is no timestamp although one was asked for. */
 	withoutTimestamp: string | null;
-	/** What stops of the target have done that the manifest was sealed too early for: the tracer had to bury the duplicate later. */
-	untold: { pauseNs: number; calls: CallCount[] };
+	/** What stops of the target have done that the manifest was sealed too early for. null: not known. */
+	untold: Untold | null;
 }
 
 /** What is known once the duplicate is there, and needs the target no more. */
@@ -76,6 +76,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 	const stream = new CoreStream({ regions: true });
 	let tracer: Tracer | undefined;
 	let live: LiveTarget | undefined;
+	let done: CallCount[] | undefined;	// to the target's calls; undefined: what the tracer's last request did
 	try {
 		signal?.throwIfAborted();
 		// FIFO priority 1: ahead of ordinary processes, because the target is stopped meanwhile. Optional.
@@ -84,6 +85,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		live = known.live;
 		const moment = duplicateAndPlan(tracer, target, known, options.mechanism ?? bestMechanism());
 		const { planned, layout, taken } = moment;
+		done = taken.calls ?? [];
 		options.duplicated?.(target.pid);
 		const key = options.key();
 		destination.begin(layout.bytes);
@@ -104,6 +106,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		// The duplicate is there until nobody can need it any more.
 		await destination.verified(merkleRoot);
 		const ledger = endAndCount(tracer, moment, target);
+		done = ledger.calls ?? [];
 		const manifest: Manifest = {
 			...describeCollection(publicKeyOf(key)),
 			target,
@@ -124,7 +127,10 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		});
 		return { where, manifest, withoutTimestamp: failed, untold: untoldOf(tracer) };
 	} catch (error) {
-		throw signal?.aborted === true ? new Failure('interrupted: nothing was kept') : forUser(error, tracer);
+		const cause = error instanceof NotPlanned ? error.reason : error;
+		const toll = tracer === undefined ? null : endInVain(tracer, done ?? tracer.lastCalls.calls);
+		if (signal?.aborted === true) throw forUser(new Failure('interrupted: nothing was kept'), toll);
+		throw forUser(error instanceof NotPlanned ? whyLost(cause, toll) : cause, toll);
 	} finally {
 		// Ends the duplicate too, if that is still there.
 		tracer?.close();
@@ -141,12 +147,37 @@ function partialOf({ lost }: CoreSource, { endedEarly, endFailed }: Ledger): Inc
 	return { reason: endedEarly ?? endFailed ?? ENDED_BY_OTHERS, missingBytes: lost.bytes, sinceNs: lost.sinceNs };
 }
 
-/** Tracing another user's process takes one capability, opening its files in /proc another. */
-function forUser(error: unknown, tracer: Tracer | undefined): unknown {
-	// Refused at the last moment, it may have stopped the target in vain.
-	if (error instanceof ProcsnapError) return new Failure([error.message, ...cutTexts(tracer?.lastCalls.calls ?? [])].join('; '));
-	if (codeOf(error) !== 'EACCES' || !messageOf(error).includes('/proc/')) return error;
-	return new Failure(`no permission to read another user's process (${messageOf(error)}): run as root, or with CAP_DAC_READ_SEARCH beside CAP_SYS_PTRACE`);
+type Toll = ReturnType<typeof endInVain> | null;
+
+/** The duplicate was there, and it could not be found out what of it to read. */
+class NotPlanned extends Error {
+	readonly reason: unknown;
+	constructor(reason: unknown) {
+		super(messageOf(reason));
+		this.reason = reason;
+	}
+}
+
+/** What the target has lost meanwhile is no reason to fail: it is the duplicate that is gone. */
+function whyLost(error: unknown, toll: Toll): unknown {
+	const reason = toll?.endedEarly ?? (isGone(error) || error instanceof Failure ? ENDED_BY_OTHERS : null);
+	return reason === null ? error : new Failure(`nothing was taken: ${reason}`);
+}
+
+/**
+ * With what the target has suffered in vain. Tracing another user's process takes one capability, opening its files in
+ * /proc another.
+ */
+function forUser(error: unknown, toll: Toll): unknown {
+	const texts = toll?.texts ?? [];
+	const withTexts = (text: string): string => [text, ...texts].join('; ');
+	if (error instanceof ProcsnapError || (error instanceof Failure && texts.length > 0)) return new Failure(withTexts(error.message));
+	if (codeOf(error) === 'EACCES' && messageOf(error).includes('/proc/')) {
+		const text = `no permission to read another user's process (${messageOf(error)})`;
+		return new Failure(withTexts(`${text}: run as root, or with CAP_DAC_READ_SEARCH beside CAP_SYS_PTRACE`));
+	}
+	if (error instanceof Error && texts.length > 0) error.message = withTexts(error.message);
+	return error;
 }
 
 /** Of the signature: that it was there by then. Evidence without it is better than none. */
@@ -214,9 +245,7 @@ function duplicateAndPlan(tracer: Tracer, target: Identity, { counters, mapped, 
 		const layout = layOut(placed(planned), allNotes(threads, process, auxvOf(taken.pid), files, xsaveComponents()));
 		return { taken, threads, before, beforeCounters: counters, layout, planned, startTicks, live };
 	} catch (error) {
-		// What the target has lost meanwhile is no reason to fail: it is the duplicate that is gone.
-		const reason = tryEnd(tracer) ?? (isGone(error) || error instanceof Failure ? ENDED_BY_OTHERS : null);
-		throw reason === null ? error : new Failure(`nothing was taken: ${reason}`);
+		throw new NotPlanned(error);
 	}
 }
 
@@ -227,15 +256,6 @@ function regionsIfThere(pid: number): Region[] | null {
 	} catch (error) {
 		if (error instanceof Failure) return null;
 		throw error;
-	}
-}
-
-/** Why the duplicate had been ended, if that was the tracer. */
-function tryEnd(tracer: Tracer): string | null {
-	try {
-		return tracer.end().endedEarly;
-	} catch {
-		return null;
 	}
 }
 
@@ -257,11 +277,10 @@ const ranges = ({ contents }: CoreLayout): Array<{ start: number; end: number }>
 	return { start: segments[0]?.offset ?? 0, end: (last?.offset ?? 0) + (last === undefined ? 0 : last.end - last.start) };
 });
 
-/** Never throws what the tracer says: the evidence is there, and how the duplicate ended is a line of the ledger. */
 function endAndCount(tracer: Tracer, { taken, beforeCounters, startTicks }: Moment, target: Identity): Ledger {
 	const copied = copiedBytes(taken.pid, startTicks);
 	const livedNs = Number(nowNs()) - taken.momentNs;
-	const { pauseNs: endPauseNs, unburied, endedEarly, endFailed } = endDuplicate(tracer);
+	const { endPauseNs, unburied, endedEarly, endFailed } = endDuplicate(tracer);
 	const { restartedCalls, lengthenedTimeouts, cutCalls, calls } = withEnd(taken, tracer.lastCalls);
 	const after = tryCounters(target);
 	return {
@@ -271,24 +290,6 @@ function endAndCount(tracer: Tracer, { taken, beforeCounters, startTicks }: Mome
 		residentKiBBefore: beforeCounters.residentKiB, residentKiBAfter: after?.residentKiB ?? null,
 		copiedBytes: copied, restartedCalls, lengthenedTimeouts, duplicateLivedNs: livedNs, cutCalls, calls, unburied, endedEarly, endFailed,
 	};
-}
-
-/** Nothing, where the tracer is gone. */
-function untoldOf(tracer: Tracer): TakenEvidence['untold'] {
-	try {
-		return tracer.untold();
-	} catch {
-		return { pauseNs: 0, calls: [] };
-	}
-}
-
-function endDuplicate(tracer: Tracer): Pick<Ended, 'unburied' | 'endedEarly'> & { pauseNs: number | null; endFailed: string | null } {
-	try {
-		return { ...tracer.end(), endFailed: null };
-	} catch (error) {
-		if (!(error instanceof ProcsnapError)) throw error;
-		return { pauseNs: null, unburied: null, endedEarly: null, endFailed: error.message };
-	}
 }
 
 /** null: the target has ended by itself meanwhile. Its evidence is there all the same. */

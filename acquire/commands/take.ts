@@ -1,5 +1,6 @@
 /** procsnap take PID: evidence of one process, into a folder or to a receiver. */
 import { resolve } from 'node:path';
+import { untoldTexts } from '../ending.ts';
 import { UsageError } from '../errors.ts';
 import { createFolder, type Destination } from '../evidence/folder.ts';
 import type { Manifest } from '../evidence/manifest.ts';
@@ -67,9 +68,8 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 		process.stderr.write(`procsnap: made the collector's key ${keyPath}; give ${keyPath}.pub to whoever verifies, by another way than the evidence\n`);
 	}
 	if (withoutTimestamp !== null) process.stderr.write(`procsnap: the evidence is there, but not stamped: ${withoutTimestamp}\n`);
-	const later = untold.pauseNs === 0 ? [] : [`the target was stopped for ${atMostText(untold.pauseNs)} at most, to reap the duplicate`];
-	for (const text of [...later, ...cutTexts(untold.calls)]) process.stderr.write(`procsnap: after the evidence was sealed, ${text}\n`);
-	process.stdout.write(flags.has('json') ? `${JSON.stringify({ where, bytes: manifest.core.bytes, merkleRoot: manifest.core.merkleRoot, partial: manifest.partial, ledger: manifest.ledger })}\n` : describe(where, manifest));
+	for (const text of untoldTexts(untold)) process.stderr.write(`procsnap: not in the evidence, which was sealed before: ${text}\n`);
+	process.stdout.write(flags.has('json') ? `${JSON.stringify({ where, bytes: manifest.core.bytes, merkleRoot: manifest.core.merkleRoot, partial: manifest.partial, ledger: manifest.ledger, untold })}\n` : describe(where, manifest));
 	if (manifest.partial !== null) return PARTIAL;
 	return withoutTimestamp === null ? 0 : WITHOUT_TIMESTAMP;
 }

@@ -43,7 +43,10 @@ export interface Ledger {
 	pauseNs: number;
 	/** From the request to the duplicate being ready to be read. The target runs for most of it. */
 	takeNs: number;
-	/** A bound like pauseNs, of a second stop, in which the target reaps the ended duplicate (inject). */
+	/**
+	 * A bound like pauseNs, of a second stop, in which the target reaps the ended duplicate (inject); where that was
+	 * tried again, of all stops for it until this was sealed.
+	 */
 	endPauseNs: number | null;
 	/** A bound: all that the target had while the duplicate was there, those that it would have had anyway among them. */
 	minorFaults: number | null;

@@ -28,7 +28,8 @@ enum tracer_op {
 	OP_SNAP,	/* pid, plain -> struct ps_snapshot's figures */
 	OP_REGISTERS,	/* of the snapshot -> how many, registers */
 	OP_CHECK,	/* pid -> data: struct ps_preflight */
-	OP_UNTOLD,	/* what stops did that belong to no request, which OP_END tells too of its own target -> for how long, as OP_END's result 5; data: struct ps_calls */
+	/* What stops did that belong to no request, which OP_END tells too of its own target: */
+	OP_UNTOLD,	/* -> for how long, as OP_END's result 5; data: struct ps_calls */
 };
 
 /*

@@ -1,14 +1,16 @@
 /** A duplicate that ends before its time, or that cannot be ended as it should, costs no evidence: what was read is kept, and what is missing is said. */
 import test, { type ExecutionContext } from 'ava';
 import { readFileSync, statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { describe } from '../../acquire/commands/take.ts';
+import { Failure } from '../../acquire/errors.ts';
 import { createFolder, type Destination } from '../../acquire/evidence/folder.ts';
 import type { Manifest } from '../../acquire/evidence/manifest.ts';
 import { bestMechanism } from '../../acquire/duplicate.ts';
 import { take } from '../../acquire/take.ts';
 import { verifyFolder } from '../../acquire/verify.ts';
-import { children, state, tracerFor, until } from '../native/help.ts';
+import { children, start, state, tracerFor, until } from '../native/help.ts';
 import { commandLine, isFree } from '../processes.ts';
 import { testUnless } from '../unless.ts';
 import { CoreFile } from './core-file.ts';
@@ -37,11 +39,11 @@ async function taken(t: ExecutionContext, pid: number, { first, last }: { first?
 			await inner.verified(root);
 		},
 	});
-	const { manifest } = await take({ pid, key: () => key, destination: async () => wrap(await createFolder(dir)) });
+	const { manifest, untold } = await take({ pid, key: () => key, destination: async () => wrap(await createFolder(dir)) });
 	const { faults, manifest: parsed } = await verifyFolder(dir);
 	t.deepEqual(faults, [], 'what is there can be verified');
 	t.deepEqual(parsed, manifest);
-	return { dir, manifest, text: describe(dir, manifest) };
+	return { dir, manifest, untold, text: describe(dir, manifest) };
 }
 
 const bytesOf = (parts: ReadonlyArray<{ bytes: number }>): number => parts.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -137,9 +139,53 @@ injectTest('a debugger that attaches meanwhile: the evidence is whole, and the l
 	t.true(isFree(target.pid));
 });
 
+injectTest('a burial that was tried again is in the ledger, with how long the target was stopped for it', async (t) => {
+	const target = await startTarget(t, 'reserve', 40, 36, 1), rival = tracerFor(t);
+	const { manifest: { ledger }, untold } = await taken(t, target.pid, {
+		first: async () => {
+			const [duplicate = 0] = children(target.pid);
+			rival.hold(target.pid);
+			process.kill(duplicate, 'SIGKILL');
+			await until('it has ended', () => state(duplicate) === 'Z');
+			await sleep(100);
+			rival.letGo();
+			await until('it is buried', () => children(target.pid).length === 0);
+		},
+	});
+	t.regex(ledger.endedEarly ?? '', /\S/);
+	t.is(ledger.unburied, null);
+	t.true(ledger.endPauseNs !== null && ledger.endPauseNs > 0);
+	t.is(untold?.pauseNs, 0, 'nothing is told twice');
+});
+
+injectTest('evidence that cannot be kept: what the end of the duplicate cut is said all the same', async (t) => {
+	const target = await start(t, 'partial', 'recvmsg-waitall'), dir = join(temporaryFolder(t), 'evidence');
+	await target.asleep();
+	const error = await t.throwsAsync(take({
+		pid: target.pid, key: aKey,
+		destination: async () => ({
+			...await createFolder(dir),
+			verified: async () => {
+				target.tell('p');
+				await sleep(50);
+				await target.asleep();
+				throw new Failure('there is no room');
+			},
+		}),
+	}), { instanceOf: Failure });
+	t.regex(error.message, /^there is no room; 1 call of recvmsg returned early/);
+	t.deepEqual(children(target.pid), []);
+});
+
+injectTest('take --json has what the manifest was sealed too early for', async (t) => {
+	const target = await startTarget(t, 'reserve', 4, 3, 1), base = temporaryFolder(t);
+	const { stdout } = await procsnap('take', String(target.pid), '--json', '--out', join(base, 'evidence'), '--key', join(base, 'key'));
+	t.deepEqual((JSON.parse(stdout) as { untold: unknown }).untold, { pauseNs: 0, calls: [] });
+});
+
 injectTest('a tracer that is killed takes the duplicate with it: what was read is kept, and what is not known is null', async (t) => {
 	const target = await startTarget(t, 'reserve', 40, 36, 1);
-	const { manifest: { partial, ledger, regions }, text } = await taken(t, target.pid, {
+	const { manifest: { partial, ledger, regions }, untold, text } = await taken(t, target.pid, {
 		first: async () => {
 			const [tracer = 0] = children(process.pid).filter((pid) => commandLine(pid).includes('procsnap-tracer'));
 			const [duplicate = 0] = children(target.pid);
@@ -150,6 +196,7 @@ injectTest('a tracer that is killed takes the duplicate with it: what was read i
 	t.regex(partial?.reason ?? '', /^the tracer is gone/);
 	t.regex(ledger.endFailed ?? '', /^the tracer is gone/);
 	t.deepEqual([ledger.endPauseNs, ledger.unburied, ledger.endedEarly], [null, null, null]);
+	t.is(untold, null, 'not known is not nothing');
 	t.true(bytesOf(regions) > (partial?.missingBytes ?? Infinity));
 	t.regex(text, /and nobody knows for how long when the duplicate was ended\n/);
 	t.regex(text, /\n {2}partial: [^\n]*\n$/);
