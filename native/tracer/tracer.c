@@ -257,6 +257,11 @@ int main(int argc, char **argv)
 		fprintf(stderr, "procsnap-tracer is started by procsnap, not by hand\n");
 		return 2;
 	}
+	/*
+	 * What the requester has inherited is not this process's to keep, which may stay for a minute after it: the lock of
+	 * a shell's descriptor, the end of a pipe that somebody waits for.
+	 */
+	close_range(TRACER_AREA_FD + 1, ~0U, 0);
 	data_bytes = strtoull(argv[3], NULL, 10);
 	be_safe(&hello);
 	err = split();

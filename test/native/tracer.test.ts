@@ -2,10 +2,10 @@
 import test from 'ava';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Tracer } from '../../native/index.ts';
@@ -29,6 +29,26 @@ for (const has of ['inject', 'hold'] as const)
 		t.deepEqual(children(target.pid), []);
 		await target.runs(TURNS);
 	});
+
+/** Node closes those up to 15 at an exec(), and not one like that of `exec 200>lock`. */
+test('what the requester has inherited is open in neither of them', async (t) => {
+	const lock = join(mkdtempSync(join(tmpdir(), 'procsnap-test-')), 'lock'), script = fileURLToPath(new URL('mortal.ts', import.meta.url));
+	t.teardown(() => rmSync(dirname(lock), { recursive: true }));
+	const target = await start(t, 'states', 'idle');
+	const opening = ['-c', 'exec 200>"$1" && shift && exec "$@"', 'bash', lock, process.execPath];
+	const requester = spawn('bash', [...opening, script, 'duplicate', String(target.pid)], { stdio: ['ignore', 'pipe', 'inherit'] });
+	t.teardown(() => requester.kill('SIGKILL'));
+	const said: number[] = [];
+	createInterface({ input: requester.stdout }).on('line', (line) => said.push(Number(line)));
+	await until('it has a duplicate', () => said.length === 2);
+	const tracer = said[0] ?? 0;
+	const open = (pid: number): string[] => readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+	t.true(open(requester.pid ?? 0).includes(lock), 'the requester has it');
+	t.false(open(tracer).includes(lock), 'the tracer');
+	t.false(open(Number(status(tracer, 'PPid'))).includes(lock), 'the process that was started');
+	requester.kill('SIGKILL');
+	await until('the target is free', () => isFree(target.pid));
+});
 
 test('nothing that can be blocked ends either of them', async (t) => {
 	const target = await start(t, 'states', 'idle'), tracer = tracerFor(t), both = [tracer.pid, parentOf(tracer)];
