@@ -275,10 +275,14 @@ static bool direct(const struct ps_facts *f, struct ps_reason *r)
 
 static bool held(const struct ps_facts *f, struct ps_reason *r)
 {
+	char what[64];
+
 	if (!f->sysv && !f->locks && f->io_uring < 0)
 		return false;
-	return say(r, 0, "process %d has%s%s%s: if it ends while it is duplicated, these stay until the duplicate has let go of shared "
-		   "mappings", f->pid, f->locks ? " flock(2) locks," : "", f->sysv ? " System V segments," : "", f->io_uring >= 0 ? " an io_uring," : "");
+	snprintf(what, sizeof(what), "%s%s%s", f->locks ? ", flock(2) locks" : "", f->sysv ? ", System V segments" : "",
+		 f->io_uring >= 0 ? ", an io_uring" : "");
+	return say(r, 0, "process %d has %s: if it ends while it is duplicated, these stay until the duplicate has let go of shared "
+		   "mappings", f->pid, what + 2);
 }
 
 static bool hidden(const struct ps_facts *f, struct ps_reason *r)
