@@ -40,11 +40,19 @@ export function untoldTexts(untold: Untold | null): string[] {
 	return [...(untold.pauseNs === 0 ? [] : [stopped]), ...cutTexts(untold.calls)];
 }
 
+export interface Toll {
+	endedEarly: string | null;
+	/** Of all stops. */
+	calls: CallCount[];
+	/** What is to be said of them. */
+	texts: string[];
+}
+
 /**
  * There will be no evidence, and so no ledger: ends the duplicate, if there is one, and says what all stops did to the
  * target. `calls` is what they have done by now.
  */
-export function endInVain(tracer: Tracer, calls: CallCount[]): { endedEarly: string | null; texts: string[] } {
+export function endInVain(tracer: Tracer, calls: CallCount[]): Toll {
 	let endedEarly: string | null = null, unaskedPauseNs = 0, done = calls;
 	try {
 		const ended = tracer.end();
@@ -53,10 +61,7 @@ export function endInVain(tracer: Tracer, calls: CallCount[]): { endedEarly: str
 	} catch (error) {
 		if (!(error instanceof ProcsnapError)) throw error;	// it holds none, or is gone
 	}
-	const untold = untoldOf(tracer);
-	return {
-		endedEarly,
-		texts: untoldTexts(untold === null ? null : { pauseNs: unaskedPauseNs + untold.pauseNs, calls: [] })
-			.concat(cutTexts(sumOf(done, untold?.calls ?? []))),
-	};
+	const untold = untoldOf(tracer), all = sumOf(done, untold?.calls ?? []);
+	const texts = untoldTexts(untold === null ? null : { pauseNs: unaskedPauseNs + untold.pauseNs, calls: [] });
+	return { endedEarly, calls: all, texts: [...texts, ...cutTexts(all)] };
 }

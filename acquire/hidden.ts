@@ -1,6 +1,7 @@
 /** What a copy of a process made by fork does not have as it was: the difference of the two, and what the flags tell. */
-import { ProcsnapError, Tracer } from '../native/index.ts';
+import { ProcsnapError, Tracer, type CallCount } from '../native/index.ts';
 import { bestMechanism, duplicate, isForked, type MechanismName } from './duplicate.ts';
+import { endInVain } from './ending.ts';
 import { Failure, messageOf } from './errors.ts';
 import { LiveTarget } from './evidence/live.ts';
 import { regionsOf } from './evidence/process.ts';
@@ -16,8 +17,17 @@ export interface HiddenRegion {
 	residentBytes: number;
 }
 
+export interface Hidden {
+	mechanism: MechanismName;
+	regions: HiddenRegion[];
+	/** What the stops for the duplicate and for its end did to blocked calls of the target. null: nobody counts (syscall). */
+	calls: CallCount[] | null;
+	/** What is to be said of that, and of stops that nobody asked for. */
+	texts: string[];
+}
+
 /** Takes a duplicate and ends it; reads no memory. Throws Failure. */
-export function findHidden(pid: number, wanted?: MechanismName, stopLimitMs?: number): { mechanism: MechanismName; regions: HiddenRegion[] } {
+export function findHidden(pid: number, wanted?: MechanismName, stopLimitMs?: number): Hidden {
 	const mechanism = wanted ?? bestMechanism();
 	const tracer = Tracer.start(stopLimitMs === undefined ? {} : { stopLimitMs });
 	let live: LiveTarget | undefined;
@@ -27,27 +37,21 @@ export function findHidden(pid: number, wanted?: MechanismName, stopLimitMs?: nu
 		const taken = duplicate(tracer, pid, mechanism);
 		const regions = regionsOf(taken.pid, 'smaps');
 		const { absent } = missingRegions(before, regionsOf(pid, 'maps'), regions, () => target.regions());
-		return { mechanism, regions: classify(regions, absent, isForked(mechanism)).flatMap((each): HiddenRegion[] => {
+		const found = classify(regions, absent, isForked(mechanism)).flatMap((each): HiddenRegion[] => {
 			const why = reason(each);
 			const { start, end, name } = each.region;
 			return why === null ? [] : [{ start, end, name, why, residentBytes: (target.populated(each.region, 'resident') ?? []).reduce((sum, run) => sum + run.end - run.start, 0) }];
-		}) };
+		});
+		const { calls, texts } = endInVain(tracer, taken.calls ?? []);
+		return { mechanism, regions: found, calls: taken.calls === null ? null : calls, texts };
 	} catch (error) {
-		if (error instanceof ProcsnapError) throw new Failure(error.message);
-		throw error instanceof Failure ? error : new Failure(`process ${pid} cannot be looked at (${messageOf(error)}): is it there, and yours or are you root?`);
+		const known = error instanceof ProcsnapError || error instanceof Failure;
+		const text = known ? error.message : `process ${pid} cannot be looked at (${messageOf(error)}): is it there, and yours or are you root?`;
+		// Refused at the last moment, or without its duplicate, the target may have been stopped in vain.
+		throw new Failure([text, ...endInVain(tracer, tracer.lastCalls.calls).texts].join('; '));
 	} finally {
-		end(tracer);
 		tracer.close();
 		live?.close();
-	}
-}
-
-/** With the limit that the user gave: close() alone ends it too, with the tracer's own. */
-function end(tracer: Tracer): void {
-	try {
-		tracer.end();
-	} catch (error) {
-		if (!(error instanceof ProcsnapError)) throw error;	// it holds none, or is gone
 	}
 }
 

@@ -8,7 +8,7 @@ import { availableParallelism, hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { nowNs, ProcsnapError, Tracer, xsaveComponents, type CallCount, type ThreadRegisters } from '../native/index.ts';
 import { bestMechanism, DESCRIPTIONS, duplicate, isForked, withEnd, type MechanismName, type Taken } from './duplicate.ts';
-import { endDuplicate, endInVain, untoldOf, type Untold } from './ending.ts';
+import { endDuplicate, endInVain, untoldOf, type Toll, type Untold } from './ending.ts';
 import { codeOf, Failure, isGone, messageOf } from './errors.ts';
 import { layOut, type CoreLayout } from './evidence/core.ts';
 import type { Destination } from './evidence/folder.ts';
@@ -147,8 +147,6 @@ function partialOf({ lost }: CoreSource, { endedEarly, endFailed }: Ledger): Inc
 	return { reason: endedEarly ?? endFailed ?? ENDED_BY_OTHERS, missingBytes: lost.bytes, sinceNs: lost.sinceNs };
 }
 
-type Toll = ReturnType<typeof endInVain> | null;
-
 /** The duplicate was there, and it could not be found out what of it to read. */
 class NotPlanned extends Error {
 	readonly reason: unknown;
@@ -159,7 +157,7 @@ class NotPlanned extends Error {
 }
 
 /** What the target has lost meanwhile is no reason to fail: it is the duplicate that is gone. */
-function whyLost(error: unknown, toll: Toll): unknown {
+function whyLost(error: unknown, toll: Toll | null): unknown {
 	const reason = toll?.endedEarly ?? (isGone(error) || error instanceof Failure ? ENDED_BY_OTHERS : null);
 	return reason === null ? error : new Failure(`nothing was taken: ${reason}`);
 }
@@ -168,7 +166,7 @@ function whyLost(error: unknown, toll: Toll): unknown {
  * With what the target has suffered in vain. Tracing another user's process takes one capability, opening its files in
  * /proc another.
  */
-function forUser(error: unknown, toll: Toll): unknown {
+function forUser(error: unknown, toll: Toll | null): unknown {
 	const texts = toll?.texts ?? [];
 	const withTexts = (text: string): string => [text, ...texts].join('; ');
 	if (error instanceof ProcsnapError || (error instanceof Failure && texts.length > 0)) return new Failure(withTexts(error.message));

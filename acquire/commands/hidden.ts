@@ -1,7 +1,8 @@
 /** procsnap hidden PID: what a copy made by fork does not have. */
 import { mechanismOf, pidOf, stopLimitOf } from '../arguments.ts';
+import type { CallCount } from '../../native/index.ts';
 import { isForked } from '../duplicate.ts';
-import { bytesText, printable } from '../format.ts';
+import { bytesText, lengthenedTexts, printable } from '../format.ts';
 import { findHidden, type HiddenRegion } from '../hidden.ts';
 import { MAX_STOP, parseOptions, type Option } from '../options.ts';
 
@@ -40,9 +41,13 @@ const SUSPICIOUS = ['left-out', 'wiped', 'secret'];
 export function run(args: string[]): Promise<number> {
 	const { flags, values, positionals } = parseOptions(args, OPTIONS, 1);
 	const pid = pidOf(positionals[0], 'hidden');
-	const { mechanism, regions } = findHidden(pid, mechanismOf(values.mechanism?.at(-1)), stopLimitOf(values['max-stop']?.at(-1)));
+	const { mechanism, regions, calls, texts } = findHidden(pid, mechanismOf(values.mechanism?.at(-1)), stopLimitOf(values['max-stop']?.at(-1)));
+	const sum = (of: (count: CallCount) => number): number | null => calls?.reduce((total, count) => total + of(count), 0) ?? null;
+	const lengthenedTimeouts = sum(({ lengthened }) => lengthened), cutCalls = sum(({ cut }) => cut);
+	for (const text of [...texts, ...lengthenedTexts(lengthenedTimeouts)]) process.stderr.write(`procsnap: ${text}\n`);
 	if (flags.has('json')) {
-		process.stdout.write(`${JSON.stringify({ pid, mechanism, regions: regions.map(({ start, end, ...region }) => ({ start: `0x${start.toString(16)}`, end: `0x${end.toString(16)}`, ...region })) })}\n`);
+		const listed = regions.map(({ start, end, ...region }) => ({ start: `0x${start.toString(16)}`, end: `0x${end.toString(16)}`, ...region }));
+		process.stdout.write(`${JSON.stringify({ pid, mechanism, lengthenedTimeouts, cutCalls, calls, regions: listed })}\n`);
 	} else {
 		const how = isForked(mechanism) ? 'procsnap take reads what it can of these from the live process' : 'the duplicate by syscall has them, frozen';
 		process.stdout.write(`process ${pid}: ${regions.length} regions that a copy made by fork does not have as they were; ${how}\n${regions.map(regionLine).join('')}`);

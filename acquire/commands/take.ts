@@ -6,7 +6,7 @@ import { createFolder, type Destination } from '../evidence/folder.ts';
 import type { Manifest } from '../evidence/manifest.ts';
 import { CAPTURES, type Capture } from '../evidence/provenance.ts';
 import { checkKeyPlace, collectorKey, defaultKeyPath } from '../evidence/seal.ts';
-import { atMostText, bytesText, cutTexts, partialText, printable } from '../format.ts';
+import { atMostText, bytesText, cutTexts, lengthenedTexts, partialText, printable } from '../format.ts';
 import { bytesOption, countOption, MAX_STOP, parseOptions, type Option } from '../options.ts';
 import { addressOf, mechanismOf, pidOf, stopLimitOf } from '../arguments.ts';
 import { yieldToOthers } from '../priority.ts';
@@ -102,7 +102,7 @@ export function describe(where: string, { target, mechanism, threads, regions, l
 		`  ${bytesText(core.bytes)}, registers of ${counted(threads.length, 'thread')}`,
 		`  the target was paused for ${atMostText(ledger.pauseNs)} at most, and ${ledger.endPauseNs === null ? 'nobody knows for how long' : `for ${atMostText(ledger.endPauseNs)} at most`} when the duplicate was ended`,
 		...cutTexts(ledger.calls ?? []).map((text) => `  ${text}`),
-		...(ledger.lengthenedTimeouts === null || ledger.lengthenedTimeouts === 0 ? [] : [`  ${counted(ledger.lengthenedTimeouts, 'timeout')} of the target may have begun anew`]),
+		...lengthenedTexts(ledger.lengthenedTimeouts).map((text) => `  ${text}`),
 		...(Object.keys(CAPTURES) as Capture[]).flatMap((capture) => {
 			const found = regions.filter((region) => region.capture === capture);
 			const bytes = found.reduce((sum, region) => sum + region.bytes, 0);

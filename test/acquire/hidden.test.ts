@@ -1,7 +1,7 @@
 /** What a copy made by fork misses is listed, with how much there is of it, and nothing is done to the target. */
 import test from 'ava';
 import { spawnSync } from 'node:child_process';
-import { children } from '../native/help.ts';
+import { children, sleep, start } from '../native/help.ts';
 import { isFree, NODE } from '../processes.ts';
 import { startTarget } from './help.ts';
 import { mapsOf, PAGE, residentPages, startRegions, type RegionName } from './regions.ts';
@@ -47,3 +47,19 @@ test('hidden of what is no process: an error of one line, exit 1', (t) => {
 	t.is(status, 1);
 	t.regex(stderr, /^procsnap: process 2 .*kernel thread[^\n]*\n$/);
 });
+
+for (const json of [[], ['--json']])
+	test(`hidden says what its stops did to blocked calls: ${json.join('') || 'text'}`, async (t) => {
+		const target = await start(t, 'partial', 'recvmsg-waitall');
+		await target.asleep();
+		target.word[3] = 1n;
+		target.tell('p');	// blocked with a part of what it waits for, whose rest cannot be asked for
+		await sleep(50);
+		await target.asleep();
+		const { stdout, stderr } = hidden(String(target.pid), '--mechanism', 'inject', ...json);
+		t.regex(stderr, /^procsnap: 1 call of recvmsg returned early to the target, and could not be put back$/m);
+		if (json.length === 0) return;
+		const { cutCalls, lengthenedTimeouts, calls } = JSON.parse(stdout) as { cutCalls: number; lengthenedTimeouts: number; calls: unknown };
+		t.deepEqual([cutCalls, lengthenedTimeouts], [1, 0]);
+		t.deepEqual(calls, [{ call: 'recvmsg', restarted: 0, lengthened: 0, cut: 1 }]);
+	});
