@@ -207,22 +207,29 @@ static void make_again(struct followed *followed, struct user_regs_struct *regs)
 	followed->entering = true;
 }
 
-/* Its call is made again, as if it was for the first time; when it is due is left behind (ps_inherited()). */
-static void hand_over(struct followed *followed, struct user_regs_struct *regs, enum progress progress)
+/* When its call is due is left behind (ps_inherited()). False: that cannot be written. */
+static bool bequeath(const struct followed *followed)
 {
 	static int handed;
 	const struct ps_inheritance left = {
 		followed->tid, followed->number, followed->deadline_ns, task_slices(followed->pid, followed->tid),
 	};
 
+	if (followed->deadline_ns == INT64_MAX)
+		return true;		/* it is never due */
+	/* The oldest are overwritten. */
+	if (pwrite(PS_INHERITANCE_FD, &left, sizeof(left), handed % PS_MAX_THREADS * sizeof(left)) != sizeof(left))
+		return false;
+	handed++;
+	return true;
+}
+
+/* Its call is made again, as if it was for the first time. */
+static void hand_over(struct followed *followed, struct user_regs_struct *regs, enum progress progress)
+{
 	if (progress != NOT_ENTERED) {
 		ps_again(followed, regs);
 		ptrace(PTRACE_SETREGS, followed->tid, 0, regs);
-	}
-	if (followed->deadline_ns < INT64_MAX) {
-		/* Where it cannot be written, the timeout begins anew. The oldest are overwritten. */
-		if (pwrite(PS_INHERITANCE_FD, &left, sizeof(left), handed % PS_MAX_THREADS * sizeof(left)) == sizeof(left))
-			handed++;
 	}
 	let_go(followed, 0);
 }
@@ -299,12 +306,16 @@ static void on_interrupt(struct followed *followed, struct user_regs_struct *reg
 	} else if (progress == CUT || progress == RETURNED || ps_is_over(followed) || followed->leaving) {
 		note_cut(followed, progress);
 		finish(followed, regs, 0);
-	} else if (followed->handed && progress != CUT_SHORT) {
+	} else if (followed->handed && progress != CUT_SHORT && bequeath(followed)) {
 		hand_over(followed, regs, progress);
 	} else {
-		/* Of one that has done a part its result has to be put right at its end: it stays. */
+		/*
+		 * Of one that has done a part its result has to be put right at its end; and of one whose time could not
+		 * be left behind that would begin anew, without being counted. They stay, and who asks is told so.
+		 */
 		followed->handed = false;
-		make_again(followed, regs);
+		if (progress != NOT_ENTERED)
+			make_again(followed, regs);
 		resume(followed, 0);
 	}
 }

@@ -7,7 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { Tracer } from '../../native/index.ts';
-import { duplicated, inTheEnd, PATIENT, program, sleep, start, tracerFor, type Target } from './help.ts';
+import { duplicated, failure, inTheEnd, PATIENT, program, sleep, start, tracerFor, type Target } from './help.ts';
 
 /** Where a process may write so many bytes: a thread's stack. */
 function largeMapping(pid: number, bytes: number): bigint {
@@ -202,3 +202,24 @@ test('a timeout is kept by a tracer that has been closed', (t) => keepTheirTime(
 	own.close();
 	t.is(target.process.exitCode, null, 'close() does not wait for it');
 }));
+
+test('a tracer that cannot write down when a call is due goes on to follow it', async (t) => {
+	const target = await start(t, 'blocked', 'epoll_wait', 2500), own = Tracer.start(PATIENT), other = tracerFor(t);
+	await target.asleep();
+	await sleep(1000);
+	duplicated(own, target.pid);
+	own.close();
+	// As where there is no memory for its file: it can write no byte to one.
+	try {
+		execFileSync('prlimit', ['--pid', String(own.pid), '--fsize=0']);
+	} catch (error) {
+		t.log(`not here: ${String(error)}`);
+		return t.pass();
+	}
+	t.is(failure(t, () => other.inject(target.pid)).code, 'EBUSY');
+	t.is(other.lastCalls.lengthenedTimeouts, 0);
+	const [result, , ns] = (await target.line()).split(' ').map(Number);
+	t.is(result, 0);
+	t.true(ns! / 1e6 < 3200, `it took ${ns! / 1e6} ms`);
+	return undefined;
+});
