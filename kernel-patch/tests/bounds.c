@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/snap.h"
+#include "bounds.h"
 
 #define UNTOUCHED	0xab
 enum { READY = 1 };
@@ -147,5 +147,6 @@ int main(int argc, char **argv)
 	test_versions();
 	test_wait();
 	test_pinned();
+	test_late();
 	return tap_end();
 }
