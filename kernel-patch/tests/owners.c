@@ -6,6 +6,7 @@
  * --rounds=N (40)
  */
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <pthread.h>
@@ -15,11 +16,13 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "frozen.h"
 
-enum { RESULT = FREE, SECRET };
+enum { RESULT = FREE, SECRET, WHEN, BEFORE_IT, AFTER_IT, WITHIN };
+#define TABLES	1500
 
 /* --- a packet socket's ring --- */
 
@@ -159,6 +162,80 @@ static void test_dumpable(void)
 	end_target(target);
 }
 
+/*
+ * Not dumpable when the copy begins, and dumpable before it ends: as in between there
+ * is no moment that is known from outside, the target does it at a time that it is
+ * told, and what did not fall into the copy does not count.
+ */
+static void allowing(void *unused)
+{
+	(void)unused;
+	map_sparse(TABLES);
+	become(1000);
+	for (;;) {
+		prctl(PR_SET_DUMPABLE, 0);
+		ready(word);
+		while (now_ns() < (uint64_t)word[WHEN])
+			;
+		word[BEFORE_IT] = now_ns();
+		prctl(PR_SET_DUMPABLE, 1);
+		word[AFTER_IT] = now_ns();
+		ready(word);
+	}
+}
+
+/* Only root's are the files of what is not dumpable. */
+static bool shut(pid_t pid)
+{
+	struct stat status;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	return !stat(path, &status) && status.st_uid == 0;
+}
+
+/* As the target's own user, who may trace it also when it is not. */
+static long open_ones(void *what)
+{
+	double end = now() + patience_s() / 2;
+	uint64_t usual = 20000000, called;
+	long tries, open = 0;
+
+	become_capable(1000, CAP_SYS_PTRACE);
+	for (tries = 0; word[WITHIN] < 5 && now() < end; tries++) {
+		called = now_ns();
+		word[WHEN] = called + usual / 8 * (1 + tries % 7);
+		word[COMMAND]++;
+		dup_pid = snap_figures(target, &args, NULL, 0);
+		if (dup_pid < 0)
+			die("no duplicate: %d", dup_pid);
+		usual = now_ns() - called;
+		called = now_ns();
+		UNTIL(word[READY] == word[COMMAND] + 1);
+		/* the lock was held for so long before the call returned, or earlier */
+		if (called - args.locked_ns < (uint64_t)word[BEFORE_IT] && (uint64_t)word[AFTER_IT] < args.moment_ns) {
+			word[WITHIN]++;
+			open += !shut(dup_pid);
+		}
+		snap_end(dup_pid);
+		go_on();
+	}
+	note("%s: %ld tries", (char *)what, tries);
+	return open;
+}
+
+static void test_allowed(void)
+{
+	static char what[] = "dumpable at the end of the copy only";
+
+	word[WITHIN] = 0;
+	if (!begin(allowing, NULL, what))
+		return;
+	is(in_child(open_ones, what), 0, "%s: the duplicate is not", what);
+	ok(word[WITHIN] > 0, "%s: it was %ld times", what, word[WITHIN]);
+	end_target(target);
+}
+
 int main(int argc, char **argv)
 {
 	tap_begin(argc, argv);
@@ -168,5 +245,6 @@ int main(int argc, char **argv)
 	test_seals(MFD_HUGETLB, "a memfd of huge pages");
 	write_text("/proc/sys/vm/nr_hugepages", "0");
 	test_dumpable();
+	test_allowed();
 	return tap_end();
 }
