@@ -11,9 +11,13 @@
 #include "core/living.h"
 #include "procsnap.h"
 
+#ifndef MADV_POPULATE_WRITE	/* since Linux 5.14; C libraries are older */
+#define MADV_POPULATE_WRITE	23
+#endif
+
 /* Room for regions that grow between the look and the stop. */
 #define SLACK		(16UL << 20)
-/* So much is copied before threads of other targets are seen to. */
+/* So much is copied, or made ready, before threads of other targets are seen to. */
 #define BLOCK		(4UL << 20)
 
 /* Device mappings are shared; [vvar] gives EIO, [vsyscall] is the kernel's. */
@@ -62,6 +66,49 @@ static int copy_region(const struct ps_region *region, void *arg)
 	return 0;
 }
 
+/* A kernel before 5.14 has no MADV_POPULATE_WRITE: what is written to is there, too. */
+static int populate(uint8_t *bytes, size_t length)
+{
+	long page = sysconf(_SC_PAGESIZE);
+
+	if (!madvise(bytes, length, MADV_POPULATE_WRITE))
+		return 0;
+	if (errno != EINVAL)
+		return -errno;
+	for (size_t i = 0; i < length; i += page)
+		((volatile uint8_t *)bytes)[i] = 0;
+	return 0;
+}
+
+/*
+ * Memory for the copy is made ready before the target is stopped. That may take
+ * long, so others are seen to in between; and the out-of-memory killer spares
+ * this process, so it asks for no more than there is.
+ */
+static int make_room(struct ps_copy *copy, pid_t target)
+{
+	int64_t available_kib = ps_proc_number("/proc/meminfo", "MemAvailable", 1);
+	int err = 0;
+
+	if (available_kib >= 0 && copy->size >> 10 > (size_t)available_kib)
+		return ps_fail(-ENOMEM, "a copy of process %d needs %zu MiB, and %lld MiB of memory are available (MemAvailable): "
+			       "take a duplicate, which needs only what is written to meanwhile", target, copy->size >> 20,
+			       (long long)available_kib >> 10);
+	copy->region = calloc(copy->max_regions, sizeof(*copy->region));
+	copy->bytes = mmap(NULL, copy->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (copy->bytes == MAP_FAILED) {
+		copy->bytes = NULL;
+		err = -errno;
+	}
+	for (size_t done = 0; !err && done < copy->size; done += BLOCK) {
+		err = populate(copy->bytes + done, copy->size - done < BLOCK ? copy->size - done : BLOCK);
+		ps_see_to_others();
+	}
+	if (!copy->region || err)
+		return ps_fail(-ENOMEM, "there is no memory for a copy of %zu MiB of process %d", copy->size >> 20, target);
+	return 0;
+}
+
 void ps_copy_free(struct ps_copy *copy)
 {
 	if (copy->bytes)
@@ -99,16 +146,11 @@ int ps_stop_copy(pid_t target, int64_t timeout_ns, int64_t limit_ns, struct ps_c
 		err = gone(target);
 	if (err)
 		goto fail;
-	/* Memory for the copy is made ready before the target is stopped. */
 	copy->size += SLACK;
 	copy->max_regions += 64;
-	copy->region = calloc(copy->max_regions, sizeof(*copy->region));
-	copy->bytes = mmap(NULL, copy->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (!copy->region || copy->bytes == MAP_FAILED) {
-		err = ps_fail(-ENOMEM, "there is no memory for a copy of %zu MiB of process %d", copy->size >> 20, target);
-		copy->bytes = NULL;
+	err = make_room(copy, target);
+	if (err)
 		goto fail;
-	}
 
 	start = ps_now_ns();
 	ps_prepare_stop(&stop, room, target, timeout_ns, limit_ns);

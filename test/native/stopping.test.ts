@@ -1,9 +1,10 @@
 /** Stops that fail: the others do not stand still for a thread that cannot be stopped, and all go on. */
 import test from 'ava';
+import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { place, ProcsnapError, type Tracer } from '../../native/index.ts';
 import { isFree } from '../processes.ts';
-import { failure, start, state, status, tracerFor, until } from './help.ts';
+import { failure, program, start, state, status, tracerFor, until } from './help.ts';
 
 /** Of targets/gaps.c. */
 const [LOOKS, END_CHILD, GAP, TID] = [1, 2, 3, 7];
@@ -136,3 +137,8 @@ test('a tracer gets its CPUs back after each take, in whatever order', async (t)
 	}
 	return undefined;
 });
+
+for (const what of ['room', 'too-large'])
+	test(`memory for a copy is asked for in steps, and only where there is as much: ${what}`, (t) => {
+		t.is(execFileSync(program('core'), [what], { encoding: 'utf8' }).trim(), 'ok');
+	});

@@ -9,6 +9,8 @@
  *	unread	an io_uring_enter() of a ring whose completions cannot be counted
  *	stopped	a SIGSTOP comes when there is no time left for the injected call
  *	continued	the same, and then a SIGCONT
+ *	room	others are seen to while room is made for a copy
+ *	too-large	a copy for which there is no room is refused, with figures
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -227,6 +229,60 @@ static const char *unread(void)
 	return counts.restarted == 1 && !counts.cut ? "ok" : "it does not wait again, though there is no other thread";
 }
 
+static pid_t being_copied;
+static int looks, looks_in_stop;
+
+static void count_looks(void)
+{
+	struct ps_identity identity = { 0 };
+
+	looks++;
+	if (!ps_identify(being_copied, &identity) && identity.tracer)
+		looks_in_stop++;
+}
+
+static const char *room(void)
+{
+	struct ps_copy copy;
+	int err;
+
+	being_copied = fork();
+	if (!being_copied) {
+		mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		for (;;)
+			pause();
+	}
+	usleep(20000);
+	ps_meanwhile = count_looks;
+	err = ps_stop_copy(being_copied, PS_NSEC_PER_SEC, 0, &copy, NULL, 0);
+	ps_meanwhile = NULL;
+	kill(being_copied, SIGKILL);
+	if (err)
+		return ps_error();
+	ps_copy_free(&copy);
+	/* 64 MiB, in steps of 4 MiB. */
+	return looks - looks_in_stop >= 16 ? "ok" : "nobody is seen to while room is made for a copy";
+}
+
+static const char *too_large(void)
+{
+	struct ps_copy copy;
+	pid_t pid = fork();
+	int err;
+
+	if (!pid) {
+		mmap(NULL, 1UL << 42, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		for (;;)
+			pause();
+	}
+	usleep(20000);
+	err = ps_stop_copy(pid, PS_NSEC_PER_SEC, 0, &copy, NULL, 0);
+	kill(pid, SIGKILL);
+	if (err != -ENOMEM)
+		return "it is not refused";
+	return strstr(ps_error(), "MemAvailable") ? "ok" : ps_error();
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -246,5 +302,9 @@ int main(int argc, char **argv)
 		puts(stopped(false));
 	if (!strcmp(what, "continued"))
 		puts(stopped(true));
+	if (!strcmp(what, "room"))
+		puts(room());
+	if (!strcmp(what, "too-large"))
+		puts(too_large());
 	return 0;
 }
