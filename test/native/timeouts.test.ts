@@ -167,18 +167,24 @@ test('a long read keeps no call that is followed', async (t) => {
 
 /** It takes a while until it has let all of them go. Of none the time may begin anew without being counted. */
 test('a tracer that is asked hands over each of very many calls', async (t) => {
-	const MANY = 1500, WAIT_MS = 5000, target = await start(t, 'patient', MANY, WAIT_MS), first = Tracer.start(PATIENT), second = tracerFor(t, PATIENT);
-	await sleep(300);
-	await inTheEnd(() => first.inject(target.pid));
-	first.end();
-	first.close();
-	await sleep(WAIT_MS / 2);
-	const { restartedCalls, lengthenedTimeouts } = await inTheEnd(() => second.inject(target.pid));
-	second.end();
-	t.is(restartedCalls, MANY);
-	await target.atLeast(2, MANY);
-	t.log(`${target.number(3)} of ${MANY} took too long, ${lengthenedTimeouts} were counted`);
-	t.true(target.number(3) <= lengthenedTimeouts && lengthenedTimeouts < MANY);
+	const MANY = 1500;
+	// On a busy machine the calls may be over before the second take has come to them: then the same with longer ones.
+	for (const waitMs of [5000, 20_000, 45_000]) {
+		const target = await start(t, 'patient', MANY, waitMs), first = Tracer.start(PATIENT), second = tracerFor(t, PATIENT);
+		await sleep(300);
+		await inTheEnd(() => first.inject(target.pid));
+		first.end();
+		first.close();
+		await sleep(waitMs / 2);
+		const { restartedCalls, lengthenedTimeouts } = await inTheEnd(() => second.inject(target.pid));
+		second.end();
+		await target.atLeast(2, MANY);
+		t.log(`${restartedCalls} of ${MANY} calls of ${waitMs} ms were put back, ${target.number(3)} took too long, ${lengthenedTimeouts} were counted`);
+		t.true(target.number(3) <= lengthenedTimeouts && lengthenedTimeouts < MANY);
+		if (restartedCalls === MANY) return;
+		target.process.kill('SIGKILL');
+	}
+	t.fail('no take came to all calls');
 });
 
 test('the timeout of a call is not that of an earlier one of its kind', (t) => {
