@@ -52,6 +52,9 @@ static void look(struct ps_facts *facts, int fd, const char *name)
 	}
 	if (ps_small_read(text, sizeof(text), "/proc/%d/fdinfo/%d", facts->first, fd) <= 0)
 		return;
+	/* "lock:\t1: FLOCK  ADVISORY ...", fs/locks.c. The pid that /proc/locks has may be that of a process that has ended. */
+	for (const char *lock = strstr(text, "lock:\t"); lock; lock = strstr(lock + 1, "lock:\t"))
+		facts->locks += sscanf(lock, "lock: %*d: %7s", words) == 1 && !strcmp(words, "FLOCK");
 	/* "API:\taa:FEATURES:ffff...", fs/userfaultfd.c */
 	if (ps_line_words(text, "API", words, sizeof(words)) && sscanf(words, "%*x:%lx", &features) == 1 && features & EVENT_FORK)
 		facts->fork_events = fd;
@@ -64,22 +67,6 @@ static void look(struct ps_facts *facts, int fd, const char *name)
 			facts->direct_remote = remote;
 		}
 	}
-}
-
-static void look_at_locks(struct ps_facts *facts)
-{
-	char line[256];
-	FILE *locks = fopen("/proc/locks", "re");
-
-	while (locks && fgets(line, sizeof(line), locks)) {
-		char kind[16];
-		int pid;
-
-		if (sscanf(line, "%*d: %15s %*s %*s %d", kind, &pid) == 2 && pid == facts->pid && !strcmp(kind, "FLOCK"))
-			facts->locks++;
-	}
-	if (locks)
-		fclose(locks);
 }
 
 void ps_gather_descriptors(struct ps_facts *facts)
@@ -111,5 +98,4 @@ void ps_gather_descriptors(struct ps_facts *facts)
 	}
 	if (dir)
 		closedir(dir);
-	look_at_locks(facts);
 }
