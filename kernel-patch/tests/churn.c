@@ -320,6 +320,17 @@ static void share_by_descriptor(void)
 		die("mmap");
 }
 
+/* In a guest that hardly gets to run, a few seconds are not enough for one of each. */
+#define MORE_SECONDS 120
+
+static bool all_taken(void)
+{
+	for (long kind = 0; kind < KINDS; kind++)
+		if (!word[TAKEN + kind])
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static long last[16];
@@ -343,7 +354,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < SNAPPERS; i++)
 		snappers[i] = spawn(snapper, (void *)i);
 	end = now() + seconds;
-	while (now() < end) {
+	while (now() < end || (now() < end + MORE_SECONDS && !all_taken())) {
 		for (kind = 0; kind < KINDS; kind++)
 			last[kind] = word[TURNS + kind];
 		pause_ms(seconds < 10 ? 1000 : 5000);
