@@ -6,7 +6,7 @@
 #define LOOK_NS		(200 * 1000L)
 /* While others may be stopped. */
 #define SHORT_LOOK_NS	(20 * 1000L)
-/* For how long a thread that computes is waited for to sleep, where it has a supervisor. */
+/* For how long a thread that has a supervisor is waited for to sleep; twice that, if it computes. */
 #define RUNS_NS		(10 * 1000 * 1000LL)
 
 struct look { int syscall, wchan; };
@@ -104,11 +104,12 @@ void ps_await_answer(pid_t pid, struct ps_thread *thread, int64_t limit_ns, bool
 	for (;;) {
 		now = look_at(&look);
 		thread->supervised |= now == ASKS;
-		/* Asleep elsewhere, it has some way to its next call; just answered, as well. */
-		if (!thread->supervised || now == SLEEPS || (now == RUNS && before == ASKS))
+		/* Asleep elsewhere, it has some way to its next call. */
+		if (!thread->supervised || now == SLEEPS)
 			return;
 		waited = ps_now_ns() - start;
-		if (waited > limit_ns || (now == RUNS && waited > RUNS_NS))
+		/* One that never sleeps: when it has just been answered it has the longest way, but that may be a microsecond. */
+		if (waited > limit_ns || (now == RUNS && waited > (before == ASKS ? RUNS_NS : 2 * RUNS_NS)))
 			return;
 		before = now;
 		if (!spin)
