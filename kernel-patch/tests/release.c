@@ -77,7 +77,7 @@ static bool try_once(bool *done)
 	leader = first_child(pid);
 	held = leader > 0 && !kill(leader, SIGSTOP) && await_state(leader, "T") && !word[RETURNED];
 	if (held) {
-		double end = now() + 5;
+		double end = now() + patience_s();
 
 		word[EXEC] = 1;
 		while (!(gone = executed(target)) && now() < end)
