@@ -227,10 +227,8 @@ static bool bequeath(const struct followed *followed)
 /* Its call is made again, as if it was for the first time. */
 static void hand_over(struct followed *followed, struct user_regs_struct *regs, enum progress progress)
 {
-	if (progress != NOT_ENTERED) {
-		ps_again(followed, regs);
-		ptrace(PTRACE_SETREGS, followed->tid, 0, regs);
-	}
+	if (progress != NOT_ENTERED)
+		make_again(followed, regs);
 	let_go(followed, 0);
 }
 

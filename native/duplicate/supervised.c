@@ -60,29 +60,18 @@ static void close_look(const struct look *look)
 		close(look->wchan);
 }
 
-/* How often it has been on a CPU. */
-static unsigned long long turns(pid_t pid, const struct ps_thread *thread)
-{
-	unsigned long long ran, waited, times = 0;
-	char text[128];
-
-	read_task_file(pid, thread->tid, "schedstat", text, sizeof(text));
-	sscanf(text, "%llu %llu %llu", &ran, &waited, &times);
-	return times;
-}
-
 int ps_await_supervisor(pid_t pid, struct ps_thread *thread, int64_t timeout_ns)
 {
-	unsigned long long first;
+	int64_t first;
 	int64_t start = ps_now_ns();
 	struct look look;
 	int err = 0;
 
 	if (!open_look(pid, thread, &look))
 		return 0;
-	first = turns(pid, thread);
+	first = task_slices(pid, thread->tid);
 	/* One that has been on a CPU has had its answer, and asks for something else by now. */
-	while (look_at(&look) == ASKS && turns(pid, thread) == first && !err) {
+	while (look_at(&look) == ASKS && task_slices(pid, thread->tid) == first && !err) {
 		thread->supervised = true;
 		ps_sleep(LOOK_NS);
 		err = ps_now_ns() - start > timeout_ns ? -ETIMEDOUT : 0;
