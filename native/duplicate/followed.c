@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "first_thread.h"
 #include "followed.h"
 #include "task_file.h"
 #include "wait.h"
@@ -171,16 +172,19 @@ void ps_again(struct followed *followed, struct user_regs_struct *regs)
 
 static void resume(struct followed *followed, int sig)
 {
+	ps_leave_signals_to_first(followed->pid, followed->tid);
 	ptrace(PTRACE_SYSCALL, followed->tid, 0, (long)sig);	/* it fails where it was killed: its death is news to come */
 }
 
 static void interrupt(struct followed *followed)
 {
+	ps_leave_signals_to_first(followed->pid, followed->tid);
 	followed->interrupting = !ptrace(PTRACE_INTERRUPT, followed->tid, 0, 0);
 }
 
 static void let_go(struct followed *followed, int sig)
 {
+	ps_leave_signals_to_first(followed->pid, followed->tid);
 	if (!ptrace(PTRACE_DETACH, followed->tid, 0, (long)sig))
 		ps_drop_followed(followed);
 }

@@ -13,6 +13,7 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "first_thread.h"
 #include "late.h"
 #include "seize.h"
 #include "supervised.h"
@@ -21,8 +22,6 @@
 
 /* No thread is waited for longer than this while there may be news of another. */
 #define TURN_NS		(2 * 1000 * 1000LL)
-/* How long the first thread has for signals that have come in the stop. */
-#define SIGNALS_NS	(2 * 1000 * 1000LL)
 /* How often a thread is looked at that cannot be stopped yet; nobody waits meanwhile. */
 #define LOOK_NS		(1000 * 1000L)
 /* On a machine that is busy a stop may take too long by chance, and another does not. */
@@ -506,39 +505,19 @@ static int let_thread_go(struct ps_stop *stop, struct ps_thread *thread)
 	return thread->stopped;
 }
 
-/* Signals that were sent to the process, and that @thread, which is stopped, sees waiting. */
-static bool signals_wait(const struct ps_thread *thread)
-{
-	const struct __ptrace_peeksiginfo_args first = { .flags = PTRACE_PEEKSIGINFO_SHARED, .nr = 1 };
-	siginfo_t info;
-
-	return ptrace(PTRACE_PEEKSIGINFO, thread->tid, &first, &info) > 0;
-}
-
-/*
- * Signals that were sent to the process in the stop wait for whichever thread
- * comes first: that is to be the first thread, as if there had been no stop. If it
- * has not taken them soon, it blocks them.
- */
-static void let_first_take_signals(const struct ps_thread *other)
-{
-	int64_t start = ps_now_ns();
-
-	while (other->stopped && signals_wait(other) && ps_now_ns() - start < SIGNALS_NS)
-		ps_sleep(20 * 1000);
-}
-
 /* How many were killed meanwhile: their deaths have to be noted. */
 static int let_go(struct ps_stop *stop, int except)
 {
 	int dead = 0, first = 0;
+	int64_t before;
 
 	while (first < stop->threads && stop->thread[first].tid != stop->pid)
 		first++;
 	if (first < stop->threads && first != except) {
+		before = stop->threads > 1 ? ps_before_first(stop) : -1;
 		dead += let_thread_go(stop, &stop->thread[first]);
 		if (stop->threads > 1)
-			let_first_take_signals(&stop->thread[!first]);
+			ps_await_first(stop, &stop->thread[!first], before);
 	}
 	for (int i = 0; i < stop->threads; i++)
 		if (i != except && i != first)

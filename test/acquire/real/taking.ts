@@ -57,8 +57,7 @@ export async function takeRepeatedly(t: ExecutionContext, rounds: number, { proc
 			const taken = await procsnap('take', String(pid), '--out', out, '--key', key, '--json');
 			t.is(taken.code, 0, `take ${round} of ${name}: ${taken.stderr}`);
 			t.true(served().some((count, i) => count > (before[i] as number)), `nobody was served while ${name} was taken`);
-			await allServed(served, name);
-			check();
+			await allServed(served, check, name);
 			t.true(isFree(pid), `${name} is stopped or traced`);
 			pauses.push((JSON.parse(taken.stdout) as { ledger: { pauseNs: number } }).ledger.pauseNs);
 			const verified = await procsnap('verify', out, '--key', `${key}.pub`);
@@ -70,10 +69,14 @@ export async function takeRepeatedly(t: ExecutionContext, rounds: number, { proc
 	t.log(`${pauses.length} takes, pauses of ${(Math.min(...pauses) / 1e6).toFixed(2)} to ${(Math.max(...pauses) / 1e6).toFixed(2)} ms`);
 }
 
-/** Each client is served once more: none was lost or waits for ever. */
-async function allServed(served: () => number[], name: string): Promise<void> {
+/** Each client is served once more: none was lost or waits for ever, or has met an error, which is said then. */
+async function allServed(served: () => number[], check: () => void, name: string): Promise<void> {
 	const before = served();
-	await eventually(() => (served().every((count, i) => count > (before[i] as number)) ? true : undefined), `all clients are served after ${name} was taken`);
+	await eventually(() => {
+		check();
+		return served().every((count, i) => count > (before[i] as number)) ? true : undefined;
+	}, `all clients are served after ${name} was taken`);
+	check();
 }
 
 /** gdb finds the program, all threads, and how thread 1 came to where it is. */

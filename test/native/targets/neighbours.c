@@ -6,6 +6,10 @@
  *   starting  threads come and go, under a filter that kills on restart_syscall(2):
  *             word 1 counts them
  *   relay     each thread makes the next one and ends: word 1 counts them
+ *   addressee a thread that blocks all signals makes children; their SIGCHLD are for
+ *             the first thread, as long as that one can have them. Word 1 counts how
+ *             often the calls of two others failed with EINTR: never, but for a take;
+ *             2 counts the children
  *   uring     a worker of io_uring waits for a FIFO's other end: word 1 the
  *             result of its operation, 2 how many were completed
  */
@@ -51,6 +55,49 @@ static void worker(void)
 	waitpid(child, &status, 0);
 	word[3] = WIFSIGNALED(status) ? WTERMSIG(status) : -1;
 	pause();
+}
+
+static void *wait_for_nothing(void *unused)
+{
+	int poll = epoll_create1(0);
+	struct epoll_event event;
+
+	for (;;)
+		if (epoll_wait(poll, &event, 1, 20) < 0)
+			__atomic_fetch_add(&word[1], 1, __ATOMIC_RELAXED);
+	return unused;
+}
+
+static void *make_children(void *unused)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	/* A thread that is being made blocks signals in its maker, too. */
+	while (!word[0])
+		usleep(1000);
+	for (;; word[2]++) {
+		pid_t child = vfork();
+
+		if (!child)
+			_exit(0);
+		waitpid(child, NULL, 0);
+		usleep(1000);
+	}
+	return unused;
+}
+
+static void addressee(void)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 2; i++)
+		need(!pthread_create(&thread, NULL, wait_for_nothing, NULL), "pthread_create");
+	need(!pthread_create(&thread, NULL, make_children, NULL), "pthread_create");
+	ready();
+	for (;;)
+		usleep(20000);
 }
 
 static void *nap(void *unused)
@@ -162,6 +209,8 @@ int main(int argc, char **argv)
 		starting();
 	else if (!strcmp(kind, "relay"))
 		relay();
+	else if (!strcmp(kind, "addressee"))
+		addressee();
 	else if (!strcmp(kind, "uring"))
 		uring();
 	return 0;
