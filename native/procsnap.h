@@ -158,7 +158,7 @@ struct ps_thread {
 struct ps_stop {			/* a target with all of its threads stopped */
 	pid_t	pid;
 	int	threads;
-	int	workers;		/* the kernel's, for io_uring and the like: seen among the threads, and let be */
+	int	workers;		/* the kernel's, for io_uring and the like: in the last listing, and let be */
 	int64_t	first_ns;		/* when the first thread was interrupted; earlier by undone_ns once all are stopped */
 	int64_t	undone_ns;		/* for how long the target was stopped before that, in vain */
 	int64_t	timeout_ns;		/* how long to wait until the target can be stopped: it runs meanwhile */

@@ -24,11 +24,16 @@
 #define TURN_NS		(2 * 1000 * 1000LL)
 /* How often a thread is looked at that cannot be stopped yet; nobody waits meanwhile. */
 #define LOOK_NS		(1000 * 1000L)
+/* What has ended needs a moment to be gone from the list. */
+#define END_NS		(20 * 1000LL)
 /* On a machine that is busy a stop may take too long by chance, and another does not. */
 #define MAX_STOPS	4
 
-/* The threads of the stop that is being made: one at a time. Those that had ended when they were to be seized are listed again. */
-static struct tids known, ended;
+/*
+ * The threads of the stop that is being made: one at a time. Those that had ended
+ * when they were to be seized are listed again; the workers are among the known.
+ */
+static struct tids known, ended, workers;
 
 bool ps_thread_lost;
 
@@ -128,13 +133,17 @@ static int list_new(struct ps_stop *stop)
 
 	if (count > 0 && !stop->first_ns)
 		ps_choose_cpu(stop, tids, count);
+	stop->workers = 0;
 	for (int i = 0; i < count; i++) {
-		if (tids_has(&known, tids[i]))
+		if (tids_has(&known, tids[i])) {
+			stop->workers += tids_has(&workers, tids[i]);
 			continue;
+		}
 		if (stop->threads == PS_MAX_THREADS)
 			return ps_fail(-E2BIG, "process %d has more than %d threads", stop->pid, PS_MAX_THREADS);
 		tids_add(&known, tids[i]);
 		if (is_worker(stop->pid, tids[i])) {
+			tids_add(&workers, tids[i]);
 			stop->workers++;
 			continue;
 		}
@@ -431,8 +440,7 @@ static int note_registers(struct ps_stop *stop)
 
 /*
  * The links of /proc/PID/task are its threads, and two (fs/proc/base.c,
- * proc_task_getattr()): a quarter of the time of a listing, and the target
- * waits. A first thread that has ended still counts: then it is listed again.
+ * proc_task_getattr()): a quarter of the time of a listing, and the target waits.
  */
 static int count_threads(pid_t pid)
 {
@@ -441,6 +449,18 @@ static int count_threads(pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	return stat(path, &task) ? -errno : (int)task.st_nlink - 2;
+}
+
+/*
+ * A listing that has nothing new does not show it: one that meets a thread on its
+ * way out ends there (fs/proc/base.c, next_tid()), and misses what that has made.
+ * A first thread that has ended counts as long as its process lives.
+ */
+static bool all_are_stopped(const struct ps_stop *stop)
+{
+	bool without_first = tids_has(&ended, stop->pid) && !tids_has(&known, stop->pid);
+
+	return count_threads(stop->pid) == stop->threads + stop->workers + without_first;
 }
 
 /* One turn: the threads that are new are looked at, seized and stopped; how many were new, or -errno. */
@@ -467,21 +487,23 @@ static int stop_new(struct ps_stop *stop)
 
 static int stop_once(struct ps_stop *stop)
 {
+	int64_t start = ps_now_ns();
 	int err, got;
 	bool more;
 
 	tids_clear(&known);
 	tids_clear(&ended);
-	/*
-	 * A thread that is not stopped yet may start another, and end before it is
-	 * seized: until there is nothing new. Their number alone shows that only
-	 * where all that are counted are stopped.
-	 */
+	tids_clear(&workers);
+	/* A thread that is not stopped yet may start another, and end before it is seized. */
 	do {
 		got = stop_new(stop);
 		err = got < 0 ? got : 0;
-		more = got > 0 && (stop->workers || count_threads(stop->pid) != stop->threads);
-		if (more && stop->first_ns && ps_now_ns() - stop->first_ns > limit_ns(stop))
+		more = !err && !all_are_stopped(stop);
+		if (more && !got)
+			ps_sleep(END_NS);
+		if (more && !stop->first_ns && ps_now_ns() - start > stop->timeout_ns)
+			err = ps_fail(-ETIMEDOUT, "process %d is ending, and does not come to its end", stop->pid);
+		else if (more && stop->first_ns && ps_now_ns() - stop->first_ns > limit_ns(stop))
 			err = ps_fail(-ETIMEDOUT, "process %d makes threads so fast that they could not be stopped within %lld ms: try again later",
 				      stop->pid, (long long)(limit_ns(stop) / 1000000));
 	} while (more && !err);
