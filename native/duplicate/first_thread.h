@@ -15,7 +15,8 @@
 /*
  * Wait until it has taken what it has got: another thread that passes the kernel's
  * code of signals meanwhile, since it was interrupted or was in a stop, would take
- * that in its place. For 10 ms at most. Nothing where @tid is the first thread.
+ * that in its place. For 10 ms at most. @tid: the other, or 0.
+ * Nothing where it is the first thread.
  */
 void ps_leave_signals_to_first(pid_t pid, pid_t tid);
 
@@ -23,9 +24,9 @@ void ps_leave_signals_to_first(pid_t pid, pid_t tid);
 int64_t ps_before_first(const struct ps_stop *stop);
 
 /*
- * After it was let go: wait until it has gone on, for 1 ms at most, and has taken
- * what came in the stop, for 2 ms at most: what it has not taken by then it blocks,
- * or it does not get to run. @other: one that is stopped still.
+ * After it was let go: wait until it has gone on, and has taken what came in the
+ * stop. For 5 ms at most: what it has not taken by then it blocks, or it does not
+ * get a CPU. @other: one that is stopped still.
  */
 void ps_await_first(const struct ps_stop *stop, const struct ps_thread *other, int64_t before);
 

@@ -172,19 +172,16 @@ void ps_again(struct followed *followed, struct user_regs_struct *regs)
 
 static void resume(struct followed *followed, int sig)
 {
-	ps_leave_signals_to_first(followed->pid, followed->tid);
 	ptrace(PTRACE_SYSCALL, followed->tid, 0, (long)sig);	/* it fails where it was killed: its death is news to come */
 }
 
 static void interrupt(struct followed *followed)
 {
-	ps_leave_signals_to_first(followed->pid, followed->tid);
 	followed->interrupting = !ptrace(PTRACE_INTERRUPT, followed->tid, 0, 0);
 }
 
 static void let_go(struct followed *followed, int sig)
 {
-	ps_leave_signals_to_first(followed->pid, followed->tid);
 	if (!ptrace(PTRACE_DETACH, followed->tid, 0, (long)sig))
 		ps_drop_followed(followed);
 }
@@ -373,6 +370,7 @@ static void on_stop(struct followed *followed, int status)
 
 	if (ptrace(PTRACE_GETREGS, followed->tid, 0, &regs))
 		return;			/* it is being killed */
+	ps_leave_signals_to_first(followed->pid, followed->tid);
 	if (!event && sig == CALL_STOP)
 		on_call_stop(followed, &regs);
 	else if (event && sig == SIGTRAP)
@@ -409,8 +407,10 @@ void ps_follow_run(void)
 			;
 		if (followed->tid && !followed->held && !followed->due && followed->deadline_ns <= now) {
 			followed->due = true;
-			if (!followed->entering)	/* else when it is in its call */
-				interrupt(followed);
+			if (followed->entering)
+				continue;		/* when it is in its call */
+			ps_leave_signals_to_first(followed->pid, followed->tid);
+			interrupt(followed);
 		}
 	}
 }
@@ -562,6 +562,7 @@ void ps_follow_hand_over(pid_t pid)
 	for (int i = 0; i < used_up_to; i++)
 		if (pool[i].tid && pool[i].pid == pid && pool[i].done)
 			return;
+	ps_leave_signals_to_first(pid, 0);
 	for (int i = 0; i < used_up_to; i++) {
 		struct followed *followed = &pool[i];
 
