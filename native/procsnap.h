@@ -158,6 +158,7 @@ struct ps_thread {
 struct ps_stop {			/* a target with all of its threads stopped */
 	pid_t	pid;
 	int	threads;
+	bool	real_time;		/* a thread has a real-time policy, sched(7) */
 	int	workers;		/* the kernel's, for io_uring and the like: in the last listing, and let be */
 	int64_t	first_ns;		/* when the first thread was interrupted; earlier by undone_ns once all are stopped */
 	int64_t	undone_ns;		/* for how long the target was stopped before that, in vain */

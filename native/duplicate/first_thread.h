@@ -13,20 +13,19 @@
  */
 
 /*
- * Wait until it has taken what it has got: another thread that passes the kernel's
- * code of signals meanwhile, since it was interrupted or was in a stop, would take
- * that in its place. For 10 ms at most. @tid: the other, or 0.
- * Nothing where it is the first thread.
+ * Is there a signal that the first thread takes as soon as it gets to run? Another
+ * that passes the kernel's code of signals until then, since it was interrupted or
+ * was in a stop, takes it in its place. @tid: the other; false where it is the first.
  */
-void ps_leave_signals_to_first(pid_t pid, pid_t tid);
+bool ps_is_for_first(pid_t pid, pid_t tid);
 
 /* How often it had been put on a CPU before it is let go: for ps_await_first(). */
 int64_t ps_before_first(const struct ps_stop *stop);
 
 /*
  * After it was let go: wait until it has gone on, and has taken what came in the
- * stop. For 5 ms at most: what it has not taken by then it blocks, or it does not
- * get a CPU. @other: one that is stopped still.
+ * stop. For 20 ms at most, or 1 ms where a thread of the process has a real-time
+ * policy: then it does not get a CPU. @other: one that is stopped still.
  */
 void ps_await_first(const struct ps_stop *stop, const struct ps_thread *other, int64_t before);
 

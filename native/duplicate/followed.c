@@ -21,6 +21,9 @@
 #define LOOK_NS		PS_NSEC_PER_SEC
 /* How long a call that is made again may take to begin: longer only where the thread does not get to run. */
 #define ENTER_NS	(2 * 1000 * 1000LL)
+/* For so long a thread gives way to the first one of its process, and so often it is looked at then. */
+#define KEEP_NS		(10 * 1000 * 1000LL)
+#define KEPT_LOOK_NS	(50 * 1000LL)
 #define BUCKETS		4096
 
 static struct followed pool[PS_MAX_THREADS];
@@ -370,7 +373,6 @@ static void on_stop(struct followed *followed, int status)
 
 	if (ptrace(PTRACE_GETREGS, followed->tid, 0, &regs))
 		return;			/* it is being killed */
-	ps_leave_signals_to_first(followed->pid, followed->tid);
 	if (!event && sig == CALL_STOP)
 		on_call_stop(followed, &regs);
 	else if (event && sig == SIGTRAP)
@@ -379,19 +381,50 @@ static void on_stop(struct followed *followed, int status)
 		on_signal(followed, &regs, event ? 0 : sig);
 }
 
+/* It gives way no longer: what it has stopped for. */
+static void go_on_from_stop(struct followed *followed)
+{
+	followed->kept_ns = 0;
+	on_stop(followed, followed->kept_status);
+}
+
 /* Whatever has happened to it; false: nothing. */
 static bool see_to(struct followed *followed)
 {
-	int status;
-	pid_t got = waitpid(followed->tid, &status, __WALL | WNOHANG);
+	pid_t got;
 
-	if (!got)
+	if (!followed->kept_ns) {
+		got = waitpid(followed->tid, &followed->kept_status, __WALL | WNOHANG);
+		if (!got)
+			return false;
+		if (got < 0 || !WIFSTOPPED(followed->kept_status)) {
+			ps_drop_followed(followed);	/* killed, or another thread's exec() has taken its tid */
+			return true;
+		}
+		followed->kept_ns = ps_now_ns() + KEEP_NS;
+	}
+	if (ps_now_ns() < followed->kept_ns && ps_is_for_first(followed->pid, followed->tid))
 		return false;
-	if (got < 0 || !WIFSTOPPED(status))
-		ps_drop_followed(followed);	/* killed, or another thread's exec() has taken its tid */
-	else
-		on_stop(followed, status);
+	go_on_from_stop(followed);
 	return true;
+}
+
+/* Its time is over; it is not interrupted while it gives way. */
+static bool is_due(const struct followed *followed, int64_t now)
+{
+	static pid_t asked_pid;
+	static int64_t asked_ns;
+	static bool for_first;
+
+	if (followed->deadline_ns > now)
+		return false;
+	/* Of many that are due at once one is asked. */
+	if (asked_pid != followed->pid || asked_ns != now) {
+		for_first = ps_is_for_first(followed->pid, 0);
+		asked_pid = followed->pid;
+		asked_ns = now;
+	}
+	return !for_first || followed->tid == followed->pid || now - followed->deadline_ns > KEEP_NS;
 }
 
 void ps_follow_run(void)
@@ -405,25 +438,30 @@ void ps_follow_run(void)
 
 		while (followed->tid && !followed->held && see_to(followed))
 			;
-		if (followed->tid && !followed->held && !followed->due && followed->deadline_ns <= now) {
+		if (followed->tid && !followed->held && !followed->due && is_due(followed, now)) {
 			followed->due = true;
-			if (followed->entering)
-				continue;		/* when it is in its call */
-			ps_leave_signals_to_first(followed->pid, followed->tid);
-			interrupt(followed);
+			if (!followed->entering)	/* else when it is in its call */
+				interrupt(followed);
 		}
 	}
 }
 
 int64_t ps_follow_next_ns(void)
 {
-	int64_t next = INT64_MAX;
+	int64_t now = ps_now_ns(), next = count ? now + LOOK_NS : INT64_MAX;
+	bool gives_way = false;
 
-	if (count)
-		next = ps_now_ns() + LOOK_NS;
-	for (int i = 0; i < used_up_to; i++)
-		if (pool[i].tid && !pool[i].held && !pool[i].due && pool[i].deadline_ns < next)
-			next = pool[i].deadline_ns;
+	for (int i = 0; i < used_up_to; i++) {
+		const struct followed *followed = &pool[i];
+
+		if (!followed->tid || followed->held)
+			continue;
+		if (!followed->due && followed->deadline_ns < next)
+			next = followed->deadline_ns;
+		gives_way |= followed->kept_ns || (!followed->due && followed->deadline_ns <= now);
+	}
+	if (gives_way)
+		next = now + KEPT_LOOK_NS;
 	return next;
 }
 
@@ -433,6 +471,9 @@ void ps_follow_hold(pid_t tid)
 {
 	struct followed *followed = ps_find_followed(tid);
 
+	if (followed && followed->kept_ns)
+		go_on_from_stop(followed);
+	followed = ps_find_followed(tid);	/* where its call was over it has been let go, and is listed and seized anew */
 	if (followed)
 		ps_hold_followed(followed, true);
 }
@@ -551,7 +592,8 @@ static int prepare_to_leave(void)
 		if (followed->done && !followed->leaving)
 			interrupt(followed);
 		followed->leaving |= followed->done > 0;
-		left += followed->leaving || followed->due || followed->entering || followed->interrupting;
+		left += followed->leaving || followed->due || followed->entering || followed->interrupting ||
+			followed->kept_ns;
 	}
 	return left;
 }
@@ -562,7 +604,6 @@ void ps_follow_hand_over(pid_t pid)
 	for (int i = 0; i < used_up_to; i++)
 		if (pool[i].tid && pool[i].pid == pid && pool[i].done)
 			return;
-	ps_leave_signals_to_first(pid, 0);
 	for (int i = 0; i < used_up_to; i++) {
 		struct followed *followed = &pool[i];
 

@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "late.h"
 #include "seize.h"
 #include "supervised.h"
+#include "task_file.h"
 #include "tids.h"
 #include "wait.h"
 
@@ -26,6 +28,7 @@
 #define LOOK_NS		(1000 * 1000L)
 /* What has ended needs a moment to be gone from the list. */
 #define END_NS		(20 * 1000LL)
+#define MAX_GONE	64
 /* On a machine that is busy a stop may take too long by chance, and another does not. */
 #define MAX_STOPS	4
 
@@ -34,6 +37,9 @@
  * when they were to be seized are listed again; the workers are among the known.
  */
 static struct tids known, ended, workers;
+/* Those of the last listing that had ended, or seemed to. */
+static pid_t gone[MAX_GONE];
+static int gone_count;
 
 bool ps_thread_lost;
 
@@ -133,7 +139,7 @@ static int list_new(struct ps_stop *stop)
 
 	if (count > 0 && !stop->first_ns)
 		ps_choose_cpu(stop, tids, count);
-	stop->workers = 0;
+	stop->workers = gone_count = 0;
 	for (int i = 0; i < count; i++) {
 		if (tids_has(&known, tids[i])) {
 			stop->workers += tids_has(&workers, tids[i]);
@@ -172,8 +178,11 @@ static int await_willing(struct ps_stop *stop, int first)
 
 	for (int i = first; i < stop->threads; i++) {
 		struct ps_thread *thread = &stop->thread[i];
+		int policy;
 		char state;
 
+		policy = sched_getscheduler(thread->tid);
+		stop->real_time |= policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_DEADLINE;
 		ps_note_wait(stop->pid, thread);
 		if (thread->tracer && ps_ask_to_go(thread->tid, thread->tracer))
 			ps_note_wait(stop->pid, thread);
@@ -219,6 +228,8 @@ static int seize_new(struct ps_stop *stop, int first)
 			err = ps_fail(-EBUSY, "thread %d of process %d is in another stop", thread->tid, stop->pid);
 		if (err == -ESRCH) {	/* it ended, or is a leader that did: a zombie has no registers */
 			tids_add(&ended, thread->tid);
+			if (gone_count < MAX_GONE)
+				gone[gone_count++] = thread->tid;
 			forget_thread(stop, i);
 			err = 0;
 		} else if (!err) {
@@ -451,16 +462,35 @@ static int count_threads(pid_t pid)
 	return stat(path, &task) ? -errno : (int)task.st_nlink - 2;
 }
 
+/* It has ended, and makes nothing any more, but is listed still: a first one as long as others live, any as long as its tracer takes no note. */
+static bool is_dead(pid_t pid, pid_t tid)
+{
+	char text[512], *end;
+
+	return read_task_file(pid, tid, "stat", text, sizeof(text)) && (end = strrchr(text, ')')) && (end[2] == 'Z' || end[2] == 'X');
+}
+
 /*
  * A listing that has nothing new does not show it: one that meets a thread on its
  * way out ends there (fs/proc/base.c, next_tid()), and misses what that has made.
- * A first thread that has ended counts as long as its process lives.
  */
 static bool all_are_stopped(const struct ps_stop *stop)
 {
-	bool without_first = tids_has(&ended, stop->pid) && !tids_has(&known, stop->pid);
+	int others = count_threads(stop->pid) - stop->threads - stop->workers;
 
-	return count_threads(stop->pid) == stop->threads + stop->workers + without_first;
+	for (int i = 0; others > 0 && i < gone_count; i++)
+		others -= is_dead(stop->pid, gone[i]);
+	return !others;
+}
+
+/* Killed by an exec() of a thread that was missed, which waits until their deaths are noted. */
+static void forget_dead(struct ps_stop *stop)
+{
+	for (int i = stop->threads - 1; i >= 0; i--)
+		if (stop->thread[i].stopped && has_died(&stop->thread[i])) {
+			ps_follow_ended(stop->thread[i].tid);
+			forget_thread(stop, i);
+		}
 }
 
 /* One turn: the threads that are new are looked at, seized and stopped; how many were new, or -errno. */
@@ -494,13 +524,18 @@ static int stop_once(struct ps_stop *stop)
 	tids_clear(&known);
 	tids_clear(&ended);
 	tids_clear(&workers);
-	/* A thread that is not stopped yet may start another, and end before it is seized. */
+	/*
+	 * A thread that is not stopped yet may start another, and end before it is
+	 * seized. Workers come and go by themselves: their number may be another now.
+	 */
 	do {
 		got = stop_new(stop);
 		err = got < 0 ? got : 0;
-		more = !err && !all_are_stopped(stop);
-		if (more && !got)
+		more = !err && ((got && stop->workers) || !all_are_stopped(stop));
+		if (more && !got) {
+			forget_dead(stop);
 			ps_sleep(END_NS);
+		}
 		if (more && !stop->first_ns && ps_now_ns() - start > stop->timeout_ns)
 			err = ps_fail(-ETIMEDOUT, "process %d is ending, and does not come to its end", stop->pid);
 		else if (more && stop->first_ns && ps_now_ns() - stop->first_ns > limit_ns(stop))
@@ -532,13 +567,15 @@ static int let_go(struct ps_stop *stop, int except)
 {
 	int dead = 0, first = 0;
 	int64_t before;
+	bool stopped;
 
 	while (first < stop->threads && stop->thread[first].tid != stop->pid)
 		first++;
 	if (first < stop->threads && first != except) {
+		stopped = stop->thread[first].stopped;
 		before = stop->threads > 1 ? ps_before_first(stop) : -1;
 		dead += let_thread_go(stop, &stop->thread[first]);
-		if (stop->threads > 1)
+		if (stop->threads > 1 && stopped && !stop->thread[first].stopped)
 			ps_await_first(stop, &stop->thread[!first], before);
 	}
 	for (int i = 0; i < stop->threads; i++)
