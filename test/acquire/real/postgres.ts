@@ -72,9 +72,9 @@ export class Database {
 		return new Session(t, join(this.#programs, 'psql'), this.folder);
 	}
 
-	/** Without waiting for clients, but with a last checkpoint. Its exit code and signal. */
+	/** With a last checkpoint, when all clients have gone: a backend that has not noticed that its own has would say FATAL. Its exit code and signal. */
 	async stop(): Promise<unknown[]> {
-		process.kill(this.pid, 'SIGINT');
+		process.kill(this.pid, 'SIGTERM');
 		return this.#ended;
 	}
 }
