@@ -72,6 +72,12 @@ test('signals to the process are for its first thread after a take, as before it
 	else t.true(seen.another <= 1);
 });
 
+test('a thread that has ended, and whose tracer takes no note, is not waited for', async (t) => {
+	const target = await start(t, 'neighbours', 'zombie');
+	t.is(tracer.inject(target.number(1)).threads, 1);
+	tracer.end();
+});
+
 test('a worker of io_uring is not interrupted', async (t) => {
 	const target = await start(t, 'neighbours', 'uring');
 	if (target.number(0) === 0) {

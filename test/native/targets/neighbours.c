@@ -10,6 +10,8 @@
  *             the first thread, as long as that one can have them. Word 1 counts how
  *             often the calls of two others failed with EINTR: never, but for a take;
  *             2 counts the children
+ *   zombie    a thread of a child (word 1 its pid) has ended, and its tracer, which is
+ *             the parent, takes no note
  *   uring     a worker of io_uring waits for a FIFO's other end: word 1 the
  *             result of its operation, 2 how many were completed
  */
@@ -20,6 +22,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include "target.h"
 
@@ -98,6 +101,51 @@ static void addressee(void)
 	ready();
 	for (;;)
 		usleep(20000);
+}
+
+static void *end_when_told(void *unused)
+{
+	word[2] = gettid();
+	while (!word[3])
+		usleep(1000);
+	return unused;
+}
+
+static bool is_zombie(pid_t pid, pid_t tid)
+{
+	char path[64], text[256] = "", *end;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	file = fopen(path, "re");
+	need(file && fgets(text, sizeof(text), file), path);
+	fclose(file);
+	end = strrchr(text, ')');
+	return end && end[2] == 'Z';
+}
+
+static void zombie(void)
+{
+	pid_t child = fork();
+
+	if (!child) {
+		pthread_t thread;
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		need(!pthread_create(&thread, NULL, end_when_told, NULL), "pthread_create");
+		for (;;)
+			pause();
+	}
+	while (!word[2])
+		usleep(1000);
+	need(!ptrace(PTRACE_SEIZE, (pid_t)word[2], 0, 0), "PTRACE_SEIZE");
+	word[3] = 1;
+	while (!is_zombie(child, word[2]))
+		usleep(1000);
+	word[1] = child;
+	ready();
+	for (;;)
+		pause();
 }
 
 static void *nap(void *unused)
@@ -211,6 +259,8 @@ int main(int argc, char **argv)
 		relay();
 	else if (!strcmp(kind, "addressee"))
 		addressee();
+	else if (!strcmp(kind, "zombie"))
+		zombie();
 	else if (!strcmp(kind, "uring"))
 		uring();
 	return 0;
