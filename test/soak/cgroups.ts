@@ -66,11 +66,11 @@ export class Groups {
 		return this.#limit !== undefined;
 	}
 
-	/** Leave so many bytes of room; returns false where the kernel refuses, since it could not without a death. */
-	tighten(roomBytes: number): boolean {
+	/** Leave so many bytes of room beside the `ownBytes` that the target takes by itself; false where the kernel refuses, since it could not without a death. */
+	tighten(ownBytes: number, roomBytes: number): boolean {
 		if (this.#limit === undefined) return false;
 		try {
-			writeFileSync(this.#limit.file, String(Number(readFileSync(this.#limit.usage, 'utf8')) + roomBytes));
+			writeFileSync(this.#limit.file, String(Math.max(Number(readFileSync(this.#limit.usage, 'utf8')), ownBytes) + roomBytes));
 			return true;
 		} catch {
 			return false;

@@ -103,7 +103,8 @@ export async function makeFaults(options: FaultOptions): Promise<void> {
 			const target = someone('tighten', ({ groups }) => groups.limited);
 			if (target === undefined) return;
 			during('memory limit tightened', target, false, async () => {
-				if (target.groups.tighten(4 << 20)) await sleep(between(100, 1000));
+				// One that has just begun has not written all of its memory yet.
+				if (target.groups.tighten(Number(target.kind.argument) << 20, 4 << 20)) await sleep(between(100, 1000));
 				target.groups.widen(target.kind.limitMiB! << 20);
 			});
 		}],
