@@ -9,7 +9,7 @@
 /* On a CPU for so long, it has come from its stop to the code of signals, which is the next thing it does. */
 #define LOOK_NS		(20 * 1000LL)
 
-/* How many signals, of those that were sent to the process, a stopped thread sees waiting: 0 or 1; negative: it is not stopped. */
+/* How many signals, of those sent to the process, a stopped thread sees waiting: 0 or 1; negative: it is not stopped. */
 static long signals_wait(pid_t tid)
 {
 	const struct __ptrace_peeksiginfo_args first = { .flags = PTRACE_PEEKSIGINFO_SHARED, .nr = 1 };
@@ -18,13 +18,12 @@ static long signals_wait(pid_t tid)
 	return ptrace(PTRACE_PEEKSIGINFO, tid, &first, &info);
 }
 
+/* Or has ended. */
 static bool is_asleep(pid_t pid)
 {
-	char text[512], *end;
+	char state = task_state(pid, pid);
 
-	read_task_file(pid, pid, "stat", text, sizeof(text));
-	end = strrchr(text, ')');
-	return !end || !strchr("RDt", end[2]);
+	return state != 'R' && state != 'D' && state != 't';
 }
 
 static bool first_takes(pid_t pid)

@@ -473,7 +473,8 @@ void ps_follow_hold(pid_t tid)
 
 	if (followed && followed->kept_ns)
 		go_on_from_stop(followed);
-	followed = ps_find_followed(tid);	/* where its call was over it has been let go, and is listed and seized anew */
+	/* Where its call was over it has been let go, and is listed and seized anew. */
+	followed = ps_find_followed(tid);
 	if (followed)
 		ps_hold_followed(followed, true);
 }

@@ -19,7 +19,7 @@ struct followed {
 	bool	interrupting;		/* PTRACE_INTERRUPT was sent, and has not stopped it yet */
 	bool	leaving;		/* it is to be let go at its next stop, its call ended */
 	bool	handed;			/* it is to be let go in its call, to be followed by another tracer */
-	int64_t	kept_ns;		/* until then it gives way to the first thread, in a stop that is reported; 0: it is in none */
+	int64_t	kept_ns;		/* until then it gives way to the first thread, in a reported stop; 0: it is in none */
 	int	kept_status;		/* of that stop */
 	bool	anew;			/* restart_syscall(2) is forbidden: it is made again instead */
 	const struct call *call;

@@ -26,6 +26,16 @@ static inline bool read_task_file(pid_t pid, pid_t tid, const char *name, char *
 	return got > 0;
 }
 
+/* The letter of its state, proc_pid_stat(5): Z and X have ended; '\0': there is none such. */
+static inline char task_state(pid_t pid, pid_t tid)
+{
+	char text[512], *end;
+
+	read_task_file(pid, tid, "stat", text, sizeof(text));
+	end = strrchr(text, ')');	/* the name may hold anything, brackets too */
+	return end && end[1] ? end[2] : '\0';
+}
+
 /* The number after @key at the start of a line, such as "\nSeccomp:"; -1: there is none. */
 static inline int64_t task_number(const char *text, const char *key, int base)
 {

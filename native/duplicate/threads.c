@@ -65,22 +65,6 @@ static void forget_thread(struct ps_stop *stop, int index)
 
 /* ---- before the stop: the target runs ------------------------------------- */
 
-static char state_of(pid_t pid, pid_t tid)
-{
-	char path[64], stat[512], *end;
-	FILE *file;
-	char state = 'X';
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
-	file = fopen(path, "re");
-	if (!file)
-		return state;
-	if (fgets(stat, sizeof(stat), file) && (end = strrchr(stat, ')')) && end[1])
-		state = end[2];
-	fclose(file);
-	return state;
-}
-
 static void wchan_of(pid_t pid, pid_t tid, char *name, size_t size)
 {
 	char path[64];
@@ -188,7 +172,7 @@ static int await_willing(struct ps_stop *stop, int first)
 			ps_note_wait(stop->pid, thread);
 		if (ps_await_supervisor(stop->pid, thread, start + stop->timeout_ns - ps_now_ns()))
 			return waits_for_supervisor(stop, thread->tid);
-		while ((state = state_of(stop->pid, thread->tid)) == 'D') {
+		while ((state = task_state(stop->pid, thread->tid)) == 'D') {
 			if (ps_now_ns() - start > stop->timeout_ns) {
 				wchan_of(stop->pid, thread->tid, wchan, sizeof(wchan));
 				return ps_fail(-ETIMEDOUT, "thread %d of process %d waits in the kernel and cannot be stopped (state D, in %s: vfork(2), "
@@ -344,7 +328,7 @@ static int did_not_stop(const struct ps_stop *stop, pid_t tid, int64_t waited_ns
 	wchan_of(stop->pid, tid, wchan, sizeof(wchan));
 	return ps_fail(-ETIMEDOUT, "thread %d of process %d did not stop within %lld ms (state %c, in %s): it waits in the kernel, is ending, "
 		       "or does not get to run; try again later, or allow more (--max-stop)",
-		       tid, stop->pid, (long long)(waited_ns / 1000000), state_of(stop->pid, tid), wchan);
+		       tid, stop->pid, (long long)(waited_ns / 1000000), task_state(stop->pid, tid) ?: 'X', wchan);
 }
 
 /*
@@ -462,12 +446,15 @@ static int count_threads(pid_t pid)
 	return stat(path, &task) ? -errno : (int)task.st_nlink - 2;
 }
 
-/* It has ended, and makes nothing any more, but is listed still: a first one as long as others live, any as long as its tracer takes no note. */
+/*
+ * It has ended, and makes nothing any more, but is listed still: a first one as
+ * long as others live, any as long as its tracer takes no note.
+ */
 static bool is_dead(pid_t pid, pid_t tid)
 {
-	char text[512], *end;
+	char state = task_state(pid, tid);
 
-	return read_task_file(pid, tid, "stat", text, sizeof(text)) && (end = strrchr(text, ')')) && (end[2] == 'Z' || end[2] == 'X');
+	return state == 'Z' || state == 'X';
 }
 
 /*

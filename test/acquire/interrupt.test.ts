@@ -31,7 +31,7 @@ async function usualMs(t: ExecutionContext, heavy: Heavy): Promise<number> {
 	return performance.now() - begun;
 }
 
-/** On a busy machine the take may be over before this process has seen how far it is, and has sent its signal: then once more. */
+/** On a busy machine the take may be over before this process has seen how far it is, and sent its signal: then again. */
 async function interruptedAmid(heavy: Heavy, when: When, send: (take: ChildProcess) => void): Promise<Interrupted & { out: string }> {
 	for (let tries = 0; tries < 20; tries++) {
 		const out = heavy.nextOut();
