@@ -1,8 +1,9 @@
 /** The whole tool: `procsnap take` to a folder, `procsnap verify` of it; now and then the collector is killed in the midst of it. */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { Manifest } from '../../acquire/evidence/manifest.ts';
 import type { Random } from '../../bench/stats/random.ts';
 import { NODE } from '../processes.ts';
 import { run, startProgram } from './child.ts';
@@ -39,6 +40,7 @@ export async function collect({ folder, targets, random, tally, stopped, gapMs }
 		timers.forEach(clearTimeout);
 		target.happened(`procsnap take is over: ${signal ?? code ?? ''}`);
 		if (signal !== null) {
+			target.tally.countsLost++;
 			add(killed ? tally.faults : tally.wrong, killed ? 'collector killed' : `procsnap take did not end within ${PATIENCE_MS / 1000} s`);
 		} else {
 			const counts = tally.mechanisms['procsnap take'] ??= { tried: 0, taken: 0 };
@@ -47,9 +49,11 @@ export async function collect({ folder, targets, random, tally, stopped, gapMs }
 			if (code === 0) {
 				target.tally.taken++;
 				counts.taken++;
+				target.tally.counted += countedIn(out, target);
 				const verified = await run(node, procsnap('verify', out, '--key', `${key}.pub`), PATIENCE_MS);
 				if (verified.code !== 0) add(tally.wrong, `evidence does not verify: ${reasonOf(verified.said)}`);
 			} else {
+				target.tally.countsLost++;	// reported to people only
 				add(target.tally.refused, `take: ${reasonOf(said.replace('procsnap: ', ''))}`);
 				if (said.includes('unexpected error')) add(tally.wrong, `procsnap take: ${reasonOf(said.split('\n').slice(0, 2).join(' '))}`);
 			}
@@ -59,4 +63,11 @@ export async function collect({ folder, targets, random, tally, stopped, gapMs }
 		for (const path of [out, partial]) rmSync(path, { recursive: true, force: true });
 	}
 	return left;
+}
+
+/** What the ledger of this evidence has counted of the effects that docs/inject.md names for this target. */
+function countedIn(folder: string, { kind: { documented } }: Target): number {
+	if (documented === undefined) return 0;
+	const { ledger } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
+	return ledger.calls?.find(({ call }) => call === documented.call)?.[documented.countedAs] ?? 0;
 }

@@ -23,8 +23,16 @@ export interface Kind {
 	hurt: string[];
 	/** What must then be seen: a harm's text, `dead`. */
 	sees: RegExp;
-	/** What docs/inject.md says that a take does to it: counted apart, and no harm. */
-	documented?: RegExp;
+	/** What docs/inject.md says that a take may do to it, and counts: no harm as long as the takes have counted as many. */
+	documented?: Documented;
+}
+
+export interface Documented {
+	/** The harm's text. */
+	text: RegExp;
+	/** The system call that takes count it under, and as what. */
+	call: string;
+	countedAs: 'cut' | 'restarted';
 }
 
 const SYS = { flock: 73, fork: 57, close: 3 };
@@ -68,8 +76,8 @@ export const KINDS: readonly Kind[] = [
 	timeout('timerfd', ['forge', 'PID', EINTR], /read of a timerfd returned EINTR/),
 	timeout('mqueue', ['forge', 'PID', EINTR], /mq_timedreceive returned EINTR/),
 	{ name: 'pipe-writer', childless: true, hurt: ['cut', 'PID'], sees: /write of 1 MiB to a pipe was cut short/ },
-	{ name: 'socket-writer', childless: true, hurt: ['cut', 'PID'], sees: /was cut short/, documented: /sendmmsg/ },
-	{ name: 'linger', childless: true, hurt: ['cut', 'PID'], sees: /SO_LINGER returned before/, documented: /SO_LINGER returned before/ },
+	{ name: 'socket-writer', childless: true, hurt: ['cut', 'PID'], sees: /was cut short/, documented: { text: /sendmmsg/, call: 'sendmmsg', countedAs: 'cut' } },
+	{ name: 'linger', childless: true, hurt: ['cut', 'PID'], sees: /SO_LINGER returned before/, documented: { text: /SO_LINGER returned before/, call: 'close', countedAs: 'cut' } },
 	{ name: 'waitall', childless: true, hurt: ['cut', 'PID'], sees: /MSG_WAITALL was cut short/ },
 	{ name: 'ping-pong', childless: true, hurt: ['cut', 'PID'], sees: /returned EINTR/ },
 	{ name: 'eof', hurt: ['keep', 'PID', 'H0-1', '7'], sees: /does not see its end/ },
@@ -96,7 +104,7 @@ export const KINDS: readonly Kind[] = [
 	{ name: 'seccomp-no-clone', childless: true, hurt: ['call', 'PID', `${SYS.fork}`], sees: /^dead: SIGSYS/ },
 	{ name: 'seccomp-narrow', childless: true, hurt: ['cut', 'PID'], sees: /returned EINTR/ },
 	{ name: 'dispatched', childless: true, hurt: ['forge', 'PID', EINTR], sees: /under syscall user dispatch failed/ },
-	{ name: 'notified', hurt: ['cut', 'PID'], sees: /supervisor acted more than once/ },
+	{ name: 'notified', hurt: ['cut', 'PID'], sees: /supervisor acted more than once/, documented: { text: /supervisor acted more than once/, call: 'getppid', countedAs: 'restarted' } },
 	{ name: 'other-user', childless: true, hurt: ['forge', 'PID', '0'], sees: /nanosleep returned early/ },
 	{ name: 'bash', program: 'program', argument: BASH, hurt: ['signal', 'PID', '9'], sees: /ended by signal 9/ },
 	{ name: 'python', program: 'program', argument: PYTHON, hurt: ['signal', 'PID', '9'], sees: /ended by signal 9/ },

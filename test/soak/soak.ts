@@ -172,14 +172,20 @@ export async function soak(options: SoakOptions): Promise<Verdict> {
 		const folder = join(targets.folder, 'evidence');
 		mkdirSync(folder);
 		const stopped = (): boolean => ended !== '';
-		const received = (report: Report): void => receive(report, here, tally);
 		const takerOptions = (index: number, start: number): TakerOptions => ({
 			seed: (seed ^ Math.imul(start * 97 + index + 1, 0x9e3779b1)) >>> 0, rate: options.rate / options.takers, snap: noSnap === null, deaths: options.faults ? DEATHS : 0,
-			targets: here.map(({ page, kind }) => ({ page: page.path, longer: kind.longer === true })),
+			targets: here.map(({ page, kind }) => ({ page: page.path, longer: kind.longer === true, documented: kind.documented ?? null })),
 		});
 		const takers = new Takers(options.control ? 0 : options.takers, (index, start) => {
 			const child = fork(TAKER, [JSON.stringify(takerOptions(index, start))], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-			child.on('message', (report) => received(report as Report));
+			let begun: Target | undefined;
+			child.on('message', (message) => {
+				const report = message as Report;
+				if (report.kind === 'begun') begun = here[report.target];
+				else if (report.kind === 'take') begun = undefined;
+				receive(report, here, tally);
+			});
+			child.on('exit', () => { if (begun !== undefined) begun.tally.countsLost++; });
 			return child;
 		}, (code, by) => {
 			if (by !== 'SIGKILL' && !stopped()) add(tally.wrong, `a requester ended by itself: ${by ?? code ?? ''}`);
@@ -236,6 +242,8 @@ function receive(report: Report, targets: readonly Target[], tally: Tally): void
 				over();
 			}, TRACER_DEATH_MS);
 		}
+	} else if (report.kind === 'counted') {
+		targets[report.target]!.tally.counted += report.counted;
 	} else if (report.kind === 'take') {
 		const target = targets[report.target]!, kind = target.tally;
 		const mechanism = tally.mechanisms[report.mechanism] ??= { tried: 0, taken: 0 };
@@ -243,6 +251,8 @@ function receive(report: Report, targets: readonly Target[], tally: Tally): void
 		target.happened(`${report.mechanism} ${outcome}${reason === '' ? '' : ` (${reason.slice(0, 40)})`}`);
 		kind.tried++;
 		mechanism.tried++;
+		if (report.counted === null) kind.countsLost++;
+		else kind.counted += report.counted;
 		if (outcome === 'refused') {
 			add(kind.refused, reason);
 			return;

@@ -5,7 +5,8 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRandom, type Random } from '../../bench/stats/random.ts';
-import { ProcsnapError, STEPS, Tracer } from '../../native/index.ts';
+import { ProcsnapError, STEPS, Tracer, type CallCount } from '../../native/index.ts';
+import type { Documented } from './kinds.ts';
 import { Page } from './page.ts';
 import { reasonOf, type Outcome } from './tally.ts';
 
@@ -13,7 +14,7 @@ export interface TakerOptions {
 	seed: number;
 	/** Takes a second. */
 	rate: number;
-	targets: Array<{ page: string; longer: boolean }>;
+	targets: Array<{ page: string; longer: boolean; documented: Documented | null }>;
 	/** Does this kernel have create_proc_snap()? */
 	snap: boolean;
 	/** The probability that requester or tracer is killed in a take. */
@@ -23,7 +24,12 @@ export interface TakerOptions {
 export type Mechanism = 'inject' | 'stop' | 'hold' | 'syscall';
 
 export type Report =
-	| { kind: 'take'; target: number; mechanism: Mechanism; outcome: Outcome; reason?: string }
+	/** What follows may be lost: whoever is killed between the two has reported no counts. */
+	| { kind: 'begun'; target: number }
+	/** `counted`: effects that docs/inject.md names (kinds.ts, `documented`); null: the tracer was killed, and with it its counts. */
+	| { kind: 'take'; target: number; mechanism: Mechanism; outcome: Outcome; reason?: string; counted: number | null }
+	/** Counted after its end, by a tracer that is about to be closed. */
+	| { kind: 'counted'; target: number; counted: number }
 	/** Its tracer: to be known where it is left over. */
 	| { kind: 'tracer'; pid: number }
 	/** What is about to be done by itself. */
@@ -68,7 +74,17 @@ class Taker {
 	}
 
 	#leave(): void {
-		this.#tracer?.close();
+		if (this.#tracer === undefined) return;
+		try {
+			const { calls } = this.#tracer.untold();
+			this.#options.targets.forEach((_, target) => {
+				const counted = this.#documentedIn(calls, target);
+				if (counted > 0) say({ kind: 'counted', target, counted });
+			});
+		} catch (error) {
+			if (!(error instanceof ProcsnapError)) throw error;	// the tracer was killed
+		}
+		this.#tracer.close();
 		this.#tracer = undefined;
 	}
 
@@ -94,7 +110,7 @@ class Taker {
 			// A take that was refused has not come to that step: another target's is not to die there, which nobody excuses.
 			if (dies && mechanism === 'inject') this.#leave();
 		}
-		this.#tracer?.close();
+		this.#leave();
 	}
 
 	/** At a step of this take or of its end, one of the two will die. */
@@ -107,41 +123,57 @@ class Taker {
 	}
 
 	async #take(tracer: Tracer, target: number, pid: number, mechanism: Mechanism, pauseMs: number): Promise<void> {
-		let outcome: Outcome = 'refused', reason: string | undefined;
+		let outcome: Outcome = 'refused', reason: string | undefined, counted: number | null = 0;
+		const count = (): void => { counted = counted === null ? null : counted + this.#documentedIn(tracer.lastCalls.calls, target); };
+		say({ kind: 'begun', target });
 		try {
 			if (mechanism === 'inject' || mechanism === 'syscall') {
 				const duplicate = (mechanism === 'inject' ? tracer.inject(pid) : tracer.snap(pid)).pid;
 				outcome = 'taken';
+				if (mechanism === 'inject') count();
 				if (!looksRight(tracer, duplicate)) [outcome, reason] = ['wrong', 'the duplicate does not begin with an ELF header'];
 			} else if (mechanism === 'stop') {
 				tracer.stopCopy(pid);
+				count();
 				outcome = 'taken';
 			} else {
 				tracer.hold(pid);
+				count();
 				outcome = 'taken';
 			}
 			await sleep(pauseMs);
 			const ended = outcome;
 			outcome = 'unclean';
 			if (mechanism === 'hold') tracer.letGo();
-			else tracer.end();
+			else {
+				tracer.end();
+				count();
+			}
 			outcome = ended;
 		} catch (error) {
 			if (!(error instanceof ProcsnapError)) throw error;
 			reason = `${error.code}: ${reasonOf(error.message)}`;
 			if (error.code === 'EPIPE') {
+				counted = null;
 				if (this.#doomed) reason = 'the tracer was killed by the soak';
 				else say({ kind: 'wrong', what: 'a tracer died that nobody killed' });
 				this.#tracer?.close();
 				this.#tracer = undefined;
+			} else if (outcome === 'refused' ? mechanism !== 'syscall' : mechanism !== 'hold') {
+				count();	// whoever is refused may have stopped the target, too
 			}
 			// It stays for that thread by itself, whether its requester is there or not: for others there is another tracer.
 			if (error.message.startsWith('this tracer still waits')) {
-				this.#tracer?.close();
-				this.#tracer = undefined;
+				this.#leave();
 			}
 		}
-		say({ kind: 'take', target, mechanism, outcome, ...(reason === undefined ? {} : { reason }) });
+		say({ kind: 'take', target, mechanism, outcome, ...(reason === undefined ? {} : { reason }), counted });
+	}
+
+	/** What `calls` have of the effects that docs/inject.md names for this target. */
+	#documentedIn(calls: readonly CallCount[], target: number): number {
+		const { documented } = this.#options.targets[target]!;
+		return documented === null ? 0 : calls.find(({ call }) => call === documented.call)?.[documented.countedAs] ?? 0;
 	}
 }
 

@@ -12,8 +12,12 @@ export interface KindTally {
 	unclean: Record<string, number>;
 	/** What the target said of itself, by text. */
 	harmed: Record<string, number>;
-	/** What docs/inject.md says of a call that a take cuts short, by text. */
+	/** What docs/inject.md says that a take may do to a call, by text: a harm where the takes have not counted it. */
 	documented: Record<string, number>;
+	/** How often the takes have counted that. */
+	counted: number;
+	/** Takes whose counts were lost with the requester or the tracer that was killed. */
+	countsLost: number;
 	/** By signal or exit code. */
 	dead: Record<string, number>;
 	/** Would have been a harm, if a fault had not been in force that does the same by itself. */
@@ -35,7 +39,7 @@ export interface Tally {
 
 export const emptyTally = (names: readonly string[]): Tally => ({
 	kinds: Object.fromEntries(names.map((name) => [name, {
-		tried: 0, taken: 0, refused: {}, unclean: {}, harmed: {}, documented: {}, dead: {}, excused: 0, turns: 0, unable: null, first: [],
+		tried: 0, taken: 0, refused: {}, unclean: {}, harmed: {}, documented: {}, counted: 0, countsLost: 0, dead: {}, excused: 0, turns: 0, unable: null, first: [],
 	}])),
 	mechanisms: {}, faults: {}, wrong: {},
 });
@@ -50,6 +54,9 @@ export const sum = (counts: Record<string, number>): number => Object.values(cou
 export const reasonOf = (message: string): string =>
 	message.replace(/0x[0-9a-f]+/gi, 'N').replace(/\d+/g, 'N').split('\n', 1)[0]!.slice(0, 110);
 
+/** Documented effects that no take has counted. Each take whose counts were lost may have counted one. */
+export const uncounted = ({ documented, counted, countsLost }: KindTally): number => Math.max(0, sum(documented) - counted - countsLost);
+
 export interface Totals { tried: number; taken: number; refused: number; unclean: number; harmed: number; dead: number }
 
 export function totals({ kinds }: Tally): Totals {
@@ -57,6 +64,6 @@ export function totals({ kinds }: Tally): Totals {
 	const of = (count: (kind: KindTally) => number): number => all.reduce((total, kind) => total + count(kind), 0);
 	return {
 		tried: of(({ tried }) => tried), taken: of(({ taken }) => taken), refused: of(({ refused }) => sum(refused)),
-		unclean: of(({ unclean }) => sum(unclean)), harmed: of(({ harmed }) => sum(harmed)), dead: of(({ dead }) => sum(dead)),
+		unclean: of(({ unclean }) => sum(unclean)), harmed: of((kind) => sum(kind.harmed) + uncounted(kind)), dead: of(({ dead }) => sum(dead)),
 	};
 }

@@ -106,7 +106,7 @@ export class Target {
 		this.tally.excused = this.#past.excused + excused;
 		if (unable !== '') this.tally.unable = unable;
 		for (const [text, count] of texts) {
-			const documented = this.kind.documented?.test(text) === true;
+			const documented = this.kind.documented?.text.test(text) === true;
 			(documented ? this.tally.documented : this.tally.harmed)[text] = (this.#past.harmed.get(text) ?? 0) + count;
 			if (text !== '' && !documented) this.#first(text);
 		}

@@ -1,5 +1,5 @@
 /** What came out, for people and for programs. Pure. */
-import { sum, totals, type Tally } from './tally.ts';
+import { sum, totals, uncounted, type Tally } from './tally.ts';
 
 export interface Verdict {
 	seed: number;
@@ -20,7 +20,7 @@ export interface Verdict {
 /** Nothing was harmed, and nothing is left. */
 export const isGood = ({ tally, leftovers }: Verdict): boolean => {
 	const { harmed, dead } = totals(tally);
-	return harmed === 0 && dead === 0 && leftovers.length === 0 && sum(tally.wrong) === 0 && Object.values(tally.kinds).every(({ harmed: texts }) => sum(texts) === 0);
+	return harmed === 0 && dead === 0 && leftovers.length === 0 && sum(tally.wrong) === 0;
 };
 
 const number = (value: number): string => value.toLocaleString('en-US');
@@ -43,14 +43,16 @@ export function toMarkdown(verdict: Verdict): string {
 		`Started ${verdict.startedAt}, ${Math.round(verdict.seconds / 6) / 10} minutes, Linux ${verdict.kernel} on ${verdict.cpus} CPUs, seed ${verdict.seed}. It ended because ${verdict.ended}.`, '',
 		'| target | tried | taken | refused | harmed | dead | excused | turns |', '|---|--:|--:|--:|--:|--:|--:|--:|',
 		...kinds.filter(([, kind]) => kind.unable === null).map(([name, kind]) =>
-			`| ${cell(name)} | ${number(kind.tried)} | ${number(kind.taken)} | ${number(sum(kind.refused))} | ${number(sum(kind.harmed))} | ${number(sum(kind.dead))} | ${number(kind.excused)} | ${number(kind.turns)} |`),
+			`| ${cell(name)} | ${number(kind.tried)} | ${number(kind.taken)} | ${number(sum(kind.refused))} | ${number(sum(kind.harmed) + uncounted(kind))} | ${number(sum(kind.dead))} | ${number(kind.excused)} | ${number(kind.turns)} |`),
 		'', '"Excused" are effects that a fault which was in force has by itself: a debugger ends blocked calls, and a freezer too.',
 		...list('Harm, by kind', kinds.flatMap(([name, kind]) => [
 			...Object.entries(kind.harmed).filter(([, count]) => count > 0).map(([what, count]) => `${name}: ${number(count)} times "${what}"`),
+			...(uncounted(kind) === 0 ? [] : [`${name}: ${number(uncounted(kind))} times what docs/inject.md says may happen, but no take counted it`]),
 			...Object.entries(kind.dead).map(([how, count]) => `${name}: died ${number(count)} times, ${how}`),
 		])),
-		...list('Cut short, as docs/inject.md says', kinds.flatMap(([name, { documented }]) =>
-			Object.entries(documented).filter(([, count]) => count > 0).map(([what, count]) => `${name}: ${number(count)} times "${what}"`))),
+		...list('What docs/inject.md says may happen, and the takes have counted', kinds.flatMap(([name, { documented, counted, countsLost }]) =>
+			Object.entries(documented).filter(([, count]) => count > 0).map(([what, count]) =>
+				`${name}: ${number(count)} times "${what}"; ${number(counted)} counted, and ${number(countsLost)} takes killed before they could report their counts`))),
 		...list('Left over', leftovers),
 		...list('Wrong', Object.entries(tally.wrong).map(([what, count]) => `${number(count)} times ${what}`)),
 		...list('First harms, and what had been done before', kinds.flatMap(([name, { first }]) => first.map(({ atSeconds, what, before }) => `${name} at ${atSeconds} s: ${what}; before: ${before.join(', ')}`))),
