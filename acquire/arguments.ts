@@ -1,8 +1,8 @@
 /** What the verbs' arguments mean. */
 import { isIP } from 'node:net';
 import type { MechanismName } from './duplicate.ts';
-import { UsageError } from './errors.ts';
-import { countOption } from './options.ts';
+import { UsageError } from '../common/errors.ts';
+import { countOption } from '../common/options.ts';
 
 /** Throws a usage error unless it is a process id. */
 export function pidOf(text: string | undefined, verb: string): number {

@@ -5,8 +5,8 @@
 import { readdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename } from 'node:path';
-import { codeOf, Failure, messageOf, UsageError } from './errors.ts';
-import { helpFor, type Option } from './options.ts';
+import { codeOf, Failure, messageOf, UsageError } from '../common/errors.ts';
+import { helpFor, type Option } from '../common/options.ts';
 
 /** What each file in commands/ exports. */
 interface Command {

@@ -1,7 +1,7 @@
 /** The time stamp of an evidence folder, if it has one. What reads it is loaded only then. */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, Failure, messageOf } from './errors.ts';
+import { codeOf, Failure, messageOf } from '../common/errors.ts';
 import { FILES } from './evidence/folder.ts';
 import type { Timestamp } from './evidence/timestamp.ts';
 

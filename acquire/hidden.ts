@@ -2,7 +2,7 @@
 import { ProcsnapError, Tracer, type CallCount } from '../native/index.ts';
 import { bestMechanism, duplicate, isForked, type MechanismName } from './duplicate.ts';
 import { endInVain } from './ending.ts';
-import { Failure, messageOf } from './errors.ts';
+import { Failure, messageOf } from '../common/errors.ts';
 import { LiveTarget } from './evidence/live.ts';
 import { regionsOf } from './evidence/process.ts';
 import { classify, missingRegions, type Classified } from './evidence/provenance.ts';

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { nowNs, ProcsnapError, Tracer, xsaveComponents, type CallCount, type ThreadRegisters } from '../native/index.ts';
 import { bestMechanism, DESCRIPTIONS, duplicate, isForked, withEnd, type MechanismName, type Taken } from './duplicate.ts';
 import { endDuplicate, endInVain, untoldOf, type Toll, type Untold } from './ending.ts';
-import { codeOf, Failure, isGone, messageOf } from './errors.ts';
+import { codeOf, Failure, isGone, messageOf } from '../common/errors.ts';
 import { layOut, type CoreLayout } from './evidence/core.ts';
 import type { Destination } from './evidence/folder.ts';
 import { SCHEMA_VERSION, type Incomplete, type Instant, type Ledger, type Manifest } from './evidence/manifest.ts';

@@ -4,7 +4,7 @@
  */
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { codeOf, Failure, messageOf } from './errors.ts';
+import { codeOf, Failure, messageOf } from '../common/errors.ts';
 import { MOST_BYTES, printable, timestampRequest, tokenOf } from './evidence/timestamp.ts';
 
 export interface TimestampOptions {

@@ -2,11 +2,11 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, Failure, messageOf } from './errors.ts';
+import { codeOf, Failure, messageOf } from '../common/errors.ts';
 import { FILES, readWhole } from './evidence/folder.ts';
 import type { Manifest, RegionRecord } from './evidence/manifest.ts';
 import { CHUNK_BYTES, HASH_BYTES, leafHash, Root, rootHash } from './evidence/merkle.ts';
-import { printable } from './format.ts';
+import { printable } from '../common/format.ts';
 
 /** So many regions are named for one fault. */
 const MOST_NAMED = 8;

@@ -4,13 +4,13 @@
  */
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Failure, messageOf } from './errors.ts';
+import { Failure, messageOf } from '../common/errors.ts';
 import { FILES, readWhole } from './evidence/folder.ts';
 import type { Manifest } from './evidence/manifest.ts';
 import { fingerprint, isSigned, publicKeyFrom, publicKeyPem } from './evidence/seal.ts';
 import type { Timestamp } from './evidence/timestamp.ts';
 import { folderTimestamp } from './folder-timestamp.ts';
-import { printable } from './format.ts';
+import { printable } from '../common/format.ts';
 import { checkCore } from './verify-core.ts';
 
 export interface Verification {

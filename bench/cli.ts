@@ -3,7 +3,7 @@
  * ends the process.
  */
 import { discoverCommands } from './discover.ts';
-import { Failure, UsageError, codeOf, messageOf } from '../acquire/errors.ts';
+import { Failure, UsageError, codeOf, messageOf } from '../common/errors.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;

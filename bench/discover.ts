@@ -6,7 +6,7 @@
 import { readdirSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { Failure, codeOf, messageOf } from '../acquire/errors.ts';
+import { Failure, codeOf, messageOf } from '../common/errors.ts';
 import type { Backend, Experiment } from './types.ts';
 
 /** A verb of the command line: one file in bench/commands/. */

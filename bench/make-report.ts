@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { discoverExperiments } from './discover.ts';
-import { Failure } from '../acquire/errors.ts';
+import { Failure } from '../common/errors.ts';
 import { tableToCsv } from './report/csv.ts';
 import { renderHtml, renderSeveral } from './report/html.ts';
 import { tableToMarkdown } from './report/markdown.ts';

@@ -2,9 +2,9 @@
 import { ProcsnapError, snapUnavailable, Tracer, type Preflight, type Reason } from '../../native/index.ts';
 import { pidOf } from '../arguments.ts';
 import { DESCRIPTIONS } from '../duplicate.ts';
-import { Failure } from '../errors.ts';
-import { bytesText, durationText, printable } from '../format.ts';
-import { parseOptions, type Option } from '../options.ts';
+import { Failure } from '../../common/errors.ts';
+import { bytesText, durationText, printable } from '../../common/format.ts';
+import { parseOptions, type Option } from '../../common/options.ts';
 
 export const summary = 'say whether a duplicate would be taken, its cost, and why not';
 

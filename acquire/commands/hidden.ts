@@ -2,9 +2,9 @@
 import { mechanismOf, pidOf, stopLimitOf } from '../arguments.ts';
 import type { CallCount } from '../../native/index.ts';
 import { isForked } from '../duplicate.ts';
-import { bytesText, lengthenedTexts, printable } from '../format.ts';
+import { bytesText, lengthenedTexts, printable } from '../../common/format.ts';
 import { findHidden, type HiddenRegion } from '../hidden.ts';
-import { MAX_STOP, parseOptions, type Option } from '../options.ts';
+import { MAX_STOP, parseOptions, type Option } from '../../common/options.ts';
 
 export const summary = 'list the memory that copies made by fork miss';
 

@@ -1,9 +1,9 @@
 /** procsnap info DIR: what is in it. */
-import { Failure, UsageError } from '../errors.ts';
+import { Failure, UsageError } from '../../common/errors.ts';
 import { FILES, readWhole } from '../evidence/folder.ts';
 import type { Manifest } from '../evidence/manifest.ts';
-import { bytesText, printable } from '../format.ts';
-import { parseOptions, type Option } from '../options.ts';
+import { bytesText, printable } from '../../common/format.ts';
+import { parseOptions, type Option } from '../../common/options.ts';
 import { describe } from './take.ts';
 
 export const summary = 'show what evidence there is, region by region';

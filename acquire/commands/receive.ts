@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { addressOf } from '../arguments.ts';
-import { Failure, messageOf, UsageError } from '../errors.ts';
+import { Failure, messageOf, UsageError } from '../../common/errors.ts';
 import { publicKeyFrom } from '../evidence/seal.ts';
-import { bytesText, printable } from '../format.ts';
-import { bytesOption, parseOptions, type Option } from '../options.ts';
+import { bytesText, printable } from '../../common/format.ts';
+import { bytesOption, parseOptions, type Option } from '../../common/options.ts';
 import { readCredentials } from '../transfer/credentials.ts';
 import { receive, type ReceiverEvent } from '../transfer/receiver.ts';
 

@@ -1,16 +1,16 @@
 /** procsnap take PID: evidence of one process, into a folder or to a receiver. */
 import { resolve } from 'node:path';
 import { untoldTexts } from '../ending.ts';
-import { UsageError } from '../errors.ts';
+import { UsageError } from '../../common/errors.ts';
 import { createFolder, type Destination } from '../evidence/folder.ts';
 import type { Manifest } from '../evidence/manifest.ts';
 import { CAPTURES, type Capture } from '../evidence/provenance.ts';
 import { checkKeyPlace, collectorKey, defaultKeyPath } from '../evidence/seal.ts';
-import { atMostText, bytesText, cutTexts, lengthenedTexts, partialText, printable } from '../format.ts';
-import { bytesOption, countOption, MAX_STOP, parseOptions, type Option } from '../options.ts';
+import { atMostText, bytesText, cutTexts, lengthenedTexts, partialText, printable } from '../../common/format.ts';
+import { bytesOption, countOption, MAX_STOP, parseOptions, type Option } from '../../common/options.ts';
 import { addressOf, mechanismOf, pidOf, stopLimitOf } from '../arguments.ts';
 import { yieldToOthers } from '../priority.ts';
-import { createProgress } from '../progress.ts';
+import { createProgress } from '../../common/progress.ts';
 import { take } from '../take.ts';
 
 export const summary = 'take the memory and registers of a live process';

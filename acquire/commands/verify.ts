@@ -1,9 +1,9 @@
 /** procsnap verify DIR: is it what was sealed? */
 import { readFileSync } from 'node:fs';
-import { Failure, messageOf, UsageError } from '../errors.ts';
+import { Failure, messageOf, UsageError } from '../../common/errors.ts';
 import type { Timestamp } from '../evidence/timestamp.ts';
-import { bytesText, partialText } from '../format.ts';
-import { parseOptions, type Option } from '../options.ts';
+import { bytesText, partialText } from '../../common/format.ts';
+import { parseOptions, type Option } from '../../common/options.ts';
 import { verifyFolder } from '../verify.ts';
 
 export const summary = 'say whether evidence is what was sealed, and what of it is not';

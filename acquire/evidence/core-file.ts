@@ -5,7 +5,7 @@
  */
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { codeOf } from '../errors.ts';
+import { codeOf } from '../../common/errors.ts';
 
 const { O_CREAT, O_DIRECT, O_EXCL, O_RDWR } = constants;
 

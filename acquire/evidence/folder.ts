@@ -1,7 +1,7 @@
 /** An evidence folder: what its files are called, and how it comes to be. Nothing else of a manifest names a path. */
 import { closeSync, existsSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { codeOf, Failure, messageOf } from '../errors.ts';
+import { codeOf, Failure, messageOf } from '../../common/errors.ts';
 import { CoreFile } from './core-file.ts';
 
 /** A folder without one of them is not whole; a timestamp is there if one was asked for. */

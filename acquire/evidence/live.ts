@@ -5,7 +5,7 @@
  */
 import { closeSync, openSync, read as readWithCallback, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { Failure, isGone } from '../errors.ts';
+import { Failure, isGone } from '../../common/errors.ts';
 import { populatedRuns, type Run } from './pagemap.ts';
 import { parseRegions, type Region } from './regions.ts';
 

@@ -3,8 +3,8 @@
  * library takes some memory. Fields that are not known are let through: a later procsnap's.
  */
 import * as v from 'valibot';
-import { Failure } from '../errors.ts';
-import { printable } from '../format.ts';
+import { Failure } from '../../common/errors.ts';
+import { printable } from '../../common/format.ts';
 import { SCHEMA_VERSION, type Manifest } from './manifest.ts';
 import { CHUNK_BYTES } from './merkle.ts';
 import { CAPTURES, type Capture } from './provenance.ts';

@@ -1,6 +1,6 @@
 /** Which bytes of which region are evidence: never more than the process has. */
 import { closeSync, openSync } from 'node:fs';
-import { Failure, isGone } from '../errors.ts';
+import { Failure, isGone } from '../../common/errors.ts';
 import type { Content } from './core.ts';
 import type { LiveTarget } from './live.ts';
 import { PAGE_BYTES, populatedRuns, type Run } from './pagemap.ts';

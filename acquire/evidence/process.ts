@@ -1,7 +1,7 @@
 /** What /proc tells of a process without touching its memory: proc(5). */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
-import { Failure, isGone } from '../errors.ts';
+import { Failure, isGone } from '../../common/errors.ts';
 import type { ProcessNote } from './notes.ts';
 import { parseRegions, type Region } from './regions.ts';
 

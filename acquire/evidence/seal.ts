@@ -3,7 +3,7 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sig
 import { accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { codeOf, Failure, messageOf } from '../errors.ts';
+import { codeOf, Failure, messageOf } from '../../common/errors.ts';
 
 /** `XDG_CONFIG_HOME`/procsnap, by default in ~/.config: this user's keys. */
 export const configFolder = (): string => join(process.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'procsnap');

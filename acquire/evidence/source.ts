@@ -1,7 +1,7 @@
 /** The bytes of a core, in order: its head, then memory as it is read. What cannot be read is zeros, and is listed. */
 import { open, type FileHandle } from 'node:fs/promises';
 import { nowNs } from '../../native/index.ts';
-import { codeOf, Failure, isGone } from '../errors.ts';
+import { codeOf, Failure, isGone } from '../../common/errors.ts';
 import type { CoreLayout } from './core.ts';
 import type { LiveTarget } from './live.ts';
 import { PAGE_BYTES } from './pagemap.ts';

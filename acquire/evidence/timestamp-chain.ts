@@ -1,7 +1,7 @@
 /** Whose certificate signed a time stamp, and where that certificate comes from. All of it as of the stamp's time. Pure. */
 import { X509Certificate } from 'node:crypto';
 import { BasicConstraints, Certificate, ExtKeyUsage, type Extension } from 'pkijs';
-import { Failure, messageOf } from '../errors.ts';
+import { Failure, messageOf } from '../../common/errors.ts';
 import { parsed } from './timestamp-token.ts';
 
 const TIME_STAMPING = '1.3.6.1.5.5.7.3.8';

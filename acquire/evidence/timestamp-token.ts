@@ -2,7 +2,7 @@
 import { Constructed, fromBER, ObjectIdentifier, OctetString, Sequence, type AsnType } from 'asn1js';
 import { createHash, verify, X509Certificate } from 'node:crypto';
 import { Certificate, ContentInfo, IssuerAndSerialNumber, SignedData, TSTInfo, type RelativeDistinguishedNames, type SignerInfo } from 'pkijs';
-import { Failure, messageOf } from '../errors.ts';
+import { Failure, messageOf } from '../../common/errors.ts';
 import { isWhole } from './der.ts';
 
 export const SHA256 = '2.16.840.1.101.3.4.2.1';

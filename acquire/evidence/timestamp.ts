@@ -5,7 +5,7 @@
 import { Integer, Null, OctetString } from 'asn1js';
 import { createHash, randomBytes } from 'node:crypto';
 import { AlgorithmIdentifier, MessageImprint, TimeStampReq, TimeStampResp } from 'pkijs';
-import { Failure } from '../errors.ts';
+import { Failure } from '../../common/errors.ts';
 import { certificatesOf, checkSigner, missingChain, nameOf } from './timestamp-chain.ts';
 import { childrenOf, parsed, readDer, readToken, SHA256, type Token } from './timestamp-token.ts';
 

@@ -2,7 +2,7 @@
 import { FILES, type Seal } from '../evidence/folder.ts';
 import { parseManifest } from '../evidence/manifest-schema.ts';
 import { fingerprint, isSigned, publicKeyFrom } from '../evidence/seal.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf } from '../../common/errors.ts';
 
 /** SHA-256 of the key that sealed it, or what is wrong. */
 export function acceptSeal(seal: Seal, { id, bytes, root, leaves }: { id: string; bytes: number; root: string; leaves: Uint8Array }, trustedKey?: Uint8Array): { signedBy: string } | { fault: string } {

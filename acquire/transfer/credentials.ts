@@ -2,7 +2,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, Failure, messageOf } from '../errors.ts';
+import { codeOf, Failure, messageOf } from '../../common/errors.ts';
 import { configFolder } from '../evidence/seal.ts';
 
 export interface Credentials {

@@ -5,7 +5,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Failure, messageOf } from '../errors.ts';
+import { Failure, messageOf } from '../../common/errors.ts';
 import { CoreFile } from '../evidence/core-file.ts';
 import { FILES, syncFolder, writeSeal } from '../evidence/folder.ts';
 import { CHUNK_BYTES } from '../evidence/merkle.ts';

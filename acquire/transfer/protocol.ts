@@ -16,7 +16,7 @@
  * Instead of any answer: {refused: WHY}, which trying again will not change. The id is the receiver's, fresh, and the
  * manifest that is sealed names it: the stream of another transfer is nobody's evidence here.
  */
-import { Failure } from '../errors.ts';
+import { Failure } from '../../common/errors.ts';
 import type { Seal } from '../evidence/folder.ts';
 import { CHUNK_BYTES, HASH_BYTES } from '../evidence/merkle.ts';
 

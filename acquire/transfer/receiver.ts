@@ -7,7 +7,7 @@ import { constants, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
-import { codeOf, Failure, messageOf } from '../errors.ts';
+import { codeOf, Failure, messageOf } from '../../common/errors.ts';
 import type { Seal } from '../evidence/folder.ts';
 import { CHUNK_BYTES, rootHash } from '../evidence/merkle.ts';
 import { CoreStream } from '../evidence/stream.ts';

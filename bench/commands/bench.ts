@@ -6,10 +6,10 @@ import { createGuest } from '../environments/guest.ts';
 import { describeHere } from '../environments/here.ts';
 import { host } from '../environments/host.ts';
 import { measureSeveral } from '../environments/several.ts';
-import { Failure, UsageError } from '../../acquire/errors.ts';
+import { Failure, UsageError } from '../../common/errors.ts';
 import { describeChoices } from '../list.ts';
 import { makeReport, showReport } from '../make-report.ts';
-import { expectOneOf, helpFor, parseOptions, userPath, type Option } from '../../acquire/options.ts';
+import { expectOneOf, helpFor, parseOptions, userPath, type Option } from '../../common/options.ts';
 import { listenForInterrupts, type Interrupt } from '../runner/interrupt.ts';
 import type { Backend, Experiment, ProfileName } from '../types.ts';
 

@@ -4,8 +4,8 @@ import { chooseAccelerator } from '../environments/guest/accelerator.ts';
 import { bootGuest } from '../environments/guest/boot.ts';
 import { VERSIONS, readyKernel } from '../environments/guest/kernel.ts';
 import { readyQemu } from '../environments/guest/ready.ts';
-import { UsageError } from '../../acquire/errors.ts';
-import { countOption, expectOneOf, helpFor, parseOptions, userPath, type Option } from '../../acquire/options.ts';
+import { UsageError } from '../../common/errors.ts';
+import { countOption, expectOneOf, helpFor, parseOptions, userPath, type Option } from '../../common/options.ts';
 
 const OPTIONS = {
 	cpus: { kind: 'one', value: 'N', help: 'virtual CPUs (default: 1)' },

@@ -1,7 +1,7 @@
 /** `report DIR`: makes a run's tables, charts and page again from its manifest and samples. */
-import { UsageError } from '../../acquire/errors.ts';
+import { UsageError } from '../../common/errors.ts';
 import { makeReport, showReport } from '../make-report.ts';
-import { helpFor, parseOptions, userPath } from '../../acquire/options.ts';
+import { helpFor, parseOptions, userPath } from '../../common/options.ts';
 import type { Command } from '../discover.ts';
 
 const OPTIONS = { help: { kind: 'flag', help: 'this text' } } as const;

@@ -4,7 +4,7 @@
  */
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Failure, messageOf } from '../../acquire/errors.ts';
+import { Failure, messageOf } from '../../common/errors.ts';
 import type { Screen } from '../runner/progress.ts';
 import type { Guest } from '../store/manifest.ts';
 import { createFolder, createRunId, endRun, readRun, type StoredRun } from '../store/run.ts';

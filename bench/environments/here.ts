@@ -1,5 +1,5 @@
 /** What this process measures: the host, or the guest that a host booted to run it in. */
-import { Failure } from '../../acquire/errors.ts';
+import { Failure } from '../../common/errors.ts';
 import type { Guest, Label, Manifest } from '../store/manifest.ts';
 import { labelFrom, readEvidence } from './label.ts';
 

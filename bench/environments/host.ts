@@ -1,5 +1,5 @@
 /** This machine, under the kernel that it runs. */
-import { Failure, messageOf } from '../../acquire/errors.ts';
+import { Failure, messageOf } from '../../common/errors.ts';
 import { planBlocks, type Chosen } from '../runner/plan.ts';
 import { createProgress, type Screen } from '../runner/progress.ts';
 import { runPlan } from '../runner/run.ts';

@@ -1,5 +1,5 @@
 /** One environment after the other, into one folder. What fails in one leaves the others' results. */
-import { Failure } from '../../acquire/errors.ts';
+import { Failure } from '../../common/errors.ts';
 import type { Screen } from '../runner/progress.ts';
 import { createRunId } from '../store/run.ts';
 import { createSeveral, type IndexEntry } from '../store/several.ts';

@@ -1,6 +1,6 @@
 /** Finds out before anything is measured whether this process may trace another. */
 import { spawn } from 'node:child_process';
-import { Failure, codeOf, messageOf } from '../../acquire/errors.ts';
+import { Failure, codeOf, messageOf } from '../../common/errors.ts';
 import type { Tracer } from '../../native/index.ts';
 import type { Backend } from '../types.ts';
 import { systemReader, type Reader } from './label.ts';

@@ -5,7 +5,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { Bench } from 'tinybench';
-import { messageOf } from '../../acquire/errors.ts';
+import { messageOf } from '../../common/errors.ts';
 import type { Block, Metric, Sample, Session } from '../types.ts';
 import type { Interrupt } from './interrupt.ts';
 

@@ -1,5 +1,5 @@
 /** Works through the plan. A variant's failure is written down and the run goes on. */
-import { messageOf } from '../../acquire/errors.ts';
+import { messageOf } from '../../common/errors.ts';
 import type { Block, Lab, Session } from '../types.ts';
 import { measureRounds, type Measured } from './block.ts';
 import type { Interrupt } from './interrupt.ts';

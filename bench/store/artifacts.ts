@@ -1,7 +1,7 @@
 /** What a report consists of: tables/*.csv and *.md, charts/*.svg and *.png, report.html. */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf } from '../../acquire/errors.ts';
+import { codeOf } from '../../common/errors.ts';
 import { cannotWrite, writeAtomically } from './files.ts';
 
 /** Path below the run's folder to content. */

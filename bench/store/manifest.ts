@@ -2,7 +2,7 @@
  * manifest.json: what was measured, where, with what and by which code. It will
  * be published beside the results, so it holds no host name and no user name.
  */
-import { Failure, messageOf } from '../../acquire/errors.ts';
+import { Failure, messageOf } from '../../common/errors.ts';
 import { mismatch, type Of, type Shape } from './shape.ts';
 
 export const SCHEMA_VERSION = 1;

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, rmdirSync, symlinkSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Failure, codeOf } from '../../acquire/errors.ts';
+import { Failure, codeOf } from '../../common/errors.ts';
 import { cannotRead, cannotWrite, publishableJson, writeAtomically } from './files.ts';
 import { parseManifest, type Manifest } from './manifest.ts';
 import { createSamples, readSamples, type SampleWriter, type Samples } from './samples.ts';

@@ -4,7 +4,7 @@
  * that a run that dies keeps all but the block it died in.
  */
 import { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, openSync, readFileSync } from 'node:fs';
-import { Failure, messageOf } from '../../acquire/errors.ts';
+import { Failure, messageOf } from '../../common/errors.ts';
 import type { Block } from '../types.ts';
 import { cannotRead, cannotWrite, publishableJson, writeFully } from './files.ts';
 import { SCHEMA_VERSION, checkVersion } from './manifest.ts';

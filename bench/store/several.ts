@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Failure, messageOf } from '../../acquire/errors.ts';
+import { Failure, messageOf } from '../../common/errors.ts';
 import { cannotRead, cannotWrite, publishableJson, writeAtomically } from './files.ts';
 import { SCHEMA_VERSION, checkVersion } from './manifest.ts';
 import { createFolder, type RunFolder } from './run.ts';

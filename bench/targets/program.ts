@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
-import { codeOf } from '../../acquire/errors.ts';
+import { codeOf } from '../../common/errors.ts';
 
 export interface ProgramSize { program: string; text: number; data: number; bss: number; total: number }
 

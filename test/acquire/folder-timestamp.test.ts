@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Failure } from '../../acquire/errors.ts';
+import { Failure } from '../../common/errors.ts';
 import { FILES } from '../../acquire/evidence/folder.ts';
 import { verifyFolder } from '../../acquire/verify.ts';
 import { NODE } from '../processes.ts';

@@ -4,7 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { describe } from '../../acquire/commands/take.ts';
-import { Failure } from '../../acquire/errors.ts';
+import { Failure } from '../../common/errors.ts';
 import { createFolder, type Destination } from '../../acquire/evidence/folder.ts';
 import type { Manifest } from '../../acquire/evidence/manifest.ts';
 import { bestMechanism } from '../../acquire/duplicate.ts';

@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { Failure } from '../../acquire/errors.ts';
+import { Failure } from '../../common/errors.ts';
 import { checkTimestamp, MOST_BYTES } from '../../acquire/evidence/timestamp.ts';
 import { authorityUrl, requestTimestamp } from '../../acquire/timestamp-client.ts';
 import { Authority, MESSAGE, opensslTest } from './evidence/authority.ts';

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { Failure } from '../../acquire/errors.ts';
+import { Failure } from '../../common/errors.ts';
 import { FILES } from '../../acquire/evidence/folder.ts';
 import type { RegionRecord } from '../../acquire/evidence/manifest.ts';
 import { CHUNK_BYTES } from '../../acquire/evidence/merkle.ts';

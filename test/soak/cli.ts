@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Failure, messageOf, UsageError } from '../../acquire/errors.ts';
-import { countOption, expectOneOf, helpFor, parseOptions, userPath, type Option } from '../../acquire/options.ts';
+import { Failure, messageOf, UsageError } from '../../common/errors.ts';
+import { countOption, expectOneOf, helpFor, parseOptions, userPath, type Option } from '../../common/options.ts';
 import { KINDS } from './kinds.ts';
 import { selfTest } from './self-test.ts';
 import { soak } from './soak.ts';

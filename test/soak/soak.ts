@@ -5,7 +5,7 @@ import { availableParallelism, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Failure } from '../../acquire/errors.ts';
+import { Failure } from '../../common/errors.ts';
 import { createRandom } from '../../bench/stats/random.ts';
 import { snapUnavailable } from '../../native/index.ts';
 import { aMark } from '../processes.ts';

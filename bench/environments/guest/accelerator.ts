@@ -5,7 +5,7 @@
 import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { messageOf } from '../../../acquire/errors.ts';
+import { messageOf } from '../../../common/errors.ts';
 import { bootGuest } from './boot.ts';
 import { findQemu, qemuVersion, type Accelerator } from './qemu.ts';
 

@@ -1,6 +1,6 @@
 /** QEMU as a child that ends with us, however we end. */
 import { spawn } from 'node:child_process';
-import { messageOf } from '../../../acquire/errors.ts';
+import { messageOf } from '../../../common/errors.ts';
 
 export interface QemuProcess {
 	/** When it has ended: its exit code, null after a signal; and what it said. */

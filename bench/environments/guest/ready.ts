@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { Failure } from '../../../acquire/errors.ts';
+import { Failure } from '../../../common/errors.ts';
 import { MISSING, findQemu } from './qemu.ts';
 
 const INSTALL = fileURLToPath(new URL('../../../scripts/install-qemu', import.meta.url));

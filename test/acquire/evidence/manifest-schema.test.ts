@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Failure } from '../../../acquire/errors.ts';
+import { Failure } from '../../../common/errors.ts';
 import type { Manifest } from '../../../acquire/evidence/manifest.ts';
 import { parseManifest } from '../../../acquire/evidence/manifest-schema.ts';
 import { aSealed, atTheEnd } from '../sealed.ts';

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { Failure } from '../../../acquire/errors.ts';
+import { Failure } from '../../../common/errors.ts';
 import { collectorKey, defaultKeyPath, fingerprint, isSigned, publicKeyFrom, publicKeyOf, publicKeyPem, signed } from '../../../acquire/evidence/seal.ts';
 
 function aFolder(t: ExecutionContext): string {

@@ -2,7 +2,7 @@
 import test from 'ava';
 import { X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { Failure } from '../../../acquire/errors.ts';
+import { Failure } from '../../../common/errors.ts';
 import { isWhole } from '../../../acquire/evidence/der.ts';
 import { checkTimestamp, MOST_BYTES } from '../../../acquire/evidence/timestamp.ts';
 import { Authority, FOR_CA, FOR_STAMPS, MESSAGE, opensslTest, POLICY } from './authority.ts';

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { discoverBackends, discoverCommands, discoverExperiments } from '../../../bench/discover.ts';
-import { Failure } from '../../../acquire/errors.ts';
+import { Failure } from '../../../common/errors.ts';
 import { aFolder } from '../store/fixtures.ts';
 
 const experiment = (name: string, order: number) => `

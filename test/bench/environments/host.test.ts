@@ -5,7 +5,7 @@ import test from 'ava';
 import type { Request } from '../../../bench/environments/environment.ts';
 import { measureOnHost, type Native } from '../../../bench/environments/host.ts';
 import { allowedCpus, planIsolation } from '../../../bench/environments/isolation.ts';
-import { Failure } from '../../../acquire/errors.ts';
+import { Failure } from '../../../common/errors.ts';
 import { makeReport } from '../../../bench/make-report.ts';
 import { readRun } from '../../../bench/store/run.ts';
 import { fakeBackend, fakeExperiment, fakeScreen, fakeTracer, fakeVariant } from '../runner/fakes.ts';

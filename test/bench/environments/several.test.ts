@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { Environment, Request } from '../../../bench/environments/environment.ts';
 import { measureSeveral } from '../../../bench/environments/several.ts';
-import { Failure } from '../../../acquire/errors.ts';
+import { Failure } from '../../../common/errors.ts';
 import { makeReport } from '../../../bench/make-report.ts';
 import { createRun } from '../../../bench/store/run.ts';
 import { readSeveral } from '../../../bench/store/several.ts';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Failure } from '../../../acquire/errors.ts';
+import { Failure } from '../../../common/errors.ts';
 import { parseManifest } from '../../../bench/store/manifest.ts';
 import { aManifest } from './fixtures.ts';
 

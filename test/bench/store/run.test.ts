@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { Failure } from '../../../acquire/errors.ts';
+import { Failure } from '../../../common/errors.ts';
 import { writeArtifacts } from '../../../bench/store/artifacts.ts';
 import { createRun, createRunId, readRun } from '../../../bench/store/run.ts';
 import { aBlock, aFolder, aManifest } from './fixtures.ts';

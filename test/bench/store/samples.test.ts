@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { Failure } from '../../../acquire/errors.ts';
+import { Failure } from '../../../common/errors.ts';
 import { createSamples, parseSamples, readSamples } from '../../../bench/store/samples.ts';
 import { aBlock, aFolder } from './fixtures.ts';
 

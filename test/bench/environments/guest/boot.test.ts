@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import { bootGuest } from '../../../../bench/environments/guest/boot.ts';
-import { Failure } from '../../../../acquire/errors.ts';
+import { Failure } from '../../../../common/errors.ts';
 import { eventually } from '../../../processes.ts';
 import { fakeQemu } from './fake.ts';
 

@@ -5,7 +5,7 @@ import { findComplaints, tailOf } from '../../../../bench/environments/guest/com
 import { qemuArguments } from '../../../../bench/environments/guest/qemu.ts';
 import { guestScript } from '../../../../bench/environments/guest/script.ts';
 import { describeHere } from '../../../../bench/environments/here.ts';
-import { Failure } from '../../../../acquire/errors.ts';
+import { Failure } from '../../../../common/errors.ts';
 import type { Variant } from '../../../../bench/types.ts';
 
 const WHAT_KERNELS_SAY = [

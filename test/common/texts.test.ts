@@ -1,7 +1,7 @@
 /** format.ts and pid.ts. */
 import test from 'ava';
-import { UsageError } from '../../acquire/errors.ts';
-import { atMostText, bytesText, durationText, partialText, printable } from '../../acquire/format.ts';
+import { UsageError } from '../../common/errors.ts';
+import { atMostText, bytesText, durationText, partialText, printable } from '../../common/format.ts';
 import { pidOf } from '../../acquire/arguments.ts';
 
 test('sizes', (t) => {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test from 'ava';
-import { UsageError } from '../../acquire/errors.ts';
-import { countOption, expectOneOf, helpFor, parseOptions, userPath, type Option } from '../../acquire/options.ts';
+import { UsageError } from '../../common/errors.ts';
+import { countOption, expectOneOf, helpFor, parseOptions, userPath, type Option } from '../../common/options.ts';
 
 const OPTIONS = {
 	out: { kind: 'one', value: 'DIR', help: 'where to' },
