@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import type { MechanismName } from './duplicate.ts';
 import { UsageError } from '../common/errors.ts';
-import { countOption } from '../common/options.ts';
+import { countOption, type Option } from '../common/options.ts';
 
 /** Throws a usage error unless it is a process id. */
 export function pidOf(text: string | undefined, verb: string): number {
@@ -16,6 +16,9 @@ export function mechanismOf(name: string | undefined): MechanismName | undefined
 	if (name !== undefined && name !== 'syscall' && name !== 'inject') throw new UsageError(`--mechanism ${name}: the mechanisms are syscall and inject`);
 	return name;
 }
+
+/** Of the verbs that stop a process. */
+export const MAX_STOP: Option = { kind: 'one', value: 'MS', help: 'give up rather than let threads wait longer for others to stop' };
 
 /** undefined: the tracer's own, 50 ms and 0.1 ms more for each thread. */
 export const stopLimitOf = (text: string | undefined): number | undefined => (text === undefined ? undefined : countOption('max-stop', text, 1, 60_000));

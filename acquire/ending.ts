@@ -1,7 +1,8 @@
 /** The end of a duplicate, and what that and all that nobody asked for did to the target. */
 import { ProcsnapError, type CallCount, type Ended, type Tracer } from '../native/index.ts';
 import { sumOf } from './duplicate.ts';
-import { atMostText, cutTexts } from '../common/format.ts';
+import { atMostText } from '../common/format.ts';
+import { cutTexts } from './texts.ts';
 
 /** What stops have done that no request was for: the tracer had to bury the duplicate later, or a thread came late. */
 export interface Untold { pauseNs: number; calls: CallCount[] }

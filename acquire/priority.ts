@@ -1,6 +1,7 @@
 /** The collector gives way to what the machine is there for. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
+import { parseCpuList } from '../common/cpu-list.ts';
 import { pinProcess } from '../native/index.ts';
 
 /** The lowest there is, or what PROCSNAP_NICE says: where others never rest, nice 19 gets next to nothing, and the duplicate lives as long. Pure. */
@@ -30,14 +31,6 @@ export function yieldToOthers(target: number): void {
 export function cpusLeft(ours: readonly number[], targets: readonly number[]): number[] {
 	const left = ours.filter((cpu) => !targets.includes(cpu));
 	return left.length > 0 ? left : [...ours];
-}
-
-/** `0-2,5` -> 0, 1, 2, 5. Pure. */
-export function parseCpuList(text: string): number[] {
-	return text.trim().split(',').filter((part) => part !== '').flatMap((part) => {
-		const [first = 0, last = first] = part.split('-').map(Number);
-		return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-	});
 }
 
 const allowedCpus = (pid: number | 'self'): number[] =>

@@ -12,9 +12,6 @@ export interface Option {
 	help: string;
 }
 
-/** Of the verbs that stop a process. */
-export const MAX_STOP: Option = { kind: 'one', value: 'MS', help: 'give up rather than let threads wait longer for others to stop' };
-
 export interface Parsed<Name extends string> {
 	flags: Set<Name>;
 	/** The values given, in order; the last one counts where only one may be given. */

@@ -1,10 +1,11 @@
 /** procsnap hidden PID: what a copy made by fork does not have. */
-import { mechanismOf, pidOf, stopLimitOf } from '../arguments.ts';
+import { MAX_STOP, mechanismOf, pidOf, stopLimitOf } from '../arguments.ts';
 import type { CallCount } from '../../native/index.ts';
 import { isForked } from '../duplicate.ts';
-import { bytesText, lengthenedTexts, printable } from '../../common/format.ts';
+import { bytesText, printable } from '../../common/format.ts';
 import { findHidden, type HiddenRegion } from '../hidden.ts';
-import { MAX_STOP, parseOptions, type Option } from '../../common/options.ts';
+import { parseOptions, type Option } from '../../common/options.ts';
+import { lengthenedTexts } from '../texts.ts';
 
 export const summary = 'list the memory that copies made by fork miss';
 

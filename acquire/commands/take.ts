@@ -6,12 +6,13 @@ import { createFolder, type Destination } from '../evidence/folder.ts';
 import type { Manifest } from '../evidence/manifest.ts';
 import { CAPTURES, type Capture } from '../evidence/provenance.ts';
 import { checkKeyPlace, collectorKey, defaultKeyPath } from '../evidence/seal.ts';
-import { atMostText, bytesText, cutTexts, lengthenedTexts, partialText, printable } from '../../common/format.ts';
-import { bytesOption, countOption, MAX_STOP, parseOptions, type Option } from '../../common/options.ts';
-import { addressOf, mechanismOf, pidOf, stopLimitOf } from '../arguments.ts';
+import { atMostText, bytesText, printable } from '../../common/format.ts';
+import { bytesOption, countOption, parseOptions, type Option } from '../../common/options.ts';
+import { addressOf, MAX_STOP, mechanismOf, pidOf, stopLimitOf } from '../arguments.ts';
 import { yieldToOthers } from '../priority.ts';
 import { createProgress } from '../../common/progress.ts';
 import { take } from '../take.ts';
+import { cutTexts, lengthenedTexts, partialText } from '../texts.ts';
 
 export const summary = 'take the memory and registers of a live process';
 

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { Failure, messageOf, UsageError } from '../../common/errors.ts';
 import type { Timestamp } from '../evidence/timestamp.ts';
-import { bytesText, partialText } from '../../common/format.ts';
+import { bytesText } from '../../common/format.ts';
+import { partialText } from '../texts.ts';
 import { parseOptions, type Option } from '../../common/options.ts';
 import { verifyFolder } from '../verify.ts';
 

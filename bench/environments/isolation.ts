@@ -1,6 +1,6 @@
 /** Which CPUs target and requester get, and whether they may run in real time. */
 import { spawnSync } from 'node:child_process';
-import { parseCpuList } from '../../acquire/priority.ts';
+import { parseCpuList } from '../../common/cpu-list.ts';
 import type { Isolation } from '../store/manifest.ts';
 import { systemReader, type Reader } from './label.ts';
 

@@ -1,7 +1,8 @@
 import test from 'ava';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpusLeft, niceness, parseCpuList, yieldToOthers } from '../../acquire/priority.ts';
+import { cpusLeft, niceness, yieldToOthers } from '../../acquire/priority.ts';
+import { parseCpuList } from '../../common/cpu-list.ts';
 import { NODE } from '../processes.ts';
 
 test('CPUs: lists as the kernel writes them, and what is left of ours', (t) => {

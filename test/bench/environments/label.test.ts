@@ -1,7 +1,7 @@
 import test from 'ava';
 import { labelFrom, readEvidence, type Evidence, type Reader } from '../../../bench/environments/label.ts';
 import { withoutNames } from '../../../bench/environments/machine.ts';
-import { parseCpuList } from '../../../acquire/priority.ts';
+import { parseCpuList } from '../../../common/cpu-list.ts';
 import type { Label } from '../../../bench/store/manifest.ts';
 
 const cpuinfo = (model: string, flags: string) => `processor\t: 0\nmodel name\t: ${model}\nflags\t\t: fpu ${flags} sse\n\nprocessor\t: 1\nmodel name\t: other\nflags\t\t: none\n`;

@@ -1,8 +1,6 @@
-/** format.ts and pid.ts. */
+/** Sizes, times and other people's words, as text. */
 import test from 'ava';
-import { UsageError } from '../../common/errors.ts';
-import { atMostText, bytesText, durationText, partialText, printable } from '../../common/format.ts';
-import { pidOf } from '../../acquire/arguments.ts';
+import { atMostText, bytesText, durationText, printable } from '../../common/format.ts';
 
 test('sizes', (t) => {
 	for (const [bytes, text] of [
@@ -31,22 +29,9 @@ test('what is at most so long is rounded up, never down', (t) => {
 	] as const) t.is(atMostText(ns), text);
 });
 
-test('what is missing of partial evidence, by whoever chose the reason', (t) => {
-	t.is(partialText({ missingBytes: 3 * 2 ** 20, reason: 'no\nroom\u001b[2J' }), 'partial: 3.0 MiB of the duplicate were not read: no?room?[2J');
-});
-
 test('nothing that steers a terminal, and all else as it is', (t) => {
 	t.is(printable('/usr/bin/ä 語 😀 (deleted)'), '/usr/bin/ä 語 😀 (deleted)');
 	t.is(printable('\u0000\t\n\r\u001b[2J\u007f\u009b'), '?????[2J??');
 	t.is(printable('\u202e\u2066\u200b\ufeff\u2028\u2029\ud800'), '???????', 'text turned around, hidden, broken');
 	t.is(printable(''), '');
-});
-
-test('process ids', (t) => {
-	t.is(pidOf('1', 'take'), 1);
-	t.is(pidOf('4194304', 'take'), 4194304);
-	t.throws(() => pidOf(undefined, 'take'), { instanceOf: UsageError, message: 'take wants a process: procsnap take PID' });
-	for (const text of ['', '0', '01', '-1', '+1', '1.0', '1e3', '0x10', ' 1', '1\n', 'self', '٣', '99999999999']) {
-		t.throws(() => pidOf(text, 'take'), { instanceOf: UsageError, message: `${JSON.stringify(text)} is no process id: procsnap take PID` });
-	}
 });
