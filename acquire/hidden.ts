@@ -4,9 +4,9 @@ import { bestMechanism, duplicate, isForked, type MechanismName } from './duplic
 import { endInVain } from './ending.ts';
 import { Failure, messageOf } from '../common/errors.ts';
 import { LiveTarget } from './evidence/live.ts';
-import { regionsOf } from './evidence/process.ts';
+import { regionsOf } from '../common/proc/process.ts';
 import { classify, missingRegions, type Classified } from './evidence/provenance.ts';
-import { hasFile } from './evidence/regions.ts';
+import { hasFile } from '../common/proc/regions.ts';
 
 export interface HiddenRegion {
 	start: number;

@@ -2,8 +2,8 @@
  * The layout of an ELF core (elf(5)): header, program headers, notes, then the memory, region by region in order of
  * address. Everything is known before the first byte is read, so that a core can be streamed. Pure.
  */
-import { mergeRuns, PAGE_BYTES, type Run } from './pagemap.ts';
-import type { Region } from './regions.ts';
+import { mergeRuns, PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
+import type { Region } from '../../common/proc/regions.ts';
 
 /** A part of a region that has content in the core. `p_paddr` is `p_vaddr`: Volatility 3 lays its layer by it. */
 export interface Segment extends Run {

@@ -6,8 +6,8 @@
 import { closeSync, openSync, read as readWithCallback, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { Failure, isGone } from '../../common/errors.ts';
-import { populatedRuns, type Run } from './pagemap.ts';
-import { parseRegions, type Region } from './regions.ts';
+import { populatedRuns, type Run } from '../../common/proc/pagemap.ts';
+import { parseRegions, type Region } from '../../common/proc/regions.ts';
 
 const read = promisify(readWithCallback);
 

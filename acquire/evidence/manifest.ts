@@ -1,7 +1,7 @@
 /** What is told of a core: the types of manifest.json. Times of day are ISO 8601 in UTC, the others nanoseconds. */
 import type { CallCount } from '../../native/index.ts';
 import type { Capture } from './provenance.ts';
-import type { Identity } from './process.ts';
+import type { Identity } from '../../common/proc/process.ts';
 import type { Unreadable } from './source.ts';
 
 /** 1: without `partial`, and without the last five fields of the ledger. It is read as well. */

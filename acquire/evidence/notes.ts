@@ -3,7 +3,8 @@
  * gdb's gcore write them. Pure. Sizes are those of struct elf_prstatus, elf_prpsinfo and siginfo of <sys/procfs.h>.
  */
 import type { ThreadRegisters, XsaveComponent } from '../../native/index.ts';
-import { PAGE_BYTES } from './pagemap.ts';
+import { PAGE_BYTES } from '../../common/proc/pagemap.ts';
+import type { ProcessNote } from '../../common/proc/process.ts';
 import { expectedXsave } from './xsave.ts';
 
 /** <elf.h>, <linux/elf.h> */
@@ -17,23 +18,6 @@ const SIGINFO_BYTES = 128;
 /** The legacy part of the XSAVE area is struct user_fpregs_struct, but for its last bytes: there the kernel keeps XCR0, which is no register of the thread's. */
 const FPREGS_BYTES = 512;
 const FPREGS_USED_BYTES = 464;
-
-/** What /proc/PID/stat and status say of the process. */
-export interface ProcessNote {
-	pid: number;
-	ppid: number;
-	pgrp: number;
-	sid: number;
-	uid: number;
-	gid: number;
-	nice: number;
-	/** `R`, `S` ... */
-	state: string;
-	/** At most 15 bytes are kept. */
-	command: string;
-	/** At most 79 bytes are kept. */
-	commandLine: string;
-}
 
 export interface FileNote {
 	start: number;

@@ -3,9 +3,9 @@ import { closeSync, openSync } from 'node:fs';
 import { Failure, isGone } from '../../common/errors.ts';
 import type { Content } from './core.ts';
 import type { LiveTarget } from './live.ts';
-import { PAGE_BYTES, populatedRuns, type Run } from './pagemap.ts';
+import { PAGE_BYTES, populatedRuns, type Run } from '../../common/proc/pagemap.ts';
 import { wantsFilePages, type Capture, type Classified } from './provenance.ts';
-import { hasFile, isHugetlb, isKernelCode } from './regions.ts';
+import { hasFile, isHugetlb, isKernelCode } from '../../common/proc/regions.ts';
 
 export interface Planned extends Content, Classified {
 	from: Classified['from'];

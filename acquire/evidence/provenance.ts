@@ -1,5 +1,5 @@
 /** How each region of a process can be captured from its duplicate, and how it must not be. Pure. */
-import { hasFile, isUnlinked, overlapping, uncovered, type Region } from './regions.ts';
+import { hasFile, isUnlinked, overlapping, uncovered, type Region } from '../../common/proc/regions.ts';
 
 export const CAPTURES = {
 	'frozen': 'private memory, from the duplicate: as of the moment',

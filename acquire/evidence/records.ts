@@ -3,7 +3,7 @@ import type { CoreLayout } from './core.ts';
 import type { RegionRecord } from './manifest.ts';
 import { HASH_BYTES } from './merkle.ts';
 import type { Planned } from './plan.ts';
-import { hasFile, type Region } from './regions.ts';
+import { hasFile, type Region } from '../../common/proc/regions.ts';
 import type { CoreSource, Unreadable } from './source.ts';
 
 const hex = (address: number): string => `0x${address.toString(16)}`;

@@ -4,7 +4,7 @@ import { nowNs } from '../../native/index.ts';
 import { codeOf, Failure, isGone } from '../../common/errors.ts';
 import type { CoreLayout } from './core.ts';
 import type { LiveTarget } from './live.ts';
-import { PAGE_BYTES } from './pagemap.ts';
+import { PAGE_BYTES } from '../../common/proc/pagemap.ts';
 
 export interface Unreadable {
 	start: number;

@@ -1,7 +1,7 @@
 /** A core has no more segments than its header can count, and the gaps filled for that are none of the target's. */
 import test from 'ava';
 import { layOut, type Content } from '../../acquire/evidence/core.ts';
-import { parseRegions } from '../../acquire/evidence/regions.ts';
+import { parseRegions } from '../../common/proc/regions.ts';
 
 const PAGE = 4096;
 

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { layOut, type Content, type CoreLayout } from '../../../acquire/evidence/core.ts';
 import { NT, note } from '../../../acquire/evidence/notes.ts';
-import { PAGE_BYTES } from '../../../acquire/evidence/pagemap.ts';
-import { parseRegions, type Region } from '../../../acquire/evidence/regions.ts';
+import { PAGE_BYTES } from '../../../common/proc/pagemap.ts';
+import { parseRegions, type Region } from '../../../common/proc/regions.ts';
 
 const MOST = 65_520;
 

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { layOut } from '../../../acquire/evidence/core.ts';
-import { allNotes, NT, note, type FileNote, type ProcessNote } from '../../../acquire/evidence/notes.ts';
+import { allNotes, NT, note, type FileNote } from '../../../acquire/evidence/notes.ts';
+import type { ProcessNote } from '../../../common/proc/process.ts';
 import type { ThreadRegisters } from '../../../native/index.ts';
 
 const PROCESS: ProcessNote = {

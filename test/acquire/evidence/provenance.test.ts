@@ -1,6 +1,6 @@
 import test from 'ava';
 import { classify, missingRegions, wantsFilePages, type Classified } from '../../../acquire/evidence/provenance.ts';
-import { parseRegions, type Region } from '../../../acquire/evidence/regions.ts';
+import { parseRegions, type Region } from '../../../common/proc/regions.ts';
 
 function region(permissions: string, { name = '', flags = '', at = 0x10000, inode = 0 } = {}): Region {
 	const [found] = parseRegions(`${at.toString(16)}-${(at + 0x4000).toString(16)} ${permissions} 00000000 ${inode === 0 ? '00:00' : 'fe:00'} ${inode} ${name}\nVmFlags: ${flags}\n`);

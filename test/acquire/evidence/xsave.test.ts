@@ -1,7 +1,8 @@
 /** Whatever the processor's layout: a core has the area that readers expect, its layout, and, where that is another, what was read. */
 import test from 'ava';
 import { layOut } from '../../../acquire/evidence/core.ts';
-import { allNotes, NT, RAW, type ProcessNote } from '../../../acquire/evidence/notes.ts';
+import { allNotes, NT, RAW} from '../../../acquire/evidence/notes.ts';
+import type { ProcessNote } from '../../../common/proc/process.ts';
 import { expectedXsave } from '../../../acquire/evidence/xsave.ts';
 import { xsaveComponents, type XsaveComponent } from '../../../native/index.ts';
 import { APX, areaOf, AVX, AVX512, BNDREGS, HI16_ZMM, has, LAYOUTS, PKRU, STANDARD, TILEDATA, xcr0Of, ZMM_HI256, type Layout } from './xsave-areas.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { appendRuns, mergeRuns, PAGE_BYTES, populatedRuns, type Run, type Which } from '../../../acquire/evidence/pagemap.ts';
+import { appendRuns, mergeRuns, PAGE_BYTES, populatedRuns, type Run, type Which } from '../../../common/proc/pagemap.ts';
 
 /** Bits of an entry, by the kernel's documentation. */
 const [PRESENT, SWAPPED, OF_FILE, EXCLUSIVE, SOFT_DIRTY] = [1n << 63n, 1n << 62n, 1n << 61n, 1n << 56n, 1n << 55n];

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { isUnlinked, parseRegions, uncovered, type Region } from '../../../acquire/evidence/regions.ts';
+import { isUnlinked, parseRegions, uncovered, type Region } from '../../../common/proc/regions.ts';
 
 const MAPS = `\
 55d9de498000-55d9de49a000 r--p 00000000 fe:00 260875                     /usr/bin/sleep

@@ -1,8 +1,7 @@
 /** What /proc tells of a process without touching its memory: proc(5). */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
-import { Failure, isGone } from '../../common/errors.ts';
-import type { ProcessNote } from './notes.ts';
+import { Failure, isGone } from '../errors.ts';
 import { parseRegions, type Region } from './regions.ts';
 
 export interface Identity {
@@ -22,6 +21,23 @@ export interface Identity {
 	namespaces: Record<string, string>;
 	cgroup: string;
 	workingDirectory: string;
+}
+
+/** What /proc/PID/stat and status say of the process. */
+export interface ProcessNote {
+	pid: number;
+	ppid: number;
+	pgrp: number;
+	sid: number;
+	uid: number;
+	gid: number;
+	nice: number;
+	/** `R`, `S` ... */
+	state: string;
+	/** At most 15 bytes are kept. */
+	command: string;
+	/** At most 79 bytes are kept. */
+	commandLine: string;
 }
 
 export interface Counters {

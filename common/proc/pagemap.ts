@@ -1,6 +1,6 @@
 /** Which pages a process has, from /proc/PID/pagemap (admin-guide/mm/pagemap.rst). The bits used need no privilege. */
 import { readSync } from 'node:fs';
-import { Failure } from '../../common/errors.ts';
+import { Failure } from '../errors.ts';
 
 export const PAGE_BYTES = 4096;
 
