@@ -1,7 +1,7 @@
 /** What the verbs' arguments mean. */
 import { isIP } from 'node:net';
-import type { MechanismName } from './duplicate.ts';
 import { UsageError } from '../common/errors.ts';
+import { forEvidence } from '../mechanisms/shared/all.ts';
 import { countOption, type Option } from '../common/options.ts';
 
 /** Throws a usage error unless it is a process id. */
@@ -11,11 +11,10 @@ export function pidOf(text: string | undefined, verb: string): number {
 	return Number(text);
 }
 
-/** undefined: whichever is there. */
-export function mechanismOf(name: string | undefined): MechanismName | undefined {
-	if (name !== undefined && name !== 'syscall' && name !== 'inject') throw new UsageError(`--mechanism ${name}: the mechanisms are syscall and inject`);
-	return name;
-}
+/** Of the verbs that copy a process. */
+export const MECHANISM: Option = {
+	kind: 'one', value: 'NAME', help: `${forEvidence().map(({ name }) => name).join(' or ')} (default: the first that this machine has)`,
+};
 
 /** Of the verbs that stop a process. */
 export const MAX_STOP: Option = { kind: 'one', value: 'MS', help: 'give up rather than let threads wait longer for others to stop' };

@@ -1,26 +1,30 @@
-/** The end of a duplicate, and what that and all that nobody asked for did to the target. */
-import { ProcsnapError, type CallCount, type Ended, type Tracer } from '../native/index.ts';
-import { sumOf } from './duplicate.ts';
+/** The end of a copy, and what that and all that nobody asked for did to the target. */
+import type { Still } from '../mechanisms/shared/types.ts';
+import { ProcsnapError, type CallCount, type CallCounts, type Ended, type Tracer } from '../native/index.ts';
+import { sumOf } from './calls.ts';
 import { atMostText } from '../common/format.ts';
 import { cutTexts } from './texts.ts';
 
 /** What stops have done that no request was for: the tracer had to bury the duplicate later, or a thread came late. */
 export interface Untold { pauseNs: number; calls: CallCount[] }
 
-export type DuplicateEnd = Pick<Ended, 'unburied' | 'endedEarly'> & {
+export type StillEnd = Pick<Ended, 'unburied' | 'endedEarly'> & {
 	/** Of the stop for the end and of those that the tracer has tried by itself by then. null: not known. */
 	endPauseNs: number | null;
 	endFailed: string | null;
+	/** What the stop for the end did to blocked calls. */
+	counts: CallCounts;
 };
 
-/** Never throws what the tracer says: the evidence is there, and how the duplicate ended is a line of the ledger. */
-export function endDuplicate(tracer: Pick<Tracer, 'end'>): DuplicateEnd {
+/** Never throws what the mechanism says: the evidence is there, and how the copy ended is a line of the ledger. */
+export function endStill(still: Pick<Still, 'end'>, tracer: Pick<Tracer, 'lastCalls'>): StillEnd {
 	try {
-		const { pauseNs, unaskedPauseNs, unburied, endedEarly } = tracer.end();
-		return { endPauseNs: pauseNs + unaskedPauseNs, unburied, endedEarly, endFailed: null };
+		const { pauseNs, unaskedPauseNs, unburied, endedEarly, restartedCalls, lengthenedTimeouts, cutCalls, calls } = still.end();
+		const counts = { restartedCalls, lengthenedTimeouts, cutCalls, calls };
+		return { endPauseNs: pauseNs + unaskedPauseNs, unburied, endedEarly, endFailed: null, counts };
 	} catch (error) {
 		if (!(error instanceof ProcsnapError)) throw error;
-		return { endPauseNs: null, unburied: null, endedEarly: null, endFailed: error.message };
+		return { endPauseNs: null, unburied: null, endedEarly: null, endFailed: error.message, counts: tracer.lastCalls };
 	}
 }
 
@@ -50,13 +54,13 @@ export interface Toll {
 }
 
 /**
- * There will be no evidence, and so no ledger: ends the duplicate, if there is one, and says what all stops did to the
- * target. `calls` is what they have done by now.
+ * There will be no evidence, and so no ledger: ends the copy, or what the tracer holds where there is none, and says what
+ * all stops did to the target. `calls` is what they have done by now.
  */
-export function endInVain(tracer: Tracer, calls: CallCount[]): Toll {
+export function endInVain(tracer: Tracer, held: Pick<Still, 'end'>, calls: CallCount[]): Toll {
 	let endedEarly: string | null = null, unaskedPauseNs = 0, done = calls;
 	try {
-		const ended = tracer.end();
+		const ended = held.end();
 		({ endedEarly, unaskedPauseNs } = ended);
 		done = sumOf(done, ended.calls);
 	} catch (error) {

@@ -6,24 +6,25 @@ import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { nowNs, ProcsnapError, Tracer, xsaveComponents, type CallCount, type ThreadRegisters } from '../native/index.ts';
-import { bestMechanism, DESCRIPTIONS, duplicate, isForked, withEnd, type MechanismName, type Taken } from './duplicate.ts';
-import { endDuplicate, endInVain, untoldOf, type Toll, type Untold } from './ending.ts';
 import { codeOf, Failure, isGone, messageOf } from '../common/errors.ts';
+import { mechanismFor } from '../mechanisms/shared/all.ts';
+import type { Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
+import { nowNs, ProcsnapError, xsaveComponents, type CallCount, type ThreadRegisters, type Tracer } from '../native/index.ts';
+import { withEnd } from './calls.ts';
+import { endInVain, endStill, untoldOf, type Toll, type Untold } from './ending.ts';
 import { layOut, type CoreLayout } from './evidence/core.ts';
 import type { Destination } from './evidence/folder.ts';
 import { SCHEMA_VERSION, type Incomplete, type Instant, type Ledger, type Manifest } from './evidence/manifest.ts';
 import { CHUNK_BYTES, rootHash } from './evidence/merkle.ts';
 import { allNotes } from './evidence/notes.ts';
 import { planContents, type Planned } from './evidence/plan.ts';
-import { LiveTarget } from './evidence/live.ts';
-import { auxvOf, copiedBytes, countersOf, identify, processNote, regionsOf, startTicksOf, type Counters, type Identity, type ProcessNote } from '../common/proc/process.ts';
-import { classify, missingRegions } from './evidence/provenance.ts';
+import { countersOf, identify, processNote, startTicksOf, type Counters, type Identity, type ProcessNote } from '../common/proc/process.ts';
 import { recordRegions } from './evidence/records.ts';
-import { hasFile, type Region } from '../common/proc/regions.ts';
+import { hasFile } from '../common/proc/regions.ts';
 import { fingerprint, publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
 import { CoreStream, type Digests } from './evidence/stream.ts';
+import { instantNow, startTracer, Survey } from './survey.ts';
 
 export interface TakeOptions {
 	pid: number;
@@ -33,7 +34,8 @@ export interface TakeOptions {
 	key: () => KeyObject;
 	/** Called before anything is done to the target: throws Failure where there will be no key. */
 	checkKey?: () => void;
-	mechanism?: MechanismName | undefined;
+	/** Default: the first that this machine has. */
+	mechanism?: Mechanism | undefined;
 	/** How long threads of the target that are stopped may wait for others to stop. */
 	stopLimitMs?: number | undefined;
 	/** The URL of a time-stamp authority (RFC 3161). */
@@ -55,16 +57,14 @@ export interface TakenEvidence {
 	untold: Untold | null;
 }
 
-/** What is known once the duplicate is there, and needs the target no more. */
+/** What is known once the copy is there, and needs the target no more. */
 interface Moment {
-	taken: Taken;
-	threads: ThreadRegisters[];
+	still: Still;
+	image: Image;
 	before: Instant;
-	beforeCounters: Counters;
+	threads: ThreadRegisters[];
 	layout: CoreLayout;
 	planned: Planned[];
-	/** Of the duplicate: its pid may be another process's by its end. */
-	startTicks: number;
 }
 
 /** Takes, seals and delivers the evidence of a process. Throws Failure; then the target goes on and no evidence is left. */
@@ -74,22 +74,21 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 	options.checkKey?.();
 	const destination = await options.destination();
 	const stream = new CoreStream({ regions: true });
+	const mechanism = options.mechanism ?? mechanismFor();
 	let tracer: Tracer | undefined;
-	let live: LiveTarget | undefined;
+	let survey: Survey | undefined;
 	let done: CallCount[] | undefined;	// to the target's calls; undefined: what the tracer's last request did
 	try {
 		signal?.throwIfAborted();
-		// FIFO priority 1: ahead of ordinary processes, because the target is stopped meanwhile. Optional.
-		tracer = Tracer.start({ priority: 1, ...(options.stopLimitMs === undefined ? {} : { stopLimitMs: options.stopLimitMs }) });
-		const known = lookAt(target);
-		live = known.live;
-		const moment = duplicateAndPlan(tracer, target, known, options.mechanism ?? bestMechanism());
-		const { planned, layout, taken } = moment;
-		done = taken.calls ?? [];
+		tracer = startTracer(options.stopLimitMs);
+		survey = new Survey(target);
+		const moment = copyAndPlan(tracer, survey, target, mechanism);
+		const { planned, layout, still, image } = moment;
+		done = still.figures.calls?.calls ?? [];
 		options.duplicated?.(target.pid);
 		const key = options.key();
 		destination.begin(layout.bytes);
-		const source = await CoreSource.open(layout, placed(planned).map(({ from }) => from ?? 'duplicate'), taken.pid, moment.live);
+		const source = await CoreSource.open(layout, placed(planned).map(({ from }) => from ?? 'duplicate'), image, survey.live);
 		let digests: Digests;
 		try {
 			digests = await stream.run(layout.bytes, ranges(layout), (room) => {
@@ -105,14 +104,14 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		const merkleRoot = rootHash(digests.leaves).toString('hex');
 		// The duplicate is there until nobody can need it any more.
 		await destination.verified(merkleRoot);
-		const ledger = endAndCount(tracer, moment, target);
+		const ledger = endAndCount(tracer, moment, survey.counters, target);
 		done = ledger.calls ?? [];
 		const manifest: Manifest = {
 			...describeCollection(publicKeyOf(key)),
 			target,
 			transfer: destination.transfer,
-			mechanism: { name: taken.mechanism, description: DESCRIPTIONS[taken.mechanism] },
-			before: moment.before, momentNs: taken.momentNs, after: now(), skewNs: taken.skewNs,
+			mechanism: { name: mechanism.name, description: mechanism.description },
+			before: moment.before, momentNs: image.momentNs, after: instantNow(), skewNs: image.skewNs,
 			threads: moment.threads.map(({ tid, skewNs, running, partial }) => ({ tid, skewNs, running, partial })),
 			regions: recordRegions(planned, layout, source, digests.ranges),
 			partial: partialOf(source, ledger),
@@ -128,13 +127,13 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		return { where, manifest, withoutTimestamp: failed, untold: untoldOf(tracer) };
 	} catch (error) {
 		const cause = error instanceof NotPlanned ? error.reason : error;
-		const toll = tracer === undefined ? null : endInVain(tracer, done ?? tracer.lastCalls.calls);
+		const toll = tracer === undefined ? null : endInVain(tracer, survey?.still ?? tracer, done ?? tracer.lastCalls.calls);
 		if (signal?.aborted === true) throw forUser(new Failure('interrupted: nothing was kept'), toll);
 		throw forUser(error instanceof NotPlanned ? whyLost(cause, toll) : cause, toll);
 	} finally {
 		// Ends the duplicate too, if that is still there.
 		tracer?.close();
-		live?.close();
+		survey?.close();
 		await stream.end();
 		await destination.discard();
 	}
@@ -199,62 +198,25 @@ async function identified(pid: number): Promise<Identity> {
 	}
 }
 
-/** What is known of the target before anything is done to it. */
-interface Known {
-	counters: Counters;
-	mapped: Region[];
-	/** undefined: it may not be opened, as `refusal` says. */
-	live: LiveTarget | undefined;
-	refusal: unknown;
-}
-
-function lookAt(target: Identity): Known {
-	const counters = countersOf(target.pid);
-	const mapped = regionsOf(target.pid, 'maps');
-	let live: LiveTarget | undefined, refusal: unknown;
+function copyAndPlan(tracer: Tracer, survey: Survey, target: Identity, mechanism: Mechanism): Moment {
+	const before = instantNow();
+	const still = survey.copy(tracer, mechanism);
 	try {
-		live = new LiveTarget(target.pid);
-	} catch (error) {
-		refusal = error;	// why it may not be traced either, the tracer says better
-	}
-	try {
-		// After all that is opened by its pid.
-		if (startTicksOf(target.pid) !== target.startTicks) throw new Failure(`process ${target.pid} ended, and another one has its pid now: nothing was taken`);
-	} catch (error) {
-		live?.close();
-		throw error;
-	}
-	return { counters, mapped, live, refusal };
-}
-
-function duplicateAndPlan(tracer: Tracer, target: Identity, { counters, mapped, live, refusal }: Known, mechanism: MechanismName): Moment & { live: LiveTarget } {
-	const before = now();
-	const taken = duplicate(tracer, target.pid, mechanism);
-	if (live === undefined) throw refusal;
-	try {
-		const startTicks = startTicksOf(taken.pid);
-		const regions = regionsOf(taken.pid, 'smaps');
-		const { absent, lost } = missingRegions(mapped, regionsIfThere(target.pid), regions, () => live.regions());
-		const classified = classify(regions, absent, isForked(mechanism), lost);
-		const threads = tracer.registers().sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
-		const planned = planContents(classified, taken.pid, live);
-		const files = classified.map(({ region }) => region).filter((region) => hasFile(region)).map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
-		const process = { ...processNote(taken.pid), ...ofTarget(target) };
-		const layout = layOut(placed(planned), allNotes(threads, process, auxvOf(taken.pid), files, xsaveComponents()));
-		return { taken, threads, before, beforeCounters: counters, layout, planned, startTicks, live };
+		return { before, still, image: survey.image, ...plan(survey, target) };
 	} catch (error) {
 		throw new NotPlanned(error);
 	}
 }
 
-/** null: the process has ended. */
-function regionsIfThere(pid: number): Region[] | null {
-	try {
-		return regionsOf(pid, 'maps');
-	} catch (error) {
-		if (error instanceof Failure) return null;
-		throw error;
-	}
+function plan(survey: Survey, target: Identity): Pick<Moment, 'threads' | 'layout' | 'planned'> {
+	const { image, live } = survey;
+	const classified = survey.classified();
+	const threads = image.threads().sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
+	const planned = planContents(classified, image, live);
+	const files = classified.map(({ region }) => region).filter((region) => hasFile(region)).map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
+	const process = { ...image.note(), ...ofTarget(target) };
+	const layout = layOut(placed(planned), allNotes(threads, process, image.auxv(), files, xsaveComponents()));
+	return { threads, layout, planned };
 }
 
 /** As it is now; where it has ended since, as it was. */
@@ -275,14 +237,15 @@ const ranges = ({ contents }: CoreLayout): Array<{ start: number; end: number }>
 	return { start: segments[0]?.offset ?? 0, end: (last?.offset ?? 0) + (last === undefined ? 0 : last.end - last.start) };
 });
 
-function endAndCount(tracer: Tracer, { taken, beforeCounters, startTicks }: Moment, target: Identity): Ledger {
-	const copied = copiedBytes(taken.pid, startTicks);
-	const livedNs = Number(nowNs()) - taken.momentNs;
-	const { endPauseNs, unburied, endedEarly, endFailed } = endDuplicate(tracer);
-	const { restartedCalls, lengthenedTimeouts, cutCalls, calls } = withEnd(taken, tracer.lastCalls);
+function endAndCount(tracer: Tracer, { still, image }: Moment, beforeCounters: Counters, target: Identity): Ledger {
+	const { figures } = still;
+	const copied = image.copiedBytes();
+	const livedNs = Number(nowNs()) - image.momentNs;
+	const { endPauseNs, unburied, endedEarly, endFailed, counts } = endStill(still, tracer);
+	const { restartedCalls, lengthenedTimeouts, cutCalls, calls } = withEnd(figures.calls, counts);
 	const after = tryCounters(target);
 	return {
-		pauseNs: taken.pauseNs, takeNs: taken.takeNs, endPauseNs,
+		pauseNs: figures.pauseNs, takeNs: figures.takeNs, endPauseNs,
 		minorFaults: after === null ? null : after.minorFaults - beforeCounters.minorFaults,
 		majorFaults: after === null ? null : after.majorFaults - beforeCounters.majorFaults,
 		residentKiBBefore: beforeCounters.residentKiB, residentKiBAfter: after?.residentKiB ?? null,
@@ -299,8 +262,6 @@ function tryCounters({ pid, startTicks }: Identity): Counters | null {
 		return null;
 	}
 }
-
-const now = (): Instant => ({ wallClock: new Date().toISOString(), monotonicNs: Number(nowNs()) });
 
 function describeCollection(publicKey: Parameters<typeof fingerprint>[0]): Pick<Manifest, 'schemaVersion' | 'tool' | 'collector' | 'machine'> {
 	const { version } = JSON.parse(readFileSync(fileURLToPath(new URL('../package.json', import.meta.url)), 'utf8')) as { version: string };

@@ -1,16 +1,16 @@
 /** What `--list` shows. */
 import type { Environment } from './environments/environment.ts';
-import type { Backend, Experiment, ProfileName } from './types.ts';
+import type { Mechanism, Experiment, ProfileName } from './types.ts';
 
 const PROFILE_HELP: Record<ProfileName, string> = {
 	smoke: 'few rounds, within a minute: shows that everything works',
 	paper: 'the paper\'s rounds; the default',
 };
 
-export function describeChoices(experiments: Experiment[], backends: Backend[], environments: Environment[], profiles: readonly ProfileName[]): string {
+export function describeChoices(experiments: Experiment[], mechanisms: readonly Mechanism[], environments: Environment[], profiles: readonly ProfileName[]): string {
 	return [
 		section('Experiments', experiments.map(({ name, title, question }) => [name, `${title}: ${question}`])),
-		section('Mechanisms (--backend)', backends.map((backend) => [backend.name, usability(backend.title, backend.unavailable())])),
+		section('Mechanisms (--backend)', mechanisms.map(({ name, title, unavailable }) => [name, usability(title, unavailable())])),
 		section('Environments', environments.map((environment) => [environment.name, usability(`${environment.title}${labelled(environment)}`, environment.unavailable())])),
 		section('Profiles', profiles.map((name) => [name, PROFILE_HELP[name]])),
 	].join('\n');

@@ -5,7 +5,10 @@
  */
 import type { TopLevelSpec } from 'vega-lite';
 import type paper from '../results/paper.json';
+import type { Mechanism } from '../mechanisms/shared/types.ts';
 import type { Tracer } from '../native/index.ts';
+
+export type { Mechanism, Still, Target } from '../mechanisms/shared/types.ts';
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
@@ -156,49 +159,11 @@ export interface Claim {
 /** The paper's figures: results/paper.json. */
 export type Paper = typeof paper;
 
-/** A target that runs, with what a mechanism may need of it. */
-export interface Target {
-	pid: number;
-	/** Only a cooperating workload has one: it forks itself where the mechanism `fork` asks it to. */
-	fork?: () => { pid: number; forkNs: number };
-	reap?: (pid: number) => void;
-}
-
-/** A still copy, and what it cost. */
-export interface Taken {
-	/** The process to read the copy from; 0 where there is none, but a copy in the tracer. */
-	pid: number;
-	/** What the call cost its caller. */
-	takeNs: number;
-	/** For how long the target could not run, as far as this mechanism can tell. */
-	pauseNs: number;
-	/** Bytes copied by a mechanism that copies instead of duplicating. */
-	copiedBytes?: number;
-	/** Bytes of the copy, valid until the next read; fewer than asked for where a region ends. Not timed. */
-	read: (address: bigint, length: number) => Uint8Array;
-	/** `killNs`: the kill() call alone. `reapNs`: from its start until the duplicate is gone. */
-	end: () => { killNs: number; reapNs: number };
-}
-
-/** One way to get a still copy of a process. One file in bench/backends/. */
-export interface Backend {
-	name: string;
-	/** Place in lists, plans and the report: the smaller first, equal ones by name. */
-	order: number;
-	title: string;
-	/** Leaves a process from which the copy is read while the target goes on. */
-	duplicates: boolean;
-	/** Needs `Target.fork`. */
-	cooperative: boolean;
-	/** null if it can be used here, otherwise why not and what to do. */
-	unavailable: () => string | null;
-	take: (tracer: Tracer, target: Target) => Taken;
-}
-
 /** What an experiment is given to build its sessions from. */
 export interface Lab {
 	tracer: Tracer;
-	backends: Backend[];
+	/** Those that can be used on this machine. */
+	mechanisms: Mechanism[];
 	/** CPU that targets run on; the tracer and this process are on another where there are two. */
 	targetCpu: number;
 	/** FIFO priority for targets, 0 where it is not allowed. */
@@ -219,8 +184,8 @@ export interface Experiment {
 	metrics: Record<string, Metric>;
 	/** It measures this machine's disk and network: where they are emulated, it is left out. */
 	onDevices?: true;
-	/** Pure. Mechanisms are the names of the usable backends. */
-	variants: (profile: ProfileName, backends: Backend[]) => Variant[];
+	/** Pure. Of the mechanisms that can be used. */
+	variants: (profile: ProfileName, mechanisms: Mechanism[]) => Variant[];
 	open: (variant: Variant, lab: Lab) => Promise<Session>;
 	/** Pure, from samples alone: the report is made again from a run's folder years later. */
 	tables: (results: Results, paper: Paper) => Table[];

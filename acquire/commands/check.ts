@@ -1,7 +1,8 @@
 /** procsnap check PID: would a duplicate be taken, what would it cost, and what speaks against it. Nothing is done. */
-import { ProcsnapError, snapUnavailable, Tracer, type Preflight, type Reason } from '../../native/index.ts';
+import { forEvidence, mechanismFor } from '../../mechanisms/shared/all.ts';
+import type { Estimate, Mechanism } from '../../mechanisms/shared/types.ts';
+import { ProcsnapError, Tracer, type Reason } from '../../native/index.ts';
 import { pidOf } from '../arguments.ts';
-import { DESCRIPTIONS } from '../duplicate.ts';
 import { Failure } from '../../common/errors.ts';
 import { bytesText, durationText, printable } from '../../common/format.ts';
 import { parseOptions, type Option } from '../../common/options.ts';
@@ -16,7 +17,7 @@ const OPTIONS = {
 export const help = {
 	usage: 'procsnap check PID [OPTIONS]',
 	text: `Looks at the process from outside, through /proc and cgroup file systems, and does nothing to
-it. Says whether procsnap take would duplicate it by inject, how long it would be paused, how
+it. Says whether procsnap take would duplicate it on a stock kernel, how long it would be paused, how
 much memory that could take, and what speaks against it. take looks at the same things first.`,
 	options: OPTIONS,
 	examples: ['procsnap check 1234', 'procsnap check 1234 --json'],
@@ -28,22 +29,31 @@ const REFUSED = 1;
 export function run(args: string[]): Promise<number> {
 	const { flags, positionals } = parseOptions(args, OPTIONS, 1);
 	const pid = pidOf(positionals[0], 'check');
-	const preflight = checked(pid);
-	const refusals = preflight.reasons.filter(({ code }) => code !== null);
-	const mechanism = snapUnavailable() === null ? 'syscall' : 'inject';
+	const mechanism = mechanismFor(), estimating = estimatingMechanism();
+	const estimate = estimated(estimating, pid);
+	const refusals = estimate.reasons.filter(({ code }) => code !== null);
 	if (flags.has('json')) {
-		process.stdout.write(`${JSON.stringify({ pid, taken: refusals.length === 0, mechanism, ...preflight })}\n`);
+		process.stdout.write(`${JSON.stringify({ pid, taken: refusals.length === 0, mechanism: mechanism.name, ...estimate })}\n`);
 	} else {
-		const told = lines(pid, mechanism, preflight, refusals).flatMap((line) => wrapped(printable(line)));
+		const told = lines(pid, { mechanism, estimating, estimate, refusals }).flatMap((line) => wrapped(printable(line)));
 		process.stdout.write(told.map((line) => `${line}\n`).join(''));
 	}
 	return Promise.resolve(refusals.length === 0 ? 0 : REFUSED);
 }
 
-function checked(pid: number): Preflight {
+type Estimating = Mechanism & Required<Pick<Mechanism, 'estimate'>>;
+
+/** The default mechanism, or the first that can tell before it is used. */
+function estimatingMechanism(): Estimating {
+	const found = [mechanismFor(), ...forEvidence()].find((each): each is Estimating => each.estimate !== undefined);
+	if (found === undefined) throw new Failure('no mechanism of this machine can tell before it is used');
+	return found;
+}
+
+function estimated({ estimate }: Estimating, pid: number): Estimate {
 	const tracer = Tracer.start({ dataBytes: 1 << 16 });
 	try {
-		return tracer.check(pid);
+		return estimate(tracer, pid);
 	} catch (error) {
 		throw error instanceof ProcsnapError ? new Failure(error.message) : error;
 	} finally {
@@ -51,19 +61,21 @@ function checked(pid: number): Preflight {
 	}
 }
 
-function lines(pid: number, mechanism: 'syscall' | 'inject', preflight: Preflight, refusals: Reason[]): string[] {
-	const { reasons, threads, residentKib, growthKib, headroomKib, pauseNs } = preflight;
+interface Checked { mechanism: Mechanism; estimating: Mechanism; estimate: Estimate; refusals: Reason[] }
+
+function lines(pid: number, { mechanism, estimating, estimate, refusals }: Checked): string[] {
+	const { reasons, threads, residentKib, growthKib, headroomKib, pauseNs, unseen } = estimate;
 	const verdict = `process ${pid} would be ${refusals.length === 0 ? 'taken' : 'refused'}`;
 	const kib = (size: number): string => bytesText(size * 1024);
 	return [
 		refusals[0] === undefined ? verdict : `${verdict} (${refusals[0].name})`,
-		...(refusals.length > 0 ? [] : [`  how: ${DESCRIPTIONS.inject}`]),
-		...(refusals.length > 0 || mechanism === 'inject' ? [] : ['  this kernel has create_proc_snap(), which take uses instead: no thread is stopped']),
+		...(refusals.length > 0 ? [] : [`  how: ${estimating.description}`]),
+		...(refusals.length > 0 || mechanism === estimating ? [] : [`  take uses ${mechanism.name} instead here: ${mechanism.description}`]),
 		...(pauseNs === null ? [] : [`  pause: about ${durationText(pauseNs)}, of ${threads} thread${threads === 1 ? '' : 's'} and ${kib(residentKib)}`]),
 		...(threads === 0 ? [] : [`  memory: at most ${kib(growthKib)} more while the duplicate is there, of ${
 			headroomKib === null ? 'a room that is not limited' : `${kib(headroomKib)} that are free`}`]),
 		...reasons.map(({ name, code, text }) => `  ${code === null ? 'note' : 'refused'}: ${name}: ${text}`),
-		...(refusals.length > 0 ? [] : ['  seen only when it is stopped: syscall user dispatch (Wine)']),
+		...(refusals.length > 0 || unseen.length === 0 ? [] : [`  seen only when it is stopped: ${unseen.join(', ')}`]),
 	];
 }
 

@@ -1,8 +1,8 @@
 /** procsnap hidden PID: what a copy made by fork does not have. */
-import { MAX_STOP, mechanismOf, pidOf, stopLimitOf } from '../arguments.ts';
+import { MAX_STOP, MECHANISM, pidOf, stopLimitOf } from '../arguments.ts';
 import type { CallCount } from '../../native/index.ts';
-import { isForked } from '../duplicate.ts';
 import { bytesText, printable } from '../../common/format.ts';
+import { mechanismFor } from '../../mechanisms/shared/all.ts';
 import { findHidden, type HiddenRegion } from '../hidden.ts';
 import { parseOptions, type Option } from '../../common/options.ts';
 import { lengthenedTexts } from '../texts.ts';
@@ -10,7 +10,7 @@ import { lengthenedTexts } from '../texts.ts';
 export const summary = 'list the memory that copies made by fork miss';
 
 const OPTIONS = {
-	mechanism: { kind: 'one', value: 'NAME', help: 'syscall or inject (default: syscall where the kernel has it)' },
+	mechanism: MECHANISM,
 	'max-stop': MAX_STOP,
 	json: { kind: 'flag', help: 'print one line of JSON for machines' },
 	help: { kind: 'flag', help: 'this text' },
@@ -42,15 +42,16 @@ const SUSPICIOUS = ['left-out', 'wiped', 'secret'];
 export function run(args: string[]): Promise<number> {
 	const { flags, values, positionals } = parseOptions(args, OPTIONS, 1);
 	const pid = pidOf(positionals[0], 'hidden');
-	const { mechanism, regions, calls, texts } = findHidden(pid, mechanismOf(values.mechanism?.at(-1)), stopLimitOf(values['max-stop']?.at(-1)));
+	const mechanism = mechanismFor(values.mechanism?.at(-1));
+	const { regions, calls, texts } = findHidden(pid, mechanism, stopLimitOf(values['max-stop']?.at(-1)));
 	const sum = (of: (count: CallCount) => number): number | null => calls?.reduce((total, count) => total + of(count), 0) ?? null;
 	const lengthenedTimeouts = sum(({ lengthened }) => lengthened), cutCalls = sum(({ cut }) => cut);
 	for (const text of [...texts, ...lengthenedTexts(lengthenedTimeouts)]) process.stderr.write(`procsnap: ${text}\n`);
 	if (flags.has('json')) {
 		const listed = regions.map(({ start, end, ...region }) => ({ start: `0x${start.toString(16)}`, end: `0x${end.toString(16)}`, ...region }));
-		process.stdout.write(`${JSON.stringify({ pid, mechanism, lengthenedTimeouts, cutCalls, calls, regions: listed })}\n`);
+		process.stdout.write(`${JSON.stringify({ pid, mechanism: mechanism.name, lengthenedTimeouts, cutCalls, calls, regions: listed })}\n`);
 	} else {
-		const how = isForked(mechanism) ? 'procsnap take reads what it can of these from the live process' : 'the duplicate by syscall has them, frozen';
+		const how = mechanism.forked ? 'procsnap take reads what it can of these from the live process' : `the copy by ${mechanism.name} has them, frozen`;
 		process.stdout.write(`process ${pid}: ${regions.length} regions that a copy made by fork does not have as they were; ${how}\n${regions.map(regionLine).join('')}`);
 	}
 	return Promise.resolve(regions.some(({ why }) => SUSPICIOUS.includes(why)) ? FOUND : 0);

@@ -8,7 +8,8 @@ import { CAPTURES, type Capture } from '../evidence/provenance.ts';
 import { checkKeyPlace, collectorKey, defaultKeyPath } from '../evidence/seal.ts';
 import { atMostText, bytesText, printable } from '../../common/format.ts';
 import { bytesOption, countOption, parseOptions, type Option } from '../../common/options.ts';
-import { addressOf, MAX_STOP, mechanismOf, pidOf, stopLimitOf } from '../arguments.ts';
+import { addressOf, MAX_STOP, MECHANISM, pidOf, stopLimitOf } from '../arguments.ts';
+import { mechanismFor } from '../../mechanisms/shared/all.ts';
 import { yieldToOthers } from '../priority.ts';
 import { createProgress } from '../../common/progress.ts';
 import { take } from '../take.ts';
@@ -26,7 +27,7 @@ const OPTIONS = {
 	'ca': { kind: 'one', value: 'FILE', help: '~/.config/procsnap; scripts/certificates makes them)' },
 	'key': { kind: 'one', value: 'FILE', help: 'the collector\'s private key, made if there is none' },
 	'timestamp': { kind: 'one', value: 'URL', help: 'have the seal stamped by this authority (RFC 3161)' },
-	'mechanism': { kind: 'one', value: 'NAME', help: 'syscall or inject (default: syscall where the kernel has it)' },
+	'mechanism': MECHANISM,
 	'max-stop': MAX_STOP,
 	'json': { kind: 'flag', help: 'print one line of JSON for machines' },
 	'help': { kind: 'flag', help: 'this text' },
@@ -50,7 +51,7 @@ const LEAST_RATE = 16 << 10;
 export async function run(args: string[], signal: AbortSignal): Promise<number> {
 	const { flags, values, positionals } = parseOptions(args, OPTIONS, 1);
 	const pid = pidOf(positionals[0], 'take');
-	const mechanism = mechanismOf(values.mechanism?.at(-1));
+	const mechanism = mechanismFor(values.mechanism?.at(-1));
 	const stopLimitMs = stopLimitOf(values['max-stop']?.at(-1));
 	const keyPath = values.key?.at(-1) ?? defaultKeyPath();
 	const found: { made?: boolean } = {};

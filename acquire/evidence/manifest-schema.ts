@@ -67,7 +67,7 @@ const FIELDS = {
 	machine: v.object({ kernel: v.string(), architecture: v.string(), bootId: v.string(), cpus: integer }),
 	target,
 	transfer: v.nullable(v.object({ id: matching(/^[0-9a-f]{32}$/, 'a transfer\'s id'), receiver: v.string() })),
-	mechanism: v.object({ name: v.picklist(['syscall', 'inject']), description: v.string() }),
+	mechanism: v.object({ name: matching(/^[a-z][a-z0-9-]{0,63}$/, 'the name of a mechanism'), description: v.string() }),
 	before: instant,
 	momentNs: integer,
 	after: instant,

@@ -94,7 +94,8 @@ export interface Manifest {
 	target: Identity;
 	/** To whom it was sent as it was taken: the id is the receiver's. null: it was kept where it was taken. */
 	transfer: { id: string; receiver: string } | null;
-	mechanism: { name: 'syscall' | 'inject'; description: string };
+	/** Which one (mechanisms/), perhaps one that this procsnap does not have. */
+	mechanism: { name: string; description: string };
 	before: Instant;
 	/** No private page changed after it. */
 	momentNs: number;

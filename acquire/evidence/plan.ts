@@ -1,9 +1,8 @@
 /** Which bytes of which region are evidence: never more than the process has. */
-import { closeSync, openSync } from 'node:fs';
-import { Failure, isGone } from '../../common/errors.ts';
+import type { Image } from '../../mechanisms/shared/types.ts';
 import type { Content } from './core.ts';
 import type { LiveTarget } from './live.ts';
-import { PAGE_BYTES, populatedRuns, type Run } from '../../common/proc/pagemap.ts';
+import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
 import { wantsFilePages, type Capture, type Classified } from './provenance.ts';
 import { hasFile, isHugetlb, isKernelCode } from '../../common/proc/regions.ts';
 
@@ -12,24 +11,11 @@ export interface Planned extends Content, Classified {
 }
 
 /** Of `target` too: reading its pagemap holds its mmap_lock for 2 MiB of addresses at a time. */
-export function planContents(classified: readonly Classified[], duplicate: number, target: LiveTarget): Planned[] {
-	const pagemap = openPagemap(duplicate);
-	try {
-		return classified.map((each) => planOne(each, pagemap, target));
-	} finally {
-		closeSync(pagemap);
-	}
+export function planContents(classified: readonly Classified[], copy: Pick<Image, 'populated'>, target: LiveTarget): Planned[] {
+	return classified.map((each) => planOne(each, copy, target));
 }
 
-function openPagemap(pid: number): number {
-	try {
-		return openSync(`/proc/${pid}/pagemap`, 'r');
-	} catch (error) {
-		throw isGone(error) ? new Failure(`process ${pid} ended just when it was duplicated: nothing was taken`) : error;
-	}
-}
-
-function planOne(each: Classified, duplicate: number, target: LiveTarget): Planned {
+function planOne(each: Classified, copy: Pick<Image, 'populated'>, target: LiveTarget): Planned {
 	const { region, from, capture } = each;
 	if (from === null || each.lost !== undefined) {
 		return { ...each, runs: [] };
@@ -41,7 +27,7 @@ function planOne(each: Classified, duplicate: number, target: LiveTarget): Plann
 	}
 	// No copy has page tables of shared memory: which pages there are, the target's tell.
 	if (capture === 'shared-live') {
-		return { ...each, runs: target.populated(region, 'all') ?? populatedRuns(duplicate, region, 'all') };
+		return { ...each, runs: target.populated(region, 'all') ?? copy.populated(region, 'all') };
 	}
 	const whole: Run = { start: region.start, end: region.end };
 	// A fork copies no page tables of the kernel's code, and a debugger asks for it.
@@ -50,9 +36,9 @@ function planOne(each: Classified, duplicate: number, target: LiveTarget): Plann
 	}
 	// To read a huge page that is not there takes one from the machine's few.
 	if (isHugetlb(region)) {
-		return { ...each, runs: populatedRuns(duplicate, region, 'all') };
+		return { ...each, runs: copy.populated(region, 'all') };
 	}
-	const own = populatedRuns(duplicate, region, 'own');
+	const own = copy.populated(region, 'own');
 	if (wantsFilePages(region)) {
 		return { ...each, capture: privateCapture(own), runs: [whole] };
 	}

@@ -1,7 +1,7 @@
 /** The bytes of a core, in order: its head, then memory as it is read. What cannot be read is zeros, and is listed. */
-import { open, type FileHandle } from 'node:fs/promises';
+import type { Image, Memory } from '../../mechanisms/shared/types.ts';
 import { nowNs } from '../../native/index.ts';
-import { codeOf, Failure, isGone } from '../../common/errors.ts';
+import { codeOf } from '../../common/errors.ts';
 import type { CoreLayout } from './core.ts';
 import type { LiveTarget } from './live.ts';
 import { PAGE_BYTES } from '../../common/proc/pagemap.ts';
@@ -41,12 +41,12 @@ export class CoreSource {
 	lost: { sinceNs: number; bytes: number } | null = null;
 	readonly #head: Buffer;
 	readonly #pieces: Piece[];
-	readonly #duplicate: FileHandle;
+	readonly #duplicate: Memory;
 	readonly #target: LiveTarget;
 	#next = 0;
 	#at = 0;
 
-	private constructor(layout: CoreLayout, pieces: Piece[], duplicate: FileHandle, target: LiveTarget) {
+	private constructor(layout: CoreLayout, pieces: Piece[], duplicate: Memory, target: LiveTarget) {
 		this.#head = layout.head;
 		this.bytes = layout.bytes;
 		this.#pieces = pieces;
@@ -55,18 +55,14 @@ export class CoreSource {
 	}
 
 	/** `from` has, for each of the layout's contents, whose memory it is. */
-	static async open(layout: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>, duplicate: number, target: LiveTarget): Promise<CoreSource> {
+	static async open(layout: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>, copy: Pick<Image, 'openMemory'>, target: LiveTarget): Promise<CoreSource> {
 		const pieces: Piece[] = [{ start: 0, end: layout.head.length, address: -1, content: -1, memory: 'duplicate' }];
 		layout.contents.forEach(({ segments }, index) => {
 			for (const { start, end, offset } of segments) {
 				pieces.push({ start: offset, end: offset + end - start, address: start, content: index, memory: from[index] ?? 'duplicate' });
 			}
 		});
-		const memory = await open(`/proc/${duplicate}/mem`, 'r').catch((error: unknown) => {
-			if (!isGone(error)) throw error;
-			throw new Failure(`the duplicate ${duplicate} has ended before it could be read: it was killed from outside, or with its cgroup; take another`);
-		});
-		return new CoreSource(layout, pieces, memory, target);
+		return new CoreSource(layout, pieces, await copy.openMemory(), target);
 	}
 
 	/** The next bytes, as many as there is room for, fewer only at the end. */
@@ -133,7 +129,7 @@ export class CoreSource {
 	/** 0: the process has ended. */
 	async #some(room: Uint8Array, done: number, address: number, memory: Piece['memory']): Promise<number> {
 		if (memory === 'target') return this.#target.read(room, done, room.length - done, address + done);
-		return this.lost === null ? (await this.#duplicate.read(room, done, room.length - done, address + done)).bytesRead : 0;
+		return this.lost === null ? this.#duplicate.read(room, done, room.length - done, address + done) : 0;
 	}
 
 	#note(start: number, end: number, errno: string): void {

@@ -1,6 +1,7 @@
 /** `bench`: measures, and ends with the tables and the path of the report. */
 import { randomBytes } from 'node:crypto';
-import { discoverBackends, discoverExperiments, type Command } from '../discover.ts';
+import { MECHANISMS } from '../../mechanisms/shared/all.ts';
+import { discoverExperiments, type Command } from '../discover.ts';
 import type { Environment, MeasuredRun, Request } from '../environments/environment.ts';
 import { createGuest } from '../environments/guest.ts';
 import { describeHere } from '../environments/here.ts';
@@ -11,7 +12,7 @@ import { describeChoices } from '../list.ts';
 import { makeReport, showReport } from '../make-report.ts';
 import { expectOneOf, helpFor, parseOptions, userPath, type Option } from '../../common/options.ts';
 import { listenForInterrupts, type Interrupt } from '../runner/interrupt.ts';
-import type { Backend, Experiment, ProfileName } from '../types.ts';
+import type { Mechanism, Experiment, ProfileName } from '../types.ts';
 
 const PROFILES = ['smoke', 'paper'] as const;
 
@@ -57,7 +58,6 @@ export const command: Command = {
 			return 0;
 		}
 		const experiments = await discoverExperiments();
-		const backends = await discoverBackends();
 		const profile = expectOneOf('profile', values.profile?.at(-1) ?? 'paper', PROFILES);
 		const environments = chooseEnvironments(values.environment, profile, flags.has('count-instructions'));
 		const seed = parseSeed(values.seed?.at(-1));
@@ -67,11 +67,11 @@ export const command: Command = {
 			seed,
 			out: values.out === undefined ? undefined : userPath(values.out.at(-1) ?? '.'),
 			experiments: options.experiments.length === 0 ? experiments : pick('experiment', options.experiments, experiments),
-			backends: options.backends.length === 0 ? backends : pick('backend', options.backends, backends),
+			mechanisms: options.backends.length === 0 ? [...MECHANISMS] : pick('backend', options.backends, MECHANISMS),
 			options,
 		};
 		if (flags.has('list')) {
-			process.stdout.write(describeChoices(experiments, backends, ENVIRONMENTS, PROFILES));
+			process.stdout.write(describeChoices(experiments, MECHANISMS, ENVIRONMENTS, PROFILES));
 			return 0;
 		}
 		return measure(environments, request, !flags.has('no-report'));
@@ -144,7 +144,7 @@ function verdict(environment: Environment, { status, failedRounds, failedBlocks,
 }
 
 /** Those that are named, in the order in which they are known. */
-function pick<T extends Experiment | Backend | Environment>(what: string, names: string[], known: T[]): T[] {
+function pick<T extends Experiment | Mechanism | Environment>(what: string, names: string[], known: readonly T[]): T[] {
 	const valid = known.map(({ name }) => name);
 	for (const name of names) {
 		expectOneOf(what, name, valid);

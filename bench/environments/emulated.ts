@@ -4,7 +4,7 @@
  * quarter of an hour. Said here and nowhere else; every table has its n.
  */
 import type { Label } from '../store/manifest.ts';
-import type { Backend, Variant } from '../types.ts';
+import type { Mechanism, Variant } from '../types.ts';
 
 /** What everything takes longer there, about: what paces a target is to leave it as much room. */
 export const slownessOf = (label: Label): number => (label === 'emulated' ? 20 : 1);
@@ -28,8 +28,8 @@ const LARGEST_PEEK_KIB = 64;
 const LARGEST_COPY_MIB = 64;
 
 /** Pure. One block for most variants: setting a target up costs more than its rounds. */
-export function cutRounds(variants: Variant[], backends: ReadonlyArray<Pick<Backend, 'name' | 'duplicates'>>, countInstructions: boolean): Variant[] {
-	const copies = new Set(backends.filter(({ duplicates }) => !duplicates).map(({ name }) => name));
+export function cutRounds(variants: Variant[], mechanisms: ReadonlyArray<Pick<Mechanism, 'name' | 'duplicates'>>, countInstructions: boolean): Variant[] {
+	const copies = new Set(mechanisms.filter(({ duplicates }) => !duplicates).map(({ name }) => name));
 	const feasible = variants.filter(({ factors: { way, sizeKiB, mechanism, rssMiB } }) =>
 		(way !== 'peek' || Number(sizeKiB) <= LARGEST_PEEK_KIB) && (!copies.has(String(mechanism)) || !(Number(rssMiB) > LARGEST_COPY_MIB)));
 	return feasible.map((variant) => {

@@ -7,7 +7,7 @@ import type { Screen } from '../runner/progress.ts';
 import type { Interrupt } from '../runner/interrupt.ts';
 import type { Dropped } from '../runner/run.ts';
 import type { Manifest } from '../store/manifest.ts';
-import type { Backend, Experiment, ProfileName } from '../types.ts';
+import type { Mechanism, Experiment, ProfileName } from '../types.ts';
 import type { Labelled } from './label.ts';
 
 /** What the user asked for. Which mechanisms can be used only the environment knows. */
@@ -19,7 +19,7 @@ export interface Request {
 	/** The run's id, where it is one part of several; otherwise it is drawn. */
 	id?: string;
 	experiments: Experiment[];
-	backends: Backend[];
+	mechanisms: Mechanism[];
 	/** As chosen on the command line: an empty list is everything. */
 	options: Manifest['options'];
 }

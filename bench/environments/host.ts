@@ -7,7 +7,7 @@ import { SCHEMA_VERSION, type Clock, type Isolation, type Manifest } from '../st
 import { createRun, createRunId, type Run } from '../store/run.ts';
 import type { SampleWriter } from '../store/samples.ts';
 import type { Tracer, TracerOptions } from '../../native/index.ts';
-import type { Backend, Lab, Variant } from '../types.ts';
+import type { Mechanism, Lab, Variant } from '../types.ts';
 import type { Environment, MeasuredRun, Request } from './environment.ts';
 import { cutRounds, slownessOf } from './emulated.ts';
 import { describeHere, type Here } from './here.ts';
@@ -40,7 +40,7 @@ export const host: Environment = {
 };
 
 export async function measureOnHost(native: Native, request: Request, screen: Screen, interrupt: { readonly requested: boolean }): Promise<MeasuredRun> {
-	const usable = usableBackends(request);
+	const usable = usableMechanisms(request);
 	const here = describeHere();
 	const chosen = chooseVariants(request, usable, here);
 	const before = allowedCpus();
@@ -49,9 +49,9 @@ export async function measureOnHost(native: Native, request: Request, screen: Sc
 	try {
 		const isolation = withNotGot(planned, tracer.notGot);
 		const draft = describe(request, here, chosen, isolation, native.clock());
-		await checkTracing(tracer, request.backends.filter((backend) => backend.unavailable() === null));
+		await checkTracing(tracer, request.mechanisms.filter((mechanism) => mechanism.unavailable() === null));
 		native.pinProcess([isolation.requesterCpu]);
-		const lab: Lab = { tracer, backends: usable, targetCpu: isolation.targetCpu, targetPriority: isolation.fifoTarget ? PRIORITY : 0, slowness: slownessOf(here.environment.label), seed: request.seed };
+		const lab: Lab = { tracer, mechanisms: usable, targetCpu: isolation.targetCpu, targetPriority: isolation.fifoTarget ? PRIORITY : 0, slowness: slownessOf(here.environment.label), seed: request.seed };
 		const run = createRun(draft.id, request.out);
 		return await record(run, draft, chosen, lab, screen, interrupt);
 	} finally {
@@ -97,24 +97,24 @@ function noteFailure(run: Run, draft: Manifest, error: unknown): void {
 	}
 }
 
-function usableBackends({ backends, options }: Request): Backend[] {
-	const usable: Backend[] = [];
-	for (const backend of backends) {
-		const reason = backend.unavailable();
+function usableMechanisms({ mechanisms, options }: Request): Mechanism[] {
+	const usable: Mechanism[] = [];
+	for (const mechanism of mechanisms) {
+		const reason = mechanism.unavailable();
 		if (reason === null) {
-			usable.push(backend);
-		} else if (options.backends.includes(backend.name)) {
-			throw new Failure(`the mechanism ${backend.name} cannot be used here: ${reason}`);
+			usable.push(mechanism);
+		} else if (options.backends.includes(mechanism.name)) {
+			throw new Failure(`the mechanism ${mechanism.name} cannot be used here: ${reason}`);
 		}
 	}
 	return usable;
 }
 
-function chooseVariants({ experiments, profile }: Request, backends: Backend[], { environment }: Here): Chosen[] {
-	const cut = (variants: Variant[]) => (environment.label === 'emulated' ? cutRounds(variants, backends, environment.guest?.countInstructions ?? false) : variants);
+function chooseVariants({ experiments, profile }: Request, mechanisms: Mechanism[], { environment }: Here): Chosen[] {
+	const cut = (variants: Variant[]) => (environment.label === 'emulated' ? cutRounds(variants, mechanisms, environment.guest?.countInstructions ?? false) : variants);
 	const chosen = experiments
 		.filter(({ onDevices }) => onDevices !== true || environment.label !== 'emulated')
-		.map((experiment) => ({ experiment, variants: cut(experiment.variants(profile, backends)) }))
+		.map((experiment) => ({ experiment, variants: cut(experiment.variants(profile, mechanisms)) }))
 		.filter(({ variants }) => variants.length > 0);
 	if (chosen.length === 0) {
 		throw new Failure('there is nothing to measure: none of the chosen experiments has a variant for the chosen mechanisms; --list shows them');
@@ -141,7 +141,7 @@ function describe(request: Request, { environment, id }: Here, chosen: Chosen[],
 		options: request.options,
 		environment,
 		experiments: chosen.map(({ experiment, variants }) => ({ name: experiment.name, variants: variants.map(({ id }) => id) })),
-		backends: request.backends.map((backend) => ({ name: backend.name, title: backend.title, unavailable: backend.unavailable() })),
+		backends: request.mechanisms.map((mechanism) => ({ name: mechanism.name, title: mechanism.title, unavailable: mechanism.unavailable() })),
 		dropped: [],
 		isolation,
 		clock,

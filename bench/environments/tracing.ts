@@ -2,12 +2,12 @@
 import { spawn } from 'node:child_process';
 import { Failure, codeOf, messageOf } from '../../common/errors.ts';
 import type { Tracer } from '../../native/index.ts';
-import type { Backend } from '../types.ts';
+import type { Mechanism } from '../types.ts';
 import { systemReader, type Reader } from './label.ts';
 
 /** Takes a copy of a child with the mechanisms in turn; one that works is enough. Throws Failure if none does. */
-export async function checkTracing(tracer: Tracer, backends: Backend[], reader: Reader = systemReader): Promise<void> {
-	const fromOutside = backends.filter((backend) => !backend.cooperative);
+export async function checkTracing(tracer: Tracer, mechanisms: Mechanism[], reader: Reader = systemReader): Promise<void> {
+	const fromOutside = mechanisms.filter((mechanism) => !mechanism.cooperative);
 	if (fromOutside.length === 0) {
 		return;
 	}
@@ -18,9 +18,9 @@ export async function checkTracing(tracer: Tracer, backends: Backend[], reader: 
 			child.once('spawn', () => resolve(child.pid ?? 0));
 		});
 		let last: unknown;
-		for (const backend of fromOutside) {
+		for (const mechanism of fromOutside) {
 			try {
-				backend.take(tracer, { pid }).end();
+				mechanism.open(tracer, { pid }).end();
 				return;
 			} catch (error) {
 				last = error;

@@ -7,7 +7,7 @@ import { colourScale } from '../report/palette.ts';
 import { Collector, hasProgram } from '../targets/collector.ts';
 import { Workload } from '../targets/workload.ts';
 import { nowNs } from '../../native/index.ts';
-import type { Backend, Chart, Claim, Experiment, Lab, ProfileName, Results, Sample, Session, Table, Variant, VariantResult } from '../types.ts';
+import type { Mechanism, Chart, Claim, Experiment, Lab, ProfileName, Results, Sample, Session, Table, Variant, VariantResult } from '../types.ts';
 import { levels, medianPoints, MIB, MS, of, ratio, roundsOf, size, time } from './shared/figures.ts';
 
 /** Rounds for a resident size in MiB. */
@@ -110,8 +110,8 @@ function waysFor(mechanism: string | undefined): Array<[string, Way]> {
 
 const mechanismOf = (way: string, mechanism: string | undefined): string => (way.startsWith('take-') ? mechanism ?? 'none' : 'none');
 
-function variants(profile: ProfileName, backends: Backend[]): Variant[] {
-	const mechanism = backends.find(({ duplicates, cooperative }) => duplicates && !cooperative)?.name;
+function variants(profile: ProfileName, mechanisms: Mechanism[]): Variant[] {
+	const mechanism = mechanisms.find(({ notForEvidence }) => notForEvidence === null)?.name;
 	const ways = waysFor(mechanism);
 	const atRest = Object.entries(ROUNDS[profile]).flatMap(([sizeMiB, rounds]) => ways.map(([way]): Variant => ({
 		id: `${way} rss=${sizeMiB}MiB`, factors: { mechanism: mechanismOf(way, mechanism), target: 'at-rest', way, rssMiB: Number(sizeMiB) }, rounds, warmupRounds: profile === 'paper' ? 1 : 0, blockRounds: rounds,

@@ -10,8 +10,8 @@ import { colourScale } from '../report/palette.ts';
 import { startShell } from '../targets/shell.ts';
 import { memoryOf } from '../targets/program.ts';
 import { placement, Workload } from '../targets/workload.ts';
-import type { Backend, Chart, Claim, Experiment, Json, Lab, Paper, ProfileName, Results, Session, Table, Target, Variant } from '../types.ts';
-import { medianPoints, of, ratio, roundsOf, time, US } from './shared/figures.ts';
+import type { Mechanism, Chart, Claim, Experiment, Json, Lab, Paper, ProfileName, Results, Session, Table, Target, Variant } from '../types.ts';
+import { isFloor, medianPoints, of, ratio, roundsOf, time, US } from './shared/figures.ts';
 
 const GIGABYTE = 1024;
 /** Rounds for a resident size in MiB: as many as keep a cell in the range of seconds. */
@@ -24,7 +24,7 @@ const PAGES = ['4k', 'thp'] as const;
 const bashVariant = (mechanism: string, rounds: number): Variant =>
 	({ id: `${mechanism} target=bash`, factors: { mechanism, target: 'bash' }, rounds, warmupRounds: 3, blockRounds: Math.ceil(rounds / 4) });
 
-function residentVariants(profile: ProfileName, { name, duplicates }: Backend): Variant[] {
+function residentVariants(profile: ProfileName, { name, duplicates }: Mechanism): Variant[] {
 	return Object.entries(ROUNDS[profile]).flatMap(([rss, most]) => PAGES.map((pages): Variant => {
 		// A copy of all bytes takes longer by a factor of ten, and needs fewer rounds to be told apart.
 		const rounds = duplicates ? most : Math.ceil(most / 8);
@@ -37,35 +37,35 @@ function residentVariants(profile: ProfileName, { name, duplicates }: Backend): 
 }
 
 /** The target cannot spin and fork at the same time; of a fork() the pause is the call itself, timed inside. */
-function takeAndEnd(lab: Lab, backend: Backend, target: Target, workload: Workload | undefined) {
+function takeAndEnd(lab: Lab, mechanism: Mechanism, target: Target, workload: Workload | undefined) {
 	const watch = <T>(action: () => T): { value: T; gapNs: number } =>
-		workload === undefined || backend.cooperative ? { value: action(), gapNs: Number.NaN } : workload.longestGap(action);
-	const { value: taken, gapNs } = watch(() => backend.take(lab.tracer, target));
-	const { value: ended, gapNs: endGapNs } = watch(() => taken.end());
+		workload === undefined || mechanism.cooperative ? { value: action(), gapNs: Number.NaN } : workload.longestGap(action);
+	const { value: still, gapNs } = watch(() => mechanism.open(lab.tracer, target));
+	const { value: ended, gapNs: endGapNs } = watch(() => still.end());
 	return {
-		takeNs: taken.takeNs,
-		pauseNs: taken.pauseNs,
-		targetPauseNs: backend.cooperative ? taken.takeNs : gapNs,
-		killNs: backend.duplicates ? ended.killNs : Number.NaN,
-		reapNs: backend.duplicates ? ended.reapNs : Number.NaN,
-		targetEndPauseNs: backend.duplicates ? endGapNs : Number.NaN,
-		totalNs: taken.takeNs + (backend.duplicates ? ended.killNs : 0),
+		takeNs: still.figures.takeNs,
+		pauseNs: still.figures.pauseNs,
+		targetPauseNs: mechanism.cooperative ? still.figures.takeNs : gapNs,
+		killNs: mechanism.duplicates ? ended.killNs : Number.NaN,
+		reapNs: mechanism.duplicates ? ended.reapNs : Number.NaN,
+		targetEndPauseNs: mechanism.duplicates ? endGapNs : Number.NaN,
+		totalNs: still.figures.takeNs + (mechanism.duplicates ? ended.killNs : 0),
 	};
 }
 
 async function open({ factors }: Variant, lab: Lab): Promise<Session> {
-	const backend = lab.backends.find(({ name }) => name === factors.mechanism);
-	if (backend === undefined) throw new Error(`there is no mechanism ${factors.mechanism}`);
+	const mechanism = lab.mechanisms.find(({ name }) => name === factors.mechanism);
+	if (mechanism === undefined) throw new Error(`there is no mechanism ${factors.mechanism}`);
 	if (factors.target === 'bash') {
 		const shell = await startShell(lab);
 		const facts: Record<string, Json> = memoryOf(shell.pid);
-		return { round: () => takeAndEnd(lab, backend, shell, undefined), facts: () => facts, close: shell.close };
+		return { round: () => takeAndEnd(lab, mechanism, shell, undefined), facts: () => facts, close: shell.close };
 	}
 	const workload = await Workload.start('resident', ['--rss', `${factors.rssMiB}M`, '--pages', String(factors.pages), ...placement(lab)]);
 	// On a CPU that it shares with its requester it could only watch how they take turns.
 	const watcher = lab.tracer.cpu === lab.targetCpu ? undefined : workload;
 	const facts: Record<string, Json> = { ...memoryOf(workload.pid), hugeBytes: factors.pages === 'thp' ? workload.result(7) : 0 };
-	return { round: () => takeAndEnd(lab, backend, workload, watcher), facts: () => facts, close: () => workload.close() };
+	return { round: () => takeAndEnd(lab, mechanism, workload, watcher), facts: () => facts, close: () => workload.close() };
 }
 
 export const experiment: Experiment = {
@@ -82,9 +82,9 @@ export const experiment: Experiment = {
 		targetEndPauseNs: { title: 'Pause of the target while the duplicate is ended, seen from inside the target', unit: 'ns' },
 		totalNs: { title: 'Taking and kill() together', unit: 'ns' },
 	},
-	variants: (profile, backends) => [
-		...backends.filter(({ cooperative }) => !cooperative).map(({ name, duplicates }) => bashVariant(name, profile === 'paper' ? (duplicates ? 1000 : 200) : 40)),
-		...backends.flatMap((backend) => residentVariants(profile, backend)),
+	variants: (profile, mechanisms) => [
+		...mechanisms.filter(({ cooperative }) => !cooperative).map(({ name, duplicates }) => bashVariant(name, profile === 'paper' ? (duplicates ? 1000 : 200) : 40)),
+		...mechanisms.flatMap((mechanism) => residentVariants(profile, mechanism)),
 	],
 	open,
 	tables: (results, paper) => [tableFive(results, paper), growth(results)],
@@ -137,7 +137,7 @@ function growth(results: Results): Table {
 		rows: [...results.where({ target: 'resident' })].sort((a, b) =>
 			Number(a.factors.rssMiB) - Number(b.factors.rssMiB) || String(a.factors.pages).localeCompare(String(b.factors.pages))).map((variant) => {
 			const { rssMiB, pages } = variant.factors as { rssMiB: number; pages: string };
-			const floor = of(results.where({ mechanism: 'fork', rssMiB, pages })[0], 'takeNs', 'median', US);
+			const floor = of(results.where({ rssMiB, pages }).find(isFloor), 'takeNs', 'median', US);
 			const inside = of(variant, 'targetPauseNs', 'median', US), told = of(variant, 'pauseNs', 'median', US);
 			return {
 				rss: rssMiB, pages: pages === 'thp' ? 'huge' : '4 KiB', mechanism: String(variant.factors.mechanism),

@@ -11,9 +11,9 @@
 import { BUDGET_COLOUR, colourScale } from '../report/palette.ts';
 import { programSize, type ProgramSize } from '../targets/program.ts';
 import { placement, Workload } from '../targets/workload.ts';
-import type { Chart, Claim, Experiment, Json, Lab, Paper, ProfileName, Results, Session, Table, Taken, Variant, VariantResult } from '../types.ts';
+import type { Chart, Claim, Experiment, Json, Lab, Paper, ProfileName, Results, Session, Table, Still, Variant, VariantResult } from '../types.ts';
 import { nowNs } from '../../native/index.ts';
-import { levels, MS, of, roundsOf, time, US } from './shared/figures.ts';
+import { isFloor, levels, MS, of, roundsOf, time, US } from './shared/figures.ts';
 
 const PERIOD_US = 4000;
 const PAGE_KIB = 4;
@@ -40,13 +40,13 @@ function betweenPasses<T>(updater: Workload, action: () => T, undo: (value: T) =
 }
 
 async function open({ factors }: Variant, lab: Lab): Promise<Session> {
-	const backend = lab.backends.find(({ name }) => name === factors.mechanism);
-	if (backend === undefined) throw new Error(`there is no mechanism ${factors.mechanism}`);
+	const mechanism = lab.mechanisms.find(({ name }) => name === factors.mechanism);
+	if (mechanism === undefined) throw new Error(`there is no mechanism ${factors.mechanism}`);
 	const periodUs = PERIOD_US * (lab.slowness ?? 1);
 	const updater = await Workload.start('updater', ['--region', `${factors.sizeKiB}K`, '--period-us', String(periodUs), '--phase-us', '0', ...placement(lab)]);
 	const facts: Record<string, Json> = { program: programSize(updater.pid) };
-	const take = () => backend.take(lab.tracer, updater);
-	const end = (taken: Taken) => { taken.end(); };
+	const take = () => mechanism.open(lab.tracer, updater);
+	const end = (still: Still) => { still.end(); };
 	const round = () => {
 		const shared = betweenPasses(updater, take, end, periodUs);
 		const withNs = updater.pass(shared.next).durationNs;
@@ -69,7 +69,7 @@ export const experiment: Experiment = {
 		afterNs: { title: 'A pass after that duplicate was ended', unit: 'ns' },
 		reuseNs: { title: 'The first pass after a duplicate came and went between two passes', unit: 'ns' },
 	},
-	variants: (profile, backends) => backends.filter(({ duplicates }) => duplicates).flatMap(({ name }) =>
+	variants: (profile, mechanisms) => mechanisms.filter(({ duplicates }) => duplicates).flatMap(({ name }) =>
 		Object.entries(ROUNDS[profile]).map(([size, rounds]): Variant => ({
 			id: `${name} region=${size}KiB`,
 			factors: { mechanism: name, sizeKiB: Number(size) },
@@ -249,7 +249,7 @@ function perPageChart(results: Results): Chart {
 function claims(results: Results, { table9, controlBudget }: Paper): Claim[] {
 	const budgetNs = controlBudget.minMs * MS;
 	const paperMax = (sizeKiB: number) => `at most ${table9.rows.find((row) => row.sizeKiB === sizeKiB)?.delayMaxMs} ms`;
-	return results.mechanisms.filter((mechanism) => mechanism !== 'fork').flatMap((mechanism) => {
+	return results.mechanisms.filter((mechanism) => !isFloor({ factors: { mechanism } })).flatMap((mechanism) => {
 		const at = (sizeKiB: number) => results.where({ mechanism, sizeKiB })[0];
 		const small = [16, 64, 256].map((size) => ({ size, mean: delay(at(size), 'mean'), max: delay(at(size), 'max') }));
 		const large = delay(at(1024), 'mean');

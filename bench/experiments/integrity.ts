@@ -11,7 +11,7 @@ import { hexdump } from './shared/hexdump.ts';
 import { isEvidence, programSize, readRegions, type ProgramSize, type Region } from '../targets/program.ts';
 import { startShell } from '../targets/shell.ts';
 import { placement, Workload } from '../targets/workload.ts';
-import type { Backend, Experiment, Json, Lab, Results, Session, Table, Taken, Variant } from '../types.ts';
+import type { Mechanism, Experiment, Json, Lab, Results, Session, Table, Still, Variant } from '../types.ts';
 
 const PAGE = 4096;
 const WRITER_PAGES = 512;
@@ -22,13 +22,13 @@ const CONTROL = 'none';
 interface Comparison { compared: number; differing: number; first: string | null }
 
 /** Bytes that differ between the duplicate and the held original, and where the first is; both are read in pieces. */
-function compareRegion(lab: Lab, pid: number, taken: Taken, { start, end, name }: Region): Comparison {
+function compareRegion(lab: Lab, pid: number, still: Still, { start, end, name }: Region): Comparison {
 	let compared = 0;
 	let differing = 0;
 	let first: string | null = null;
 	for (let at = start; at < end; at += BigInt(PIECE)) {
 		const length = Math.min(PIECE, Number(end - at));
-		const copy = Buffer.from(taken.read(at, length));
+		const copy = Buffer.from(still.read(at, length));
 		const { bytes } = lab.tracer.read('vm-readv', pid, at, length);
 		const original = lab.tracer.data.subarray(0, bytes);
 		if (copy.length !== bytes) throw new Error(`0x${at.toString(16)}: ${bytes} bytes of the original, ${copy.length} of the duplicate`);
@@ -40,18 +40,18 @@ function compareRegion(lab: Lab, pid: number, taken: Taken, { start, end, name }
 	return { compared, differing, first };
 }
 
-async function openShell(lab: Lab, backend: Backend): Promise<Session> {
+async function openShell(lab: Lab, mechanism: Mechanism): Promise<Session> {
 	const shell = await startShell(lab);
 	const facts: Record<string, Json> = { program: programSize(shell.pid) };
 	const round = () => {
-		const taken = backend.take(lab.tracer, shell);
+		const still = mechanism.open(lab.tracer, shell);
 		try {
 			lab.tracer.hold(shell.pid);
 			try {
 				const regions = readRegions(shell.pid).filter(isEvidence);
-				const sums = regions.map((region) => compareRegion(lab, shell.pid, taken, region));
+				const sums = regions.map((region) => compareRegion(lab, shell.pid, still, region));
 				const heap = regions.find(({ name }) => name === '[heap]') ?? regions[0];
-				if (heap !== undefined) Object.assign(facts, excerpts(lab, shell.pid, taken, heap), { regions: regions.length });
+				if (heap !== undefined) Object.assign(facts, excerpts(lab, shell.pid, still, heap), { regions: regions.length });
 				const first = sums.find((sum) => sum.first !== null)?.first;
 				if (first !== undefined) facts.firstDifference = first;
 				return {
@@ -62,15 +62,15 @@ async function openShell(lab: Lab, backend: Backend): Promise<Session> {
 				lab.tracer.letGo();
 			}
 		} finally {
-			taken.end();
+			still.end();
 		}
 	};
 	return { round, facts: () => facts, close: shell.close };
 }
 
-function excerpts(lab: Lab, pid: number, taken: Taken, { start, name }: Region): Record<string, Json> {
+function excerpts(lab: Lab, pid: number, still: Still, { start, name }: Region): Record<string, Json> {
 	const at = start + 0x2a0n;	// past the allocator's own header; nothing of the user's or the host's is so early
-	const duplicate = hexdump(taken.read(at, EXCERPT), at);
+	const duplicate = hexdump(still.read(at, EXCERPT), at);
 	lab.tracer.read('vm-readv', pid, at, EXCERPT);
 	return { excerptOf: name || 'private memory', duplicate, original: hexdump(lab.tracer.data.subarray(0, EXCERPT), at) };
 }
@@ -83,7 +83,7 @@ function isTorn(region: Uint8Array): boolean {
 	return rises || (counters[0] as bigint) - (counters.at(-1) as bigint) > 1n;
 }
 
-async function openWriter(lab: Lab, backend: Backend | undefined): Promise<Session> {
+async function openWriter(lab: Lab, mechanism: Mechanism | undefined): Promise<Session> {
 	// Not under SCHED_FIFO: it never sleeps, and the kernel would throttle it.
 	const writer = await Workload.start('writer', ['--pages', String(WRITER_PAGES), ...placement({ ...lab, targetPriority: 0 })]);
 	const { regionAddress, regionBytes } = writer;
@@ -93,13 +93,13 @@ async function openWriter(lab: Lab, backend: Backend | undefined): Promise<Sessi
 		return { comparedBytes: region.length, tornCopies: Number(isTorn(region)) };
 	};
 	const round = () => {
-		if (backend === undefined) return check(readRunning());
+		if (mechanism === undefined) return check(readRunning());
 		const before = writer.counter;
-		const taken = backend.take(lab.tracer, writer);
+		const still = mechanism.open(lab.tracer, writer);
 		try {
-			return check(taken.read(regionAddress, regionBytes));
+			return check(still.read(regionAddress, regionBytes));
 		} finally {
-			taken.end();
+			still.end();
 			// A writer that stands still is never torn.
 			writer.awaitCounter(before + 1);
 		}
@@ -117,21 +117,21 @@ export const experiment: Experiment = {
 		differingBytes: { title: 'Bytes that differ', unit: 'count' },
 		tornCopies: { title: 'Copies that are not of one moment', unit: 'count' },
 	},
-	variants: (profile, backends) => {
+	variants: (profile, mechanisms) => {
 		const rounds = profile === 'paper' ? 200 : 10;
 		const shared = { rounds, warmupRounds: 0, blockRounds: Math.ceil(rounds / 4) };
-		const still = backends.filter(({ duplicates, cooperative }) => duplicates && !cooperative);
+		const copying = mechanisms.filter(({ duplicates, cooperative }) => duplicates && !cooperative);
 		return [
-			...still.map(({ name }): Variant => ({ id: `${name} target=bash`, factors: { mechanism: name, target: 'bash' }, ...shared })),
-			...[...backends.map(({ name }) => name), CONTROL].map((name): Variant =>
+			...copying.map(({ name }): Variant => ({ id: `${name} target=bash`, factors: { mechanism: name, target: 'bash' }, ...shared })),
+			...[...mechanisms.map(({ name }) => name), CONTROL].map((name): Variant =>
 				({ id: `${name} target=writer`, factors: { mechanism: name, target: 'writer' }, ...shared })),
 		];
 	},
 	open: async ({ factors }, lab) => {
-		const backend = lab.backends.find(({ name }) => name === factors.mechanism);
-		if (factors.target === 'writer') return openWriter(lab, backend);
-		if (backend === undefined) throw new Error(`there is no mechanism ${factors.mechanism}`);
-		return openShell(lab, backend);
+		const mechanism = lab.mechanisms.find(({ name }) => name === factors.mechanism);
+		if (factors.target === 'writer') return openWriter(lab, mechanism);
+		if (mechanism === undefined) throw new Error(`there is no mechanism ${factors.mechanism}`);
+		return openShell(lab, mechanism);
 	},
 	tables: (results, paper) => [programTable(results, paper.table4), integrityTable(results)],
 	charts: (results) => {

@@ -11,7 +11,7 @@ import { WAYS, type Way } from '../../native/index.ts';
 import { startShell } from '../targets/shell.ts';
 import { programPath, readRegions } from '../targets/program.ts';
 import { placement, Workload } from '../targets/workload.ts';
-import type { Backend, Claim, Experiment, Json, Lab, Paper, ProfileName, Results, Session, Table, Variant } from '../types.ts';
+import type { Mechanism, Claim, Experiment, Json, Lab, Paper, ProfileName, Results, Session, Table, Variant } from '../types.ts';
 import { KIB, levels, medianPoints, of, ratio, roundsOf, size, US } from './shared/figures.ts';
 
 const TEXT_KIB = [1, 64, 256];
@@ -51,29 +51,29 @@ function countCalls(lab: Lab, way: Way, length: number): Record<string, number> 
 async function open({ factors }: Variant, lab: Lab): Promise<Session> {
 	const way = factors.way as Way;
 	const length = Number(factors.sizeKiB) * KIB;
-	const backend = lab.backends.find(({ name }) => name === factors.mechanism);
-	if (backend === undefined) throw new Error(`there is no mechanism ${factors.mechanism}`);
+	const mechanism = lab.mechanisms.find(({ name }) => name === factors.mechanism);
+	if (mechanism === undefined) throw new Error(`there is no mechanism ${factors.mechanism}`);
 	const target = factors.target === 'bash' ? await startShell(lab) : await Workload.start('resident', ['--rss', `${REGION_MIB}M`, '--pages', '4k', ...placement(lab)]);
 	// Counting stops the reader at each of its calls: of 64 MiB by PEEKTEXT, that would take minutes.
 	const facts: Record<string, Json> = factors.target === 'bash' ? { calls: countCalls(lab, way, length) } : {};
 	const address = target instanceof Workload ? target.regionAddress : textAddress(target.pid, length);
-	const taken = backend.take(lab.tracer, target);
+	const still = mechanism.open(lab.tracer, target);
 	return {
 		round: () => {
-			const { ns, bytes } = lab.tracer.read(way, taken.pid, address, length);
+			const { ns, bytes } = lab.tracer.read(way, still.pid, address, length);
 			if (bytes !== length) throw new Error(`${bytes} of ${length} bytes were read`);
 			return { readNs: ns, bytesPerSecond: (length / ns) * 1e9 };
 		},
 		facts: () => facts,
 		close: async () => {
-			taken.end();
+			still.end();
 			await target.close();
 		},
 	};
 }
 
 /** Reading a duplicate does not depend on how it came to be: the first mechanism that can duplicate any process. */
-const firstDuplicating = (backends: Backend[]): Backend | undefined => backends.find(({ duplicates, cooperative }) => duplicates && !cooperative);
+const firstDuplicating = (mechanisms: Mechanism[]): Mechanism | undefined => mechanisms.find(({ duplicates, cooperative }) => duplicates && !cooperative);
 
 export const experiment: Experiment = {
 	name: 'read',
@@ -84,8 +84,8 @@ export const experiment: Experiment = {
 		readNs: { title: 'One read', unit: 'ns' },
 		bytesPerSecond: { title: 'Bandwidth', unit: 'bytes/s' },
 	},
-	variants: (profile, backends) => {
-		const mechanism = firstDuplicating(backends)?.name;
+	variants: (profile, mechanisms) => {
+		const mechanism = firstDuplicating(mechanisms)?.name;
 		if (mechanism === undefined) return [];
 		const text = TEXT_KIB.flatMap((sizeKiB) => PAPER_WAYS.map((way): Variant => ({
 			id: `${way} bash text=${sizeKiB}KiB`, factors: { mechanism, target: 'bash', way, sizeKiB }, ...inBlocks(profile === 'paper' ? 1000 : 20),

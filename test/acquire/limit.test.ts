@@ -1,14 +1,14 @@
 /** --max-stop: for how long threads may wait for others to stop is the user's to say. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { bestMechanism } from '../../acquire/duplicate.ts';
+import { mechanismFor } from '../../mechanisms/shared/all.ts';
 import { children, until } from '../native/help.ts';
 import { isFree, statusField } from '../processes.ts';
 import { testUnless } from '../unless.ts';
 import { startTarget, temporaryFolder } from './help.ts';
 import { procsnap } from './real/taking.ts';
 
-const injectTest = testUnless(bestMechanism() === 'inject' ? null : 'the kernel makes the duplicate here, and stops nobody');
+const injectTest = testUnless(mechanismFor().name === 'inject' ? null : 'the kernel makes the duplicate here, and stops nobody');
 
 /** Much more than the default: on a busy machine the kernel takes its time. */
 const PATIENT = ['--max-stop', '30000'];

@@ -7,7 +7,7 @@ import { describe } from '../../acquire/commands/take.ts';
 import { Failure } from '../../common/errors.ts';
 import { createFolder, type Destination } from '../../acquire/evidence/folder.ts';
 import type { Manifest } from '../../acquire/evidence/manifest.ts';
-import { bestMechanism } from '../../acquire/duplicate.ts';
+import { mechanismFor } from '../../mechanisms/shared/all.ts';
 import { take } from '../../acquire/take.ts';
 import { verifyFolder } from '../../acquire/verify.ts';
 import { children, start, state, tracerFor, until } from '../native/help.ts';
@@ -20,7 +20,7 @@ import { procsnap } from './real/taking.ts';
 import { aKey, Authority, HOST, keptIn, linkTest, ReceiverProcess, underWayIn } from './transfer/help.ts';
 
 const MIB = 1 << 20;
-const injectTest = testUnless(bestMechanism() === 'inject' ? null : 'the kernel makes the duplicate here, and the target has no part in its end');
+const injectTest = testUnless(mechanismFor().name === 'inject' ? null : 'the kernel makes the duplicate here, and the target has no part in its end');
 
 /** Take within this process; `first` happens when the first bytes have been read and no more, `last` when all have. */
 async function taken(t: ExecutionContext, pid: number, { first, last }: { first?: () => unknown; last?: () => unknown }) {
@@ -103,7 +103,7 @@ injectTest('a duplicate that ends early is buried at once, and shared memory is 
 });
 
 linkTest('partial evidence that is sent is kept by the receiver, and says that it is partial', async (t) => {
-	if (bestMechanism() !== 'inject') {
+	if (mechanismFor().name !== 'inject') {
 		t.pass('the kernel makes the duplicate here');
 		return;
 	}

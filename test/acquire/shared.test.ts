@@ -3,7 +3,7 @@ import type { ExecutionContext } from 'ava';
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bestMechanism } from '../../acquire/duplicate.ts';
+import { mechanismFor } from '../../mechanisms/shared/all.ts';
 import type { HiddenRegion } from '../../acquire/hidden.ts';
 import type { Target } from '../native/help.ts';
 import { NODE } from '../processes.ts';
@@ -15,7 +15,7 @@ import { PAGE, residentPages } from './regions.ts';
 const PAGES = 8;
 const LOCKED = 1, SHARED = 2, HIDDEN = 3;
 
-const injectTest = testUnless(bestMechanism() === 'inject' ? null : 'the kernel makes the duplicate here, and it has all of the target\'s memory');
+const injectTest = testUnless(mechanismFor().name === 'inject' ? null : 'the kernel makes the duplicate here, and it has all of the target\'s memory');
 
 async function startHeld(t: ExecutionContext, ...more: string[]): Promise<Target> {
 	const file = join(temporaryFolder(t), 'file');

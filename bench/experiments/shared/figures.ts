@@ -1,4 +1,5 @@
 /** What several experiments' tables and charts need. Pure. */
+import { MECHANISMS } from '../../../mechanisms/shared/all.ts';
 import type { Results, Summary, VariantResult } from '../../types.ts';
 
 export const US = 1e3;
@@ -16,6 +17,11 @@ export const roundsOf = (variant: VariantResult | undefined, metric: string): nu
 
 /** a / b, or null if either is missing. */
 export const ratio = (a: number | null, b: number | null): number | null => (a === null || b === null || b === 0 ? null : a / b);
+
+/** The floor under all mechanisms: a target that copies itself. */
+const FLOORS = new Set(MECHANISMS.filter(({ cooperative }) => cooperative).map(({ name }) => name));
+
+export const isFloor = ({ factors }: Pick<VariantResult, 'factors'>): boolean => FLOORS.has(String(factors['mechanism']));
 
 /** One median with its 95 % interval a variant, as rows for a chart. */
 export function medianPoints(variants: VariantResult[], metric: string, divisor: number): Array<Record<string, string | number>> {

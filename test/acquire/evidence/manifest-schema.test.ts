@@ -73,7 +73,7 @@ const VALUES: Array<[string, unknown, RegExp]> = [
 	['core.bytes', '1', /is "1", and should be a number$/],
 	['core.merkleRoot', 'A'.repeat(64), /should be a SHA-256 in hexadecimal$/],
 	['collector.publicKeySha256', '', /is "", and should be a SHA-256 in hexadecimal$/],
-	['mechanism.name', 'magic', /is "magic", and should be \("syscall" \| "inject"\)$/],
+	['mechanism.name', 'Magic!', /is "Magic!", and should be the name of a mechanism$/],
 	['before.wallClock', 'yesterday \u001b[2J', /^its field before\.wallClock is "yesterday \\u001b\[2J", and should be a time as ISO 8601 has it$/],
 	['regions.0.start', '0xffffffffffffffffff', /should be a hexadecimal address$/],
 	['regions.0.capture', 'stolen', /^its field regions\.0\.capture is "stolen", and should be \("frozen" \| /],

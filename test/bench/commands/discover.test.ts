@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { discoverBackends, discoverCommands, discoverExperiments } from '../../../bench/discover.ts';
+import { discoverCommands, discoverExperiments } from '../../../bench/discover.ts';
 import { Failure } from '../../../common/errors.ts';
 import { aFolder } from '../store/fixtures.ts';
 
@@ -40,15 +40,6 @@ test('two files of one name are an error that names both', async (t) => {
 	writeFileSync(join(folder, 'a.ts'), experiment('same', 1));
 	writeFileSync(join(folder, 'b.ts'), experiment('same', 1));
 	await t.throwsAsync(discoverExperiments(folder), { instanceOf: Failure, message: /b\.ts: the name same is taken by .*a\.ts/ });
-});
-
-test('mechanisms are found the same way', async (t) => {
-	const folder = aFolder(t);
-	for (const [name, order] of [['stop', 2], ['inject', 2], ['syscall', 1]] as const) {
-		writeFileSync(join(folder, `${name}.ts`), `export const backend = { name: '${name}', order: ${order}, title: 'T', duplicates: true, cooperative: false, unavailable: () => null, take: () => {} };\n`);
-	}
-	t.deepEqual((await discoverBackends(folder)).map(({ name }) => name), ['syscall', 'inject', 'stop']);
-	t.deepEqual(await discoverBackends(join(folder, 'none')), []);
 });
 
 test('the verbs are the files of bench/commands', async (t) => {

@@ -1,6 +1,7 @@
 /** What every experiment must do: one contract over all files of bench/experiments/. */
 import test from 'ava';
-import { discoverBackends, discoverExperiments } from '../../../bench/discover.ts';
+import { discoverExperiments } from '../../../bench/discover.ts';
+import { MECHANISMS } from '../../../mechanisms/shared/all.ts';
 import { slownessOf } from '../../../bench/environments/emulated.ts';
 import { describeHere } from '../../../bench/environments/here.ts';
 import { planIsolation } from '../../../bench/environments/isolation.ts';
@@ -12,7 +13,7 @@ import type { Block, Experiment, Lab, Results, Variant } from '../../../bench/ty
 import { Tracer } from '../../../native/index.ts';
 import { testUnless } from '../../unless.ts';
 
-const backends = (await discoverBackends()).filter((backend) => backend.unavailable() === null);
+const mechanisms = MECHANISMS.filter((mechanism) => mechanism.unavailable() === null);
 const paper = readPaper();
 const here = describeHere().environment;
 
@@ -52,7 +53,7 @@ async function checkReport(experiment: Experiment, results: Results): Promise<st
 for (const experiment of await discoverExperiments()) {
 	test(`${experiment.name}: its plan is sound in both profiles`, (t) => {
 		for (const profile of ['smoke', 'paper'] as const) {
-			const variants = experiment.variants(profile, backends);
+			const variants = experiment.variants(profile, mechanisms);
 			t.true(variants.length > 0);
 			t.is(new Set(variants.map(({ id }) => id)).size, variants.length, 'two variants of one name');
 			for (const { rounds, blockRounds, warmupRounds, id } of variants) {
@@ -65,9 +66,9 @@ for (const experiment of await discoverExperiments()) {
 	const leftOut = experiment.onDevices === true && here.label === 'emulated' ? 'it measures devices, and they are emulated here' : null;
 	testUnless(leftOut)(`${experiment.name}: every kind of variant is measured, and reported`, async (t) => {
 		const tracer = Tracer.start();
-		const lab: Lab = { tracer, backends, targetCpu: planIsolation().targetCpu, targetPriority: 0, slowness: slownessOf(here.label), seed: 1 };
+		const lab: Lab = { tracer, mechanisms, targetCpu: planIsolation().targetCpu, targetPriority: 0, slowness: slownessOf(here.label), seed: 1 };
 		const blocks: Block[] = [];
-		for (const variant of oneOfEachKind(experiment.variants('smoke', backends))) {
+		for (const variant of oneOfEachKind(experiment.variants('smoke', mechanisms))) {
 			blocks.push(await measureOnce(experiment, variant, lab, blocks.length));
 		}
 		tracer.close();

@@ -8,7 +8,7 @@ import { allowedCpus, planIsolation } from '../../../bench/environments/isolatio
 import { Failure } from '../../../common/errors.ts';
 import { makeReport } from '../../../bench/make-report.ts';
 import { readRun } from '../../../bench/store/run.ts';
-import { fakeBackend, fakeExperiment, fakeScreen, fakeTracer, fakeVariant } from '../runner/fakes.ts';
+import { fakeMechanism, fakeExperiment, fakeScreen, fakeTracer, fakeVariant } from '../runner/fakes.ts';
 import { aFolder } from '../store/fixtures.ts';
 
 const READY = { requested: false };
@@ -21,7 +21,7 @@ function setUp(changes: Partial<Request>) {
 		clock: () => ({ source: 'CLOCK_MONOTONIC_RAW', resolutionNs: 1, overheadNs: 25 }),
 		pinProcess: (cpus) => pinned.push(cpus),
 	};
-	const request: Request = { profile: 'smoke', seed: 5, out: undefined, experiments: [fakeExperiment()], backends: [fakeBackend()], options: { experiments: [], backends: [] }, ...changes };
+	const request: Request = { profile: 'smoke', seed: 5, out: undefined, experiments: [fakeExperiment()], mechanisms: [fakeMechanism()], options: { experiments: [], backends: [] }, ...changes };
 	return { tracer, pinned, native, request };
 }
 
@@ -83,24 +83,24 @@ test('no permission to trace: said before anything is measured, nothing left beh
 	const refused = () => {
 		throw Object.assign(new Error('PTRACE_SEIZE: not permitted'), { code: 'EPERM' });
 	};
-	const { native, request, tracer } = setUp({ out: join(folder, 'run'), backends: [fakeBackend({ take: refused })] });
+	const { native, request, tracer } = setUp({ out: join(folder, 'run'), mechanisms: [fakeMechanism({ open: refused })] });
 	await t.throwsAsync(measureOnHost(native, request, fakeScreen(), READY), { instanceOf: Failure, message: /no permission to trace other processes .*run as root or with CAP_SYS_PTRACE/ });
 	t.true(tracer.closed);
 	t.deepEqual(readdirSync(folder), []);
 });
 
 test('one mechanism that works is enough to go on', async (t) => {
-	const broken = fakeBackend({ name: 'broken', take: () => {
+	const broken = fakeMechanism({ name: 'broken', open: () => {
 		throw new Error('not today');
 	} });
-	const { native, request } = setUp({ out: join(aFolder(t), 'run'), backends: [broken, fakeBackend()] });
+	const { native, request } = setUp({ out: join(aFolder(t), 'run'), mechanisms: [broken, fakeMechanism()] });
 	t.is((await measureOnHost(native, request, fakeScreen(), READY)).status, 'complete');
 });
 
 test('a mechanism asked for by name that cannot be used is an error that says why', async (t) => {
 	const folder = aFolder(t);
-	const unusable = fakeBackend({ unavailable: () => 'needs the patched kernel: see kernel-patch/README.md' });
-	const { native, request } = setUp({ out: join(folder, 'run'), backends: [unusable], options: { experiments: [], backends: ['fake'] } });
+	const unusable = fakeMechanism({ unavailable: () => 'needs the patched kernel: see kernel-patch/README.md' });
+	const { native, request } = setUp({ out: join(folder, 'run'), mechanisms: [unusable], options: { experiments: [], backends: ['fake'] } });
 	await t.throwsAsync(measureOnHost(native, request, fakeScreen(), READY), { instanceOf: Failure, message: 'the mechanism fake cannot be used here: needs the patched kernel: see kernel-patch/README.md' });
 	t.deepEqual(readdirSync(folder), []);
 });

@@ -28,7 +28,7 @@ const measured = (folder: string, changes: Parameters<typeof aManifest>[0] = {},
 
 const failing = (folder: string): Environment => environment(folder, async () => Promise.reject(new Failure('its kernel panicked.\nThe end of its console:\n  <oops>')));
 
-const request = (out: string): Request => ({ profile: 'smoke', seed: 1, out, experiments: [], backends: [], options: { experiments: [], backends: [] } });
+const request = (out: string): Request => ({ profile: 'smoke', seed: 1, out, experiments: [], mechanisms: [], options: { experiments: [], backends: [] } });
 const calm = { requested: false };
 
 test('what fails in one leaves the others\' results, and the report says it', async (t) => {

@@ -1,6 +1,6 @@
 /** An experiment, a tracer and a screen without processes behind them. */
 import type { Screen } from '../../../bench/runner/progress.ts';
-import type { Backend, Experiment, Lab, Session, Variant } from '../../../bench/types.ts';
+import type { Mechanism, Experiment, Lab, Session, Variant } from '../../../bench/types.ts';
 import type { Tracer } from '../../../native/index.ts';
 
 export function fakeVariant(id: string, changes: Partial<Variant> = {}): Variant {
@@ -36,15 +36,27 @@ export function fakeExperiment(changes: Partial<Experiment> = {}, session: () =>
 	};
 }
 
-export function fakeBackend(changes: Partial<Backend> = {}): Backend {
+export function fakeMechanism(changes: Partial<Mechanism> = {}): Mechanism {
 	return {
 		name: 'fake',
 		title: 'Fake',
+		description: 'nothing is copied',
 		order: 1,
 		duplicates: true,
+		forked: false,
 		cooperative: false,
+		notForEvidence: 'it is a fake',
 		unavailable: () => null,
-		take: (_tracer, target) => ({ pid: target.pid, takeNs: 1, pauseNs: 1, read: () => new Uint8Array(), end: () => ({ killNs: 1, reapNs: 1 }) }),
+		open: (_tracer, target) => ({
+			figures: { takeNs: 1, pauseNs: 1, calls: null },
+			pid: target.pid,
+			read: () => new Uint8Array(),
+			image: () => { throw new Error('a fake has none'); },
+			end: () => ({
+				killNs: 1, reapNs: 1, pauseNs: 0, unaskedPauseNs: 0, unburied: null, endedEarly: null,
+				restartedCalls: 0, lengthenedTimeouts: 0, cutCalls: 0, calls: [],
+			}),
+		}),
 		...changes,
 	};
 }
@@ -55,7 +67,7 @@ export function fakeTracer(): Tracer & { closed: boolean } {
 }
 
 export function fakeLab(): Lab {
-	return { tracer: fakeTracer(), backends: [fakeBackend()], targetCpu: 0, targetPriority: 0, seed: 1 };
+	return { tracer: fakeTracer(), mechanisms: [fakeMechanism()], targetCpu: 0, targetPriority: 0, seed: 1 };
 }
 
 /** Keeps what is written to it. */

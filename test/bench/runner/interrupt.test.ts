@@ -11,7 +11,7 @@ function startMeasuring(t: ExecutionContext, out: string) {
 	const script = `
 		import { measureOnHost } from './bench/environments/host.ts';
 		import { listenForInterrupts } from './bench/runner/interrupt.ts';
-		import { fakeBackend, fakeExperiment, fakeTracer, fakeVariant } from './test/bench/runner/fakes.ts';
+		import { fakeMechanism, fakeExperiment, fakeTracer, fakeVariant } from './test/bench/runner/fakes.ts';
 		const wait = (ms) => { const end = performance.now() + ms; while (performance.now() < end); };
 		let rounds = 0;
 		const experiment = fakeExperiment(
@@ -20,7 +20,7 @@ function startMeasuring(t: ExecutionContext, out: string) {
 		);
 		const native = { startTracer: fakeTracer, clock: () => ({ source: 'x', resolutionNs: 1, overheadNs: 1 }), pinProcess: () => {} };
 		const interrupt = listenForInterrupts(() => console.log('announced'), 60_000);
-		const request = { profile: 'smoke', seed: 1, out: ${JSON.stringify(out)}, experiments: [experiment], backends: [fakeBackend()], options: { experiments: [], backends: [] } };
+		const request = { profile: 'smoke', seed: 1, out: ${JSON.stringify(out)}, experiments: [experiment], mechanisms: [fakeMechanism()], options: { experiments: [], backends: [] } };
 		const run = await measureOnHost(native, request, process.stderr, interrupt);
 		console.log(run.status);
 		interrupt.dispose();

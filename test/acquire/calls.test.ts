@@ -1,9 +1,8 @@
 /** What both stops of the target did, the one for the duplicate and the one for its end, in one ledger. */
 import test from 'ava';
-import { withEnd, type Taken } from '../../acquire/duplicate.ts';
+import { withEnd } from '../../acquire/calls.ts';
 
-const taken: Taken = {
-	mechanism: 'inject', pid: 1, takeNs: 1, pauseNs: 1, momentNs: 1, skewNs: 0,
+const taken = {
 	restartedCalls: 3, lengthenedTimeouts: 1, cutCalls: 1,
 	calls: [{ call: 'epoll_wait', restarted: 3, lengthened: 1, cut: 0 }, { call: 'close', restarted: 0, lengthened: 0, cut: 1 }],
 };
@@ -20,10 +19,9 @@ test('the same calls are added up, and others come after them', (t) => {
 			{ call: 'writev', restarted: 0, lengthened: 0, cut: 2 },
 		],
 	});
-	t.is(taken.calls?.[0]?.restarted, 3, 'what was told before is not changed');
+	t.is(taken.calls[0]?.restarted, 3, 'what was counted before is not changed');
 });
 
-test('what nobody counts stays unknown', (t) => {
-	const unknown = { restartedCalls: null, lengthenedTimeouts: null, cutCalls: null, calls: null };
-	t.deepEqual(withEnd({ ...taken, mechanism: 'syscall', ...unknown }, end), unknown);
+test('what a mechanism does not count stays unknown', (t) => {
+	t.deepEqual(withEnd(null, end), { restartedCalls: null, lengthenedTimeouts: null, cutCalls: null, calls: null });
 });

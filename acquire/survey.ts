@@ -1,0 +1,106 @@
+/**
+ * What take and hidden have in common: look at the target, copy it, and say of each region how it can be captured.
+ * The target is touched by the copy alone.
+ */
+import { Failure } from '../common/errors.ts';
+import { countersOf, regionsOf, startTicksOf, type Counters, type Identity } from '../common/proc/process.ts';
+import type { Region } from '../common/proc/regions.ts';
+import type { Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
+import { nowNs, Tracer } from '../native/index.ts';
+import { LiveTarget } from './evidence/live.ts';
+import type { Instant } from './evidence/manifest.ts';
+import { classify, missingRegions, type Classified } from './evidence/provenance.ts';
+
+/**
+ * The tracer of a take. FIFO priority 1: ahead of ordinary processes, because the target is stopped meanwhile; where
+ * that is not allowed, the tracer does without.
+ */
+export const startTracer = (stopLimitMs: number | undefined): Tracer =>
+	Tracer.start({ priority: 1, ...(stopLimitMs === undefined ? {} : { stopLimitMs }) });
+
+export const instantNow = (): Instant => ({ wallClock: new Date().toISOString(), monotonicNs: Number(nowNs()) });
+
+/** A target, and its copy as soon as there is one. */
+export class Survey {
+	/** Of the target, before the copy. */
+	readonly counters: Counters;
+	readonly #target: Pick<Identity, 'pid' | 'startTicks'>;
+	readonly #mapped: Region[];
+	/** Or why the target's own memory may not be opened. */
+	readonly #live: LiveTarget | { refusal: unknown };
+	#forked = false;
+	#still: Still | undefined;
+	#image: Image | undefined;
+
+	/** Looks at the target. Throws Failure where it is gone; `startTicks` tells it from a later process with its pid. */
+	constructor(target: Pick<Identity, 'pid' | 'startTicks'>) {
+		const { pid, startTicks } = target;
+		this.#target = target;
+		this.counters = countersOf(pid);
+		this.#mapped = regionsOf(pid, 'maps');
+		this.#live = openLive(pid);
+		try {
+			// After all that is opened by its pid.
+			if (startTicksOf(pid) !== startTicks) throw new Failure(`process ${pid} ended, and another one has its pid now: nothing was taken`);
+		} catch (error) {
+			this.close();
+			throw error;
+		}
+	}
+
+	/** Copies the target. Throws ProcsnapError where it is refused; `still` is there if it was refused after the copy. */
+	copy(tracer: Tracer, mechanism: Mechanism): Still {
+		this.#forked = mechanism.forked;
+		this.#still = mechanism.open(tracer, this.#target);
+		// Where the target may not be traced either, the mechanism has said so, and better.
+		if (!(this.#live instanceof LiveTarget)) throw this.#live.refusal;
+		return this.#still;
+	}
+
+	get still(): Still | undefined {
+		return this.#still;
+	}
+
+	/** The target's own memory. */
+	get live(): LiveTarget {
+		if (!(this.#live instanceof LiveTarget)) throw this.#live.refusal;
+		return this.#live;
+	}
+
+	/** After `copy`. Throws Failure where the copy is gone already. */
+	get image(): Image {
+		if (this.#still === undefined) throw new Error('there is no copy yet');
+		return this.#image ??= this.#still.image();
+	}
+
+	/** After `copy`: how each region can be captured. The target may have changed, or ended, since then. */
+	classified(): Classified[] {
+		const regions = this.image.regions();
+		const { absent, lost } = missingRegions(this.#mapped, regionsIfThere(this.#target.pid), regions, () => this.live.regions());
+		return classify(regions, absent, this.#forked, lost);
+	}
+
+	/** Closes files; the copy stays until `still.end()`. Once or more. */
+	close(): void {
+		this.#image?.close();
+		if (this.#live instanceof LiveTarget) this.#live.close();
+	}
+}
+
+function openLive(pid: number): LiveTarget | { refusal: unknown } {
+	try {
+		return new LiveTarget(pid);
+	} catch (refusal) {
+		return { refusal };
+	}
+}
+
+/** null: the process has ended. */
+function regionsIfThere(pid: number): Region[] | null {
+	try {
+		return regionsOf(pid, 'maps');
+	} catch (error) {
+		if (error instanceof Failure) return null;
+		throw error;
+	}
+}

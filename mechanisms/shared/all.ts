@@ -1,0 +1,42 @@
+/** All mechanisms: what lies in mechanisms/ is there, in their order and then by name. */
+import { fileURLToPath } from 'node:url';
+import { discover, inOrder, type Fields } from '../../common/discover.ts';
+import { UsageError } from '../../common/errors.ts';
+import type { Mechanism } from './types.ts';
+
+const FIELDS: Fields = {
+	name: 'string',
+	order: 'number',
+	title: 'string',
+	description: 'string',
+	duplicates: 'boolean',
+	forked: 'boolean',
+	cooperative: 'boolean',
+	notForEvidence: 'string or null',
+	unavailable: 'function',
+	open: 'function',
+};
+
+/** Throws Failure, which names the file, where one is no mechanism. */
+export async function discoverMechanisms(folder = fileURLToPath(new URL('..', import.meta.url))): Promise<Mechanism[]> {
+	const found = await discover(folder, 'mechanism', FIELDS, 'mechanisms/shared/types.ts');
+	return inOrder(found.map(({ value }) => value as Mechanism));
+}
+
+export const MECHANISMS: readonly Mechanism[] = await discoverMechanisms();
+
+/** Those that evidence can be taken by, on this machine or another. */
+export const forEvidence = (): Mechanism[] => MECHANISMS.filter(({ notForEvidence }) => notForEvidence === null);
+
+/** The mechanism of this name, or the first that evidence can be taken by on this machine. Throws UsageError. */
+export function mechanismFor(name?: string): Mechanism {
+	const known = forEvidence();
+	if (name === undefined) return known.find(({ unavailable }) => unavailable() === null) ?? known.at(-1) as Mechanism;
+	const found = known.find((mechanism) => mechanism.name === name);
+	if (found !== undefined) return found;
+	const reason = MECHANISMS.find((mechanism) => mechanism.name === name)?.notForEvidence;
+	throw new UsageError(`--mechanism ${name}: ${reason == null ? '' : `${reason}; `}the mechanisms are ${listed(known.map((mechanism) => mechanism.name))}`);
+}
+
+/** `a, b and c`. */
+const listed = (names: readonly string[]): string => [names.slice(0, -1).join(', '), names.at(-1)].filter((text) => text !== '').join(' and ');

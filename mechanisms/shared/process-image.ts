@@ -1,0 +1,80 @@
+/** The image of a mechanism that leaves a process: all of it is in that process's folder in /proc. */
+import { closeSync, openSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { Failure, isGone } from '../../common/errors.ts';
+import { populatedRuns, type Run, type Which } from '../../common/proc/pagemap.ts';
+import { auxvOf, copiedBytes, processNote, regionsOf, startTicksOf, type ProcessNote } from '../../common/proc/process.ts';
+import type { Region } from '../../common/proc/regions.ts';
+import type { ThreadRegisters, Tracer } from '../../native/index.ts';
+import type { Image, Memory } from './types.ts';
+
+export class ProcessImage implements Image {
+	readonly momentNs: number;
+	readonly skewNs: number;
+	readonly #tracer: Tracer;
+	readonly #pid: number;
+	/** Its pid may be another process's by its end. */
+	readonly #startTicks: number;
+	#pagemap: number | undefined;
+
+	/** Throws Failure where the process has ended. */
+	constructor(tracer: Tracer, pid: number, { momentNs, skewNs }: Pick<Image, 'momentNs' | 'skewNs'>) {
+		this.#tracer = tracer;
+		this.#pid = pid;
+		this.momentNs = momentNs;
+		this.skewNs = skewNs;
+		this.#startTicks = startTicksOf(pid);
+	}
+
+	threads(): ThreadRegisters[] {
+		return this.#tracer.registers();
+	}
+
+	regions(): Region[] {
+		return regionsOf(this.#pid, 'smaps');
+	}
+
+	populated(range: Run, which: Which): Run[] {
+		return populatedRuns(this.#pagemap ??= this.#openPagemap(), range, which);
+	}
+
+	auxv(): Buffer {
+		return auxvOf(this.#pid);
+	}
+
+	note(): ProcessNote {
+		return processNote(this.#pid);
+	}
+
+	copiedBytes(): number | null {
+		return copiedBytes(this.#pid, this.#startTicks);
+	}
+
+	async openMemory(): Promise<Memory> {
+		const file = await open(`/proc/${this.#pid}/mem`, 'r').catch((error: unknown) => {
+			if (!isGone(error)) throw error;
+			throw new Failure(`the duplicate ${this.#pid} has ended before it could be read: it was killed from outside, or with its cgroup; take another`);
+		});
+		return {
+			read: async (room, at, length, address) => (await file.read(room, at, length, address)).bytesRead,
+			close: () => file.close(),
+		};
+	}
+
+	close(): void {
+		if (this.#pagemap !== undefined) closeSync(this.#pagemap);
+		this.#pagemap = undefined;
+	}
+
+	#openPagemap(): number {
+		try {
+			return openSync(`/proc/${this.#pid}/pagemap`, 'r');
+		} catch (error) {
+			throw isGone(error) ? new Failure(`process ${this.#pid} ended just when it was duplicated: nothing was taken`) : error;
+		}
+	}
+}
+
+/** Reads synchronously, by the tracer, from the process that holds the copy. */
+export const readBy = (tracer: Tracer, pid: number) => (address: bigint, length: number): Uint8Array =>
+	tracer.data.subarray(0, tracer.read('proc-mem', pid, address, length).bytes);

@@ -1,0 +1,102 @@
+/**
+ * The seam between the ways to copy a process and those who use them: the evidence tool (acquire/) and the harness
+ * (bench/). A mechanism is one file in mechanisms/, which exports `mechanism`; nothing else names it.
+ */
+import type { Run, Which } from '../../common/proc/pagemap.ts';
+import type { ProcessNote } from '../../common/proc/process.ts';
+import type { Region } from '../../common/proc/regions.ts';
+import type { CallCounts, Ended, Preflight, ThreadRegisters, Tracer } from '../../native/index.ts';
+
+/** The process to copy. */
+export interface Target {
+	pid: number;
+	/** Only a cooperating workload has one: it forks itself when a mechanism asks it to. */
+	fork?: () => { pid: number; forkNs: number };
+	/** Has that workload collect its child's exit status. */
+	reap?: (pid: number) => void;
+}
+
+/** One way to copy a process as of one moment. */
+export interface Mechanism {
+	/** As users type it: lower-case letters, digits and hyphens. */
+	name: string;
+	/** Place in lists, plans and reports: the smaller first, equal ones by name. The first that is available is the default. */
+	order: number;
+	/** For lists: what it is, in a few words. */
+	title: string;
+	/** For evidence: how the copy is made and what is done to the target, in one sentence. */
+	description: string;
+	/** It leaves a process, from which the copy is read while the target goes on. Otherwise the tracer holds the copy. */
+	duplicates: boolean;
+	/** The copy is made by the rules of fork(2): it lacks what MADV_DONTFORK and MADV_WIPEONFORK hide. */
+	forked: boolean;
+	/** Needs `Target.fork`: it cannot copy a process that knows nothing of procsnap. */
+	cooperative: boolean;
+	/** Why `procsnap take` does not offer it; null: it does. */
+	notForEvidence: string | null;
+	/** null: it can be used on this machine. Otherwise why not, and what to do. */
+	unavailable: () => string | null;
+	/**
+	 * Predicts pause and memory growth, and gives what speaks against a copy of this process. Nothing is done to the
+	 * process. Left out where the mechanism cannot tell. Throws ProcsnapError.
+	 */
+	estimate?: (tracer: Tracer, pid: number) => Estimate;
+	/** Copies the target. Throws ProcsnapError; then the target goes on, and nothing is left. */
+	open: (tracer: Tracer, target: Target) => Still;
+}
+
+export interface Estimate extends Preflight {
+	/** What may speak against a copy and shows only when the target is stopped for it. */
+	unseen: string[];
+}
+
+/** What a copy cost, in nanoseconds. */
+export interface Figures {
+	/** What the call cost its caller. */
+	takeNs: number;
+	/** For how long the target could not run, as far as the mechanism can tell: procsnap.h says what each pause spans. */
+	pauseNs: number;
+	/** What the stop did to blocked system calls of the target; null: no thread is stopped, and nothing is counted. */
+	calls: CallCounts | null;
+}
+
+/** A copy of a process as of one moment, whatever it is made of. */
+export interface Still {
+	readonly figures: Figures;
+	/** The process that holds the copy; 0: the tracer holds it. */
+	readonly pid: number;
+	/** Bytes of the copy, valid until the next read; fewer than asked for where a region ends. Not timed. */
+	read: (address: bigint, length: number) => Uint8Array;
+	/** All that evidence is made of. Throws Failure if the copy is gone, or the mechanism is not for evidence. */
+	image: () => Image;
+	/** Gives the copy up. Throws ProcsnapError where nobody can say what that did. */
+	end: () => Ended;
+}
+
+/** The copy as evidence: memory with its layout, registers, and what the kernel said of the process. */
+export interface Image {
+	/** CLOCK_MONOTONIC_RAW, nanoseconds: no private page changed after it. */
+	readonly momentNs: number;
+	/** From the moment until the last thread's registers were read; 0 where the target stood still for both. */
+	readonly skewNs: number;
+	threads: () => ThreadRegisters[];
+	/** With their flags, in order of address. */
+	regions: () => Region[];
+	/** The pages in [start, end) that the copy has; neighbours are one run. */
+	populated: (range: Run, which: Which) => Run[];
+	/** /proc/PID/auxv as of the moment. */
+	auxv: () => Buffer;
+	note: () => ProcessNote;
+	/** Estimate of the bytes that are there twice because of the copy by now; null: not known. */
+	copiedBytes: () => number | null;
+	openMemory: () => Promise<Memory>;
+	/** Closes what it has open. Once or more. */
+	close: () => void;
+}
+
+/** The copy's memory, for reading beside other work. */
+export interface Memory {
+	/** Reads into `room` from `at`; the number of bytes. 0: the copy is gone. Throws what read(2) gives. */
+	read: (room: Uint8Array, at: number, length: number, address: number) => Promise<number>;
+	close: () => Promise<void>;
+}
