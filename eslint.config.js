@@ -39,7 +39,10 @@ const RULES = {
 		{ selector: 'Literal[value=/(^|\\u002F)(manifest\\.json|samples\\.jsonl|report\\.html)$/]', message: SAMPLES },
 	],
 	erasable: [
-		{ selector: 'TSEnumDeclaration, TSParameterProperty, TSExportAssignment, TSImportEqualsDeclaration', message: 'Node strips types and compiles nothing: erasable syntax only.' },
+		{
+			selector: 'TSEnumDeclaration, TSParameterProperty, TSExportAssignment, TSImportEqualsDeclaration',
+			message: 'Node strips types and compiles nothing: erasable syntax only.',
+		},
 		{ selector: 'ExportDefaultDeclaration', message: 'Named exports.' },
 	],
 };
@@ -53,7 +56,14 @@ function floorRules() {
 			rules: {
 				'@typescript-eslint/no-restricted-imports': ['error', {
 					patterns: [
-						...(group.length === 0 ? [] : [{ regex: `^\\.\\.?/(?:.*/)?(?:${group.join('|')})`, message: `No import runs upwards: ${room} is below.` }]),
+						...(group.length === 0
+							? []
+							: [
+								{
+									regex: `^\\.\\.?/(?:.*/)?(?:${group.join('|')})`,
+									message: `No import runs upwards: ${room} is below.`,
+								},
+							]),
 						...(room === 'bench/stats' ? [PURE] : []),
 					],
 				}],
@@ -62,10 +72,15 @@ function floorRules() {
 	}));
 }
 
-/** A room of bench/ is reached as ../bench/store/x.ts, and from within also as ../store/x.ts; a file as ../cli.ts or ./cli.ts. */
+/**
+ * A room of bench/ is reached as ../bench/store/x.ts, and from within also as ../store/x.ts; a file as ../cli.ts or
+ * ./cli.ts.
+ */
 function pathPattern(room, from) {
 	const name = room.replace(/^bench\//, '');
-	return room.startsWith('bench/') ? `${from.startsWith('bench/') ? '(?:bench/)?' : 'bench/'}${name}(?:/|\\.ts$)` : `${name}/`;
+	return room.startsWith('bench/')
+		? `${from.startsWith('bench/') ? '(?:bench/)?' : 'bench/'}${name}(?:/|\\.ts$)`
+		: `${name}/`;
 }
 
 export default tseslint.config(
@@ -93,6 +108,12 @@ export default tseslint.config(
 	},
 	...floorRules(),
 	{ files: ['acquire/cli.ts', 'bench/cli.ts'], rules: { 'no-restricted-properties': 'off' } },
-	{ files: ['acquire/**/*.ts', 'bench/store/**/*.ts', 'test/**/*.ts'], rules: { 'no-restricted-syntax': ['error', ...RULES.erasable] } },
-	{ files: ['test/**/*.ts'], rules: { 'no-restricted-properties': 'off', '@typescript-eslint/no-non-null-assertion': 'off' } },
+	{
+		files: ['acquire/**/*.ts', 'bench/store/**/*.ts', 'test/**/*.ts'],
+		rules: { 'no-restricted-syntax': ['error', ...RULES.erasable] },
+	},
+	{
+		files: ['test/**/*.ts'],
+		rules: { 'no-restricted-properties': 'off', '@typescript-eslint/no-non-null-assertion': 'off' },
+	},
 );

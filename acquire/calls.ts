@@ -18,7 +18,8 @@ export function sumOf(calls: readonly CallCount[], more: readonly CallCount[]): 
 export function withEnd(taken: CallCounts | null, end: CallCounts): { [Key in keyof CallCounts]: CallCounts[Key] | null } {
 	if (taken === null) return { restartedCalls: null, lengthenedTimeouts: null, cutCalls: null, calls: null };
 	return {
-		restartedCalls: taken.restartedCalls + end.restartedCalls, lengthenedTimeouts: taken.lengthenedTimeouts + end.lengthenedTimeouts,
+		restartedCalls: taken.restartedCalls + end.restartedCalls,
+		lengthenedTimeouts: taken.lengthenedTimeouts + end.lengthenedTimeouts,
 		cutCalls: taken.cutCalls + end.cutCalls, calls: sumOf(taken.calls, end.calls),
 	};
 }

@@ -12,20 +12,27 @@ import { helpFor, type Option } from '../common/options.ts';
 interface Command {
 	summary: string;
 	help: { usage: string; text: string; options: Record<string, Option>; examples: string[]; exits: string };
-	/** Gives the exit code; throws UsageError or Failure with what to print. `signal`: it is to end, and leave nothing. */
+	/**
+	 * Gives the exit code; throws UsageError or Failure with what to print. `signal`: it is to end, and leave
+	 * nothing.
+	 */
 	run: (args: string[], signal: AbortSignal) => Promise<number>;
 }
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
-const verbs = (): string[] => readdirSync(new URL('commands/', import.meta.url)).filter((file) => file.endsWith('.ts')).map((file) => basename(file, '.ts')).sort();
+const verbs = (): string[] =>
+	readdirSync(new URL('commands/', import.meta.url)).filter((file) => file.endsWith('.ts'))
+		.map((file) => basename(file, '.ts')).sort();
 
-const load = async (verb: string): Promise<Command> => await import(new URL(`commands/${verb}.ts`, import.meta.url).href) as Command;
+const load = async (verb: string): Promise<Command> =>
+	await import(new URL(`commands/${verb}.ts`, import.meta.url).href) as Command;
 
 async function main([verb, ...args]: string[], signal: AbortSignal): Promise<number> {
 	if (verb === undefined || verb === '--help') {
-		const lines = await Promise.all(verbs().map(async (name) => `  ${name.padEnd(8)} ${(await load(name)).summary}\n`));
+		const lines = await Promise.all(verbs()
+			.map(async (name) => `  ${name.padEnd(8)} ${(await load(name)).summary}\n`));
 		process.stdout.write(`Evidence of live processes. Verbs (each has --help):\n${lines.join('')}`);
 		return verb === undefined ? EXIT_USAGE : 0;
 	}
@@ -34,7 +41,9 @@ async function main([verb, ...args]: string[], signal: AbortSignal): Promise<num
 	}
 	const { help, run } = await load(verb);
 	if (args.includes('--help')) {
-		process.stdout.write(`${help.usage}\n\n${help.text}\n\n${helpFor(help.options)}\nExamples:\n${help.examples.map((example) => `  ${example}\n`).join('')}\nExit code: ${help.exits}\n`);
+		process.stdout.write(
+			`${help.usage}\n\n${help.text}\n\n${helpFor(help.options)}\nExamples:\n${help.examples.map((example) => `  ${example}\n`).join('')}\nExit code: ${help.exits}\n`
+		);
 		return 0;
 	}
 	return run(args, signal);
@@ -46,7 +55,10 @@ function explain(error: unknown): number {
 		process.stderr.write(`procsnap: ${error.message}\n`);
 		return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;
 	}
-	process.stderr.write(`procsnap: unexpected error, please report it:\n${error instanceof Error ? error.stack ?? messageOf(error) : messageOf(error)}\n`);
+	process.stderr.write(
+		`procsnap: unexpected error, please report ` +
+			`it:\n${error instanceof Error ? error.stack ?? messageOf(error) : messageOf(error)}\n`
+	);
 	return EXIT_FAILED;
 }
 

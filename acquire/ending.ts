@@ -19,12 +19,15 @@ export type StillEnd = Pick<Ended, 'unburied' | 'endedEarly'> & {
 /** Never throws what the mechanism says: the evidence is there, and how the copy ended is a line of the ledger. */
 export function endStill(still: Pick<Still, 'end'>, tracer: Pick<Tracer, 'lastCalls'>): StillEnd {
 	try {
-		const { pauseNs, unaskedPauseNs, unburied, endedEarly, restartedCalls, lengthenedTimeouts, cutCalls, calls } = still.end();
+		const { pauseNs, unaskedPauseNs, unburied, endedEarly, restartedCalls, lengthenedTimeouts, cutCalls, calls } =
+			still.end();
 		const counts = { restartedCalls, lengthenedTimeouts, cutCalls, calls };
 		return { endPauseNs: pauseNs + unaskedPauseNs, unburied, endedEarly, endFailed: null, counts };
 	} catch (error) {
 		if (!(error instanceof ProcsnapError)) throw error;
-		return { endPauseNs: null, unburied: null, endedEarly: null, endFailed: error.message, counts: tracer.lastCalls };
+		return {
+			endPauseNs: null, unburied: null, endedEarly: null, endFailed: error.message, counts: tracer.lastCalls,
+		};
 	}
 }
 
@@ -54,8 +57,8 @@ export interface Toll {
 }
 
 /**
- * There will be no evidence, and so no ledger: ends the copy, or what the tracer holds where there is none, and says what
- * all stops did to the target. `calls` is what they have done by now.
+ * There will be no evidence, and so no ledger: ends the copy, or what the tracer holds where there is none, and says
+ * what all stops did to the target. `calls` is what they have done by now.
  */
 export function endInVain(tracer: Tracer, held: Pick<Still, 'end'>, calls: CallCount[]): Toll {
 	let endedEarly: string | null = null, unaskedPauseNs = 0, done = calls;

@@ -6,20 +6,26 @@ import { FILES } from './evidence/folder.ts';
 import type { Timestamp } from './evidence/timestamp.ts';
 
 /** Who asks for a CA (`tsaCa`, PEM) wants a stamp to be there. Throws Failure if that is none. */
-export async function folderTimestamp(dir: string, signature: Uint8Array, tsaCa: Uint8Array | undefined, faults: string[]): Promise<Timestamp | null> {
+export async function folderTimestamp(
+	dir: string, signature: Uint8Array, tsaCa: Uint8Array | undefined, faults: string[]
+): Promise<Timestamp | null> {
 	const path = join(dir, FILES.timestamp);
 	try {
 		statSync(path);
 	} catch (error) {
 		if (codeOf(error) !== 'ENOENT' || tsaCa !== undefined) {
-			faults.push(`${FILES.timestamp}: ${codeOf(error) === 'ENOENT' ? 'missing: this evidence has no time stamp, or has it no more' : messageOf(error)}`);
+			faults.push(
+				`${FILES.timestamp}: ` +
+					`${codeOf(error) === 'ENOENT' ? 'missing: this evidence has no time stamp, or has it no more' : messageOf(error)}`
+			);
 		}
 		return null;
 	}
 	const { certificatesOf, checkTimestamp, MOST_BYTES } = await import('./evidence/timestamp.ts');
 	if (tsaCa !== undefined) certificatesOf(tsaCa);
 	try {
-		if (statSync(path).size > MOST_BYTES) throw new Failure(`it has more than ${MOST_BYTES} bytes, and no token has`);
+		if (statSync(path).size > MOST_BYTES)
+			throw new Failure(`it has more than ${MOST_BYTES} bytes, and no token has`);
 		return await checkTimestamp(readFileSync(path), signature, tsaCa);
 	} catch (error) {
 		if (!(error instanceof Failure) && codeOf(error) === undefined) throw error;

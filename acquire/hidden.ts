@@ -1,4 +1,6 @@
-/** What a copy of a process made by fork does not have as it was: the difference of the two, and what the flags tell. */
+/**
+ * What a copy of a process made by fork does not have as it was: the difference of the two, and what the flags tell.
+ */
 import { Failure, messageOf } from '../common/errors.ts';
 import { startTicksOf } from '../common/proc/process.ts';
 import { hasFile } from '../common/proc/regions.ts';
@@ -19,7 +21,10 @@ export interface HiddenRegion {
 
 export interface Hidden {
 	regions: HiddenRegion[];
-	/** What the stops for the duplicate and for its end did to blocked calls of the target. null: the mechanism counts nothing. */
+	/**
+	 * What the stops for the duplicate and for its end did to blocked calls of the target. null: the mechanism counts
+	 * nothing.
+	 */
 	calls: CallCount[] | null;
 	/** What is to be said of that, and of stops that nobody asked for. */
 	texts: string[];
@@ -35,15 +40,28 @@ export function findHidden(pid: number, mechanism: Mechanism, stopLimitMs?: numb
 		const found = survey.classified().flatMap((each): HiddenRegion[] => {
 			const why = reason(each);
 			const { start, end, name } = each.region;
-			return why === null ? [] : [{ start, end, name, why, residentBytes: (live.populated(each.region, 'resident') ?? []).reduce((sum, run) => sum + run.end - run.start, 0) }];
+			return why === null
+				? []
+				: [
+					{
+						start, end, name, why,
+						residentBytes: (live.populated(each.region, 'resident') ?? []).reduce(
+							(sum, run) => sum + run.end - run.start, 0
+						),
+					},
+				];
 		});
 		const { calls, texts } = endInVain(tracer, still, counts?.calls ?? []);
 		return { regions: found, calls: counts === null ? null : calls, texts };
 	} catch (error) {
 		const known = error instanceof ProcsnapError || error instanceof Failure;
-		const text = known ? error.message : `process ${pid} cannot be looked at (${messageOf(error)}): is it there, and yours or are you root?`;
+		const text = known
+			? error.message
+			: `process ${pid} cannot be looked at (${messageOf(error)}): is it there, and yours or are you root?`;
 		// Refused at the last moment, or without its duplicate, the target may have been stopped in vain.
-		throw new Failure([text, ...endInVain(tracer, survey?.still ?? tracer, tracer.lastCalls.calls).texts].join('; '));
+		throw new Failure([text, ...endInVain(tracer, survey?.still ?? tracer, tracer.lastCalls.calls).texts].join(
+			'; '
+		));
 	} finally {
 		tracer.close();
 		survey?.close();

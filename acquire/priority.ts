@@ -4,7 +4,10 @@ import { constants, setPriority } from 'node:os';
 import { parseCpuList } from '../common/cpu-list.ts';
 import { pinProcess } from '../native/index.ts';
 
-/** The lowest there is, or what PROCSNAP_NICE says: where others never rest, nice 19 gets next to nothing, and the duplicate lives as long. Pure. */
+/**
+ * The lowest there is, or what PROCSNAP_NICE says: where others never rest, nice 19 gets next to nothing, and the
+ * duplicate lives as long. Pure.
+ */
 export function niceness(setting: string | undefined): number {
 	const lowest = constants.priority.PRIORITY_LOW;
 	return /^1?\d$/.test(setting ?? '') ? Number(setting) : lowest;

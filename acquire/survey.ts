@@ -32,7 +32,9 @@ export class Survey {
 	#still: Still | undefined;
 	#image: Image | undefined;
 
-	/** Looks at the target. Throws Failure where it is gone; `startTicks` tells it from a later process with its pid. */
+	/**
+	 * Looks at the target. Throws Failure where it is gone; `startTicks` tells it from a later process with its pid.
+	 */
 	constructor(target: Pick<Identity, 'pid' | 'startTicks'>) {
 		const { pid, startTicks } = target;
 		this.#target = target;
@@ -41,14 +43,17 @@ export class Survey {
 		this.#live = openLive(pid);
 		try {
 			// After all that is opened by its pid.
-			if (startTicksOf(pid) !== startTicks) throw new Failure(`process ${pid} ended, and another one has its pid now: nothing was taken`);
+			if (startTicksOf(pid) !== startTicks)
+				throw new Failure(`process ${pid} ended, and another one has its pid now: nothing was taken`);
 		} catch (error) {
 			this.close();
 			throw error;
 		}
 	}
 
-	/** Copies the target. Throws ProcsnapError where it is refused; `still` is there if it was refused after the copy. */
+	/**
+	 * Copies the target. Throws ProcsnapError where it is refused; `still` is there if it was refused after the copy.
+	 */
 	copy(tracer: Tracer, mechanism: Mechanism): Still {
 		this.#forked = mechanism.forked;
 		this.#still = mechanism.open(tracer, this.#target);
@@ -76,7 +81,9 @@ export class Survey {
 	/** After `copy`: how each region can be captured. The target may have changed, or ended, since then. */
 	classified(): Classified[] {
 		const regions = this.image.regions();
-		const { absent, lost } = missingRegions(this.#mapped, regionsIfThere(this.#target.pid), regions, () => this.live.regions());
+		const { absent, lost } = missingRegions(
+			this.#mapped, regionsIfThere(this.#target.pid), regions, () => this.live.regions()
+		);
 		return classify(regions, absent, this.#forked, lost);
 	}
 

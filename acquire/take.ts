@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { codeOf, Failure, isGone, messageOf } from '../common/errors.ts';
 import { mechanismFor } from '../mechanisms/shared/all.ts';
 import type { Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
-import { nowNs, ProcsnapError, xsaveComponents, type CallCount, type ThreadRegisters, type Tracer } from '../native/index.ts';
+import {
+	nowNs, ProcsnapError, xsaveComponents, type CallCount, type ThreadRegisters, type Tracer,
+} from '../native/index.ts';
 import { withEnd } from './calls.ts';
 import { endInVain, endStill, untoldOf, type Toll, type Untold } from './ending.ts';
 import { layOut, type CoreLayout } from './evidence/core.ts';
@@ -18,7 +20,9 @@ import { SCHEMA_VERSION, type Incomplete, type Instant, type Ledger, type Manife
 import { CHUNK_BYTES, rootHash } from './evidence/merkle.ts';
 import { allNotes } from './evidence/notes.ts';
 import { planContents, type Planned } from './evidence/plan.ts';
-import { countersOf, identify, processNote, startTicksOf, type Counters, type Identity, type ProcessNote } from '../common/proc/process.ts';
+import {
+	countersOf, identify, processNote, startTicksOf, type Counters, type Identity, type ProcessNote,
+} from '../common/proc/process.ts';
 import { recordRegions } from './evidence/records.ts';
 import { hasFile } from '../common/proc/regions.ts';
 import { fingerprint, publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
@@ -67,7 +71,10 @@ interface Moment {
 	planned: Planned[];
 }
 
-/** Takes, seals and delivers the evidence of a process. Throws Failure; then the target goes on and no evidence is left. */
+/**
+ * Takes, seals and delivers the evidence of a process. Throws Failure; then the target goes on and no evidence is
+ * left.
+ */
 export async function take(options: TakeOptions): Promise<TakenEvidence> {
 	const { signal, progress } = options;
 	const target = await identified(options.pid);
@@ -88,7 +95,9 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		options.duplicated?.(target.pid);
 		const key = options.key();
 		destination.begin(layout.bytes);
-		const source = await CoreSource.open(layout, placed(planned).map(({ from }) => from ?? 'duplicate'), image, survey.live);
+		const source = await CoreSource.open(
+			layout, placed(planned).map(({ from }) => from ?? 'duplicate'), image, survey.live
+		);
 		let digests: Digests;
 		try {
 			digests = await stream.run(layout.bytes, ranges(layout), (room) => {
@@ -122,12 +131,15 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		const signature = signed(text, key);
 		const { timestamp, failed } = await timestampOf(signature, options.timestampUrl);
 		const where = await destination.seal({
-			leaves: digests.leaves, manifest: text, publicKey: Buffer.from(publicKeyPem(publicKeyOf(key))), signature, ...(timestamp === null ? {} : { timestamp }),
+			leaves: digests.leaves, manifest: text, publicKey: Buffer.from(publicKeyPem(publicKeyOf(key))), signature,
+			...(timestamp === null ? {} : { timestamp }),
 		});
 		return { where, manifest, withoutTimestamp: failed, untold: untoldOf(tracer) };
 	} catch (error) {
 		const cause = error instanceof NotPlanned ? error.reason : error;
-		const toll = tracer === undefined ? null : endInVain(tracer, survey?.still ?? tracer, done ?? tracer.lastCalls.calls);
+		const toll = tracer === undefined
+			? null
+			: endInVain(tracer, survey?.still ?? tracer, done ?? tracer.lastCalls.calls);
 		if (signal?.aborted === true) throw forUser(new Failure('interrupted: nothing was kept'), toll);
 		throw forUser(error instanceof NotPlanned ? whyLost(cause, toll) : cause, toll);
 	} finally {
@@ -139,7 +151,9 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 	}
 }
 
-const ENDED_BY_OTHERS = 'the duplicate was ended by something else than procsnap: a signal, the out-of-memory killer, or the end of its container';
+const ENDED_BY_OTHERS =
+	'the duplicate was ended by something else than procsnap: a signal, the out-of-memory killer, or the end of its ' +
+		'container';
 
 function partialOf({ lost }: CoreSource, { endedEarly, endFailed }: Ledger): Incomplete | null {
 	if (lost === null) return null;
@@ -168,7 +182,8 @@ function whyLost(error: unknown, toll: Toll | null): unknown {
 function forUser(error: unknown, toll: Toll | null): unknown {
 	const texts = toll?.texts ?? [];
 	const withTexts = (text: string): string => [text, ...texts].join('; ');
-	if (error instanceof ProcsnapError || (error instanceof Failure && texts.length > 0)) return new Failure(withTexts(error.message));
+	if (error instanceof ProcsnapError || (error instanceof Failure && texts.length > 0))
+		return new Failure(withTexts(error.message));
 	if (codeOf(error) === 'EACCES' && messageOf(error).includes('/proc/')) {
 		const text = `no permission to read another user's process (${messageOf(error)})`;
 		return new Failure(withTexts(`${text}: run as root, or with CAP_DAC_READ_SEARCH beside CAP_SYS_PTRACE`));
@@ -178,7 +193,9 @@ function forUser(error: unknown, toll: Toll | null): unknown {
 }
 
 /** Of the signature: that it was there by then. Evidence without it is better than none. */
-async function timestampOf(signature: Uint8Array, url: string | undefined): Promise<{ timestamp: Uint8Array | null; failed: string | null }> {
+async function timestampOf(signature: Uint8Array, url: string | undefined): Promise<{
+	timestamp: Uint8Array | null; failed: string | null;
+}> {
 	if (url === undefined) return { timestamp: null, failed: null };
 	try {
 		const { requestTimestamp } = await import('./timestamp-client.ts');
@@ -194,7 +211,10 @@ async function identified(pid: number): Promise<Identity> {
 		return await identify(pid);
 	} catch (error) {
 		if (error instanceof Failure) throw error;
-		throw new Failure(`process ${pid} cannot be looked at (${error instanceof Error ? error.message : String(error)}): is it there, no kernel thread, and yours or are you root?`);
+		throw new Failure(
+			`process ${pid} cannot be looked at (${error instanceof Error ? error.message : String(error)}): is it ` +
+				`there, no kernel thread, and yours or are you root?`
+		);
 	}
 }
 
@@ -211,22 +231,29 @@ function copyAndPlan(tracer: Tracer, survey: Survey, target: Identity, mechanism
 function plan(survey: Survey, target: Identity): Pick<Moment, 'threads' | 'layout' | 'planned'> {
 	const { image, live } = survey;
 	const classified = survey.classified();
-	const threads = image.threads().sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
+	const threads = image.threads()
+		.sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
 	const planned = planContents(classified, image, live);
-	const files = classified.map(({ region }) => region).filter((region) => hasFile(region)).map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
+	const files = classified.map(({ region }) => region).filter((region) => hasFile(region))
+		.map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
 	const process = { ...image.note(), ...ofTarget(target) };
 	const layout = layOut(placed(planned), allNotes(threads, process, image.auxv(), files, xsaveComponents()));
 	return { threads, layout, planned };
 }
 
 /** As it is now; where it has ended since, as it was. */
-function ofTarget(target: Identity): Omit<ProcessNote, 'uid' | 'gid' | 'pgrp' | 'sid' | 'nice'> & { pgrp?: number; sid?: number; nice?: number } {
+function ofTarget(target: Identity): Omit<ProcessNote, 'uid' | 'gid' | 'pgrp' | 'sid' | 'nice'> & {
+	pgrp?: number; sid?: number; nice?: number;
+} {
 	try {
 		const { pid, ppid, pgrp, sid, state, nice, command, commandLine } = processNote(target.pid);
 		return { pid, ppid, pgrp, sid, state, nice, command, commandLine };
 	} catch (error) {
 		if (!(error instanceof Failure)) throw error;
-		return { pid: target.pid, ppid: target.ppid, state: 'Z', command: target.command, commandLine: target.commandLine.join(' ') };
+		return {
+			pid: target.pid, ppid: target.ppid, state: 'Z', command: target.command,
+			commandLine: target.commandLine.join(' '),
+		};
 	}
 }
 
@@ -234,7 +261,9 @@ const placed = (planned: readonly Planned[]): Planned[] => planned.filter(({ run
 
 const ranges = ({ contents }: CoreLayout): Array<{ start: number; end: number }> => contents.map(({ segments }) => {
 	const last = segments.at(-1);
-	return { start: segments[0]?.offset ?? 0, end: (last?.offset ?? 0) + (last === undefined ? 0 : last.end - last.start) };
+	return {
+		start: segments[0]?.offset ?? 0, end: (last?.offset ?? 0) + (last === undefined ? 0 : last.end - last.start),
+	};
 });
 
 function endAndCount(tracer: Tracer, { still, image }: Moment, beforeCounters: Counters, target: Identity): Ledger {
@@ -249,7 +278,8 @@ function endAndCount(tracer: Tracer, { still, image }: Moment, beforeCounters: C
 		minorFaults: after === null ? null : after.minorFaults - beforeCounters.minorFaults,
 		majorFaults: after === null ? null : after.majorFaults - beforeCounters.majorFaults,
 		residentKiBBefore: beforeCounters.residentKiB, residentKiBAfter: after?.residentKiB ?? null,
-		copiedBytes: copied, restartedCalls, lengthenedTimeouts, duplicateLivedNs: livedNs, cutCalls, calls, unburied, endedEarly, endFailed,
+		copiedBytes: copied, restartedCalls, lengthenedTimeouts, duplicateLivedNs: livedNs, cutCalls, calls, unburied,
+		endedEarly, endFailed,
 	};
 }
 
@@ -263,12 +293,18 @@ function tryCounters({ pid, startTicks }: Identity): Counters | null {
 	}
 }
 
-function describeCollection(publicKey: Parameters<typeof fingerprint>[0]): Pick<Manifest, 'schemaVersion' | 'tool' | 'collector' | 'machine'> {
-	const { version } = JSON.parse(readFileSync(fileURLToPath(new URL('../package.json', import.meta.url)), 'utf8')) as { version: string };
+function describeCollection(publicKey: Parameters<typeof fingerprint>[0]): Pick<Manifest, 'schemaVersion' | 'tool' |
+	'collector' | 'machine'> {
+	const { version } =
+		JSON.parse(readFileSync(fileURLToPath(new URL('../package.json', import.meta.url)), 'utf8')) as {
+			version: string;
+		};
 	return {
 		schemaVersion: SCHEMA_VERSION,
 		tool: { name: 'procsnap', version },
-		collector: { user: userName(), uid: process.getuid?.() ?? -1, host: hostname(), publicKeySha256: fingerprint(publicKey) },
+		collector: {
+			user: userName(), uid: process.getuid?.() ?? -1, host: hostname(), publicKeySha256: fingerprint(publicKey),
+		},
 		machine: {
 			kernel: readFileSync('/proc/version', 'utf8').trimEnd(), architecture: process.arch,
 			bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trimEnd(), cpus: availableParallelism(),

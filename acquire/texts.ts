@@ -2,8 +2,11 @@
 import { bytesText, printable } from '../common/format.ts';
 
 /** One for each kind of call that a stop cut. */
-export const cutTexts = (calls: ReadonlyArray<{ call: string; cut: number }>): string[] => calls.filter(({ cut }) => cut > 0)
-	.map(({ call, cut }) => `${cut} call${cut === 1 ? '' : 's'} of ${printable(call)} returned early to the target, and could not be put back`);
+export const cutTexts = (calls: ReadonlyArray<{ call: string; cut: number }>): string[] =>
+	calls.filter(({ cut }) => cut > 0)
+	.map(({ call, cut }) =>
+		`${cut} call${cut === 1 ? '' : 's'} of ${printable(call)} returned early to the target, and could not be ` +
+			`put back`);
 
 /** Of calls with a timeout, of which a stop could not tell how much was left. */
 export const lengthenedTexts = (timeouts: number | null): string[] => (timeouts === null || timeouts === 0 ? [] :

@@ -10,12 +10,16 @@ import { MOST_BYTES, printable, timestampRequest, tokenOf } from './evidence/tim
 export interface TimestampOptions {
 	/** For all of it, from the connection to the answer's last byte. */
 	timeoutMs?: number;
-	/** Certificates (PEM) that an HTTPS server may come from, instead of the usual ones. It says nothing of the token. */
+	/**
+	 * Certificates (PEM) that an HTTPS server may come from, instead of the usual ones. It says nothing of the token.
+	 */
 	ca?: Buffer;
 }
 
 /** The token (DER) of a message, whose signature holds; by whom is not judged: checkTimestamp(). Throws Failure. */
-export async function requestTimestamp(url: string, message: Uint8Array, { timeoutMs = 15_000, ca }: TimestampOptions = {}): Promise<Buffer> {
+export async function requestTimestamp(
+	url: string, message: Uint8Array, { timeoutMs = 15_000, ca }: TimestampOptions = {}
+): Promise<Buffer> {
 	const parsedUrl = authorityUrl(url);
 	// Without what may be secret in it: a password, a customer's key.
 	const where = `${parsedUrl.origin}${parsedUrl.pathname}`;
@@ -26,8 +30,13 @@ export async function requestTimestamp(url: string, message: Uint8Array, { timeo
 		return tokenOf(response, message, nonce);
 	} catch (error) {
 		// How an error is called that the signal caused depends on how far the answer had come.
-		const because = error instanceof Failure ? error.message : signal.aborted ? `it did not answer within ${timeoutMs / 1000} s` : reasonOf(error);
-		throw new Failure(`the time-stamp authority ${where} gave no token: ${because}; try again, or name another one with --timestamp`);
+		const because = error instanceof Failure
+			? error.message
+			: signal.aborted ? `it did not answer within ${timeoutMs / 1000} s` : reasonOf(error);
+		throw new Failure(
+			`the time-stamp authority ${where} gave no token: ${because}; try again, or name another one with ` +
+				`--timestamp`
+		);
 	}
 }
 
@@ -35,7 +44,9 @@ export async function requestTimestamp(url: string, message: Uint8Array, { timeo
 export function authorityUrl(text: string): URL {
 	const url = URL.parse(text);
 	if (url === null || !['http:', 'https:'].includes(url.protocol)) {
-		throw new Failure(`${JSON.stringify(text)} is no URL of a time-stamp authority: it begins with http:// or https://`);
+		throw new Failure(
+			`${JSON.stringify(text)} is no URL of a time-stamp authority: it begins with http:// or https://`
+		);
 	}
 	return url;
 }
@@ -44,23 +55,35 @@ export function authorityUrl(text: string): URL {
 async function answerOf(url: URL, body: Buffer, options: RequestOptions): Promise<Buffer> {
 	const response = await posted(url, body, {
 		...options, method: 'POST', agent: false,
-		headers: { 'content-type': 'application/timestamp-query', 'content-length': body.length, accept: 'application/timestamp-reply' },
+		headers: {
+			'content-type': 'application/timestamp-query', 'content-length': body.length,
+			accept: 'application/timestamp-reply',
+		},
 	});
 	try {
 		const { statusCode = 0, statusMessage = '', headers } = response;
 		if (statusCode !== 200) {
-			const to = headers.location === undefined ? '' : ` to ${printable(headers.location)}, and redirects are not followed`;
-			throw new Failure(`it answered HTTP ${statusCode}${statusMessage === '' ? '' : ` (${printable(statusMessage)})`}${to}`);
+			const to = headers.location === undefined
+				? ''
+				: ` to ${printable(headers.location)}, and redirects are not followed`;
+			throw new Failure(
+				`it answered HTTP ${statusCode}${statusMessage === '' ? '' : ` (${printable(statusMessage)})`}${to}`
+			);
 		}
 		const parts: Buffer[] = [];
 		let bytes = 0;
 		for await (const part of response as AsyncIterable<Buffer>) {
 			bytes += part.length;
-			if (bytes > MOST_BYTES) throw new Failure(`its answer has more than ${MOST_BYTES} bytes, which is no time-stamp response`);
+			if (bytes > MOST_BYTES)
+				throw new Failure(`its answer has more than ${MOST_BYTES} bytes, which is no time-stamp response`);
 			parts.push(part);
 		}
 		const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
-		if (type.startsWith('text/')) throw new Failure(`it answered ${printable(type)}, a page for people and no time-stamp response: is this its URL for requests?`);
+		if (type.startsWith('text/'))
+			throw new Failure(
+				`it answered ${printable(type)}, a page for people and no time-stamp response: is this its URL for ` +
+					`requests?`
+			);
 		return Buffer.concat(parts);
 	} finally {
 		response.destroy();
@@ -77,5 +100,6 @@ function reasonOf(error: unknown): string {
 	// Of several addresses each has its own error, and together they have no text.
 	const [first] = error instanceof AggregateError ? error.errors as unknown[] : [error];
 	const code = codeOf(first);
-	return `it could not be asked: ${messageOf(first)}${code === undefined || messageOf(first).includes(code) ? '' : ` (${code})`}`;
+	return `it could not be asked: ` +
+		`${messageOf(first)}${code === undefined || messageOf(first).includes(code) ? '' : ` (${code})`}`;
 }

@@ -11,14 +11,19 @@ import { printable } from '../common/format.ts';
 /** So many regions are named for one fault. */
 const MOST_NAMED = 8;
 
-/** Adds to `faults`. The manifest is believed, and its regions lie in the core one after the other. Returns the core's bytes. */
+/**
+ * Adds to `faults`. The manifest is believed, and its regions lie in the core one after the other. Returns the core's
+ * bytes.
+ */
 export function checkCore(dir: string, { core, regions }: Manifest, faults: string[]): number {
 	const leaves = readLeaves(dir, core, faults);
 	let file: number;
 	try {
 		file = openSync(join(dir, FILES.core), 'r');
 	} catch (error) {
-		faults.push(`${FILES.core}: ${codeOf(error) === 'ENOENT' ? 'missing: the evidence is not whole' : messageOf(error)}`);
+		faults.push(
+			`${FILES.core}: ${codeOf(error) === 'ENOENT' ? 'missing: the evidence is not whole' : messageOf(error)}`
+		);
 		return 0;
 	}
 	const digests = new RegionDigests(regions);
@@ -46,7 +51,8 @@ export function checkCore(dir: string, { core, regions }: Manifest, faults: stri
 	} finally {
 		closeSync(file);
 	}
-	if (size < core.bytes) faults.push(`${FILES.core}: cut off: ${size} of ${core.bytes} bytes are left${missingFrom(regions, size)}`);
+	if (size < core.bytes)
+		faults.push(`${FILES.core}: cut off: ${size} of ${core.bytes} bytes are left${missingFrom(regions, size)}`);
 	if (size > core.bytes) faults.push(`${FILES.core}: ${size - core.bytes} bytes were added at its end`);
 	if (chunks !== null) {
 		const altered = [...digests.altered, ...digests.unfinished];
@@ -63,8 +69,12 @@ function readLeaves(dir: string, { bytes, merkleRoot }: Manifest['core'], faults
 	try {
 		const { size } = lstatSync(join(dir, FILES.leaves), { throwIfNoEntry: false }) ?? { size: expected };
 		const leaves = size === expected ? readWhole(dir, FILES.leaves) : null;
-		if (leaves !== null && leaves.length === expected && rootHash(leaves).toString('hex') === merkleRoot) return leaves;
-		faults.push(`${FILES.leaves}: altered: not what the manifest's root is of; what was altered in the core can be told by region only`);
+		if (leaves !== null && leaves.length === expected && rootHash(leaves).toString('hex') === merkleRoot)
+			return leaves;
+		faults.push(
+			`${FILES.leaves}: altered: not what the manifest's root is of; what was altered in the core can be told ` +
+				`by region only`
+		);
 	} catch (error) {
 		if (!(error instanceof Failure)) throw error;
 		faults.push(`${FILES.leaves}: ${error.message}`);
@@ -118,7 +128,8 @@ class Chunks {
 }
 
 const rangeText = ({ start, end, from }: Range, altered: readonly RegionRecord[]): string =>
-	`${FILES.core}: bytes ${start} to ${end} ${from === null ? 'were altered' : `are those of ${from}, swapped or copied`}: ${namesOf(altered.filter((region) => {
+	`${FILES.core}: bytes ${start} to ${end} ${from === null ? 'were altered' : `are those of ${from}, swapped or ` +
+		`copied`}: ${namesOf(altered.filter((region) => {
 		const { start: first, end: last } = placeOf(region);
 		return first < end && last > start;
 	}))}`;
@@ -129,7 +140,8 @@ function namesOf(regions: readonly RegionRecord[]): string {
 	return `${regions.slice(0, MOST_NAMED).map(nameOf).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-const nameOf = ({ start, end, name }: RegionRecord): string => `${start}-${end}${name === '' ? '' : ` ${printable(name)}`}`;
+const nameOf = ({ start, end, name }: RegionRecord): string =>
+	`${start}-${end}${name === '' ? '' : ` ${printable(name)}`}`;
 
 function missingFrom(regions: readonly RegionRecord[], bytes: number): string {
 	const first = regions.find((region) => placeOf(region).end > bytes);

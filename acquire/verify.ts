@@ -35,17 +35,24 @@ export async function verifyFolder(dir: string, trustedKey?: Uint8Array, tsaCa?:
 	const given = trustedKey === undefined ? null : publicKeyFrom(trustedKey, 'the key given');
 	const faults = strangers(dir);
 	const files = readSmallFiles(dir, faults);
-	if (files === null) return { manifest: null, signedBy: null, trusted: given === null ? null : false, timestamp: null, faults, bytes: 0 };
+	if (files === null)
+		return {
+			manifest: null, signedBy: null, trusted: given === null ? null : false, timestamp: null, faults, bytes: 0,
+		};
 	const key = tried(() => publicKeyFrom(files.publicKey, FILES.publicKey), faults);
 	// Many a text is read as one key: bits that do not count, blanks, words before it.
-	if (key !== null && publicKeyPem(key) !== files.publicKey.toString('latin1')) faults.push(`${FILES.publicKey}: altered: not as it was written`);
+	if (key !== null && publicKeyPem(key) !== files.publicKey.toString('latin1'))
+		faults.push(`${FILES.publicKey}: altered: not as it was written`);
 	const trusted = given === null ? null : key !== null && fingerprint(given) === fingerprint(key);
 	if (trusted === false) faults.push(`${FILES.publicKey}: not the key given: somebody else sealed this`);
 	const signedBy = key === null ? null : fingerprint(key);
 	// With the key given, the folder's own does not matter.
 	const by = given ?? key;
 	if (by === null || !isSigned(files.manifest, files.signature, by)) {
-		faults.push(`${FILES.manifest}: its signature (${FILES.signature}) is not of this text by ${given === null ? FILES.publicKey : 'the key given'}: one of them was altered`);
+		faults.push(
+			`${FILES.manifest}: its signature (${FILES.signature}) is not of this text by ` +
+				`${given === null ? FILES.publicKey : 'the key given'}: one of them was altered`
+		);
 		return { manifest: null, signedBy, trusted, timestamp: null, faults, bytes: 0 };
 	}
 	// Signed, but without a key given by anybody.
@@ -71,9 +78,11 @@ function strangers(dir: string): string[] {
 	}
 	const known: string[] = Object.values(FILES);
 	return [
-		...names.filter((name) => !known.includes(name)).map((name) => `${printable(name)}: added: no file of the evidence`),
+		...names.filter((name) => !known.includes(name))
+			.map((name) => `${printable(name)}: added: no file of the evidence`),
 		// A link would lead out of the folder.
-		...names.filter((name) => known.includes(name) && !lstatSync(join(dir, name)).isFile()).map((name) => `${name}: no ordinary file`),
+		...names.filter((name) => known.includes(name) && !lstatSync(join(dir, name)).isFile())
+			.map((name) => `${name}: no ordinary file`),
 	];
 }
 

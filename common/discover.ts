@@ -9,8 +9,13 @@ import { codeOf, Failure, messageOf } from './errors.ts';
 /** What `typeof` says of each field that an export must have. */
 export type Fields = Record<string, 'string' | 'number' | 'boolean' | 'function' | 'object' | 'string or null'>;
 
-/** The export of that name of each file. `described`: the file that says what it must be. Throws Failure, which names the file that is wrong. */
-export async function discover(folder: string, exported: string, fields: Fields, described: string): Promise<Array<{ file: string; value: unknown }>> {
+/**
+ * The export of that name of each file. `described`: the file that says what it must be. Throws Failure, which names
+ * the file that is wrong.
+ */
+export async function discover(
+	folder: string, exported: string, fields: Fields, described: string
+): Promise<Array<{ file: string; value: unknown }>> {
 	const found: Array<{ file: string; value: unknown }> = [];
 	const fileOf = new Map<string, string>();
 	for (const name of listTypeScript(folder)) {
@@ -31,7 +36,8 @@ export async function discover(folder: string, exported: string, fields: Fields,
 	return found;
 }
 
-export const inOrder = <T extends { order: number; name: string }>(all: T[]): T[] => all.sort((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
+export const inOrder = <T extends { order: number; name: string }>(all: T[]): T[] =>
+	all.sort((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
 
 function listTypeScript(folder: string): string[] {
 	try {
@@ -64,7 +70,9 @@ function firstWrongField(value: unknown, fields: Fields): string | undefined {
 	const record = value as Record<string, unknown>;
 	for (const [field, kind] of Object.entries(fields)) {
 		const value = record[field];
-		const fits = kind === 'string or null' ? value === null || typeof value === 'string' : typeof value === kind && value !== null;
+		const fits = kind === 'string or null'
+			? value === null || typeof value === 'string'
+			: typeof value === kind && value !== null;
 		if (!fits) {
 			return field in record ? `has \`${field}\`, but it is no ${kind}` : `lacks \`${field}\``;
 		}

@@ -3,7 +3,9 @@
 /** `12 KiB`, `1.5 MiB`. What would be rounded up to 1024 is of the next unit. */
 export function bytesText(bytes: number): string {
 	if (bytes > 1023 * 2 ** 10) {
-		return bytes >= 1023.95 * 2 ** 20 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+		return bytes >= 1023.95 * 2 ** 20
+			? `${(bytes / 2 ** 30).toFixed(1)} GiB`
+			: `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 	}
 	return `${Math.ceil(bytes / 1024)} KiB`;
 }

@@ -20,11 +20,14 @@ export interface Parsed<Name extends string> {
 }
 
 /** parseArgs finds the options; what is wrong with them is said here, in one line. */
-export function parseOptions<Name extends string>(args: string[], options: Record<Name, Option>, positionals = 0): Parsed<Name> {
+export function parseOptions<Name extends string>(
+	args: string[], options: Record<Name, Option>, positionals = 0
+): Parsed<Name> {
 	const names = Object.keys(options) as Name[];
 	const { tokens } = parseArgs({
 		args,
-		options: Object.fromEntries(names.map((name) => [name, { type: options[name].kind === 'flag' ? 'boolean' as const : 'string' as const }])),
+		options: Object.fromEntries(names.map((name) =>
+			[name, { type: options[name].kind === 'flag' ? 'boolean' as const : 'string' as const }])),
 		strict: false,
 		tokens: true,
 	});
@@ -35,7 +38,9 @@ export function parseOptions<Name extends string>(args: string[], options: Recor
 		} else if (token.kind === 'option') {
 			const name = names.find((known) => known === token.name);
 			if (name === undefined) {
-				throw new UsageError(`unknown option ${token.rawName}: the options are ${names.map((known) => `--${known}`).join(', ')}`);
+				throw new UsageError(
+					`unknown option ${token.rawName}: the options are ${names.map((known) => `--${known}`).join(', ')}`
+				);
 			}
 			const { kind, value: placeholder = 'VALUE' } = options[name];
 			if (kind === 'flag') {
@@ -43,7 +48,8 @@ export function parseOptions<Name extends string>(args: string[], options: Recor
 					throw new UsageError(`--${name} takes no value`);
 				}
 				parsed.flags.add(name);
-			} else if (token.value === undefined || token.value === '' || (!token.inlineValue && token.value.startsWith('-'))) {
+			} else if (token.value === undefined || token.value === '' ||
+				(!token.inlineValue && token.value.startsWith('-'))) {
 				throw new UsageError(`--${name} needs a value: --${name} ${placeholder}`);
 			} else {
 				(parsed.values[name] ??= []).push(token.value);
@@ -52,7 +58,11 @@ export function parseOptions<Name extends string>(args: string[], options: Recor
 	}
 	const extra = parsed.positionals[positionals];
 	if (extra !== undefined) {
-		throw new UsageError(`unexpected argument ${JSON.stringify(extra)}: ${positionals === 0 ? 'there are only options' : `there is one argument and the options`} ${names.map((known) => `--${known}`).join(', ')}`);
+		throw new UsageError(
+			`unexpected argument ${JSON.stringify(extra)}: ` +
+				`${positionals === 0 ? 'there are only options' : `there is one argument and the options`} ` +
+					`${names.map((known) => `--${known}`).join(', ')}`
+		);
 	}
 	return parsed;
 }
@@ -62,7 +72,10 @@ export function expectOneOf<Name extends string>(what: string, name: string, val
 	const found = valid.find((known) => known === name);
 	if (found === undefined) {
 		const names = [...new Set(valid)];
-		throw new UsageError(`unknown ${what} ${JSON.stringify(name)}: there ${names.length === 1 ? 'is' : 'are'} ${names.join(', ') || 'none'}`);
+		throw new UsageError(
+			`unknown ${what} ${JSON.stringify(name)}: there ${names.length === 1 ? 'is' : 'are'} ` +
+				`${names.join(', ') || 'none'}`
+		);
 	}
 	return found;
 }
@@ -82,13 +95,15 @@ const UNITS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 3
 export function bytesOption(name: string, text: string, least: number): number {
 	const [, number, unit = ''] = /^(\d+(?:\.\d+)?)([KMGT]?)$/i.exec(text) ?? [];
 	const value = Math.floor(Number(number) * (UNITS[unit.toUpperCase()] ?? NaN));
-	if (!Number.isSafeInteger(value) || value < least) throw new UsageError(`--${name} ${text}: it is a number of bytes from ${least} on, such as 800K, 20M or 1G`);
+	if (!Number.isSafeInteger(value) || value < least)
+		throw new UsageError(`--${name} ${text}: it is a number of bytes from ${least} on, such as 800K, 20M or 1G`);
 	return value;
 }
 
 /** `--profile NAME   help`, one line each. */
 export function helpFor(options: Record<string, Option>): string {
-	const left = Object.entries(options).map(([name, { kind, value }]) => `--${name}${kind === 'flag' ? '' : ` ${value ?? 'VALUE'}`}`);
+	const left = Object.entries(options)
+		.map(([name, { kind, value }]) => `--${name}${kind === 'flag' ? '' : ` ${value ?? 'VALUE'}`}`);
 	const width = Math.max(...left.map((text) => text.length));
 	return Object.values(options).map(({ help }, index) => `  ${left[index]?.padEnd(width)}  ${help}\n`).join('');
 }

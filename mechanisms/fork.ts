@@ -1,4 +1,7 @@
-/** fork: the target forks itself. It must cooperate, so it is no way to take evidence: it is the floor under the others. */
+/**
+ * fork: the target forks itself. It must cooperate, so it is no way to take evidence: it is the floor under the
+ * others.
+ */
 import { Failure } from '../common/errors.ts';
 import { endProcess } from '../native/index.ts';
 import { readBy } from './shared/process-image.ts';

@@ -33,9 +33,12 @@ export function run(args: string[]): Promise<number> {
 	const estimate = estimated(estimating, pid);
 	const refusals = estimate.reasons.filter(({ code }) => code !== null);
 	if (flags.has('json')) {
-		process.stdout.write(`${JSON.stringify({ pid, taken: refusals.length === 0, mechanism: mechanism.name, ...estimate })}\n`);
+		process.stdout.write(
+			`${JSON.stringify({ pid, taken: refusals.length === 0, mechanism: mechanism.name, ...estimate })}\n`
+		);
 	} else {
-		const told = lines(pid, { mechanism, estimating, estimate, refusals }).flatMap((line) => wrapped(printable(line)));
+		const told = lines(pid, { mechanism, estimating, estimate, refusals })
+			.flatMap((line) => wrapped(printable(line)));
 		process.stdout.write(told.map((line) => `${line}\n`).join(''));
 	}
 	return Promise.resolve(refusals.length === 0 ? 0 : REFUSED);
@@ -70,8 +73,15 @@ function lines(pid: number, { mechanism, estimating, estimate, refusals }: Check
 	return [
 		refusals[0] === undefined ? verdict : `${verdict} (${refusals[0].name})`,
 		...(refusals.length > 0 ? [] : [`  how: ${estimating.description}`]),
-		...(refusals.length > 0 || mechanism === estimating ? [] : [`  take uses ${mechanism.name} instead here: ${mechanism.description}`]),
-		...(pauseNs === null ? [] : [`  pause: about ${durationText(pauseNs)}, of ${threads} thread${threads === 1 ? '' : 's'} and ${kib(residentKib)}`]),
+		...(refusals.length > 0 || mechanism === estimating
+			? []
+			: [`  take uses ${mechanism.name} instead here: ${mechanism.description}`]),
+		...(pauseNs === null
+			? []
+			: [
+				`  pause: about ${durationText(pauseNs)}, of ${threads} thread${threads === 1 ? '' : 's'} and ` +
+					`${kib(residentKib)}`,
+			]),
 		...(threads === 0 ? [] : [`  memory: at most ${kib(growthKib)} more while the duplicate is there, of ${
 			headroomKib === null ? 'a room that is not limited' : `${kib(headroomKib)} that are free`}`]),
 		...reasons.map(({ name, code, text }) => `  ${code === null ? 'note' : 'refused'}: ${name}: ${text}`),

@@ -44,18 +44,28 @@ export function run(args: string[]): Promise<number> {
 	const pid = pidOf(positionals[0], 'hidden');
 	const mechanism = mechanismFor(values.mechanism?.at(-1));
 	const { regions, calls, texts } = findHidden(pid, mechanism, stopLimitOf(values['max-stop']?.at(-1)));
-	const sum = (of: (count: CallCount) => number): number | null => calls?.reduce((total, count) => total + of(count), 0) ?? null;
+	const sum = (of: (count: CallCount) => number): number | null =>
+		calls?.reduce((total, count) => total + of(count), 0) ?? null;
 	const lengthenedTimeouts = sum(({ lengthened }) => lengthened), cutCalls = sum(({ cut }) => cut);
 	for (const text of [...texts, ...lengthenedTexts(lengthenedTimeouts)]) process.stderr.write(`procsnap: ${text}\n`);
 	if (flags.has('json')) {
-		const listed = regions.map(({ start, end, ...region }) => ({ start: `0x${start.toString(16)}`, end: `0x${end.toString(16)}`, ...region }));
-		process.stdout.write(`${JSON.stringify({ pid, mechanism: mechanism.name, lengthenedTimeouts, cutCalls, calls, regions: listed })}\n`);
+		const listed = regions.map(({ start, end, ...region }) =>
+			({ start: `0x${start.toString(16)}`, end: `0x${end.toString(16)}`, ...region }));
+		process.stdout.write(
+			`${JSON.stringify({ pid, mechanism: mechanism.name, lengthenedTimeouts, cutCalls, calls, regions: listed })}\n`
+		);
 	} else {
-		const how = mechanism.forked ? 'procsnap take reads what it can of these from the live process' : `the copy by ${mechanism.name} has them, frozen`;
-		process.stdout.write(`process ${pid}: ${regions.length} regions that a copy made by fork does not have as they were; ${how}\n${regions.map(regionLine).join('')}`);
+		const how = mechanism.forked
+			? 'procsnap take reads what it can of these from the live process'
+			: `the copy by ${mechanism.name} has them, frozen`;
+		process.stdout.write(
+			`process ${pid}: ${regions.length} regions that a copy made by fork does not have as they were; ` +
+				`${how}\n${regions.map(regionLine).join('')}`
+		);
 	}
 	return Promise.resolve(regions.some(({ why }) => SUSPICIOUS.includes(why)) ? FOUND : 0);
 }
 
 const regionLine = ({ start, end, why, residentBytes, name }: HiddenRegion): string =>
-	`  ${start.toString(16)}-${end.toString(16)} ${bytesText(residentBytes).padStart(10)} resident  ${REASONS[why]}  ${printable(name)}\n`;
+	`  ${start.toString(16)}-${end.toString(16)} ${bytesText(residentBytes).padStart(10)} resident  ${REASONS[why]} ` +
+		` ${printable(name)}\n`;

@@ -27,7 +27,11 @@ export async function run(args: string[]): Promise<number> {
 	if (dir === undefined) throw new UsageError('info wants an evidence folder: procsnap info DIR');
 	const { manifest, text } = await readManifest(dir);
 	// As it is in the folder, whatever version it is of.
-	process.stdout.write(flags.has('json') ? `${escaped(JSON.stringify(JSON.parse(text)))}\n` : `${describe(dir, manifest)}${regionLines(manifest)}`);
+	process.stdout.write(
+		flags.has('json')
+			? `${escaped(JSON.stringify(JSON.parse(text)))}\n`
+			: `${describe(dir, manifest)}${regionLines(manifest)}`
+	);
 	return 0;
 }
 
@@ -38,13 +42,18 @@ async function readManifest(dir: string): Promise<{ manifest: Manifest; text: st
 		const text = readWhole(dir, FILES.manifest);
 		return { manifest: parseManifest(text), text: text.toString('utf8') };
 	} catch (error) {
-		throw error instanceof Failure ? new Failure(`${dir} is no evidence folder: ${FILES.manifest}: ${error.message}`) : error;
+		throw error instanceof Failure
+			? new Failure(`${dir} is no evidence folder: ${FILES.manifest}: ${error.message}`)
+			: error;
 	}
 }
 
 /** A name is the target's choice: no control characters on somebody's terminal. */
-const regionLines = ({ regions }: Manifest): string => regions.map(({ start, end, permissions, capture, bytes, name, unreadable }) =>
-	`  ${start}-${end} ${permissions} ${bytesText(bytes).padStart(10)} ${capture}${unreadable.length > 0 ? ` (${unreadable.length} unreadable)` : ''} ${printable(name)}\n`).join('');
+const regionLines = ({ regions }: Manifest): string =>
+	regions.map(({ start, end, permissions, capture, bytes, name, unreadable }) =>
+	`  ${start}-${end} ${permissions} ${bytesText(bytes).padStart(10)} ` +
+		`${capture}${unreadable.length > 0 ? ` (${unreadable.length} unreadable)` : ''} ${printable(name)}\n`).join('');
 
 /** The same JSON, in ASCII. */
-const escaped = (json: string): string => json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+const escaped = (json: string): string =>
+	json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);

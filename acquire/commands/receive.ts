@@ -13,7 +13,9 @@ import { receive, type ReceiverEvent } from '../transfer/receiver.ts';
 export const summary = 'receive evidence from collectors, until interrupted';
 
 const OPTIONS = {
-	'listen': { kind: 'one', value: '[HOST:]PORT', help: 'where collectors reach it (all addresses where HOST is missing)' },
+	'listen': {
+		kind: 'one', value: '[HOST:]PORT', help: 'where collectors reach it (all addresses where HOST is missing)',
+	},
 	'out': { kind: 'one', value: 'DIR', help: 'where evidence folders are made' },
 	'max-size': { kind: 'one', value: 'BYTES', help: 'the largest core that is taken (default: 256G)' },
 	'trust': { kind: 'one', value: 'FILE', help: 'keep only what this collector\'s public key sealed' },
@@ -40,12 +42,15 @@ const DEFAULT_MOST = '256G';
 export async function run(args: string[], signal: AbortSignal): Promise<number> {
 	const { flags, values } = parseOptions(args, OPTIONS);
 	const [listen, out, trust] = [values.listen?.at(-1), values.out?.at(-1), values.trust?.at(-1)];
-	if (listen === undefined || out === undefined) throw new UsageError('receive wants --listen [HOST:]PORT and --out DIR');
+	if (listen === undefined || out === undefined)
+		throw new UsageError('receive wants --listen [HOST:]PORT and --out DIR');
 	const { host, port } = addressOf(listen, 'listen', '::');
 	const kept = Promise.withResolvers<undefined>();
 	const receiver = await receive({
 		host, port, out: resolve(out),
-		credentials: readCredentials({ ca: values.ca?.at(-1), cert: values.cert?.at(-1), key: values['link-key']?.at(-1) }),
+		credentials: readCredentials({
+			ca: values.ca?.at(-1), cert: values.cert?.at(-1), key: values['link-key']?.at(-1),
+		}),
 		mostBytes: bytesOption('max-size', values['max-size']?.at(-1) ?? DEFAULT_MOST, 1),
 		trustedKey: trust === undefined ? undefined : trustedKey(trust),
 		said: (event) => {
@@ -53,7 +58,9 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 			if ('kept' in event && flags.has('once')) kept.resolve(undefined);
 		},
 	});
-	process.stdout.write(flags.has('json') ? `${JSON.stringify({ listening: receiver.port })}\n` : `listening on port ${receiver.port}\n`);
+	process.stdout.write(
+		flags.has('json') ? `${JSON.stringify({ listening: receiver.port })}\n` : `listening on port ${receiver.port}\n`
+	);
 	await Promise.race([kept.promise, ...(signal.aborted ? [] : [once(signal, 'abort')])]);
 	await receiver.close();
 	return 0;
@@ -61,9 +68,11 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 
 function eventText(event: ReceiverEvent): string {
 	const from = printable(event.from.slice(0, 500));
-	if ('kept' in event) return `kept ${event.kept}: ${bytesText(event.bytes)} from ${from}, sealed by ${event.sealedBy}`;
+	if ('kept' in event)
+		return `kept ${event.kept}: ${bytesText(event.bytes)} from ${from}, sealed by ${event.sealedBy}`;
 	if ('refused' in event) return `refused from ${from}: ${printable(event.refused.slice(0, 500))}`;
-	return `waiting for the rest of ${event.waiting}: ${bytesText(event.bytes)} are there; from ${from}: ${printable(event.because)}`;
+	return `waiting for the rest of ${event.waiting}: ${bytesText(event.bytes)} are there; from ${from}: ` +
+		`${printable(event.because)}`;
 }
 
 

@@ -39,8 +39,12 @@ export const help = {
 was read, and ends the duplicate. The evidence has an ELF core, which gdb opens, and a
 manifest that tells how each region was captured and what the target suffered.`,
 	options: OPTIONS,
-	examples: ['procsnap take 1234', 'procsnap take 1234 --out /media/usb/plc-1 --json', 'procsnap take 1234 --to lab.example:7447 --max-rate 5M'],
-	exits: '0 taken; 1 not taken, and nothing is left; 2 wrong usage; 3 taken, but without the timestamp; 5 taken in part (the duplicate was ended early); 130, 143 interrupted.',
+	examples: [
+		'procsnap take 1234', 'procsnap take 1234 --out /media/usb/plc-1 --json',
+		'procsnap take 1234 --to lab.example:7447 --max-rate 5M',
+	],
+	exits: '0 taken; 1 not taken, and nothing is left; 2 wrong usage; 3 taken, but without the timestamp; 5 taken ' +
+		'in part (the duplicate was ended early); 130, 143 interrupted.',
 };
 
 const WITHOUT_TIMESTAMP = 3;
@@ -64,24 +68,39 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	if (timestampUrl !== undefined) (await import('../timestamp-client.ts')).authorityUrl(timestampUrl);
 	const progress = createProgress('taking');
 	const { where, manifest, withoutTimestamp, untold } = await take({
-		pid, key, checkKey: () => checkKeyPlace(keyPath), mechanism, stopLimitMs, timestampUrl, signal, duplicated: yieldToOthers, progress: progress.update, destination: destinationOf(pid, values, signal),
+		pid, key, checkKey: () => checkKeyPlace(keyPath), mechanism, stopLimitMs, timestampUrl, signal,
+		duplicated: yieldToOthers, progress: progress.update, destination: destinationOf(pid, values, signal),
 	}).finally(() => progress.end());
 	if (found.made === true) {
-		process.stderr.write(`procsnap: made the collector's key ${keyPath}; give ${keyPath}.pub to whoever verifies, by another way than the evidence\n`);
+		process.stderr.write(
+			`procsnap: made the collector's key ${keyPath}; give ${keyPath}.pub to whoever verifies, by another way ` +
+				`than the evidence\n`
+		);
 	}
-	if (withoutTimestamp !== null) process.stderr.write(`procsnap: the evidence is there, but not stamped: ${withoutTimestamp}\n`);
-	for (const text of untoldTexts(untold)) process.stderr.write(`procsnap: not in the evidence, which was sealed before: ${text}\n`);
-	process.stdout.write(flags.has('json') ? `${JSON.stringify({ where, bytes: manifest.core.bytes, merkleRoot: manifest.core.merkleRoot, partial: manifest.partial, ledger: manifest.ledger, untold })}\n` : describe(where, manifest));
+	if (withoutTimestamp !== null)
+		process.stderr.write(`procsnap: the evidence is there, but not stamped: ${withoutTimestamp}\n`);
+	for (const text of untoldTexts(untold))
+		process.stderr.write(`procsnap: not in the evidence, which was sealed before: ${text}\n`);
+	process.stdout.write(
+		flags.has('json')
+			? `${JSON.stringify({ where, bytes: manifest.core.bytes, merkleRoot: manifest.core.merkleRoot, partial: manifest.partial, ledger: manifest.ledger, untold })}\n`
+			: describe(where, manifest)
+	);
 	if (manifest.partial !== null) return PARTIAL;
 	return withoutTimestamp === null ? 0 : WITHOUT_TIMESTAMP;
 }
 
 /** What is wrong with the options is said now; a receiver is looked for when the target is known. */
-function destinationOf(pid: number, values: Partial<Record<keyof typeof OPTIONS, string[]>>, signal: AbortSignal): () => Promise<Destination> {
+function destinationOf(
+	pid: number, values: Partial<Record<keyof typeof OPTIONS, string[]>>, signal: AbortSignal
+): () => Promise<Destination> {
 	const [to, rate, patience] = [values.to?.at(-1), values['max-rate']?.at(-1), values.patience?.at(-1)];
 	if (to === undefined) {
-		if (rate !== undefined || patience !== undefined) throw new UsageError('--max-rate and --patience are for a transfer: give --to HOST:PORT');
-		const out = resolve(values.out?.at(-1) ?? `procsnap-${pid}-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`);
+		if (rate !== undefined || patience !== undefined)
+			throw new UsageError('--max-rate and --patience are for a transfer: give --to HOST:PORT');
+		const out = resolve(
+			values.out?.at(-1) ?? `procsnap-${pid}-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`
+		);
 		return () => createFolder(out);
 	}
 	if (values.out !== undefined) throw new UsageError('--out and --to: evidence goes to one place');
@@ -90,29 +109,56 @@ function destinationOf(pid: number, values: Partial<Record<keyof typeof OPTIONS,
 	const patienceMs = 1000 * (patience === undefined ? 600 : countOption('patience', patience, 1, 86_400));
 	return async () => {
 		// TLS is loaded only where something is sent.
-		const [{ Sender }, { readCredentials }] = await Promise.all([import('../transfer/sender.ts'), import('../transfer/credentials.ts')]);
-		const credentials = readCredentials({ ca: values.ca?.at(-1), cert: values.cert?.at(-1), key: values['link-key']?.at(-1) });
-		return Sender.open({ host, port, credentials, bytesPerSecond, patienceMs, signal, say: (text) => process.stderr.write(`procsnap: ${text}\n`) });
+		const [{ Sender }, { readCredentials }] = await Promise.all([
+			import('../transfer/sender.ts'), import('../transfer/credentials.ts'),
+		]);
+		const credentials = readCredentials({
+			ca: values.ca?.at(-1), cert: values.cert?.at(-1), key: values['link-key']?.at(-1),
+		});
+		return Sender.open({
+			host, port, credentials, bytesPerSecond, patienceMs, signal,
+			say: (text) => process.stderr.write(`procsnap: ${text}\n`),
+		});
 	};
 }
 
 /** What was taken, how, and what it cost the target, which chose its own name. */
-export function describe(where: string, { target, mechanism, threads, regions, ledger, core, before, partial }: Manifest): string {
-	const ended = regions.filter(({ readFrom, unreadable }) => readFrom === 'target' && unreadable.some(({ errno }) => errno === 'ESRCH')).length;
+export function describe(
+	where: string, { target, mechanism, threads, regions, ledger, core, before, partial }: Manifest
+): string {
+	const ended = regions.filter(({ readFrom, unreadable }) =>
+		readFrom === 'target' && unreadable.some(({ errno }) => errno === 'ESRCH')).length;
 	const lines = [
-		`${where}: process ${target.pid} (${printable(target.command)}) as of ${before.wallClock}, by ${mechanism.name}`,
+		`${where}: process ${target.pid} (${printable(target.command)}) as of ${before.wallClock}, by ` +
+			`${mechanism.name}`,
 		`  ${bytesText(core.bytes)}, registers of ${counted(threads.length, 'thread')}`,
-		`  the target was paused for ${atMostText(ledger.pauseNs)} at most, and ${ledger.endPauseNs === null ? 'nobody knows for how long' : `for ${atMostText(ledger.endPauseNs)} at most`} when the duplicate was ended`,
+		`  the target was paused for ${atMostText(ledger.pauseNs)} at most, and ` +
+			`${ledger.endPauseNs === null ? 'nobody knows for how long' : `for ${atMostText(ledger.endPauseNs)} at ` +
+				`most`} when the duplicate was ended`,
 		...cutTexts(ledger.calls ?? []).map((text) => `  ${text}`),
 		...lengthenedTexts(ledger.lengthenedTimeouts).map((text) => `  ${text}`),
 		...(Object.keys(CAPTURES) as Capture[]).flatMap((capture) => {
 			const found = regions.filter((region) => region.capture === capture);
 			const bytes = found.reduce((sum, region) => sum + region.bytes, 0);
-			return found.length === 0 ? [] : [`  ${capture.padEnd(20)} ${String(found.length).padStart(5)} region${found.length === 1 ? ' ' : 's'} ${bytesText(bytes).padStart(10)}`];
+			return found.length === 0
+				? []
+				: [
+					`  ${capture.padEnd(20)} ${String(found.length).padStart(5)} ` +
+						`region${found.length === 1 ? ' ' : 's'} ${bytesText(bytes).padStart(10)}`,
+				];
 		}),
-		...(ended === 0 ? [] : [`  ${counted(ended, 'region')} of the target's own memory could not be read, or not all of it: the target had ended`]),
-		...(ledger.unburied === null ? [] : [`  the ended duplicate is still a zombie child of the target: ${printable(ledger.unburied)}`]),
-		...(ledger.endFailed === null ? [] : [`  how the duplicate was ended is not known: ${printable(ledger.endFailed)}`]),
+		...(ended === 0
+			? []
+			: [
+				`  ${counted(ended, 'region')} of the target's own memory could not be read, or not all of it: the ` +
+					`target had ended`,
+			]),
+		...(ledger.unburied === null
+			? []
+			: [`  the ended duplicate is still a zombie child of the target: ${printable(ledger.unburied)}`]),
+		...(ledger.endFailed === null
+			? []
+			: [`  how the duplicate was ended is not known: ${printable(ledger.endFailed)}`]),
 		...(partial === null ? [] : [`  ${partialText(partial)}`]),
 	];
 	return `${lines.join('\n')}\n`;

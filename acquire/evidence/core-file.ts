@@ -40,16 +40,23 @@ export class CoreFile {
 	}
 
 	write(bytes: Uint8Array, at: number): Promise<void> {
-		this.#written = this.#written.then(() => this.#whole(bytes, at, async (part, from) => (await this.#file.write(part, 0, part.length, from)).bytesWritten));
+		this.#written = this.#written.then(() =>
+			this.#whole(
+				bytes, at, async (part, from) => (await this.#file.write(part, 0, part.length, from)).bytesWritten
+			));
 		return this.#written;
 	}
 
 	/** Fills all of `bytes`. */
 	read(bytes: Uint8Array, at: number): Promise<void> {
-		return this.#whole(bytes, at, async (part, from) => (await this.#file.read(part, 0, part.length, from)).bytesRead);
+		return this.#whole(
+			bytes, at, async (part, from) => (await this.#file.read(part, 0, part.length, from)).bytesRead
+		);
 	}
 
-	async #whole(bytes: Uint8Array, at: number, some: (part: Uint8Array, at: number) => Promise<number>): Promise<void> {
+	async #whole(
+		bytes: Uint8Array, at: number, some: (part: Uint8Array, at: number) => Promise<number>
+	): Promise<void> {
 		for (let done = 0; done < bytes.length;) {
 			try {
 				const count = await some(bytes.subarray(done), at + done);

@@ -70,15 +70,21 @@ export function layOut(contents: readonly Content[], notes: Buffer): CoreLayout 
 	return { head, contents: placed, bytes: offset };
 }
 
-/** Only where there would be too many segments are gaps filled: the smallest, then those of twice as much; the target's only where that does not help. */
+/**
+ * Only where there would be too many segments are gaps filled: the smallest, then those of twice as much; the
+ * target's only where that does not help.
+ */
 function fewEnough(contents: readonly Content[]): Content[] {
 	if (contents.length > MOST_SEGMENTS) {
-		throw new Error(`a core can have ${MOST_SEGMENTS} segments, and this process has ${contents.length} regions with content`);
+		throw new Error(
+			`a core can have ${MOST_SEGMENTS} segments, and this process has ${contents.length} regions with content`
+		);
 	}
 	let merged: Content[] = [];
 	for (const ofTarget of [false, true]) {
 		for (let gap = 0; gap < LARGEST_GAP_BYTES; gap = Math.max(PAGE_BYTES, 2 * gap)) {
-			merged = contents.map(({ region, runs, from }) => ({ region, runs: from === 'target' && !ofTarget ? runs : mergeRuns(runs, gap) }));
+			merged = contents.map(({ region, runs, from }) =>
+				({ region, runs: from === 'target' && !ofTarget ? runs : mergeRuns(runs, gap) }));
 			if (merged.reduce((sum, { runs }) => sum + runs.length, 0) <= MOST_SEGMENTS) return merged;
 		}
 	}
@@ -98,11 +104,14 @@ function elfHeader(programHeaders: number): Buffer {
 	return header;
 }
 
-function programHeader(type: number, flags: number, address: number, offset: number, bytes: number, alignment: number): Buffer {
+function programHeader(
+	type: number, flags: number, address: number, offset: number, bytes: number, alignment: number
+): Buffer {
 	const header = Buffer.alloc(PROGRAM_HEADER_BYTES);
 	header.writeUInt32LE(type, 0);
 	header.writeUInt32LE(flags, 4);
 	const memoryBytes = type === PT.LOAD ? bytes : 0;
-	[offset, address, address, bytes, memoryBytes, alignment].forEach((value, i) => header.writeBigUInt64LE(BigInt(value), 8 + 8 * i));
+	[offset, address, address, bytes, memoryBytes, alignment].forEach((value, i) =>
+		header.writeBigUInt64LE(BigInt(value), 8 + 8 * i));
 	return header;
 }

@@ -18,7 +18,8 @@ function countParts(bytes: Uint8Array, depth: number): number {
 		const { start, length } = lengthAt(bytes, at + 1);
 		// No structure here has a tag of several bytes. A length that is not one is NaN.
 		if ((tag & LONG_TAG) === LONG_TAG || !(start + length <= bytes.length) || depth > MOST_DEPTH) return NaN;
-		if ((tag & CONSTRUCTED) !== 0 && Number.isNaN(countParts(bytes.subarray(start, start + length), depth + 1))) return NaN;
+		if ((tag & CONSTRUCTED) !== 0 && Number.isNaN(countParts(bytes.subarray(start, start + length), depth + 1)))
+			return NaN;
 		at = start + length;
 	}
 	return count;

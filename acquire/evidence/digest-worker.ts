@@ -12,7 +12,10 @@ export type Ranges = Array<{ start: number; end: number }>;
 export interface DigestTask {
 	memory: SharedArrayBuffer;
 	blockBytes: number;
-	/** `chunks`: every CHUNK_BYTES end one, and each begins with a byte 0 (merkle.ts). Otherwise where digests begin and end. */
+	/**
+	 * `chunks`: every CHUNK_BYTES end one, and each begins with a byte 0 (merkle.ts). Otherwise where digests begin
+	 * and end.
+	 */
 	ranges: 'chunks' | Ranges;
 }
 

@@ -1,11 +1,16 @@
 /** An evidence folder: what its files are called, and how it comes to be. Nothing else of a manifest names a path. */
-import { closeSync, existsSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+	closeSync, existsSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { codeOf, Failure, messageOf } from '../../common/errors.ts';
 import { CoreFile } from './core-file.ts';
 
 /** A folder without one of them is not whole; a timestamp is there if one was asked for. */
-export const FILES = { core: 'core', leaves: 'leaves', manifest: 'manifest.json', publicKey: 'collector.pub', signature: 'manifest.sig', timestamp: 'manifest.tst' } as const;
+export const FILES = {
+	core: 'core', leaves: 'leaves', manifest: 'manifest.json', publicKey: 'collector.pub', signature: 'manifest.sig',
+	timestamp: 'manifest.tst',
+} as const;
 
 /** Everything but the core. */
 export interface Seal {
@@ -36,11 +41,17 @@ export interface Destination {
 /** Only its owner may read what is in it. Until it is whole it is called `DIR.partial`. Throws Failure. */
 export async function createFolder(dir: string): Promise<Destination> {
 	const partial = `${dir}.partial`;
-	if (existsSync(dir)) throw new Failure(`${dir} is there already: evidence is not written over; name another folder with --out`);
+	if (existsSync(dir))
+		throw new Failure(`${dir} is there already: evidence is not written over; name another folder with --out`);
 	try {
 		mkdirSync(partial, { mode: 0o700 });
 	} catch (error) {
-		throw new Failure(codeOf(error) === 'EEXIST' ? `${partial} is there already, of a take that was killed or is under way: remove it, or name another folder with --out` : `the folder cannot be made: ${messageOf(error)}`);
+		throw new Failure(
+			codeOf(error) === 'EEXIST'
+				? `${partial} is there already, of a take that was killed or is under way: remove it, or name ` +
+					`another folder with --out`
+				: `the folder cannot be made: ${messageOf(error)}`
+		);
 	}
 	const file = await CoreFile.open(join(partial, FILES.core), true);
 	let sealed = false;
@@ -72,7 +83,10 @@ async function told<T>(dir: string, action: () => Promise<T>): Promise<T> {
 		return await action();
 	} catch (error) {
 		const full = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(error) ?? '');
-		throw new Failure(`the evidence cannot be written to ${dir}: ${messageOf(error)}${full ? '; make room, or name a folder on another disk with --out' : ''}`);
+		throw new Failure(
+			`the evidence cannot be written to ${dir}: ` +
+				`${messageOf(error)}${full ? '; make room, or name a folder on another disk with --out' : ''}`
+		);
 	}
 }
 
@@ -98,15 +112,21 @@ export function syncFolder(dir: string): void {
 /** More than that no manifest has, nor the others that are read whole: somebody wants memory to be filled. */
 const MOST_BYTES = 256 << 20;
 
-/** Of a folder that may be anybody's. Throws Failure: missing, no ordinary file (a link would lead out of the folder), too large. */
+/**
+ * Of a folder that may be anybody's. Throws Failure: missing, no ordinary file (a link would lead out of the folder),
+ * too large.
+ */
 export function readWhole(dir: string, name: string): Buffer {
 	const path = join(dir, name);
 	try {
 		const found = lstatSync(path);
 		if (!found.isFile()) throw new Failure('no ordinary file');
-		if (found.size > MOST_BYTES) throw new Failure(`it has ${found.size} bytes, and no such file has more than ${MOST_BYTES}`);
+		if (found.size > MOST_BYTES)
+			throw new Failure(`it has ${found.size} bytes, and no such file has more than ${MOST_BYTES}`);
 		return readFileSync(path);
 	} catch (error) {
-		throw error instanceof Failure ? error : new Failure(codeOf(error) === 'ENOENT' ? 'missing: the evidence is not whole' : messageOf(error));
+		throw error instanceof Failure
+			? error
+			: new Failure(codeOf(error) === 'ENOENT' ? 'missing: the evidence is not whole' : messageOf(error));
 	}
 }

@@ -20,7 +20,9 @@ export class LiveTarget {
 	/** Throws what open(2) gives. */
 	constructor(pid: number) {
 		try {
-			[this.#mem, this.#pagemap, this.#smaps] = [this.#open(pid, 'mem'), this.#open(pid, 'pagemap'), this.#open(pid, 'smaps')];
+			[this.#mem, this.#pagemap, this.#smaps] = [
+				this.#open(pid, 'mem'), this.#open(pid, 'pagemap'), this.#open(pid, 'smaps'),
+			];
 		} catch (error) {
 			this.close();
 			throw error;
@@ -44,7 +46,10 @@ export class LiveTarget {
 		}
 	}
 
-	/** The runs of pages that it has now. To read others than those `resident` would bring them into its memory. null: the target has ended. */
+	/**
+	 * The runs of pages that it has now. To read others than those `resident` would bring them into its memory. null:
+	 * the target has ended.
+	 */
 	populated(range: Run, which: 'all' | 'resident'): Run[] | null {
 		try {
 			return populatedRuns(this.#pagemap, range, which);

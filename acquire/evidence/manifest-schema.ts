@@ -18,7 +18,9 @@ const time = v.pipe(v.string(), v.isoTimestamp('a time as ISO 8601 has it'));
 /** Of so many bytes, or things: a number holds them exactly. */
 const count = v.pipe(v.number(), v.safeInteger('a whole number'), v.minValue(0, '0 or more'));
 /** What the kernel has 64 bits for. A clock that has run for 104 days is no safe integer any more, but a valid one. */
-const integer = v.pipe(v.number(), v.integer('a whole number'), v.minValue(-(2 ** 64), 'of 64 bits'), v.maxValue(2 ** 64, 'of 64 bits'));
+const integer = v.pipe(
+	v.number(), v.integer('a whole number'), v.minValue(-(2 ** 64), 'of 64 bits'), v.maxValue(2 ** 64, 'of 64 bits')
+);
 
 const instant = v.object({ wallClock: time, monotonicNs: integer });
 
@@ -27,7 +29,9 @@ const region = v.object({
 	end: address,
 	permissions: matching(/^[r-][w-][x-][sp]$/, 'permissions as r-xp'),
 	name: v.string(),
-	file: v.nullable(v.object({ device: matching(/^[0-9a-f]+:[0-9a-f]+$/, 'a device as fd:01'), inode: integer, offset: integer })),
+	file: v.nullable(v.object({
+		device: matching(/^[0-9a-f]+:[0-9a-f]+$/, 'a device as fd:01'), inode: integer, offset: integer,
+	})),
 	capture: v.picklist(Object.keys(CAPTURES) as Capture[]),
 	readFrom: v.nullable(v.picklist(['duplicate', 'target'])),
 	segments: v.array(v.object({ start: address, bytes: count, offset: count })),
@@ -52,7 +56,8 @@ const ledger1 = v.object({
 
 const ledger = v.object({
 	...ledger1.entries,
-	endPauseNs: v.nullable(integer), minorFaults: v.nullable(integer), majorFaults: v.nullable(integer), residentKiBAfter: v.nullable(integer),
+	endPauseNs: v.nullable(integer), minorFaults: v.nullable(integer), majorFaults: v.nullable(integer),
+	residentKiBAfter: v.nullable(integer),
 	cutCalls: v.nullable(integer),
 	calls: v.nullable(v.array(v.object({ call: v.string(), restarted: integer, lengthened: integer, cut: integer }))),
 	unburied: v.nullable(v.string()), endedEarly: v.nullable(v.string()), endFailed: v.nullable(v.string()),
@@ -67,33 +72,49 @@ const FIELDS = {
 	machine: v.object({ kernel: v.string(), architecture: v.string(), bootId: v.string(), cpus: integer }),
 	target,
 	transfer: v.nullable(v.object({ id: matching(/^[0-9a-f]{32}$/, 'a transfer\'s id'), receiver: v.string() })),
-	mechanism: v.object({ name: matching(/^[a-z][a-z0-9-]{0,63}$/, 'the name of a mechanism'), description: v.string() }),
+	mechanism: v.object({
+		name: matching(/^[a-z][a-z0-9-]{0,63}$/, 'the name of a mechanism'), description: v.string(),
+	}),
 	before: instant,
 	momentNs: integer,
 	after: instant,
 	skewNs: integer,
 	threads: v.array(v.object({ tid: integer, skewNs: integer, running: v.boolean(), partial: v.boolean() })),
 	regions: v.array(region),
-	core: v.object({ file: v.literal('core'), bytes: count, chunkBytes: v.literal(CHUNK_BYTES), merkleRoot: sha256, leaves: v.literal('leaves') }),
+	core: v.object({
+		file: v.literal('core'), bytes: count, chunkBytes: v.literal(CHUNK_BYTES), merkleRoot: sha256,
+		leaves: v.literal('leaves'),
+	}),
 };
 
 /** A field that is in the types and not here does not compile, nor one of another type. */
-const MANIFEST = v.object({ schemaVersion: v.literal(SCHEMA_VERSION), ...FIELDS, partial: v.nullable(partial), ledger }) satisfies v.GenericSchema<unknown, Manifest>;
+const MANIFEST =
+	v.object({ schemaVersion: v.literal(SCHEMA_VERSION), ...FIELDS, partial: v.nullable(partial), ledger }) satisfies v.GenericSchema<unknown, Manifest>;
 const MANIFEST_1 = v.object({ schemaVersion: v.literal(1), ...FIELDS, ledger: ledger1 });
 
 /** What it did not tell is not known. */
 const fromVersion1 = (manifest: v.InferOutput<typeof MANIFEST_1>): Manifest =>
-	({ ...manifest, partial: null, ledger: { ...manifest.ledger, cutCalls: null, calls: null, unburied: null, endedEarly: null, endFailed: null } });
+	({
+		...manifest, partial: null,
+		ledger: { ...manifest.ledger, cutCalls: null, calls: null, unburied: null, endedEarly: null, endFailed: null },
+	});
 
 /** Throws Failure, which names the first field that is wrong. Of an older version: what that did not tell is null. */
 export function parseManifest(text: Uint8Array): Manifest {
 	const value = parseJson(text);
 	// Of another version other fields are right.
-	const version = typeof value === 'object' && value !== null && 'schemaVersion' in value ? value.schemaVersion : undefined;
+	const version = typeof value === 'object' && value !== null && 'schemaVersion' in value
+		? value.schemaVersion
+		: undefined;
 	if (typeof version === 'number' && version !== 1 && version !== SCHEMA_VERSION) {
-		throw new Failure(`it is of version ${version}, and this procsnap knows 1 and ${SCHEMA_VERSION}: read it with the one that made it`);
+		throw new Failure(
+			`it is of version ${version}, and this procsnap knows 1 and ${SCHEMA_VERSION}: read it with the one ` +
+				`that made it`
+		);
 	}
-	const { success, issues } = v.safeParse(version === 1 ? MANIFEST_1 : MANIFEST, value, { abortEarly: true, abortPipeEarly: true });
+	const { success, issues } = v.safeParse(
+		version === 1 ? MANIFEST_1 : MANIFEST, value, { abortEarly: true, abortPipeEarly: true }
+	);
 	if (!success) throw new Failure(issueText(issues[0]));
 	const manifest = version === 1 ? fromVersion1(value as v.InferOutput<typeof MANIFEST_1>) : value as Manifest;
 	const misplaced = misplacedRegion(manifest);
@@ -110,16 +131,21 @@ function parseJson(text: Uint8Array): unknown {
 	}
 }
 
-const NAMES: Record<string, string> = { Object: 'an object', Array: 'a list', number: 'a number', string: 'text', boolean: 'true or false' };
+const NAMES: Record<string, string> = {
+	Object: 'an object', Array: 'a list', number: 'a number', string: 'text', boolean: 'true or false',
+};
 
 function issueText({ kind, expected, message, input, path }: v.BaseIssue<unknown>): string {
 	const where = path === undefined ? 'it' : `its field ${shortened(path.map(({ key }) => String(key)).join('.'))}`;
 	if (input === undefined) return `${where} is missing`;
-	return `${where} is ${described(input)}, and should be ${kind === 'schema' ? NAMES[expected ?? ''] ?? expected ?? '' : message}`;
+	return `${where} is ${described(input)}, and should be ` +
+		`${kind === 'schema' ? NAMES[expected ?? ''] ?? expected ?? '' : message}`;
 }
 
 const described = (input: unknown): string =>
-	(Array.isArray(input) ? 'a list' : typeof input === 'object' && input !== null ? 'an object' : shortened(JSON.stringify(input)));
+	(Array.isArray(input)
+		? 'a list'
+		: typeof input === 'object' && input !== null ? 'an object' : shortened(JSON.stringify(input)));
 
 const shortened = (text: string): string => printable(text.length > 60 ? `${text.slice(0, 60)}...` : text);
 
@@ -134,13 +160,18 @@ function misplacedRegion({ regions, core }: Manifest): string | null {
 		let sum = 0;
 		for (const segment of segments) {
 			const first = Number(segment.start);
-			if (segment.bytes === 0 || first < Number(start) || first + segment.bytes > Number(end)) return `${what} has a segment at ${segment.start} that is not within it`;
-			if (segment.offset !== (at ?? segment.offset)) return `${what} is at ${segment.offset} in the core, where ${at ?? 0} is due`;
+			if (segment.bytes === 0 || first < Number(start) || first + segment.bytes > Number(end))
+				return `${what} has a segment at ${segment.start} that is not within it`;
+			if (segment.offset !== (at ?? segment.offset))
+				return `${what} is at ${segment.offset} in the core, where ${at ?? 0} is due`;
 			at = segment.offset + segment.bytes;
 			sum += segment.bytes;
 		}
 		if (sum !== bytes) return `${what} has segments of ${sum} bytes, and should have ${bytes}`;
-		if ((digest === null) !== (bytes === 0)) return `${what} has ${bytes} bytes, and ${digest === null ? 'no' : 'a'} SHA-256`;
+		if ((digest === null) !== (bytes === 0))
+			return `${what} has ${bytes} bytes, and ${digest === null ? 'no' : 'a'} SHA-256`;
 	}
-	return at === undefined || at === core.bytes ? null : `its regions end at ${at} in the core, which ends at ${core.bytes}`;
+	return at === undefined || at === core.bytes
+		? null
+		: `its regions end at ${at} in the core, which ends at ${core.bytes}`;
 }

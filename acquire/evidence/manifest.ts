@@ -48,7 +48,9 @@ export interface Ledger {
 	 * tried again, of all stops for it until this was sealed.
 	 */
 	endPauseNs: number | null;
-	/** A bound: all that the target had while the duplicate was there, those that it would have had anyway among them. */
+	/**
+	 * A bound: all that the target had while the duplicate was there, those that it would have had anyway among them.
+	 */
 	minorFaults: number | null;
 	majorFaults: number | null;
 	/** As the kernel counts it: inexact by some pages for each CPU. */
@@ -74,11 +76,17 @@ export interface Ledger {
 	unburied: string | null;
 	/** Why procsnap's tracer ended the duplicate before it was asked to; null: it did not. */
 	endedEarly: string | null;
-	/** Why nobody could say how the duplicate ended: then endPauseNs is not known, and perhaps the duplicate is still a zombie. */
+	/**
+	 * Why nobody could say how the duplicate ended: then endPauseNs is not known, and perhaps the duplicate is still
+	 * a zombie.
+	 */
 	endFailed: string | null;
 }
 
-/** Not all of the duplicate was read before it was ended. What is missing is zeros in the core, and `unreadable` (ESRCH). */
+/**
+ * Not all of the duplicate was read before it was ended. What is missing is zeros in the core, and `unreadable`
+ * (ESRCH).
+ */
 export interface Incomplete {
 	reason: string;
 	missingBytes: number;

@@ -28,11 +28,14 @@ export class Root {
 
 	digest(): Buffer {
 		const hashes = this.#trees.map(({ hash }) => hash);
-		return hashes.length === 0 ? createHash('sha256').digest() : Buffer.from(hashes.reduceRight((right, left) => nodeHash(left, right)));
+		return hashes.length === 0
+			? createHash('sha256').digest()
+			: Buffer.from(hashes.reduceRight((right, left) => nodeHash(left, right)));
 	}
 }
 
-const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer => createHash('sha256').update(NODE).update(left).update(right).digest();
+const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer =>
+	createHash('sha256').update(NODE).update(left).update(right).digest();
 
 /** Of the leaves' hashes, one after the other. Throws if they are no whole number of hashes. */
 export function rootHash(leaves: Uint8Array): Buffer {

@@ -8,14 +8,23 @@ import type { ProcessNote } from '../../common/proc/process.ts';
 import { expectedXsave } from './xsave.ts';
 
 /** <elf.h>, <linux/elf.h> */
-export const NT = { PRSTATUS: 1, FPREGSET: 2, PRPSINFO: 3, AUXV: 6, SIGINFO: 0x5349_4749, FILE: 0x4649_4c45, X86_XSTATE: 0x202, X86_XSAVE_LAYOUT: 0x205 } as const;
-/** Notes of our own, whose owner is `procsnap`: a thread's XSAVE area as it was read, and that area's layout. `RAWX`, `RAWL`. */
+export const NT = {
+	PRSTATUS: 1, FPREGSET: 2, PRPSINFO: 3, AUXV: 6, SIGINFO: 0x5349_4749, FILE: 0x4649_4c45, X86_XSTATE: 0x202,
+	X86_XSAVE_LAYOUT: 0x205,
+} as const;
+/**
+ * Notes of our own, whose owner is `procsnap`: a thread's XSAVE area as it was read, and that area's layout. `RAWX`,
+ * `RAWL`.
+ */
 export const RAW = { XSTATE: 0x5241_5758, XSAVE_LAYOUT: 0x5241_574c } as const;
 
 const PRSTATUS_BYTES = 336;
 const PRPSINFO_BYTES = 136;
 const SIGINFO_BYTES = 128;
-/** The legacy part of the XSAVE area is struct user_fpregs_struct, but for its last bytes: there the kernel keeps XCR0, which is no register of the thread's. */
+/**
+ * The legacy part of the XSAVE area is struct user_fpregs_struct, but for its last bytes: there the kernel keeps
+ * XCR0, which is no register of the thread's.
+ */
 const FPREGS_BYTES = 512;
 const FPREGS_USED_BYTES = 464;
 
@@ -48,7 +57,10 @@ const align4 = (bytes: number): number => (bytes + 3) & ~3;
  * Every thread's own; the first thread's are followed by those of the process, as the kernel has them. `components` is
  * what the machine has where in an XSAVE area. Where that is not what readers expect, the area is there twice.
  */
-export function allNotes(threads: readonly ThreadRegisters[], process: ProcessNote, auxv: Uint8Array, files: readonly FileNote[], components: readonly XsaveComponent[]): Buffer {
+export function allNotes(
+	threads: readonly ThreadRegisters[], process: ProcessNote, auxv: Uint8Array, files: readonly FileNote[],
+	components: readonly XsaveComponent[]
+): Buffer {
 	const all = threads.map((thread) => ({ thread, ...expectedXsave(thread.xstate, components) }));
 	const layout = all.find(({ area }) => area.length > 0)?.components;
 	return Buffer.concat([
@@ -66,14 +78,17 @@ export function allNotes(threads: readonly ThreadRegisters[], process: ProcessNo
 		]),
 		// Of the process, behind all threads', as the kernel has it since Linux 6.12.
 		...(layout === undefined ? [] : [note(NT.X86_XSAVE_LAYOUT, layoutTable(layout))]),
-		...(all.every(({ area, thread }) => area === thread.xstate) ? [] : [note(RAW.XSAVE_LAYOUT, layoutTable(components))]),
+		...(all.every(({ area, thread }) => area === thread.xstate)
+			? []
+			: [note(RAW.XSAVE_LAYOUT, layoutTable(components))]),
 	]);
 }
 
 /** struct x86_xfeat_component of <asm/elf.h> for each: type, size, offset, flags. */
 function layoutTable(components: readonly XsaveComponent[]): Buffer {
 	const table = Buffer.alloc(16 * components.length);
-	components.forEach(({ number, bytes, offset }, i) => [number, bytes, offset].forEach((value, j) => table.writeUInt32LE(value, 16 * i + 4 * j)));
+	components.forEach(({ number, bytes, offset }, i) =>
+		[number, bytes, offset].forEach((value, j) => table.writeUInt32LE(value, 16 * i + 4 * j)));
 	return table;
 }
 
@@ -112,7 +127,8 @@ function fileTable(files: readonly FileNote[]): Buffer {
 	head.writeBigUInt64LE(BigInt(files.length), 0);
 	head.writeBigUInt64LE(BigInt(PAGE_BYTES), 8);
 	files.forEach(({ start, end, fileOffset }, i) => {
-		[start, end, fileOffset / PAGE_BYTES].forEach((value, j) => head.writeBigUInt64LE(BigInt(value), 16 + 24 * i + 8 * j));
+		[start, end, fileOffset / PAGE_BYTES].forEach((value, j) =>
+			head.writeBigUInt64LE(BigInt(value), 16 + 24 * i + 8 * j));
 	});
 	return Buffer.concat([head, ...files.map(({ name }) => Buffer.from(`${name}\0`))]);
 }

@@ -11,7 +11,9 @@ export interface Planned extends Content, Classified {
 }
 
 /** Of `target` too: reading its pagemap holds its mmap_lock for 2 MiB of addresses at a time. */
-export function planContents(classified: readonly Classified[], copy: Pick<Image, 'populated'>, target: LiveTarget): Planned[] {
+export function planContents(
+	classified: readonly Classified[], copy: Pick<Image, 'populated'>, target: LiveTarget
+): Planned[] {
 	return classified.map((each) => planOne(each, copy, target));
 }
 
@@ -46,7 +48,9 @@ function planOne(each: Classified, copy: Pick<Image, 'populated'>, target: LiveT
 		return { ...each, runs: own };
 	}
 	// gdb knows a program by the first page of its file.
-	const header: Run[] = region.fileOffset === 0 && own[0]?.start !== region.start ? [{ start: region.start, end: region.start + PAGE_BYTES }] : [];
+	const header: Run[] = region.fileOffset === 0 && own[0]?.start !== region.start
+		? [{ start: region.start, end: region.start + PAGE_BYTES }]
+		: [];
 	return { ...each, capture: privateCapture(own), runs: [...header, ...own] };
 }
 

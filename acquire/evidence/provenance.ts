@@ -4,8 +4,10 @@ import { hasFile, isUnlinked, overlapping, uncovered, type Region } from '../../
 export const CAPTURES = {
 	'frozen': 'private memory, from the duplicate: as of the moment',
 	'shared-live': 'shared memory: read while it went on changing',
-	'private-live': 'private memory that the duplicate was not given, most often since its file has a lock: read from the live target, resident pages only',
-	'file': 'unchanged pages of a file: from the file, as it was when they were read; or not at all, where a path leads to it',
+	'private-live': 'private memory that the duplicate was not given, most often since its file has a lock: read ' +
+		'from the live target, resident pages only',
+	'file': 'unchanged pages of a file: from the file, as it was when they were read; or not at all, where a path ' +
+		'leads to it',
 	'hidden-by-dontfork': 'a fork leaves it out (MADV_DONTFORK): read from the live target, resident pages only',
 	'wiped-on-fork': 'a fork leaves zeros (MADV_WIPEONFORK): read from the live target, resident pages only',
 	'device': 'memory of a device or of the kernel: never read, since reading can have side effects',
@@ -32,12 +34,15 @@ export interface Lost {
 /** Device files that are memory all the same. */
 const MEMORY_DEVICE = /^\/dev\/(?:zero(?: \(deleted\))?$|shm\/|hugepages\/)/;
 
-/** Rings that the kernel shares with a process: perf_event_open(2), io_uring(7), packet(7). Not all kernels mark them. */
+/**
+ * Rings that the kernel shares with a process: perf_event_open(2), io_uring(7), packet(7). Not all kernels mark them.
+ */
 const OF_KERNEL = /^(?:anon_inode:|socket:)/;
 
 /** VM_IO or VM_PFNMAP: no ordinary memory. [vvar] has them too. */
 const isDevice = ({ flags, name }: Region): boolean =>
-	flags.has('io') || flags.has('pf') || OF_KERNEL.test(name) || (name.startsWith('/dev/') && !MEMORY_DEVICE.test(name));
+	flags.has('io') || flags.has('pf') || OF_KERNEL.test(name) ||
+		(name.startsWith('/dev/') && !MEMORY_DEVICE.test(name));
 
 const isSecret = ({ name }: Region): boolean => name.startsWith('/secretmem');
 
@@ -46,7 +51,9 @@ const isSecret = ({ name }: Region): boolean => name.startsWith('/secretmem');
  * `forked`: the duplicate was made as fork() would, so that what was to be wiped is zeros. It is given no shared memory
  * then: it would hold locks, segments and sockets that the target gives up or dies with.
  */
-export function classify(duplicate: readonly Region[], absent: readonly Region[], forked: boolean, lost: readonly Lost[] = []): Classified[] {
+export function classify(
+	duplicate: readonly Region[], absent: readonly Region[], forked: boolean, lost: readonly Lost[] = []
+): Classified[] {
 	const ofDuplicate = duplicate.map((region): Classified => {
 		const barred = neverRead(region);
 		if (barred !== null) return barred;
@@ -54,8 +61,10 @@ export function classify(duplicate: readonly Region[], absent: readonly Region[]
 		if (forked && region.flags.has('wf')) return { region, capture: 'wiped-on-fork', from: 'target' };
 		return { region, capture: 'frozen', from: 'duplicate' };
 	});
-	const ofTarget = absent.map((region): Classified => neverRead(region) ?? { region, capture: captureOfAbsent(region), from: 'target' });
-	const ofNobody = lost.map(({ region, errno }): Classified => neverRead(region) ?? { region, capture: 'unreadable', from: 'target', lost: errno });
+	const ofTarget = absent.map((region): Classified =>
+		neverRead(region) ?? { region, capture: captureOfAbsent(region), from: 'target' });
+	const ofNobody = lost.map(({ region, errno }): Classified =>
+		neverRead(region) ?? { region, capture: 'unreadable', from: 'target', lost: errno });
 	return [...ofDuplicate, ...ofTarget, ...ofNobody].sort((a, b) => a.region.start - b.region.start);
 }
 
@@ -82,14 +91,18 @@ export interface Missing {
  * a device must not be read: this walks its page tables, and is done only where something is missing. For both,
  * null: the target has ended.
  */
-export function missingRegions(before: Region[], after: readonly Region[] | null, duplicate: readonly Region[], withFlags: () => readonly Region[] | null): Missing {
+export function missingRegions(
+	before: Region[], after: readonly Region[] | null, duplicate: readonly Region[],
+	withFlags: () => readonly Region[] | null
+): Missing {
 	const missing = uncovered(before, duplicate);
 	const given = after === null ? null : uncovered(missing, after);
 	if (after !== null && given !== null) {
 		const there = uncovered(missing, given);
 		if (there.length === 0) return { absent: [], lost: lostWith('ENODATA', given) };
 		const known = withFlags();
-		if (known !== null) return { absent: overlapping(known, there), lost: lostWith('ENODATA', uncovered(missing, known)) };
+		if (known !== null)
+			return { absent: overlapping(known, there), lost: lostWith('ENODATA', uncovered(missing, known)) };
 	}
 	return { absent: [], lost: missing.map((region) => ({ region, errno: 'ESRCH' })) };
 }

@@ -1,12 +1,18 @@
 /** The collector's key, and its signature of a manifest: Ed25519 (RFC 8032). */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
-import { accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+	createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject,
+} from 'node:crypto';
+import {
+	accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { codeOf, Failure, messageOf } from '../../common/errors.ts';
 
 /** `XDG_CONFIG_HOME`/procsnap, by default in ~/.config: this user's keys. */
-export const configFolder = (): string => join(process.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'procsnap');
+export const configFolder = (): string => join(
+	process.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'procsnap'
+);
 
 export const defaultKeyPath = (): string => join(configFolder(), 'collector.key');
 
@@ -30,7 +36,10 @@ export function collectorKey(path: string): { key: KeyObject; made: boolean } {
 	return { key: privateKey, made: true };
 }
 
-/** Makes the folders that are missing; which these were. Node's recursive mkdir never ends in /proc, which lets none be made. */
+/**
+ * Makes the folders that are missing; which these were. Node's recursive mkdir never ends in /proc, which lets none
+ * be made.
+ */
 function makeFolders(folder: string): string[] {
 	if (existsSync(folder)) return [];
 	const above = makeFolders(dirname(folder));
@@ -43,7 +52,8 @@ export function checkKeyPlace(path: string): void {
 	if (readKey(path) !== null) return;
 	try {
 		for (const file of [path, `${path}.pub`]) {
-			if (lstatSync(file, { throwIfNoEntry: false }) !== undefined) throw new Error(`EEXIST: file already exists, '${file}'`);
+			if (lstatSync(file, { throwIfNoEntry: false }) !== undefined)
+				throw new Error(`EEXIST: file already exists, '${file}'`);
 		}
 		const folder = dirname(resolve(path));
 		for (const made of makeFolders(folder).reverse()) rmdirSync(made);
@@ -63,7 +73,8 @@ function readKey(path: string): KeyObject | null {
 	}
 	try {
 		const key = createPrivateKey(text);
-		if (key.asymmetricKeyType !== 'ed25519') throw new Error(`it is of the type ${key.asymmetricKeyType ?? 'secret'}`);
+		if (key.asymmetricKeyType !== 'ed25519')
+			throw new Error(`it is of the type ${key.asymmetricKeyType ?? 'secret'}`);
 		return key;
 	} catch (error) {
 		throw new Failure(`${path}: no private Ed25519 key in PEM: ${messageOf(error)}`);
@@ -75,17 +86,20 @@ export const publicKeyOf = (key: KeyObject): KeyObject => createPublicKey(key);
 export const publicKeyPem = (key: KeyObject): string => key.export({ type: 'spki', format: 'pem' }).toString();
 
 /** SHA-256 of the public key's DER: short enough to be read out over a telephone. */
-export const fingerprint = (key: KeyObject): string => createHash('sha256').update(key.export({ type: 'spki', format: 'der' })).digest('hex');
+export const fingerprint = (key: KeyObject): string =>
+	createHash('sha256').update(key.export({ type: 'spki', format: 'der' })).digest('hex');
 
 export const signed = (text: Uint8Array, key: KeyObject): Buffer => sign(null, text, key);
 
-export const isSigned = (text: Uint8Array, signature: Uint8Array, key: KeyObject): boolean => verify(null, text, key, signature);
+export const isSigned = (text: Uint8Array, signature: Uint8Array, key: KeyObject): boolean =>
+	verify(null, text, key, signature);
 
 /** Throws Failure, with `what` it was to be. */
 export function publicKeyFrom(pem: Uint8Array, what: string): KeyObject {
 	try {
 		const key = createPublicKey(Buffer.from(pem));
-		if (key.asymmetricKeyType !== 'ed25519') throw new Error(`it is of the type ${key.asymmetricKeyType ?? 'secret'}`);
+		if (key.asymmetricKeyType !== 'ed25519')
+			throw new Error(`it is of the type ${key.asymmetricKeyType ?? 'secret'}`);
 		return key;
 	} catch (error) {
 		throw new Failure(`${what}: no Ed25519 key in PEM: ${messageOf(error)}`);

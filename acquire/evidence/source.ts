@@ -11,7 +11,8 @@ export interface Unreadable {
 	end: number;
 	/**
 	 * `EIO`: past the end of its file, or a page that the hardware lost. `ESRCH`: the process that it is of, duplicate
-	 * or target, had ended, or executed another program, before it was read. `ENODATA`: the target did not have it in its memory any more.
+	 * or target, had ended, or executed another program, before it was read. `ENODATA`: the target did not have it in
+	 * its memory any more.
 	 */
 	errno: string;
 }
@@ -37,7 +38,10 @@ export class CoreSource {
 	/** One for each of the layout's contents, as soon as it has been read. CLOCK_MONOTONIC_RAW. */
 	readonly times: ReadTime[] = [];
 	readonly bytes: number;
-	/** Since when the duplicate is known to have ended, and how many of its bytes are zeros for that. CLOCK_MONOTONIC_RAW. */
+	/**
+	 * Since when the duplicate is known to have ended, and how many of its bytes are zeros for that.
+	 * CLOCK_MONOTONIC_RAW.
+	 */
 	lost: { sinceNs: number; bytes: number } | null = null;
 	readonly #head: Buffer;
 	readonly #pieces: Piece[];
@@ -55,11 +59,17 @@ export class CoreSource {
 	}
 
 	/** `from` has, for each of the layout's contents, whose memory it is. */
-	static async open(layout: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>, copy: Pick<Image, 'openMemory'>, target: LiveTarget): Promise<CoreSource> {
+	static async open(
+		layout: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>, copy: Pick<Image, 'openMemory'>,
+		target: LiveTarget
+	): Promise<CoreSource> {
 		const pieces: Piece[] = [{ start: 0, end: layout.head.length, address: -1, content: -1, memory: 'duplicate' }];
 		layout.contents.forEach(({ segments }, index) => {
 			for (const { start, end, offset } of segments) {
-				pieces.push({ start: offset, end: offset + end - start, address: start, content: index, memory: from[index] ?? 'duplicate' });
+				pieces.push({
+					start: offset, end: offset + end - start, address: start, content: index,
+					memory: from[index] ?? 'duplicate',
+				});
 			}
 		});
 		return new CoreSource(layout, pieces, await copy.openMemory(), target);
@@ -76,7 +86,9 @@ export class CoreSource {
 				part.set(this.#head.subarray(this.#at, this.#at + length));
 			} else {
 				const begunNs = Number(nowNs());
-				await (piece.memory === 'target' ? this.#readTarget(part, piece.address + this.#at - piece.start) : this.#read(part, piece.address + this.#at - piece.start, 'duplicate'));
+				await (piece.memory === 'target'
+					? this.#readTarget(part, piece.address + this.#at - piece.start)
+					: this.#read(part, piece.address + this.#at - piece.start, 'duplicate'));
 				(this.times[piece.content] ??= { begunNs, endedNs: 0 }).endedNs = Number(nowNs());
 			}
 			filled += length;
@@ -93,7 +105,9 @@ export class CoreSource {
 	async #readTarget(room: Uint8Array, address: number): Promise<void> {
 		const whole = { start: address, end: address + room.length };
 		let at = address;
-		for (const { start, end } of [...this.#target.populated(whole, 'resident') ?? [whole], { start: whole.end, end: whole.end }]) {
+		for (const { start, end } of [
+			...this.#target.populated(whole, 'resident') ?? [whole], { start: whole.end, end: whole.end },
+		]) {
 			if (start > at) {
 				room.fill(0, at - address, start - address);
 				this.#note(at, start, 'ENODATA');
@@ -111,7 +125,8 @@ export class CoreSource {
 					// It has ended, and its memory went with it.
 					room.fill(0, done);
 					this.#note(address + done, address + room.length, 'ESRCH');
-					if (memory === 'duplicate') (this.lost ??= { sinceNs: Number(nowNs()), bytes: 0 }).bytes += room.length - done;
+					if (memory === 'duplicate')
+						(this.lost ??= { sinceNs: Number(nowNs()), bytes: 0 }).bytes += room.length - done;
 					return;
 				}
 				done += bytesRead;

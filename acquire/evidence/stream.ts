@@ -23,7 +23,10 @@ type Fill = (room: Uint8Array) => Promise<number>;
 /** Called in order. Those that have not resolved wait in their places: when all places are taken, no more is read. */
 type Write = (bytes: Uint8Array, offset: number) => Promise<void>;
 
-/** One is for one core. It is made before there is something to stream, since its threads take a tenth of a second to start. */
+/**
+ * One is for one core. It is made before there is something to stream, since its threads take a tenth of a second to
+ * start.
+ */
 export class CoreStream {
 	readonly #memory = alignedMemory(BLOCK_BYTES * PLACES);
 	readonly #threads: DigestThread[];
@@ -33,10 +36,14 @@ export class CoreStream {
 		this.#threads = Array.from({ length: regions ? 2 : 1 }, () => new DigestThread());
 	}
 
-	/** `ranges`: in order, not empty, without overlap. Throws what `fill` or `write` throw, or a thread. Ends the threads. */
+	/**
+	 * `ranges`: in order, not empty, without overlap. Throws what `fill` or `write` throw, or a thread. Ends the
+	 * threads.
+	 */
 	async run(bytes: number, ranges: Ranges, fill: Fill, write: Write): Promise<Digests> {
 		const places = Array.from({ length: PLACES }, () => Promise.resolve<unknown>(undefined));
-		this.#threads.forEach((thread, i) => thread.begin({ memory: this.#memory, blockBytes: BLOCK_BYTES, ranges: i === 0 ? 'chunks' : ranges }));
+		this.#threads.forEach((thread, i) =>
+			thread.begin({ memory: this.#memory, blockBytes: BLOCK_BYTES, ranges: i === 0 ? 'chunks' : ranges }));
 		try {
 			for (let at = 0, block = 0; at < bytes; at += BLOCK_BYTES, block++) {
 				const place = block % PLACES;
@@ -44,7 +51,10 @@ export class CoreStream {
 				const room = new Uint8Array(this.#memory, place * BLOCK_BYTES, Math.min(BLOCK_BYTES, bytes - at));
 				const got = await fill(room);
 				if (got > 0) {
-					const used = Promise.all([write(room.subarray(0, got), at), ...this.#threads.map((thread) => thread.digest({ place, block, bytes: got }))]);
+					const used = Promise.all([
+						write(room.subarray(0, got), at),
+						...this.#threads.map((thread) => thread.digest({ place, block, bytes: got })),
+					]);
 					// Who waits for it comes later; a failure before that is not unheard.
 					used.catch(() => undefined);
 					places[place] = used;
@@ -52,7 +62,8 @@ export class CoreStream {
 				if (got < room.length) break;
 			}
 			await Promise.all(places);
-			const [leaves = Buffer.alloc(0), digests = Buffer.alloc(0)] = this.#threads.map((thread) => Buffer.concat(thread.digests));
+			const [leaves = Buffer.alloc(0), digests = Buffer.alloc(0)] = this.#threads.map((thread) =>
+				Buffer.concat(thread.digests));
 			return { leaves, ranges: digests };
 		} finally {
 			// Nobody writes from memory, or into a file, that its owner believes to be done with.
@@ -67,7 +78,10 @@ export class CoreStream {
 	}
 }
 
-/** Memory that threads share, at the beginning of a page: direct I/O wants that, and of all that JavaScript has only WebAssembly's is. */
+/**
+ * Memory that threads share, at the beginning of a page: direct I/O wants that, and of all that JavaScript has only
+ * WebAssembly's is.
+ */
 function alignedMemory(bytes: number): SharedArrayBuffer {
 	const pages = bytes / WASM_PAGE_BYTES;
 	return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer as unknown as SharedArrayBuffer;

@@ -57,20 +57,25 @@ export function tokenOf(response: Uint8Array, message: Uint8Array, nonce: Uint8A
 	});
 	if (!GRANTED.includes(status.status)) {
 		const text = status.statusStrings?.map(({ valueBlock }) => valueBlock.value).join(' ') ?? '';
-		const bits = [...status.failInfo?.valueBlock.valueHexView ?? []].flatMap((byte, at) => [...Array(8).keys()].filter((bit) => byte & (0x80 >> bit)).map((bit) => at * 8 + bit));
-		throw new Failure(`it refused: ${STATUS[status.status] ?? `status ${status.status}`}${text === '' ? '' : `: ${printable(text)}`}${bits.length === 0 ? '' : ` (failure ${bits.map((bit) => FAILURES[bit] ?? bit).join(', ')})`}`);
+		const bits = [...status.failInfo?.valueBlock.valueHexView ?? []].flatMap((byte, at) =>
+			[...Array(8).keys()].filter((bit) => byte & (0x80 >> bit)).map((bit) => at * 8 + bit));
+		throw new Failure(
+			`it refused: ${STATUS[status.status] ?? `status ${status.status}`}${text === '' ? '' : `: ${printable(text)}`}${bits.length === 0 ? '' : ` (failure ${bits.map((bit) => FAILURES[bit] ?? bit).join(', ')})`}`
+		);
 	}
 	if (token === undefined) throw new Failure('it granted the request, and gave no token');
 	const read = readToken(token);
 	check(read, message);
 	const echoed = read.info.nonce?.valueBlock.valueHexView;
-	if (echoed === undefined || !Buffer.from(echoed).equals(nonce)) throw new Failure('its token has another nonce than the request: it is the answer to another one');
+	if (echoed === undefined || !Buffer.from(echoed).equals(nonce))
+		throw new Failure('its token has another nonce than the request: it is the answer to another one');
 	return Buffer.from(token);
 }
 
 /** PKIFailureInfo of RFC 3161, 2.4.2. */
 const FAILURES: Record<number, string> = {
-	0: 'badAlg', 2: 'badRequest', 5: 'badDataFormat', 14: 'timeNotAvailable', 15: 'unacceptedPolicy', 16: 'unacceptedExtension', 17: 'addInfoNotAvailable', 25: 'systemFailure',
+	0: 'badAlg', 2: 'badRequest', 5: 'badDataFormat', 14: 'timeNotAvailable', 15: 'unacceptedPolicy',
+	16: 'unacceptedExtension', 17: 'addInfoNotAvailable', 25: 'systemFailure',
 };
 
 /**
@@ -79,7 +84,8 @@ const FAILURES: Record<number, string> = {
  */
 export const checkTimestamp = (token: Uint8Array, message: Uint8Array, trusted?: Uint8Array): Promise<Timestamp> =>
 	Promise.try(() => {
-		if (token.length > MOST_BYTES) throw new Failure(`it has ${token.length} bytes, and no token has more than ${MOST_BYTES}`);
+		if (token.length > MOST_BYTES)
+			throw new Failure(`it has ${token.length} bytes, and no token has more than ${MOST_BYTES}`);
 		return check(readToken(token), message, trusted);
 	});
 
@@ -88,17 +94,23 @@ function check({ info, signer, certificates }: Token, message: Uint8Array, trust
 	if (hashAlgorithm.algorithmId !== SHA256) {
 		throw new Failure(`it is of another digest (${hashAlgorithm.algorithmId}) than SHA-256, so not of this text`);
 	}
-	if (!sha256(message).equals(hashedMessage.valueBlock.valueHexView)) throw new Failure('it is of another text: the digest in it is not this one\'s');
+	if (!sha256(message).equals(hashedMessage.valueBlock.valueHexView))
+		throw new Failure('it is of another text: the digest in it is not this one\'s');
 	checkSigner(signer, info.genTime);
 	if (trusted !== undefined) {
 		const missing = missingChain(signer, certificates, certificatesOf(trusted), info.genTime);
-		if (missing !== null) throw new Failure(`its signer, ${nameOf(signer)}, does not come from a certificate that was given: ${missing}`);
+		if (missing !== null)
+			throw new Failure(
+				`its signer, ${nameOf(signer)}, does not come from a certificate that was given: ${missing}`
+			);
 	}
 	return {
-		time: info.genTime.toISOString(), serial: Buffer.from(info.serialNumber.valueBlock.valueHexView).toString('hex'), policy: info.policy,
+		time: info.genTime.toISOString(),
+		serial: Buffer.from(info.serialNumber.valueBlock.valueHexView).toString('hex'), policy: info.policy,
 		signer: nameOf(signer), trusted: trusted === undefined ? null : true,
 	};
 }
 
 /** Somebody else's text on somebody's terminal. */
-export const printable = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, '?').slice(0, 300);
+export const printable = (text: string): string =>
+	text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, '?').slice(0, 300);

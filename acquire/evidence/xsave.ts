@@ -1,7 +1,7 @@
 /**
- * A thread's XSAVE area as readers of cores expect it. Where AVX-512 and PKRU lie in it is the processor's choice (CPUID
- * leaf 0xD), and AMD's is not Intel's; but gdb and those that learned from it know a core's layout by its size and XCR0
- * alone, and most of them know one: Intel's. So that is what is written; gdb's gcore does the same. Pure.
+ * A thread's XSAVE area as readers of cores expect it. Where AVX-512 and PKRU lie in it is the processor's choice
+ * (CPUID leaf 0xD), and AMD's is not Intel's; but gdb and those that learned from it know a core's layout by its size
+ * and XCR0 alone, and most of them know one: Intel's. So that is what is written; gdb's gcore does the same. Pure.
  */
 import type { XsaveComponent } from '../../native/index.ts';
 
@@ -44,7 +44,8 @@ export function expectedXsave(read: Uint8Array, machine: readonly XsaveComponent
 	if (read.length < COMMON_BYTES) return { area: read, components: [] };	// no XSAVE at all
 	const words = new DataView(read.buffer, read.byteOffset, read.length);
 	const inUse = words.getBigUint64(XCR0, true);
-	const there = machine.filter(({ number, bytes, offset }) => (inUse & bit(number)) !== 0n && offset >= COMMON_BYTES && offset + bytes <= read.length);
+	const there = machine.filter(({ number, bytes, offset }) =>
+		(inUse & bit(number)) !== 0n && offset >= COMMON_BYTES && offset + bytes <= read.length);
 	const bits = there.reduce((sum, { number }) => (EXPECTED_AT.has(number) ? sum | bit(number) : sum), 0n);
 	const size = EXPECTED_BYTES.find(([some]) => (bits & some) !== 0n)?.[1] ?? COMMON_BYTES;
 	const area = Buffer.alloc(size);

@@ -19,7 +19,8 @@ export const CREDENTIAL_FILES = { ca: 'ca.crt', cert: 'link.crt', key: 'link.key
 
 /** Throws Failure: not there, not of one another, not valid today. */
 export function readCredentials(paths: CredentialPaths, now = new Date()): Credentials {
-	const [ca, cert, key] = (['ca', 'cert', 'key'] as const).map((which) => read(paths[which] ?? join(configFolder(), CREDENTIAL_FILES[which]), which)) as [Buffer, Buffer, Buffer];
+	const [ca, cert, key] = (['ca', 'cert', 'key'] as const).map((which) =>
+		read(paths[which] ?? join(configFolder(), CREDENTIAL_FILES[which]), which)) as [Buffer, Buffer, Buffer];
 	const certificate = parsed(() => new X509Certificate(cert), paths.cert ?? CREDENTIAL_FILES.cert);
 	const authority = parsed(() => new X509Certificate(ca), paths.ca ?? CREDENTIAL_FILES.ca);
 	if (!certificate.checkPrivateKey(parsed(() => createPrivateKey(key), paths.key ?? CREDENTIAL_FILES.key))) {
@@ -27,7 +28,10 @@ export function readCredentials(paths: CredentialPaths, now = new Date()): Crede
 	}
 	for (const [each, what] of [[certificate, 'the link\'s certificate'], [authority, 'the authority\'s certificate']] as const) {
 		if (now < each.validFromDate || now > each.validToDate) {
-			throw new Failure(`${what} is valid from ${each.validFromDate.toISOString()} to ${each.validToDate.toISOString()}, and it is ${now.toISOString()}: the other side will refuse it`);
+			throw new Failure(
+				`${what} is valid from ${each.validFromDate.toISOString()} to ${each.validToDate.toISOString()}, ` +
+					`and it is ${now.toISOString()}: the other side will refuse it`
+			);
 		}
 	}
 	return { ca, cert, key };
@@ -38,7 +42,11 @@ function read(path: string, which: keyof Credentials): Buffer {
 		return readFileSync(path);
 	} catch (error) {
 		const missing = codeOf(error) === 'ENOENT';
-		throw new Failure(`the link's ${{ ca: 'authority', cert: 'certificate', key: 'key' }[which]} cannot be read: ${messageOf(error)}${missing ? `; name it with --${which === 'key' ? 'link-key' : which}, scripts/certificates makes one` : ''}`);
+		throw new Failure(
+			`the link's ${{ ca: 'authority', cert: 'certificate', key: 'key' }[which]} cannot be read: ` +
+				`${messageOf(error)}${missing ? `; name it with --${which === 'key' ? 'link-key' : which}, ` +
+					`scripts/certificates makes one` : ''}`
+		);
 	}
 }
 

@@ -119,7 +119,11 @@ export class IncomingCore {
 	readonly #release: () => void;
 	#over = false;
 
-	constructor({ id, out, dir, file, known, had, release }: { id: string; out: string; dir: string; file: CoreFile; known: UnderWay; had: number; release: () => void }) {
+	constructor(
+		{ id, out, dir, file, known, had, release }: {
+			id: string; out: string; dir: string; file: CoreFile; known: UnderWay; had: number; release: () => void;
+		}
+	) {
 		this.id = id;
 		this.have = had === known.bytes ? had : Math.floor(had / CHUNK_BYTES) * CHUNK_BYTES;
 		this.#out = out;
@@ -129,16 +133,21 @@ export class IncomingCore {
 		this.#release = release;
 	}
 
-	/** Is there room for all of it? Throws Malformed; or Error for what has begun, which may go on when there is room. */
+	/**
+	 * Is there room for all of it? Throws Malformed; or Error for what has begun, which may go on when there is room.
+	 */
 	expect(bytes: number): void {
-		if (this.#known.bytes !== null && this.#known.bytes !== bytes) throw new Malformed(`${bytes} bytes, and it was to be ${this.#known.bytes}`);
+		if (this.#known.bytes !== null && this.#known.bytes !== bytes)
+			throw new Malformed(`${bytes} bytes, and it was to be ${this.#known.bytes}`);
 		if (this.#known.bytes === null) {
 			this.#known.bytes = bytes;
 			note(this.#dir, this.#known);
 		}
 		const { bavail, bsize } = statfsSync(this.#dir);
 		if (bytes - this.have + SPARE_BYTES > bavail * bsize) {
-			throw new (this.have === 0 ? Malformed : Error)(`${bytes} bytes, and there is no room for them on the receiver's disk`);
+			throw new (this.have === 0 ? Malformed : Error)(
+				`${bytes} bytes, and there is no room for them on the receiver's disk`
+			);
 		}
 	}
 

@@ -9,7 +9,7 @@
  *   the core's bytes from `have` on          →
  *                                            ←  {have}, whenever more is kept
  *   {root}                                   →    the Merkle root, when all of them were sent
- *                                            ←  {verified: true}: it has the same bytes, on its disk. The duplicate may end
+ * ← {verified: true}: it has the same bytes, on its disk. The duplicate may end
  *   {seal: {leaves: N, manifest: N ...}}     →    then that many bytes of each, in this order
  *                                            ←  {kept: NAME}: the evidence is whole; the transfer is over
  *
@@ -40,7 +40,9 @@ export interface Answer {
 }
 
 const LINE_BYTES = 4096;
-const LARGEST_PART: Record<Exclude<keyof Seal, 'leaves'>, number> = { manifest: 64 << 20, publicKey: 4096, signature: 64, timestamp: 1 << 20 };
+const LARGEST_PART: Record<Exclude<keyof Seal, 'leaves'>, number> = {
+	manifest: 64 << 20, publicKey: 4096, signature: 64, timestamp: 1 << 20,
+};
 
 export const line = (message: Hello | Size | Root | SealSizes | Answer): string => `${JSON.stringify(message)}\n`;
 
@@ -58,15 +60,18 @@ function record(text: string): Record<string, unknown> {
 	} catch {
 		throw new Malformed('a line that is no JSON');
 	}
-	if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Malformed('a line that is no JSON object');
+	if (typeof value !== 'object' || value === null || Array.isArray(value))
+		throw new Malformed('a line that is no JSON object');
 	return value as Record<string, unknown>;
 }
 
-const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+const isCount = (value: unknown): value is number =>
+	typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 
 export function parseHello(text: string): Hello {
 	const { procsnap, resume } = record(text);
-	if (procsnap !== PROTOCOL) throw new Malformed(`version ${JSON.stringify(procsnap)} of the protocol, and this procsnap knows ${PROTOCOL}`);
+	if (procsnap !== PROTOCOL)
+		throw new Malformed(`version ${JSON.stringify(procsnap)} of the protocol, and this procsnap knows ${PROTOCOL}`);
 	if (resume === undefined) return { procsnap };
 	if (typeof resume !== 'string' || !ID.test(resume)) throw new Malformed('a transfer\'s id that none can have');
 	return { procsnap, resume };
@@ -87,7 +92,8 @@ export function parseRoot(text: string): string {
 }
 
 /** The parts that there are, in order. */
-export const partsOf = (seal: Seal): Array<[keyof Seal, Uint8Array]> => PARTS.flatMap((part) => (seal[part] === undefined ? [] : [[part, seal[part]] as [keyof Seal, Uint8Array]]));
+export const partsOf = (seal: Seal): Array<[keyof Seal, Uint8Array]> =>
+	PARTS.flatMap((part) => (seal[part] === undefined ? [] : [[part, seal[part]] as [keyof Seal, Uint8Array]]));
 
 /** The parts that follow and their sizes, none larger than it can be for a core of `bytes` bytes. */
 export function parseSealSizes(text: string, bytes: number): Array<[keyof Seal, number]> {
@@ -100,7 +106,8 @@ export function parseSealSizes(text: string, bytes: number): Array<[keyof Seal, 
 		const size = sizes[part];
 		if (size === undefined && part === 'timestamp') return [];
 		const largest = part === 'leaves' ? Math.ceil(bytes / CHUNK_BYTES) * HASH_BYTES : LARGEST_PART[part];
-		if (!isCount(size) || size === 0 || size > largest) throw new Malformed(`a seal whose ${part} is of ${JSON.stringify(size)} bytes`);
+		if (!isCount(size) || size === 0 || size > largest)
+			throw new Malformed(`a seal whose ${part} is of ${JSON.stringify(size)} bytes`);
 		return [[part, size]];
 	});
 }
@@ -112,7 +119,10 @@ export function parseAnswer(text: string): Answer {
 		|| (kept !== undefined && typeof kept !== 'string') || (verified !== undefined && typeof verified !== 'boolean')) {
 		throw new Malformed('an answer that no receiver gives');
 	}
-	return { ...(id === undefined ? {} : { id }), ...(have === undefined ? {} : { have }), ...(verified === undefined ? {} : { verified }), ...(kept === undefined ? {} : { kept }) };
+	return {
+		...(id === undefined ? {} : { id }), ...(have === undefined ? {} : { have }),
+		...(verified === undefined ? {} : { verified }), ...(kept === undefined ? {} : { kept }),
+	};
 }
 
 /** Reads lines and bytes off a stream, no faster than they are wanted. */

@@ -62,14 +62,17 @@ export async function receive(options: ReceiverOptions): Promise<Receiver> {
 	const patience = { ...PATIENCE, ...options.patience };
 	const incoming = Incoming.open(options.out);
 	const sockets = new Set<TLSSocket>();
-	// Whoever is not known is refused below, with a reason. Without tickets no session goes on that was never looked at.
+	// Whoever is not known is refused below, with a reason. Without tickets no session goes on that was never looked
+	// at.
 	const server = createServer({
-		...options.credentials, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.3', secureOptions: constants.SSL_OP_NO_TICKET, handshakeTimeout: patience.helloMs, noDelay: true,
+		...options.credentials, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.3',
+		secureOptions: constants.SSL_OP_NO_TICKET, handshakeTimeout: patience.helloMs, noDelay: true,
 	});
 	server.maxConnections = MOST_CONNECTIONS;
 	server.on('tlsClientError', (error, socket) => {
 		// Who only looks whether the port is open is not worth a line.
-		if (codeOf(error) !== 'ECONNRESET') options.said({ refused: `no known peer: ${messageOf(error)}`, from: socket.remoteAddress ?? '' });
+		if (codeOf(error) !== 'ECONNRESET')
+			options.said({ refused: `no known peer: ${messageOf(error)}`, from: socket.remoteAddress ?? '' });
 	});
 	server.on('secureConnection', (socket: TLSSocket) => {
 		sockets.add(socket.on('error', () => undefined).on('close', () => sockets.delete(socket)));
@@ -100,7 +103,9 @@ export async function receive(options: ReceiverOptions): Promise<Receiver> {
 }
 
 /** One connection, to its end. */
-async function serve(socket: TLSSocket, incoming: Incoming, options: ReceiverOptions, patience: Patience): Promise<void> {
+async function serve(
+	socket: TLSSocket, incoming: Incoming, options: ReceiverOptions, patience: Patience
+): Promise<void> {
 	const certificate = socket.getPeerX509Certificate();
 	const peer = certificate?.fingerprint256 ?? '';
 	const from = `${certificate?.subject.replaceAll('\n', ', ') ?? ''} at ${socket.remoteAddress ?? ''}`;
@@ -122,9 +127,12 @@ async function serve(socket: TLSSocket, incoming: Incoming, options: ReceiverOpt
 		const bytes = parseSize(await within(patience.idleMs, wire.line()) ?? leave(), options.mostBytes);
 		core.expect(bytes);
 		agreed = true;
-		const { leaves, have } = await receiveCore(core, bytes, socket, wire, (ms, waiting) => within(ms, waiting), patience);
+		const { leaves, have } = await receiveCore(
+			core, bytes, socket, wire, (ms, waiting) => within(ms, waiting), patience
+		);
 		const root = parseRoot(await within(patience.idleMs, wire.line()) ?? leave());
-		if (rootHash(leaves).toString('hex') !== root) throw new Malformed('the bytes that came are not those that the root is of');
+		if (rootHash(leaves).toString('hex') !== root)
+			throw new Malformed('the bytes that came are not those that the root is of');
 		await whileBusy(socket, have, core.sync());
 		socket.write(line({ verified: true }));
 		const sizes = parseSealSizes(await within(patience.idleMs, wire.line()) ?? leave(), bytes);
@@ -141,7 +149,8 @@ async function serve(socket: TLSSocket, incoming: Incoming, options: ReceiverOpt
 			refuse(socket, error.message, from, options, patience);
 		} else {
 			// The link: the transfer may go on over another one. Somebody who goes before a byte came has not begun.
-			if (core !== undefined && core.have > 0) options.said({ waiting: core.id, bytes: core.have, from, because: messageOf(error) });
+			if (core !== undefined && core.have > 0)
+				options.said({ waiting: core.id, bytes: core.have, from, because: messageOf(error) });
 			socket.destroy();
 		}
 	} finally {
@@ -155,7 +164,9 @@ function refuse(socket: TLSSocket, refused: string, from: string, { said }: Rece
 	void farewell(socket, { refused }, patience);
 }
 
-/** The last word; resolves when it is on its way. What the peer still sends is not read; if it does not close, we do. */
+/**
+ * The last word; resolves when it is on its way. What the peer still sends is not read; if it does not close, we do.
+ */
 async function farewell(socket: TLSSocket, answer: Answer, { helloMs }: Patience): Promise<void> {
 	setTimeout(() => socket.destroy(), helloMs).unref();
 	const gone = once(socket, 'close');
@@ -164,7 +175,9 @@ async function farewell(socket: TLSSocket, answer: Answer, { helloMs }: Patience
 
 /** The code of X509_verify_cert_error_string(3). Node has none for a certificate that is not there. */
 const whyUnknown = (socket: TLSSocket): string =>
-	(socket.getPeerX509Certificate() === undefined ? 'it has no certificate' : `its certificate: ${String(socket.authorizationError)}`);
+	(socket.getPeerX509Certificate() === undefined
+		? 'it has no certificate'
+		: `its certificate: ${String(socket.authorizationError)}`);
 
 const leave = (): never => {
 	throw new Error('the peer closed it');
@@ -173,7 +186,9 @@ const leave = (): never => {
 /** Ends the connection unless what is waited for comes in time. */
 function deadline(socket: TLSSocket) {
 	return async <T>(ms: number, waiting: Promise<T>): Promise<T> => {
-		const timer = setTimeout(() => socket.destroy(new Error(`the peer was too slow: ${Math.ceil(ms / 1000)} s`)), ms);
+		const timer = setTimeout(
+			() => socket.destroy(new Error(`the peer was too slow: ${Math.ceil(ms / 1000)} s`)), ms
+		);
 		try {
 			return await waiting;
 		} finally {
@@ -183,7 +198,10 @@ function deadline(socket: TLSSocket) {
 }
 
 /** What is there already is read again for its digests; the rest comes by the wire. */
-async function receiveCore(core: IncomingCore, bytes: number, socket: TLSSocket, wire: Wire, within: ReturnType<typeof deadline>, patience: Patience): Promise<{ leaves: Buffer; have: number }> {
+async function receiveCore(
+	core: IncomingCore, bytes: number, socket: TLSSocket, wire: Wire, within: ReturnType<typeof deadline>,
+	patience: Patience
+): Promise<{ leaves: Buffer; have: number }> {
 	const had = core.have;
 	let at = 0;
 	const fill = async (room: Uint8Array): Promise<number> => {
@@ -194,7 +212,9 @@ async function receiveCore(core: IncomingCore, bytes: number, socket: TLSSocket,
 			await core.read(room.subarray(0, again), at);
 		}
 		const wanted = room.subarray(again);
-		const came = wanted.length === 0 ? 0 : await within(patience.idleMs + wanted.length / patience.leastBytesPerSecond * 1000, wire.fill(wanted));
+		const came = wanted.length === 0
+			? 0
+			: await within(patience.idleMs + wanted.length / patience.leastBytesPerSecond * 1000, wire.fill(wanted));
 		// Of what came before the link was lost, the whole chunks are kept.
 		const got = again + came < room.length ? Math.floor((again + came) / CHUNK_BYTES) * CHUNK_BYTES : room.length;
 		at += got;
@@ -215,7 +235,9 @@ async function receiveCore(core: IncomingCore, bytes: number, socket: TLSSocket,
 	return { leaves, have: core.have };
 }
 
-async function receiveSeal(sizes: ReadonlyArray<[keyof Seal, number]>, wire: Wire, within: (waiting: Promise<number>) => Promise<number>): Promise<Seal> {
+async function receiveSeal(
+	sizes: ReadonlyArray<[keyof Seal, number]>, wire: Wire, within: (waiting: Promise<number>) => Promise<number>
+): Promise<Seal> {
 	const parts: Partial<Record<keyof Seal, Uint8Array>> = {};
 	for (const [part, size] of sizes) {
 		const content = Buffer.alloc(size);

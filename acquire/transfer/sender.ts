@@ -61,7 +61,8 @@ export class Sender implements Destination {
 		this.#pace = new Pace(options.bytesPerSecond);
 		this.transfer = { id, receiver: `${options.host}:${options.port}` };
 		// Whoever waits for them hears of a failure; before somebody does, it is no unheard one.
-		for (const { promise } of [this.#bytes, this.#root, this.#seal, this.#verified, this.#kept]) promise.catch(() => undefined);
+		for (const { promise } of [this.#bytes, this.#root, this.#seal, this.#verified, this.#kept])
+			promise.catch(() => undefined);
 		options.signal?.addEventListener('abort', () => this.#fail(new Failure('interrupted')), { once: true });
 	}
 
@@ -83,7 +84,9 @@ export class Sender implements Destination {
 		} catch (error) {
 			socket?.destroy();
 			throw error instanceof Failure && !(error instanceof Malformed) ? error
-				: new Failure(`no evidence can be sent to ${options.host}:${options.port}: ${messageOf(error)}; nothing was taken`);
+				: new Failure(
+					`no evidence can be sent to ${options.host}:${options.port}: ${messageOf(error)}; nothing was taken`
+				);
 		} finally {
 			options.signal?.removeEventListener('abort', interrupted);
 		}
@@ -123,7 +126,8 @@ export class Sender implements Destination {
 	#fail(error: Error): void {
 		this.#failure ??= error;
 		for (const { lost } of this.#blocks.splice(0)) lost(this.#failure);
-		for (const each of [this.#bytes, this.#root, this.#seal, this.#verified, this.#kept]) each.reject(this.#failure);
+		for (const each of [this.#bytes, this.#root, this.#seal, this.#verified, this.#kept])
+			each.reject(this.#failure);
 		this.#socket?.destroy();
 	}
 
@@ -137,13 +141,18 @@ export class Sender implements Destination {
 			failed = error;
 		}
 		const { host, port, patienceMs, say } = this.#options;
-		for (let lostMs = performance.now(), pauseMs = FIRST_PAUSE_MS; this.#failure === undefined; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+		for (let lostMs = performance.now(), pauseMs = FIRST_PAUSE_MS; this.#failure === undefined; pauseMs = Math.min(
+			2 * pauseMs, LONGEST_PAUSE_MS
+		)) {
 			if (failed instanceof Failure) {
 				this.#fail(failed);
 				return;
 			}
 			if (performance.now() - lostMs > patienceMs) {
-				this.#fail(new Failure(`the link to ${host}:${port} was lost for ${Math.round(patienceMs / 1000)} s (${messageOf(failed)}): see to the receiver, and take the evidence again`));
+				this.#fail(new Failure(
+					`the link to ${host}:${port} was lost for ${Math.round(patienceMs / 1000)} s ` +
+						`(${messageOf(failed)}): see to the receiver, and take the evidence again`
+				));
 				return;
 			}
 			say(`the link to ${host}:${port} was lost (${messageOf(failed)}): trying again`);
@@ -164,7 +173,8 @@ export class Sender implements Destination {
 				this.transfer = { ...this.transfer, id };
 				this.#known = true;
 				if (kept !== undefined) {
-					if (!this.#sealed) throw new Malformed('a receiver that says it has evidence that was not sealed yet');
+					if (!this.#sealed)
+						throw new Malformed('a receiver that says it has evidence that was not sealed yet');
 					this.#kept.resolve(kept);
 					return;
 				}
@@ -213,7 +223,10 @@ export class Sender implements Destination {
 			if (block === undefined) {
 				// Told to be kept, and so let go here.
 				if (at < this.#have) {
-					throw new Failure(`the receiver has lost what it had of the evidence: ${at} bytes are left, and ${this.#have} were kept; take it again`);
+					throw new Failure(
+						`the receiver has lost what it had of the evidence: ${at} bytes are left, and ${this.#have} ` +
+							`were kept; take it again`
+					);
 				}
 				await Promise.race([this.#grown.promise, gone]);
 				continue;
@@ -258,7 +271,9 @@ async function connect({ host, port, credentials, signal }: SenderOptions): Prom
 	try {
 		await once(tcp, 'connect', options);
 		tcp.setTypeOfService(LOWER_EFFORT);
-		const socket = connectTls({ socket: tcp, host, ...(isIP(host) === 0 ? { servername: host } : {}), ...credentials, minVersion: 'TLSv1.3' });
+		const socket = connectTls({
+			socket: tcp, host, ...(isIP(host) === 0 ? { servername: host } : {}), ...credentials, minVersion: 'TLSv1.3',
+		});
 		await once(socket, 'secureConnect', options);
 		socket.on('error', () => undefined);	// whoever reads or writes hears of it
 		socket.setTimeout(STALL_MS, () => socket.destroy(new Error(`nothing came or went for ${STALL_MS / 1000} s`)));
@@ -276,7 +291,8 @@ async function answer(wire: Wire): Promise<Answer> {
 	const text = await wire.line();
 	if (text === null) throw new Error('the receiver closed it');
 	const parsed = parseAnswer(text);
-	if (parsed.refused !== undefined) throw new Failure(`the receiver refuses the evidence: ${printable(parsed.refused.slice(0, 500))}`);
+	if (parsed.refused !== undefined)
+		throw new Failure(`the receiver refuses the evidence: ${printable(parsed.refused.slice(0, 500))}`);
 	return parsed;
 }
 

@@ -27,7 +27,10 @@ const WANTED: Record<Which, (upper: number) => boolean> = {
 	resident: (upper) => (upper & PRESENT) !== 0,
 };
 
-/** The runs of such pages in [start, end); neighbours are one run. `fd`: the process's pagemap, open. Throws Failure or what read(2) gives. */
+/**
+ * The runs of such pages in [start, end); neighbours are one run. `fd`: the process's pagemap, open. Throws Failure
+ * or what read(2) gives.
+ */
 export function populatedRuns(fd: number, { start, end }: Run, which: Which): Run[] {
 	const entries = new Uint32Array(2 * ENTRIES);
 	const runs: Run[] = [];

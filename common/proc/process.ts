@@ -57,7 +57,10 @@ function text(pid: number, file: string): string {
 	}
 }
 
-const gone = (pid: number): Failure => new Failure(`process ${pid} has no memory: it has ended, or there is none, or it is a kernel thread; nothing was taken`);
+const gone = (pid: number): Failure =>
+	new Failure(
+		`process ${pid} has no memory: it has ended, or there is none, or it is a kernel thread; nothing was taken`
+	);
 
 /** Fields 3 and on of /proc/PID/stat: the command before them may have spaces and parentheses. */
 function statFields(pid: number): string[] {
@@ -67,11 +70,15 @@ function statFields(pid: number): string[] {
 
 const field = (fields: readonly string[], number: number): number => Number(fields[number - 3]);
 
-const statusNumber = (status: string, key: string): number => Number(new RegExp(`^${key}:\\s*(\\d+)`, 'm').exec(status)?.[1] ?? 0);
+const statusNumber = (status: string, key: string): number =>
+	Number(new RegExp(`^${key}:\\s*(\\d+)`, 'm').exec(status)?.[1] ?? 0);
 
 export function countersOf(pid: number): Counters {
 	const fields = statFields(pid);
-	return { minorFaults: field(fields, 10), majorFaults: field(fields, 12), residentKiB: statusNumber(text(pid, 'status'), 'VmRSS') };
+	return {
+		minorFaults: field(fields, 10), majorFaults: field(fields, 12),
+		residentKiB: statusNumber(text(pid, 'status'), 'VmRSS'),
+	};
 }
 
 /** For NT_PRPSINFO. */
@@ -79,7 +86,8 @@ export function processNote(pid: number): ProcessNote {
 	const fields = statFields(pid);
 	const status = text(pid, 'status');
 	return {
-		pid, ppid: field(fields, 4), pgrp: field(fields, 5), sid: field(fields, 6), nice: field(fields, 19), state: fields[0] ?? '?',
+		pid, ppid: field(fields, 4), pgrp: field(fields, 5), sid: field(fields, 6), nice: field(fields, 19),
+		state: fields[0] ?? '?',
 		uid: statusNumber(status, 'Uid'), gid: statusNumber(status, 'Gid'),
 		command: text(pid, 'comm').trimEnd(), commandLine: commandLine(pid).join(' '),
 	};
@@ -126,15 +134,21 @@ export function regionsOf(pid: number, file: 'maps' | 'smaps'): Region[] {
 export const auxvOf = (pid: number): Buffer => readFileSync(`/proc/${pid}/auxv`);
 
 /**
- * An estimate of the bytes that the target has written since, which are there twice now; null where the kernel does not tell. Pages of
- * files that reading the duplicate brought in are dirty and its alone too where the file was just written: not these.
+ * An estimate of the bytes that the target has written since, which are there twice now; null where the kernel does
+ * not tell. Pages of files that reading the duplicate brought in are dirty and its alone too where the file was just
+ * written: not these.
  */
 export function copiedBytes(duplicate: number, startTicks: number): number | null {
 	const smaps = tried(() => text(duplicate, 'smaps'));
 	// Without any region, or with another start time, it has ended: what it had then nobody knows.
 	if (smaps === null || smaps === '' || tried(() => startTicksOf(duplicate)) !== startTicks) return null;
 	const regions = smaps.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m).filter((region) => /^\S+ ...p /.test(region));
-	return regions.reduce((sum, region) => sum + Math.min(statusNumber(region, 'Private_Dirty'), statusNumber(region, 'Anonymous')) + statusNumber(region, 'Private_Hugetlb'), 0) * 1024;
+	return regions.reduce(
+		(sum, region) =>
+			sum + Math.min(statusNumber(region, 'Private_Dirty'), statusNumber(region, 'Anonymous')) +
+				statusNumber(region, 'Private_Hugetlb'),
+		0
+	) * 1024;
 }
 
 function tried<T>(action: () => T): T | null {

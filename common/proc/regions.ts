@@ -33,7 +33,8 @@ export function parseRegions(text: string): Region[] {
 		if (head !== null) {
 			const [, start = '', end = '', r, w, x, s, offset = '', device = '', inode, name = ''] = head;
 			regions.push({
-				start: parseInt(start, 16), end: parseInt(end, 16), readable: r === 'r', writable: w === 'w', executable: x === 'x', shared: s === 's',
+				start: parseInt(start, 16), end: parseInt(end, 16), readable: r === 'r', writable: w === 'w',
+				executable: x === 'x', shared: s === 's',
 				fileOffset: parseInt(offset, 16), device, inode: Number(inode), name, flags: new Set(),
 			});
 		} else if (line.startsWith('VmFlags:')) {
@@ -79,7 +80,10 @@ export function uncovered(all: Region[], others: ReadonlyArray<Pick<Region, 'sta
 	});
 }
 
-/** The parts of `all` that are in a region of `others`, as regions of their own. Both in order of address, and without overlap. */
+/**
+ * The parts of `all` that are in a region of `others`, as regions of their own. Both in order of address, and without
+ * overlap.
+ */
 export function overlapping(all: readonly Region[], others: ReadonlyArray<Pick<Region, 'start' | 'end'>>): Region[] {
 	let first = 0;
 	return all.flatMap((region) => {
@@ -94,4 +98,7 @@ export function overlapping(all: readonly Region[], others: ReadonlyArray<Pick<R
 }
 
 const cut = (region: Region, start: number, end: number): Region =>
-	({ ...region, start, end, fileOffset: hasFile(region) ? region.fileOffset + start - region.start : region.fileOffset });
+	({
+		...region, start, end,
+		fileOffset: hasFile(region) ? region.fileOffset + start - region.start : region.fileOffset,
+	});

@@ -35,8 +35,12 @@ export function mechanismFor(name?: string): Mechanism {
 	const found = known.find((mechanism) => mechanism.name === name);
 	if (found !== undefined) return found;
 	const reason = MECHANISMS.find((mechanism) => mechanism.name === name)?.notForEvidence;
-	throw new UsageError(`--mechanism ${name}: ${reason == null ? '' : `${reason}; `}the mechanisms are ${listed(known.map((mechanism) => mechanism.name))}`);
+	throw new UsageError(
+		`--mechanism ${name}: ${reason == null ? '' : `${reason}; `}the mechanisms are ` +
+			`${listed(known.map((mechanism) => mechanism.name))}`
+	);
 }
 
 /** `a, b and c`. */
-const listed = (names: readonly string[]): string => [names.slice(0, -1).join(', '), names.at(-1)].filter((text) => text !== '').join(' and ');
+const listed = (names: readonly string[]): string =>
+	[names.slice(0, -1).join(', '), names.at(-1)].filter((text) => text !== '').join(' and ');

@@ -3,7 +3,9 @@ import { closeSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Failure, isGone } from '../../common/errors.ts';
 import { populatedRuns, type Run, type Which } from '../../common/proc/pagemap.ts';
-import { auxvOf, copiedBytes, processNote, regionsOf, startTicksOf, type ProcessNote } from '../../common/proc/process.ts';
+import {
+	auxvOf, copiedBytes, processNote, regionsOf, startTicksOf, type ProcessNote,
+} from '../../common/proc/process.ts';
 import type { Region } from '../../common/proc/regions.ts';
 import type { ThreadRegisters, Tracer } from '../../native/index.ts';
 import type { Image, Memory } from './types.ts';
@@ -53,7 +55,10 @@ export class ProcessImage implements Image {
 	async openMemory(): Promise<Memory> {
 		const file = await open(`/proc/${this.#pid}/mem`, 'r').catch((error: unknown) => {
 			if (!isGone(error)) throw error;
-			throw new Failure(`the duplicate ${this.#pid} has ended before it could be read: it was killed from outside, or with its cgroup; take another`);
+			throw new Failure(
+				`the duplicate ${this.#pid} has ended before it could be read: it was killed from outside, or with ` +
+					`its cgroup; take another`
+			);
 		});
 		return {
 			read: async (room, at, length, address) => (await file.read(room, at, length, address)).bytesRead,
@@ -70,7 +75,9 @@ export class ProcessImage implements Image {
 		try {
 			return openSync(`/proc/${this.#pid}/pagemap`, 'r');
 		} catch (error) {
-			throw isGone(error) ? new Failure(`process ${this.#pid} ended just when it was duplicated: nothing was taken`) : error;
+			throw isGone(error)
+				? new Failure(`process ${this.#pid} ended just when it was duplicated: nothing was taken`)
+				: error;
 		}
 	}
 }

@@ -20,13 +20,18 @@ export interface Target {
 export interface Mechanism {
 	/** As users type it: lower-case letters, digits and hyphens. */
 	name: string;
-	/** Place in lists, plans and reports: the smaller first, equal ones by name. The first that is available is the default. */
+	/**
+	 * Place in lists, plans and reports: the smaller first, equal ones by name. The first that is available is the
+	 * default.
+	 */
 	order: number;
 	/** For lists: what it is, in a few words. */
 	title: string;
 	/** For evidence: how the copy is made and what is done to the target, in one sentence. */
 	description: string;
-	/** It leaves a process, from which the copy is read while the target goes on. Otherwise the tracer holds the copy. */
+	/**
+	 * It leaves a process, from which the copy is read while the target goes on. Otherwise the tracer holds the copy.
+	 */
 	duplicates: boolean;
 	/** The copy is made by the rules of fork(2): it lacks what MADV_DONTFORK and MADV_WIPEONFORK hide. */
 	forked: boolean;
@@ -54,7 +59,9 @@ export interface Estimate extends Preflight {
 export interface Figures {
 	/** What the call cost its caller. */
 	takeNs: number;
-	/** For how long the target could not run, as far as the mechanism can tell: procsnap.h says what each pause spans. */
+	/**
+	 * For how long the target could not run, as far as the mechanism can tell: procsnap.h says what each pause spans.
+	 */
 	pauseNs: number;
 	/** What the stop did to blocked system calls of the target; null: no thread is stopped, and nothing is counted. */
 	calls: CallCounts | null;
