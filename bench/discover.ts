@@ -1,4 +1,7 @@
-/** The experiments and the verbs: what lies in their folders. Experiments come in the order of their `order` and then of their names. */
+/**
+ * The experiments and the verbs: what lies in their folders. Experiments come in the order of their `order` and then
+ * of their names.
+ */
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { discover, inOrder, type Fields } from '../common/discover.ts';

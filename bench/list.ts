@@ -7,11 +7,24 @@ const PROFILE_HELP: Record<ProfileName, string> = {
 	paper: 'the paper\'s rounds; the default',
 };
 
-export function describeChoices(experiments: Experiment[], mechanisms: readonly Mechanism[], environments: Environment[], profiles: readonly ProfileName[]): string {
+export function describeChoices(
+	experiments: Experiment[], mechanisms: readonly Mechanism[], environments: Environment[],
+	profiles: readonly ProfileName[]
+): string {
 	return [
 		section('Experiments', experiments.map(({ name, title, question }) => [name, `${title}: ${question}`])),
-		section('Mechanisms (--backend)', mechanisms.map(({ name, title, unavailable }) => [name, usability(title, unavailable())])),
-		section('Environments', environments.map((environment) => [environment.name, usability(`${environment.title}${labelled(environment)}`, environment.unavailable())])),
+		section(
+			'Mechanisms (--backend)',
+			mechanisms.map(({ name, title, unavailable }) => [name, usability(title, unavailable())])
+		),
+		section(
+			'Environments',
+			environments.map((environment) =>
+				[
+					environment.name,
+					usability(`${environment.title}${labelled(environment)}`, environment.unavailable()),
+				])
+		),
 		section('Profiles', profiles.map((name) => [name, PROFILE_HELP[name]])),
 	].join('\n');
 }

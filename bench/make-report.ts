@@ -38,7 +38,10 @@ export async function makeReport(dir: string, known?: Experiment[]): Promise<Mad
 	const several = readSeveral(dir);
 	if (several === null) {
 		const { report, torn } = await makeRun(dir, experiments);
-		return { groups: [{ heading: null, tables: tablesOf(report) }], page: join(dir, PAGE), notices: torn === null ? [] : [torn] };
+		return {
+			groups: [{ heading: null, tables: tablesOf(report) }], page: join(dir, PAGE),
+			notices: torn === null ? [] : [torn],
+		};
 	}
 	const parts: Part[] = [];
 	const notices: string[] = [];
@@ -49,7 +52,10 @@ export async function makeReport(dir: string, known?: Experiment[]): Promise<Mad
 	}
 	writeArtifacts(dir, new Map([[PAGE, renderSeveral({ id: several.id, startedAt: several.startedAt, parts })]]));
 	return {
-		groups: parts.flatMap(({ heading, report }) => (report === null ? [] : [{ heading: `${heading} (${labelOf(report.manifest.environment)})`, tables: tablesOf(report) }])),
+		groups: parts.flatMap(({ heading, report }) =>
+			(report === null
+				? []
+				: [{ heading: `${heading} (${labelOf(report.manifest.environment)})`, tables: tablesOf(report) }])),
 		page: join(dir, PAGE),
 		notices,
 	};
@@ -75,7 +81,9 @@ export function showReport({ groups, page, notices }: MadeReport, out: NodeJS.Wr
 
 const tablesOf = (report: Report): Table[] => report.sections.flatMap(({ tables }) => tables);
 
-async function makePart(dir: string, { folder, title, measured, failure }: IndexEntry, experiments: Experiment[]): Promise<{ part: Part; notice: string[] }> {
+async function makePart(
+	dir: string, { folder, title, measured, failure }: IndexEntry, experiments: Experiment[]
+): Promise<{ part: Part; notice: string[] }> {
 	const notice = failure === null ? [] : [`${title}: ${failure}`];
 	if (!measured) {
 		return { part: { folder, heading: title, report: null, failure }, notice };
@@ -103,7 +111,11 @@ function measuredExperiments({ dir, manifest, blocks }: StoredRun, known: Experi
 	return [...new Set([...planned, ...measured])].filter((name) => measured.has(name)).map((name) => {
 		const experiment = known.find((candidate) => candidate.name === name);
 		if (experiment === undefined) {
-			throw new Failure(`${dir}: has samples of the experiment ${name}, which this procsnap does not know (it knows ${known.map((one) => one.name).join(', ') || 'none'}): report it with the version that measured it (software.procsnap in the manifest), or put its file into bench/experiments/`);
+			throw new Failure(
+				`${dir}: has samples of the experiment ${name}, which this procsnap does not know (it knows ` +
+					`${known.map((one) => one.name).join(', ') || 'none'}): report it with the version that ` +
+						`measured it (software.procsnap in the manifest), or put its file into bench/experiments/`
+			);
 		}
 		return experiment;
 	});
@@ -121,7 +133,8 @@ async function makeSection(experiment: Experiment, { manifest, blocks }: StoredR
 		listings: experiment.listings?.(results) ?? [],
 		claims: experiment.claims(results, paper),
 	});
-	const summaries = summaryTables(results, experiment.metrics).map((table) => ({ ...table, name: `${experiment.name}-${table.name}` }));
+	const summaries = summaryTables(results, experiment.metrics)
+		.map((table) => ({ ...table, name: `${experiment.name}-${table.name}` }));
 	const drawn: Section['charts'] = [];
 	for (const chart of charts) {
 		drawn.push({ ...chart, svg: await chartToSvg(chart) });

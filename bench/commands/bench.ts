@@ -22,10 +22,15 @@ const COUNTING = createGuest({ cpus: 1, countInstructions: true });
 const ENVIRONMENTS: Environment[] = [host, ...GUESTS];
 
 const OPTIONS = {
-	profile: { kind: 'one', value: 'NAME', help: 'paper (default): the paper\'s rounds; smoke: few rounds, only the host, within a minute' },
+	profile: {
+		kind: 'one', value: 'NAME',
+		help: 'paper (default): the paper\'s rounds; smoke: few rounds, only the host, within a minute',
+	},
 	experiment: { kind: 'many', value: 'NAME', help: 'measure only this one; may be repeated' },
 	backend: { kind: 'many', value: 'NAME', help: 'measure only this mechanism; may be repeated' },
-	environment: { kind: 'many', value: 'NAME', help: 'host, or guest (of 1 and of 2 CPUs); may be repeated (default: all)' },
+	environment: {
+		kind: 'many', value: 'NAME', help: 'host, or guest (of 1 and of 2 CPUs); may be repeated (default: all)',
+	},
 	'count-instructions': { kind: 'flag', help: 'only a guest of 1 CPU, and instructions instead of time: repeatable' },
 	out: { kind: 'one', value: 'DIR', help: 'folder for the run, new or empty (default: results/runs/<id>)' },
 	seed: { kind: 'one', value: 'N', help: 'of the order of measuring (default: drawn; the manifest has it)' },
@@ -66,7 +71,9 @@ export const command: Command = {
 			profile,
 			seed,
 			out: values.out === undefined ? undefined : userPath(values.out.at(-1) ?? '.'),
-			experiments: options.experiments.length === 0 ? experiments : pick('experiment', options.experiments, experiments),
+			experiments: options.experiments.length === 0
+				? experiments
+				: pick('experiment', options.experiments, experiments),
 			mechanisms: options.backends.length === 0 ? [...MECHANISMS] : pick('backend', options.backends, MECHANISMS),
 			options,
 		};
@@ -79,7 +86,9 @@ export const command: Command = {
 };
 
 /** A quick look does not wait for a kernel to be built. */
-function chooseEnvironments(names: string[] | undefined, profile: ProfileName, countInstructions: boolean): Environment[] {
+function chooseEnvironments(
+	names: string[] | undefined, profile: ProfileName, countInstructions: boolean
+): Environment[] {
 	const usual = profile === 'smoke' ? [host] : ENVIRONMENTS;
 	const chosen = names === undefined ? usual : pick('environment', names, ENVIRONMENTS);
 	if (!countInstructions) {
@@ -98,7 +107,10 @@ async function measure(environments: Environment[], request: Request, report: bo
 	});
 	const announce = (environment: Environment) => {
 		const label = environment.label();
-		screen.write(`Measuring on ${environment.heading}${label === null ? '' : ` (${label.label})`}, profile ${request.profile}\n`);
+		screen.write(
+			`Measuring on ${environment.heading}${label === null ? '' : ` (${label.label})`}, profile ` +
+				`${request.profile}\n`
+		);
 	};
 	try {
 		const { dir, codes } = await measureAll(environments, request, screen, interrupt, announce);
@@ -112,7 +124,10 @@ async function measure(environments: Environment[], request: Request, report: bo
 }
 
 /** The run's folder, and the exit code that each environment asks for. */
-async function measureAll(environments: Environment[], request: Request, screen: NodeJS.WriteStream, interrupt: Interrupt, announce: (environment: Environment) => void): Promise<{ dir: string; codes: number[] }> {
+async function measureAll(
+	environments: Environment[], request: Request, screen: NodeJS.WriteStream, interrupt: Interrupt,
+	announce: (environment: Environment) => void
+): Promise<{ dir: string; codes: number[] }> {
 	const [only, ...others] = environments;
 	if (only !== undefined && others.length === 0) {
 		const reason = only.unavailable();
@@ -135,7 +150,10 @@ async function measureAll(environments: Environment[], request: Request, screen:
 
 function verdict(environment: Environment, { status, failedRounds, failedBlocks, dropped }: MeasuredRun): number {
 	if (failedRounds + failedBlocks > 0) {
-		process.stderr.write(`procsnap: ${environment.heading}: ${failedRounds} rounds failed, ${failedBlocks} blocks ended early, ${dropped.length} variants were given up; the report says which and why\n`);
+		process.stderr.write(
+			`procsnap: ${environment.heading}: ${failedRounds} rounds failed, ${failedBlocks} blocks ended early, ` +
+				`${dropped.length} variants were given up; the report says which and why\n`
+		);
 	}
 	if (status === 'interrupted') {
 		return 130;

@@ -10,7 +10,9 @@ import { countOption, expectOneOf, helpFor, parseOptions, userPath, type Option 
 const OPTIONS = {
 	cpus: { kind: 'one', value: 'N', help: 'virtual CPUs (default: 1)' },
 	memory: { kind: 'one', value: 'MiB', help: 'memory (default: 4096)' },
-	kernel: { kind: 'one', value: 'NAME', help: `${VERSIONS.join(' or ')} (default: ${VERSIONS[0]}); built if it is not yet` },
+	kernel: {
+		kind: 'one', value: 'NAME', help: `${VERSIONS.join(' or ')} (default: ${VERSIONS[0]}); built if it is not yet`,
+	},
 	debug: { kind: 'flag', help: 'the debug kernel: KASAN, lockdep, kmemleak; slow' },
 	'count-instructions': { kind: 'flag', help: 'the guest\'s clock counts instructions, 1 ns each; takes one CPU' },
 	timeout: { kind: 'one', value: 'S', help: 'seconds after which it is taken to hang (default: 600)' },
@@ -57,7 +59,9 @@ export const command: Command = {
 			const screen = process.stderr;
 			await readyQemu(screen);
 			const kernelDir = await readyKernel({ version, debug: flags.has('debug') }, screen, signal);
-			const { accelerator } = countInstructions ? { accelerator: 'tcg' as const } : await chooseAccelerator(kernelDir, signal);
+			const { accelerator } = countInstructions
+				? { accelerator: 'tcg' as const }
+				: await chooseAccelerator(kernelDir, signal);
 			const end = await bootGuest({
 				kernelDir, cpus, memoryMiB, accelerator, countInstructions, timeoutS, signal, ...shareDir,
 				command: rest, cwd: userPath('.'), env: process.env,
@@ -70,7 +74,9 @@ export const command: Command = {
 			if (end.complaints.length === 0) {
 				return end.status;
 			}
-			screen.write(`procsnap: the guest's kernel complained:\n${end.complaints.map((line) => `  ${line}\n`).join('')}`);
+			screen.write(
+				`procsnap: the guest's kernel complained:\n${end.complaints.map((line) => `  ${line}\n`).join('')}`
+			);
 			return end.status === 0 ? 1 : end.status;
 		});
 	},

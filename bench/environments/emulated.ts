@@ -28,13 +28,24 @@ const LARGEST_PEEK_KIB = 64;
 const LARGEST_COPY_MIB = 64;
 
 /** Pure. One block for most variants: setting a target up costs more than its rounds. */
-export function cutRounds(variants: Variant[], mechanisms: ReadonlyArray<Pick<Mechanism, 'name' | 'duplicates'>>, countInstructions: boolean): Variant[] {
+export function cutRounds(
+	variants: Variant[], mechanisms: ReadonlyArray<Pick<Mechanism, 'name' | 'duplicates'>>, countInstructions: boolean
+): Variant[] {
 	const copies = new Set(mechanisms.filter(({ duplicates }) => !duplicates).map(({ name }) => name));
 	const feasible = variants.filter(({ factors: { way, sizeKiB, mechanism, rssMiB } }) =>
-		(way !== 'peek' || Number(sizeKiB) <= LARGEST_PEEK_KIB) && (!copies.has(String(mechanism)) || !(Number(rssMiB) > LARGEST_COPY_MIB)));
+		(way !== 'peek' || Number(sizeKiB) <= LARGEST_PEEK_KIB) &&
+			(!copies.has(String(mechanism)) || !(Number(rssMiB) > LARGEST_COPY_MIB)));
 	return feasible.map((variant) => {
-		const rounds = Math.min(variant.rounds, countInstructions ? COUNTED : Math.max(LEAST, Math.ceil(variant.rounds / ONE_IN)));
+		const rounds = Math.min(
+			variant.rounds, countInstructions ? COUNTED : Math.max(LEAST, Math.ceil(variant.rounds / ONE_IN))
+		);
 		const less = { ...variant, rounds, blockRounds: rounds, warmupRounds: Math.min(1, variant.warmupRounds) };
-		return countInstructions ? less : { ...less, blockRounds: Math.ceil(rounds / (variant.factors['rssMiB'] === undefined ? 1 : BLOCKS_BY_RESIDENT)), budgetMs: BUDGET_MS };
+		return countInstructions
+			? less
+			: {
+				...less,
+				blockRounds: Math.ceil(rounds / (variant.factors['rssMiB'] === undefined ? 1 : BLOCKS_BY_RESIDENT)),
+				budgetMs: BUDGET_MS,
+			};
 	});
 }

@@ -46,35 +46,55 @@ export function createGuest({ cpus, countInstructions }: GuestShape): Environmen
 		// What is missing is installed and built when it is used; then it is told what could not be.
 		unavailable: () => null,
 		label: () => null,
-		measure: async (request, screen, interrupt) => measureInGuest({ cpus, countInstructions }, request, screen, interrupt),
+		measure: async (request, screen, interrupt) =>
+			measureInGuest({ cpus, countInstructions }, request, screen, interrupt),
 	};
 }
 
-async function measureInGuest({ cpus, countInstructions }: GuestShape, request: Request, screen: Screen, interrupt: { readonly requested: boolean }): Promise<MeasuredRun> {
+async function measureInGuest(
+	{ cpus, countInstructions }: GuestShape, request: Request, screen: Screen,
+	interrupt: { readonly requested: boolean }
+): Promise<MeasuredRun> {
 	const stop = abortWhen(interrupt);
 	try {
 		return await bootAndMeasure({ cpus, countInstructions }, request, screen, stop.signal);
 	} catch (error) {
-		throw stop.signal.aborted && !(error instanceof Failure) ? new Failure('interrupted before anything was measured') : error;
+		throw stop.signal.aborted && !(error instanceof Failure)
+			? new Failure('interrupted before anything was measured')
+			: error;
 	} finally {
 		stop.dispose();
 	}
 }
 
-async function bootAndMeasure({ cpus, countInstructions }: GuestShape, request: Request, screen: Screen, signal: AbortSignal): Promise<MeasuredRun> {
+async function bootAndMeasure(
+	{ cpus, countInstructions }: GuestShape, request: Request, screen: Screen, signal: AbortSignal
+): Promise<MeasuredRun> {
 	const qemu = await readyQemu(screen);
 	const kernelDir = await readyKernel({ version: '6.12', debug: false }, screen, signal);
-	const { accelerator, reason } = countInstructions ? { accelerator: 'tcg' as const, reason: 'only emulation can count instructions' } : await chooseAccelerator(kernelDir, signal);
-	const guest: Guest = { accelerator, reason, qemu: qemuVersion(qemu), kernel: basename(kernelDir), cpus, memoryMiB: MEMORY_MIB, countInstructions };
-	const told: ToldGuest = { id: request.id ?? createRunId(), outer: accelerator === 'tcg' ? 'emulated' : labelFrom(readEvidence()).label, guest };
+	const { accelerator, reason } = countInstructions
+		? { accelerator: 'tcg' as const, reason: 'only emulation can count instructions' }
+		: await chooseAccelerator(kernelDir, signal);
+	const guest: Guest = {
+		accelerator, reason, qemu: qemuVersion(qemu), kernel: basename(kernelDir), cpus, memoryMiB: MEMORY_MIB,
+		countInstructions,
+	};
+	const told: ToldGuest = {
+		id: request.id ?? createRunId(), outer: accelerator === 'tcg' ? 'emulated' : labelFrom(readEvidence()).label,
+		guest,
+	};
 	const folder = createFolder(told.id, [], request.out);
-	screen.write(`Booting a ${accelerator === 'kvm' ? 'guest with KVM' : `guest, emulated${reason === null ? '' : `: ${reason}`}`}\n`);
+	screen.write(
+		`Booting a ${accelerator === 'kvm' ? 'guest with KVM' : `guest, emulated${reason === null ? '' : `: ${reason}`}`}\n`
+	);
 	const said: Buffer[] = [];
 	const outcome = await bootGuest({
 		kernelDir, cpus, memoryMiB: MEMORY_MIB, accelerator, countInstructions,
 		command: [process.execPath, ...NODE_FLAGS, 'bench/cli.ts', 'bench', ...innerOptions(request)],
 		cwd: PROJECT,
-		env: { ...process.env, ...warmNode(['bench/cli.ts', 'bench', '--list']), [GUEST_VARIABLE]: JSON.stringify(told) },
+		env: {
+			...process.env, ...warmNode(['bench/cli.ts', 'bench', '--list']), [GUEST_VARIABLE]: JSON.stringify(told),
+		},
 		shareDir: folder.dir, timeoutS: TIMEOUT_S, quietS: QUIET_S, signal,
 		onOutput: (_, data) => {
 			said.push(data);
@@ -118,7 +138,9 @@ function explain(outcome: GuestEnd | Error, said: Buffer[]): Failure {
 		return outcome instanceof Failure ? outcome : new Failure(messageOf(outcome), { cause: outcome });
 	}
 	const words = Buffer.concat(said).toString('utf8').replace(/^procsnap: /m, '');
-	return new Failure(`the harness in the guest ended with exit code ${outcome.status} and measured nothing:\n${tailOf(words)}`);
+	return new Failure(
+		`the harness in the guest ended with exit code ${outcome.status} and measured nothing:\n${tailOf(words)}`
+	);
 }
 
 /** What the guest wrote down counts, however it ended. */

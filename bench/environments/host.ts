@@ -39,19 +39,27 @@ export const host: Environment = {
 	measure: async (request, screen, interrupt) => measureOnHost(await loadNative(), request, screen, interrupt),
 };
 
-export async function measureOnHost(native: Native, request: Request, screen: Screen, interrupt: { readonly requested: boolean }): Promise<MeasuredRun> {
+export async function measureOnHost(
+	native: Native, request: Request, screen: Screen, interrupt: { readonly requested: boolean }
+): Promise<MeasuredRun> {
 	const usable = usableMechanisms(request);
 	const here = describeHere();
 	const chosen = chooseVariants(request, usable, here);
 	const before = allowedCpus();
 	const planned = planIsolation();
-	const tracer = native.startTracer({ cpu: planned.requesterCpu, priority: planned.fifoTracer ? PRIORITY + 1 : 0, dataBytes: READ_BYTES });
+	const tracer = native.startTracer({
+		cpu: planned.requesterCpu, priority: planned.fifoTracer ? PRIORITY + 1 : 0, dataBytes: READ_BYTES,
+	});
 	try {
 		const isolation = withNotGot(planned, tracer.notGot);
 		const draft = describe(request, here, chosen, isolation, native.clock());
 		await checkTracing(tracer, request.mechanisms.filter((mechanism) => mechanism.unavailable() === null));
 		native.pinProcess([isolation.requesterCpu]);
-		const lab: Lab = { tracer, mechanisms: usable, targetCpu: isolation.targetCpu, targetPriority: isolation.fifoTarget ? PRIORITY : 0, slowness: slownessOf(here.environment.label), seed: request.seed };
+		const lab: Lab = {
+			tracer, mechanisms: usable, targetCpu: isolation.targetCpu,
+			targetPriority: isolation.fifoTarget ? PRIORITY : 0, slowness: slownessOf(here.environment.label),
+			seed: request.seed,
+		};
 		const run = createRun(draft.id, request.out);
 		return await record(run, draft, chosen, lab, screen, interrupt);
 	} finally {
@@ -62,13 +70,22 @@ export async function measureOnHost(native: Native, request: Request, screen: Sc
 }
 
 /** Manifest first, then the blocks, then the manifest again with how it ended. */
-async function record(run: Run, draft: Manifest, chosen: Chosen[], lab: Lab, screen: Screen, interrupt: { readonly requested: boolean }): Promise<MeasuredRun> {
+async function record(
+	run: Run, draft: Manifest, chosen: Chosen[], lab: Lab, screen: Screen, interrupt: { readonly requested: boolean }
+): Promise<MeasuredRun> {
 	const plan = planBlocks(chosen, draft.seed);
 	const samples = begin(run, draft);
-	screen.write(`${plan.length} blocks of ${draft.experiments.reduce((sum, { variants }) => sum + variants.length, 0)} variants, seed ${draft.seed}, into ${run.dir}\n`);
+	screen.write(
+		`${plan.length} blocks of ${draft.experiments.reduce((sum, { variants }) => sum + variants.length, 0)} ` +
+			`variants, seed ${draft.seed}, into ${run.dir}\n`
+	);
 	try {
-		const outcome = await runPlan({ plan, lab, write: samples.append, progress: createProgress(plan, screen), interrupt });
-		run.writeManifest({ ...draft, status: outcome.status, dropped: outcome.dropped, finishedAt: new Date().toISOString() });
+		const outcome = await runPlan({
+			plan, lab, write: samples.append, progress: createProgress(plan, screen), interrupt,
+		});
+		run.writeManifest({
+			...draft, status: outcome.status, dropped: outcome.dropped, finishedAt: new Date().toISOString(),
+		});
 		return { dir: run.dir, failure: null, ...outcome };
 	} catch (error) {
 		noteFailure(run, draft, error);
@@ -111,13 +128,19 @@ function usableMechanisms({ mechanisms, options }: Request): Mechanism[] {
 }
 
 function chooseVariants({ experiments, profile }: Request, mechanisms: Mechanism[], { environment }: Here): Chosen[] {
-	const cut = (variants: Variant[]) => (environment.label === 'emulated' ? cutRounds(variants, mechanisms, environment.guest?.countInstructions ?? false) : variants);
+	const cut = (variants: Variant[]) =>
+		(environment.label === 'emulated'
+			? cutRounds(variants, mechanisms, environment.guest?.countInstructions ?? false)
+			: variants);
 	const chosen = experiments
 		.filter(({ onDevices }) => onDevices !== true || environment.label !== 'emulated')
 		.map((experiment) => ({ experiment, variants: cut(experiment.variants(profile, mechanisms)) }))
 		.filter(({ variants }) => variants.length > 0);
 	if (chosen.length === 0) {
-		throw new Failure('there is nothing to measure: none of the chosen experiments has a variant for the chosen mechanisms; --list shows them');
+		throw new Failure(
+			'there is nothing to measure: none of the chosen experiments has a variant for the chosen mechanisms; ' +
+				'--list shows them'
+		);
 	}
 	return chosen;
 }
@@ -125,10 +148,15 @@ function chooseVariants({ experiments, profile }: Request, mechanisms: Mechanism
 /** What the tracer asked for and was refused. */
 function withNotGot(planned: Isolation, notGot: readonly string[]): Isolation {
 	const refused = notGot.some((reason) => reason.startsWith('sched_setscheduler'));
-	return { ...planned, fifoTracer: planned.fifoTracer && !refused, reasons: [...planned.reasons, ...notGot.map((reason) => `tracer: ${reason}`)] };
+	return {
+		...planned, fifoTracer: planned.fifoTracer && !refused,
+		reasons: [...planned.reasons, ...notGot.map((reason) => `tracer: ${reason}`)],
+	};
 }
 
-function describe(request: Request, { environment, id }: Here, chosen: Chosen[], isolation: Isolation, clock: Clock): Manifest {
+function describe(
+	request: Request, { environment, id }: Here, chosen: Chosen[], isolation: Isolation, clock: Clock
+): Manifest {
 	return {
 		schemaVersion: SCHEMA_VERSION,
 		id: id ?? request.id ?? createRunId(),
@@ -140,8 +168,10 @@ function describe(request: Request, { environment, id }: Here, chosen: Chosen[],
 		seed: request.seed,
 		options: request.options,
 		environment,
-		experiments: chosen.map(({ experiment, variants }) => ({ name: experiment.name, variants: variants.map(({ id }) => id) })),
-		backends: request.mechanisms.map((mechanism) => ({ name: mechanism.name, title: mechanism.title, unavailable: mechanism.unavailable() })),
+		experiments: chosen.map(({ experiment, variants }) =>
+			({ name: experiment.name, variants: variants.map(({ id }) => id) })),
+		backends: request.mechanisms.map((mechanism) =>
+			({ name: mechanism.name, title: mechanism.title, unavailable: mechanism.unavailable() })),
 		dropped: [],
 		isolation,
 		clock,

@@ -23,7 +23,9 @@ export function planIsolation(reader: Reader = systemReader): Isolation {
 
 /** null if a child may run SCHED_FIFO. Asked of the kernel: capability, limit and cgroup all have a say. */
 function fifoRefusal(): string | null {
-	const { error, status, stderr } = spawnSync('chrt', ['--fifo', '1', 'true'], { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] });
+	const { error, status, stderr } = spawnSync(
+		'chrt', ['--fifo', '1', 'true'], { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] }
+	);
 	if (error !== undefined) {
 		return 'SCHED_FIFO is not used: chrt (Debian package util-linux) is missing';
 	}

@@ -28,7 +28,8 @@ export interface Labelled {
 
 const EMULATED_CPU = /\bTCG\b/;
 const VIRTUAL_CPU = /^QEMU Virtual CPU/;
-const VIRTUAL_DMI = /QEMU|KVM|VMware|VirtualBox|innotek|Xen|Bochs|Virtual Machine|Amazon EC2(?!.*\.metal)|Google Compute Engine|OpenStack|Parallels|BHYVE|Firecracker|Cloud Hypervisor/i;
+const VIRTUAL_DMI =
+	/QEMU|KVM|VMware|VirtualBox|innotek|Xen|Bochs|Virtual Machine|Amazon EC2(?!.*\.metal)|Google Compute Engine|OpenStack|Parallels|BHYVE|Firecracker|Cloud Hypervisor/i;
 
 /** Pure. `outer` is the label of the environment that started this one, where we know it. */
 export function labelFrom(found: Evidence, outer?: Label): Labelled {
@@ -38,7 +39,9 @@ export function labelFrom(found: Evidence, outer?: Label): Labelled {
 		`virtualization (vmx, svm) offered by the CPU: ${yesNo(found.virtualizationFlag)}`,
 		`DMI: ${found.dmi ?? 'none'}`,
 		`systemd-detect-virt: ${found.detectVirt ?? 'not installed'}`,
-		...(found.detectContainer === null || found.detectContainer === 'none' ? [] : [`in a container: ${found.detectContainer}`]),
+		...(found.detectContainer === null || found.detectContainer === 'none'
+			? []
+			: [`in a container: ${found.detectContainer}`]),
 		...(outer === undefined ? [] : [`started from an environment that is ${outer}`]),
 	];
 	return { label: conclude(found, outer), evidence };
@@ -96,7 +99,9 @@ export const systemReader: Reader = {
 	},
 	// It exits with 1 where it says `none`: only the output counts.
 	command: (name, args) => {
-		const { error, stdout } = spawnSync(name, args, { encoding: 'utf8', timeout: 10_000, stdio: ['ignore', 'pipe', 'ignore'] });
+		const { error, stdout } = spawnSync(
+			name, args, { encoding: 'utf8', timeout: 10_000, stdio: ['ignore', 'pipe', 'ignore'] }
+		);
 		return error === undefined && stdout !== '' ? stdout : null;
 	},
 };

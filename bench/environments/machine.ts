@@ -34,7 +34,9 @@ export function withoutNames(commandLine: string, names = [hostname(), userName(
 	return commandLine.split(' ').map((word) => {
 		const [key = ''] = word.split('=', 1);
 		const telling = /(?:^|[._-])(?:ip|nfsroot|hostname|user|key|token|passw(?:or)?d|secret)$/i.test(key);
-		return (telling && word.includes('=')) || names.some((name) => holds(word, name)) ? `${key === word ? '' : `${key}=`}<left out>` : word;
+		return (telling && word.includes('=')) || names.some((name) => holds(word, name))
+			? `${key === word ? '' : `${key}=`}<left out>`
+			: word;
 	}).join(' ');
 }
 

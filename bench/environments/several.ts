@@ -19,18 +19,27 @@ export interface MeasuredSeveral {
 }
 
 /** Throws Failure if nothing was measured in any of them. */
-export async function measureSeveral(environments: Environment[], request: Request, screen: Screen, interrupt: { readonly requested: boolean }, announce: (environment: Environment) => void): Promise<MeasuredSeveral> {
+export async function measureSeveral(
+	environments: Environment[], request: Request, screen: Screen, interrupt: { readonly requested: boolean },
+	announce: (environment: Environment) => void
+): Promise<MeasuredSeveral> {
 	const several = createSeveral(createRunId(), request.out);
 	const startedAt = new Date().toISOString();
 	const parts: MeasuredPart[] = [];
-	const writeIndex = () => several.writeIndex({ startedAt, profile: request.profile, environments: environments.map((environment) => entry(environment, parts)) });
+	const writeIndex = () =>
+		several.writeIndex({
+			startedAt, profile: request.profile,
+			environments: environments.map((environment) => entry(environment, parts)),
+		});
 	for (const environment of environments) {
 		if (interrupt.requested) {
 			break;
 		}
 		writeIndex();
 		announce(environment);
-		const part = await measurePart(environment, { ...request, id: several.id, out: several.partDir(environment.folder) }, screen, interrupt);
+		const part = await measurePart(
+			environment, { ...request, id: several.id, out: several.partDir(environment.folder) }, screen, interrupt
+		);
 		parts.push(part);
 		if (part.failure !== null) {
 			screen.write(`procsnap: ${environment.heading}: ${part.failure}\n`);
@@ -38,14 +47,20 @@ export async function measureSeveral(environments: Environment[], request: Reque
 	}
 	if (parts.every(({ run }) => run === null)) {
 		several.discard();
-		throw new Failure(`nothing was measured in any environment:\n${parts.map(({ environment, failure }) => `${environment.heading}: ${failure ?? 'no reason given'}`).join('\n')}`);
+		throw new Failure(
+			`nothing was measured in any ` +
+				`environment:\n${parts.map(({ environment, failure }) => `${environment.heading}: ` +
+					`${failure ?? 'no reason given'}`).join('\n')}`
+		);
 	}
 	writeIndex();
 	return { dir: several.dir, parts, interrupted: interrupt.requested };
 }
 
 /** A Failure is written down; a mistake of ours is not, and ends it all. */
-async function measurePart(environment: Environment, request: Request, screen: Screen, interrupt: { readonly requested: boolean }): Promise<MeasuredPart> {
+async function measurePart(
+	environment: Environment, request: Request, screen: Screen, interrupt: { readonly requested: boolean }
+): Promise<MeasuredPart> {
 	try {
 		const run = await environment.measure(request, screen, interrupt);
 		return { environment, run, failure: run.failure };

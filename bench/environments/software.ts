@@ -23,7 +23,9 @@ export function describeSoftware(): Software {
 
 /** The versions that the lock file pins for what package.json asks for. */
 function libraries(): Record<string, string> {
-	const { packages } = readJson('package-lock.json') as { packages: Record<string, { version?: string; dependencies?: Record<string, string> }> };
+	const { packages } = readJson('package-lock.json') as {
+		packages: Record<string, { version?: string; dependencies?: Record<string, string> }>;
+	};
 	const wanted = Object.keys(packages['']?.dependencies ?? {}).sort();
 	return Object.fromEntries(wanted.map((name) => [name, packages[`node_modules/${name}`]?.version ?? 'unknown']));
 }
@@ -33,6 +35,8 @@ function readJson(name: string): unknown {
 }
 
 function output(command: string, args: string[]): string | null {
-	const { error, status, stdout } = spawnSync(command, args, { cwd: PROJECT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+	const { error, status, stdout } = spawnSync(
+		command, args, { cwd: PROJECT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }
+	);
 	return error === undefined && status === 0 ? stdout.trim() : null;
 }

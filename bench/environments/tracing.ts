@@ -6,7 +6,9 @@ import type { Mechanism } from '../types.ts';
 import { systemReader, type Reader } from './label.ts';
 
 /** Takes a copy of a child with the mechanisms in turn; one that works is enough. Throws Failure if none does. */
-export async function checkTracing(tracer: Tracer, mechanisms: Mechanism[], reader: Reader = systemReader): Promise<void> {
+export async function checkTracing(
+	tracer: Tracer, mechanisms: Mechanism[], reader: Reader = systemReader
+): Promise<void> {
 	const fromOutside = mechanisms.filter((mechanism) => !mechanism.cooperative);
 	if (fromOutside.length === 0) {
 		return;
@@ -34,11 +36,18 @@ export async function checkTracing(tracer: Tracer, mechanisms: Mechanism[], read
 
 function refusal(error: unknown, reader: Reader): Failure {
 	const message = messageOf(error);
-	const forbidden = ['EPERM', 'EACCES'].includes(codeOf(error) ?? '') || /\b(?:EPERM|EACCES|not permitted|permission)\b/i.test(message);
+	const forbidden = ['EPERM', 'EACCES'].includes(codeOf(error) ?? '') ||
+		/\b(?:EPERM|EACCES|not permitted|permission)\b/i.test(message);
 	if (!forbidden) {
-		return new Failure(`no mechanism works on a child process of ours, so nothing was measured: ${message}`, { cause: error });
+		return new Failure(
+			`no mechanism works on a child process of ours, so nothing was measured: ${message}`, { cause: error }
+		);
 	}
 	const scope = Number(reader.file('/proc/sys/kernel/yama/ptrace_scope') ?? 0);
 	const yama = scope > 0 ? `, or sysctl kernel.yama.ptrace_scope=0 (it is ${scope})` : '';
-	return new Failure(`no permission to trace other processes (${message}): run as root or with CAP_SYS_PTRACE${yama}; in a container start it with --cap-add SYS_PTRACE`, { cause: error });
+	return new Failure(
+		`no permission to trace other processes (${message}): run as root or with CAP_SYS_PTRACE${yama}; in a ` +
+			`container start it with --cap-add SYS_PTRACE`,
+		{ cause: error }
+	);
 }

@@ -7,7 +7,9 @@ import { colourScale } from '../report/palette.ts';
 import { Collector, hasProgram } from '../targets/collector.ts';
 import { Workload } from '../targets/workload.ts';
 import { nowNs } from '../../native/index.ts';
-import type { Mechanism, Chart, Claim, Experiment, Lab, ProfileName, Results, Sample, Session, Table, Variant, VariantResult } from '../types.ts';
+import type {
+	Mechanism, Chart, Claim, Experiment, Lab, ProfileName, Results, Sample, Session, Table, Variant, VariantResult,
+} from '../types.ts';
 import { levels, medianPoints, MIB, MS, of, ratio, roundsOf, size, time } from './shared/figures.ts';
 
 /** Rounds for a resident size in MiB. */
@@ -23,7 +25,9 @@ interface Way {
 	chain: string[];
 	needs: string;
 	/** What it says itself; `bytes` is how much evidence there is. */
-	round: (lab: Lab, collector: Collector, target: Workload | undefined, bytes: number, mechanism: string) => { ns: number; bytes: number; duplicateNs?: number; pauseNs?: number };
+	round: (
+		lab: Lab, collector: Collector, target: Workload | undefined, bytes: number, mechanism: string
+	) => { ns: number; bytes: number; duplicateNs?: number; pauseNs?: number };
 }
 
 const STEP_BYTES = 4 * MIB;
@@ -37,7 +41,10 @@ function timed<T>(action: () => T): { ns: number; value: T } {
 
 function takeTo(collector: Collector, target: Workload | undefined, mechanism: string, ...to: string[]) {
 	const { ns, value: { bytes, ledger } } = timed(() => collector.take(target?.pid ?? 0, mechanism, ...to));
-	return { ns, bytes, duplicateNs: ledger.duplicateLivedNs, ...(ledger.endPauseNs === null ? {} : { pauseNs: ledger.pauseNs + ledger.endPauseNs }) };
+	return {
+		ns, bytes, duplicateNs: ledger.duplicateLivedNs,
+		...(ledger.endPauseNs === null ? {} : { pauseNs: ledger.pauseNs + ledger.endPauseNs }),
+	};
 }
 
 const WAYS: Record<string, Way> = {
@@ -92,7 +99,11 @@ const WAYS: Record<string, Way> = {
 		title: 'dd', takes: false, chain: [], needs: 'dd',
 		round: (_lab, collector, _target, bytes) => {
 			// Its own time: not that of its start.
-			const said = collector.run('sh', '-c', `LC_ALL=C dd if=/dev/zero of=dd bs=${STEP_BYTES} count=${bytes / STEP_BYTES} oflag=direct conv=fsync 2>&1`);
+			const said = collector.run(
+				'sh', '-c',
+				`LC_ALL=C dd if=/dev/zero of=dd bs=${STEP_BYTES} count=${bytes / STEP_BYTES} oflag=direct ` +
+					`conv=fsync 2>&1`
+			);
 			collector.discard('dd');
 			return { ns: Number(/copied, ([\d.e-]+) s/.exec(said)?.[1]) * 1e9, bytes };
 		},
@@ -105,20 +116,26 @@ const WAYS: Record<string, Way> = {
 
 /** `mechanism` is that of the takes; nobody else has one. */
 function waysFor(mechanism: string | undefined): Array<[string, Way]> {
-	return Object.entries(WAYS).filter(([name, { needs, takes }]) => hasProgram(needs) && (mechanism !== undefined || !takes || name === 'gcore'));
+	return Object.entries(WAYS).filter(([name, { needs, takes }]) =>
+		hasProgram(needs) && (mechanism !== undefined || !takes || name === 'gcore'));
 }
 
-const mechanismOf = (way: string, mechanism: string | undefined): string => (way.startsWith('take-') ? mechanism ?? 'none' : 'none');
+const mechanismOf = (way: string, mechanism: string | undefined): string =>
+	(way.startsWith('take-') ? mechanism ?? 'none' : 'none');
 
 function variants(profile: ProfileName, mechanisms: Mechanism[]): Variant[] {
 	const mechanism = mechanisms.find(({ notForEvidence }) => notForEvidence === null)?.name;
 	const ways = waysFor(mechanism);
 	const atRest = Object.entries(ROUNDS[profile]).flatMap(([sizeMiB, rounds]) => ways.map(([way]): Variant => ({
-		id: `${way} rss=${sizeMiB}MiB`, factors: { mechanism: mechanismOf(way, mechanism), target: 'at-rest', way, rssMiB: Number(sizeMiB) }, rounds, warmupRounds: profile === 'paper' ? 1 : 0, blockRounds: rounds,
+		id: `${way} rss=${sizeMiB}MiB`,
+		factors: { mechanism: mechanismOf(way, mechanism), target: 'at-rest', way, rssMiB: Number(sizeMiB) }, rounds,
+		warmupRounds: profile === 'paper' ? 1 : 0, blockRounds: rounds,
 	})));
 	const rounds = profile === 'paper' ? 5 : 1;
 	const busy = ways.filter(([, { takes }]) => takes).map(([way]): Variant => ({
-		id: `${way} rss=${WATCHED_MIB[profile]}MiB target=busy`, factors: { mechanism: mechanismOf(way, mechanism), target: 'busy', way, rssMiB: WATCHED_MIB[profile] }, rounds, warmupRounds: 0, blockRounds: rounds,
+		id: `${way} rss=${WATCHED_MIB[profile]}MiB target=busy`,
+		factors: { mechanism: mechanismOf(way, mechanism), target: 'busy', way, rssMiB: WATCHED_MIB[profile] }, rounds,
+		warmupRounds: 0, blockRounds: rounds,
 	}));
 	return [...atRest, ...busy];
 }
@@ -137,9 +154,14 @@ async function open({ factors }: Variant, lab: Lab): Promise<Session> {
 	try {
 		if (way.needs === 'openssl') collector.makeCertificates();
 		if (factors.way === 'take-receiver') await collector.startReceiver();
-		// One that is at rest is bound to no CPU, as this process is, so that its collector need not leave it one. One that never rests has no
-		// FIFO priority: for such a one the kernel itself makes a pause of 50 ms each second (sched_rt_runtime_us).
-		if (way.takes) target = await Workload.start('resident', ['--rss', `${factors.rssMiB}M`, '--pages', '4k', ...(busy ? ['--cpu', String(lab.targetCpu)] : [])]);
+		// One that is at rest is bound to no CPU, as this process is, so that its collector need not leave it one.
+		// One that never rests has no FIFO priority: for such a one the kernel itself makes a pause of 50 ms each
+		// second (sched_rt_runtime_us).
+		if (way.takes)
+			target = await Workload.start(
+				'resident',
+				['--rss', `${factors.rssMiB}M`, '--pages', '4k', ...(busy ? ['--cpu', String(lab.targetCpu)] : [])]
+			);
 		if (target !== undefined && !busy) collector.unbind(target.pid);
 	} catch (error) {
 		await close();
@@ -148,9 +170,14 @@ async function open({ factors }: Variant, lab: Lab): Promise<Session> {
 	const once = () => way.round(lab, collector, target, Number(factors.rssMiB) * MIB, String(factors.mechanism));
 	const round = (): Sample => {
 		// On a CPU that it shares with the collector it could only watch how they take turns.
-		const watched = busy && target !== undefined && lab.tracer.cpu !== lab.targetCpu ? target.longestGap(once) : { value: once(), gapNs: Number.NaN };
+		const watched = busy && target !== undefined && lab.tracer.cpu !== lab.targetCpu
+			? target.longestGap(once)
+			: { value: once(), gapNs: Number.NaN };
 		const { ns, bytes, duplicateNs, pauseNs } = watched.value;
-		return { wholeNs: ns, duplicateNs: duplicateNs ?? Number.NaN, bytesPerSecond: bytes / (duplicateNs ?? ns) * 1e9, pauseNs: pauseNs ?? Number.NaN, targetPauseNs: watched.gapNs };
+		return {
+			wholeNs: ns, duplicateNs: duplicateNs ?? Number.NaN, bytesPerSecond: bytes / (duplicateNs ?? ns) * 1e9,
+			pauseNs: pauseNs ?? Number.NaN, targetPauseNs: watched.gapNs,
+		};
 	};
 	return { round, close };
 }
@@ -159,7 +186,8 @@ export const experiment: Experiment = {
 	name: 'acquire',
 	order: 5,
 	title: 'Acquiring evidence',
-	question: 'How fast is evidence taken, sealed and brought to safety, how near is that to the slowest link of its chain, and what does the target see of it?',
+	question: 'How fast is evidence taken, sealed and brought to safety, how near is that to the slowest link of ' +
+		'its chain, and what does the target see of it?',
 	onDevices: true,
 	metrics: {
 		wholeNs: { title: 'The whole command', unit: 'ns' },
@@ -175,16 +203,22 @@ export const experiment: Experiment = {
 	claims,
 };
 
-const atRest = (results: Results, way: string, rssMiB: number): VariantResult | undefined => results.where({ target: 'at-rest', way, rssMiB })[0];
-const sizesOf = (results: Results): number[] => levels(results, 'rssMiB').map(Number).filter((each) => results.where({ target: 'at-rest', rssMiB: each }).length > 0);
+const atRest = (results: Results, way: string, rssMiB: number): VariantResult | undefined =>
+	results.where({ target: 'at-rest', way, rssMiB })[0];
+const sizesOf = (results: Results): number[] =>
+	levels(results, 'rssMiB').map(Number)
+		.filter((each) => results.where({ target: 'at-rest', rssMiB: each }).length > 0);
 
 /** GB/s. */
-const speed = (results: Results, way: string, rssMiB: number): number | null => of(atRest(results, way, rssMiB), 'bytesPerSecond', 'median', 1e9);
+const speed = (results: Results, way: string, rssMiB: number): number | null =>
+	of(atRest(results, way, rssMiB), 'bytesPerSecond', 'median', 1e9);
 
 /** What a way reaches of the slowest link of its chain; null where a link was not measured. */
 function ofSlowest(results: Results, way: string, rssMiB: number): number | null {
 	const links = (WAYS[way]?.chain ?? []).map((link) => speed(results, link, rssMiB));
-	return links.length === 0 || links.includes(null) ? null : ratio(speed(results, way, rssMiB), Math.min(...links as number[]));
+	return links.length === 0 || links.includes(null)
+		? null
+		: ratio(speed(results, way, rssMiB), Math.min(...links as number[]));
 }
 
 function throughput(results: Results): Table {
@@ -193,16 +227,26 @@ function throughput(results: Results): Table {
 		name: 'acquire',
 		title: 'Bandwidth of an acquisition and of the links of its chain, median',
 		columns: [
-			{ key: 'size', title: 'target' }, ...names.map((way) => ({ key: way, title: WAYS[way]?.title ?? way, unit: 'GB/s' as const })),
-			{ key: 'file', title: '--out to its slowest link', unit: 'ratio' }, { key: 'receiver', title: '--to to its slowest link', unit: 'ratio' }, { key: 'n', title: 'n', unit: 'count' },
+			{ key: 'size', title: 'target' },
+			...names.map((way) => ({ key: way, title: WAYS[way]?.title ?? way, unit: 'GB/s' as const })),
+			{ key: 'file', title: '--out to its slowest link', unit: 'ratio' },
+			{ key: 'receiver', title: '--to to its slowest link', unit: 'ratio' },
+			{ key: 'n', title: 'n', unit: 'count' },
 		],
 		rows: sizesOf(results).map((rssMiB) => ({
 			size: size(rssMiB * MIB), ...Object.fromEntries(names.map((way) => [way, speed(results, way, rssMiB)])),
-			file: ofSlowest(results, 'take-file', rssMiB), receiver: ofSlowest(results, 'take-receiver', rssMiB), n: roundsOf(atRest(results, 'take-file', rssMiB), 'wholeNs'),
+			file: ofSlowest(results, 'take-file', rssMiB), receiver: ofSlowest(results, 'take-receiver', rssMiB),
+			n: roundsOf(atRest(results, 'take-file', rssMiB), 'wholeNs'),
 		})),
 		notes: [
-			'procsnap: bytes of the core by the time from the moment that it is of until the duplicate is needed no more: read, digested, on the disk (fsync), and with --to acknowledged by a receiver on the same machine and disk; the command\'s start and the signature are in "whole command" below. gcore: by the whole command and a sync; the target is stopped meanwhile. GB/s are 10⁹ bytes.',
-			'The links: SHA-256 by one thread, dd of zeros to the same disk (oflag=direct conv=fsync: what the page cache gives differs from one moment to the next where the machine gives memory back), TLS 1.3 between two processes that do nothing else. The chain of --out is digest and disk, of --to those and TLS. A cell is empty where a program (gdb, openssl) is missing.',
+			'procsnap: bytes of the core by the time from the moment that it is of until the duplicate is needed no ' +
+				'more: read, digested, on the disk (fsync), and with --to acknowledged by a receiver on the same ' +
+					'machine and disk; the command\'s start and the signature are in "whole command" below. gcore: ' +
+						'by the whole command and a sync; the target is stopped meanwhile. GB/s are 10⁹ bytes.',
+			'The links: SHA-256 by one thread, dd of zeros to the same disk (oflag=direct conv=fsync: what the page ' +
+				'cache gives differs from one moment to the next where the machine gives memory back), TLS 1.3 ' +
+					'between two processes that do nothing else. The chain of --out is digest and disk, of --to ' +
+						'those and TLS. A cell is empty where a program (gdb, openssl) is missing.',
 		],
 	};
 }
@@ -213,31 +257,45 @@ function pauses(results: Results): Table {
 		name: 'acquire-pause',
 		title: 'What a target that never rests sees of an acquisition',
 		columns: [
-			{ key: 'way', title: 'way' }, { key: 'size', title: 'target' }, { key: 'pause', title: 'longest pause, seen inside', unit: 'ms' }, { key: 'max', title: 'worst', unit: 'ms' },
-			{ key: 'told', title: 'both pauses, as told', unit: 'ms' }, { key: 'duplicate', title: 'duplicate lives', unit: 'ms' }, { key: 'whole', title: 'whole command', unit: 'ms' }, { key: 'n', title: 'n', unit: 'count' },
+			{ key: 'way', title: 'way' }, { key: 'size', title: 'target' },
+			{ key: 'pause', title: 'longest pause, seen inside', unit: 'ms' },
+			{ key: 'max', title: 'worst', unit: 'ms' },
+			{ key: 'told', title: 'both pauses, as told', unit: 'ms' },
+			{ key: 'duplicate', title: 'duplicate lives', unit: 'ms' },
+			{ key: 'whole', title: 'whole command', unit: 'ms' }, { key: 'n', title: 'n', unit: 'count' },
 		],
 		rows: rows.map((variant) => ({
 			way: WAYS[String(variant.factors.way)]?.title ?? null, size: size(Number(variant.factors.rssMiB) * MIB),
-			pause: of(variant, 'targetPauseNs', 'median', MS), max: of(variant, 'targetPauseNs', 'max', MS), told: of(variant, 'pauseNs', 'median', MS),
-			duplicate: of(variant, 'duplicateNs', 'median', MS), whole: of(variant, 'wholeNs', 'median', MS), n: roundsOf(variant, 'wholeNs'),
+			pause: of(variant, 'targetPauseNs', 'median', MS), max: of(variant, 'targetPauseNs', 'max', MS),
+			told: of(variant, 'pauseNs', 'median', MS),
+			duplicate: of(variant, 'duplicateNs', 'median', MS), whole: of(variant, 'wholeNs', 'median', MS),
+			n: roundsOf(variant, 'wholeNs'),
 		})),
-		notes: ['The target reads its clock in a loop, on a CPU of its own: collector, receiver and gcore have the other. Medians, but for the worst of all rounds.'],
+		notes: [
+			'The target reads its clock in a loop, on a CPU of its own: collector, receiver and gcore have the ' +
+				'other. Medians, but for the worst of all rounds.',
+		],
 	};
 }
 
 function throughputChart(results: Results): Chart {
 	const names = Object.keys(WAYS).filter((way) => results.where({ target: 'at-rest', way }).length > 0);
 	const titles = names.map((way) => WAYS[way]?.title ?? way);
-	const values = medianPoints(results.where({ target: 'at-rest' }), 'bytesPerSecond', 1e9).map((row) => ({ ...row, title: WAYS[String(row['way'])]?.title ?? '' }));
+	const values = medianPoints(results.where({ target: 'at-rest' }), 'bytesPerSecond', 1e9)
+		.map((row) => ({ ...row, title: WAYS[String(row['way'])]?.title ?? '' }));
 	const y = { type: 'quantitative' as const, scale: { type: 'log' as const }, title: 'GB/s' };
 	return {
 		name: 'acquire',
 		title: 'Bandwidth of an acquisition and of the links of its chain',
-		caption: 'Medians with their 95 % intervals, both axes logarithmic. No acquisition can be faster than the slowest of its links: digest and disk, and TLS for a receiver.',
+		caption: 'Medians with their 95 % intervals, both axes logarithmic. No acquisition can be faster than the ' +
+			'slowest of its links: digest and disk, and TLS for a receiver.',
 		spec: {
 			data: { values },
 			encoding: {
-				x: { field: 'rssMiB', type: 'quantitative', scale: { type: 'log', base: 2, nice: false, padding: 24 }, title: 'memory of the target (MiB)', axis: { values: sizesOf(results) } },
+				x: {
+					field: 'rssMiB', type: 'quantitative', scale: { type: 'log', base: 2, nice: false, padding: 24 },
+					title: 'memory of the target (MiB)', axis: { values: sizesOf(results) },
+				},
 				color: { field: 'title', type: 'nominal', scale: colourScale(titles), title: null },
 			},
 			layer: [
@@ -256,7 +314,9 @@ function claims(results: Results): Claim[] {
 		claim: 'A duplicate spares the target the time that its evidence takes',
 		where: '1, 4',
 		paper: 'stated, not measured',
-		here: pause == null || stop == null ? 'not measured' : `${time(pause)} at most at a time, ${time(stop)} under gcore`,
+		here: pause == null || stop == null
+			? 'not measured'
+			: `${time(pause)} at most at a time, ${time(stop)} under gcore`,
 		holds: pause == null || stop == null ? null : pause < stop / 10,
 	}];
 }

@@ -18,12 +18,19 @@ export const CHART_CONFIG: Config = {
 	background: '#ffffff',
 	padding: 10,
 	font: FONT_FAMILY,
-	view: { stroke: null, continuousWidth: PLOT_WIDTH, continuousHeight: 240, discreteWidth: PLOT_WIDTH, discreteHeight: { step: 30 } },
-	title: { anchor: 'start', frame: 'bounds', fontSize: TITLE_SIZE, fontWeight: 'bold', color: TEXT, offset: 14, lineHeight: 19 },
+	view: {
+		stroke: null, continuousWidth: PLOT_WIDTH, continuousHeight: 240, discreteWidth: PLOT_WIDTH,
+		discreteHeight: { step: 30 },
+	},
+	title: {
+		anchor: 'start', frame: 'bounds', fontSize: TITLE_SIZE, fontWeight: 'bold', color: TEXT, offset: 14,
+		lineHeight: 19,
+	},
 	axis: {
 		labelFontSize: SIZE, titleFontSize: SIZE, titleFontWeight: 'normal', labelColor: QUIET, titleColor: TEXT,
 		labelLimit: 220, titlePadding: 8, labelPadding: 5, labelOverlap: 'greedy', labelSeparation: 6,
-		grid: true, gridColor: '#e4e4e4', gridOpacity: MINOR_FAINT, domainColor: '#999999', tickColor: '#999999', tickSize: 4,
+		grid: true, gridColor: '#e4e4e4', gridOpacity: MINOR_FAINT, domainColor: '#999999', tickColor: '#999999',
+		tickSize: 4,
 	},
 	axisX: { grid: false, tickCount: 6 },
 	axisY: { tickCount: 5 },
@@ -31,7 +38,8 @@ export const CHART_CONFIG: Config = {
 	header: { labelFontSize: SIZE, titleFontSize: SIZE, labelColor: TEXT, titleColor: TEXT, titleFontWeight: 'normal' },
 	legend: {
 		orient: 'top', direction: 'horizontal', labelFontSize: SIZE, titleFontSize: SIZE, titleFontWeight: 'normal',
-		labelColor: TEXT, titleColor: QUIET, labelLimit: 240, symbolSize: 90, columnPadding: 16, rowPadding: 4, offset: 10,
+		labelColor: TEXT, titleColor: QUIET, labelLimit: 240, symbolSize: 90, columnPadding: 16, rowPadding: 4,
+		offset: 10,
 	},
 	range: { category: PALETTE },
 	line: { strokeWidth: 2 },

@@ -23,12 +23,17 @@ export async function chartToSvg(chart: Chart): Promise<string> {
 		const logger = vega.logger(vega.Error);
 		const titled: TopLevelSpec = { ...spec, title: spec.title ?? title(chart, spec) };
 		const compiled = compile(titled, { config: CHART_CONFIG, logger });
-		const view = new vega.View(vega.parse(fitLegends(compiled.spec, plotWidth(spec))), { renderer: 'none', logger });
+		const view = new vega.View(
+			vega.parse(fitLegends(compiled.spec, plotWidth(spec))), { renderer: 'none', logger }
+		);
 		const svg = await view.toSVG();
 		view.finalize();
 		return `${ownIds(svg, chart.name)}\n`;
 	} catch (cause) {
-		throw new Error(`Chart '${chart.name}' cannot be drawn: ${String(cause)}. Its spec is in the experiment's charts()`, { cause });
+		throw new Error(
+			`Chart '${chart.name}' cannot be drawn: ${String(cause)}. Its spec is in the experiment's charts()`,
+			{ cause }
+		);
 	}
 }
 
@@ -37,7 +42,10 @@ export function svgToPng(svg: string): Buffer {
 	const image = new Resvg(svg, {
 		background: '#ffffff',
 		fitTo: { mode: 'zoom', value: 2 },
-		font: { loadSystemFonts: false, fontFiles: Object.values(FONT_FILES), defaultFontFamily: 'Arimo', sansSerifFamily: 'Arimo' },
+		font: {
+			loadSystemFonts: false, fontFiles: Object.values(FONT_FILES), defaultFontFamily: 'Arimo',
+			sansSerifFamily: 'Arimo',
+		},
 	});
 	return image.render().asPng();
 }
@@ -48,7 +56,9 @@ export function svgToPng(svg: string): Buffer {
  * the measure be replaced, which its types do not tell.
  */
 function useBundledFontsWidths(): void {
-	const { textMetrics } = vega as unknown as { textMetrics: { width: (item: TextItem, text: string | number | null) => number } };
+	const { textMetrics } = vega as unknown as {
+		textMetrics: { width: (item: TextItem, text: string | number | null) => number };
+	};
 	textMetrics.width = (item, text) => {
 		const bold = item.fontWeight === 'bold' || Number(item.fontWeight) >= 600;
 		const width = textWidth(String(text ?? '').trim(), item.fontSize ?? 11, bold ? 'bold' : 'regular');
@@ -71,9 +81,14 @@ function plotWidth(spec: TopLevelSpec): number {
  */
 function ownIds(svg: string, name: string): string {
 	const prefix = name.replace(/[^\w-]/g, '-');
-	const ids = [...new Set([...svg.matchAll(/<(?:clipPath|linearGradient|radialGradient|pattern)[^>]* id="([^"]+)"/g)].map((match) => match[1] as string))];
+	const ids = [
+		...new Set([...svg.matchAll(/<(?:clipPath|linearGradient|radialGradient|pattern)[^>]* id="([^"]+)"/g)].map((match) => match[1] as string)),
+	];
 	const own = new Map(ids.map((id, i) => [id, `${prefix}-${i + 1}`]));
-	return svg.replace(/( id="|url\(#|href="#)([^")]+)/g, (all, before: string, id: string) => (own.has(id) ? `${before}${own.get(id)}` : all));
+	return svg.replace(
+		/( id="|url\(#|href="#)([^")]+)/g,
+		(all, before: string, id: string) => (own.has(id) ? `${before}${own.get(id)}` : all)
+	);
 }
 
 /** True of a spec that brings data and has not one row in it. */
@@ -90,7 +105,8 @@ function inlineData(node: unknown): unknown[][] {
 		return node.flatMap(inlineData);
 	}
 	return Object.entries(node).flatMap(([key, value]: [string, unknown]) => {
-		if (key === 'data' && typeof value === 'object' && value !== null && 'values' in value && Array.isArray(value.values)) {
+		if (key === 'data' && typeof value === 'object' && value !== null && 'values' in value &&
+			Array.isArray(value.values)) {
 			return [value.values];
 		}
 		return inlineData(value);
@@ -98,5 +114,7 @@ function inlineData(node: unknown): unknown[][] {
 }
 
 function nothingMeasured(): TopLevelSpec {
-	return { data: { values: [{}] }, mark: { type: 'text', text: NOT_MEASURED, fontSize: 15 }, width: PLOT_WIDTH, height: 60 };
+	return {
+		data: { values: [{}] }, mark: { type: 'text', text: NOT_MEASURED, fontSize: 15 }, width: PLOT_WIDTH, height: 60,
+	};
 }

@@ -2,7 +2,10 @@ import { stringify } from 'csv-stringify/sync';
 import type { CellValue, Column, Table } from '../types.ts';
 import { heading, NOT_MEASURED } from './format.ts';
 
-/** Raw numbers, unrounded; the unit is in the heading. A mark, as of emulated figures, is a last column: rows are copied without their table. */
+/**
+ * Raw numbers, unrounded; the unit is in the heading. A mark, as of emulated figures, is a last column: rows are
+ * copied without their table.
+ */
 export function tableToCsv({ columns, rows: cells, mark }: Table): string {
 	const marked = (row: string[], value: string): string[] => (mark === undefined ? row : [...row, text(value)]);
 	const header = marked(columns.map((column) => text(csvHeading(column))), 'mark');

@@ -51,7 +51,9 @@ function parse(file: Buffer): Font {
 	for (let i = 0; i < file.readUInt16BE(4); i++) {
 		const entry = 12 + 16 * i;
 		const start = file.readUInt32BE(entry + 8);
-		tables.set(file.toString('latin1', entry, entry + 4), file.subarray(start, start + file.readUInt32BE(entry + 12)));
+		tables.set(
+			file.toString('latin1', entry, entry + 4), file.subarray(start, start + file.readUInt32BE(entry + 12))
+		);
 	}
 	const table = (tag: string): Buffer => {
 		const found = tables.get(tag);

@@ -9,7 +9,8 @@ type ColumnUnit = NonNullable<Column['unit']>;
 
 /** As the unit is written beside a heading; '' where the number speaks for itself. */
 export const UNIT_LABELS: Record<ColumnUnit, string> = {
-	ns: 'ns', us: 'µs', ms: 'ms', kinstr: 'k instr.', B: 'B', KiB: 'KiB', MiB: 'MiB', 'GB/s': 'GB/s', 'B/instr': 'B/instr.', ratio: '×', count: '', percent: '%',
+	ns: 'ns', us: 'µs', ms: 'ms', kinstr: 'k instr.', B: 'B', KiB: 'KiB', MiB: 'MiB', 'GB/s': 'GB/s',
+	'B/instr': 'B/instr.', ratio: '×', count: '', percent: '%',
 };
 
 /** The most decimals that a unit's measurement bears. */
@@ -46,8 +47,11 @@ export function formatNumber(value: number, decimals: number): string {
  * written as precisely as it prints them.
  */
 export function cellWriter(column: Column, rows: Table['rows']): (value: CellValue | undefined) => string {
-	const numbers = rows.map((row) => row[column.key]).filter((value) => typeof value === 'number' && Number.isFinite(value));
-	const decimals = column.paper === true ? printedDecimals(numbers as number[]) : decimalsFor(numbers as number[], column.unit);
+	const numbers = rows.map((row) => row[column.key])
+		.filter((value) => typeof value === 'number' && Number.isFinite(value));
+	const decimals = column.paper === true
+		? printedDecimals(numbers as number[])
+		: decimalsFor(numbers as number[], column.unit);
 	return (value) => {
 		if (value === null || value === undefined) {
 			return column.paper === true ? NOT_GIVEN : NOT_MEASURED;

@@ -30,7 +30,8 @@ ${recordList(manifest)}
 /** Several environments on one page: each experiment's question once, and under it every environment's answer. */
 export function renderSeveral({ id, startedAt, parts }: SeveralReport): string {
 	const measured = parts.flatMap(({ report, heading }) => (report === null ? [] : [{ report, heading }]));
-	const experiments = new Map(measured.flatMap(({ report }) => report.sections.map(({ experiment }) => [experiment.name, experiment])));
+	const experiments = new Map(measured.flatMap(({ report }) =>
+		report.sections.map(({ experiment }) => [experiment.name, experiment])));
 	return page({
 		id,
 		startedAt,

@@ -9,7 +9,8 @@ export function fitLegends(spec: Spec, width: number): Spec {
 	if (spec.legends === undefined) {
 		return spec;
 	}
-	const legends = spec.legends.map((legend) => (legend.columns === undefined ? { ...legend, columns: columns(legend, spec.scales ?? [], width) } : legend));
+	const legends = spec.legends.map((legend) =>
+		(legend.columns === undefined ? { ...legend, columns: columns(legend, spec.scales ?? [], width) } : legend));
 	return { ...spec, legends };
 }
 
@@ -20,10 +21,13 @@ function columns(legend: Legend, scales: Scale[], width: number): number {
 	if (domain === null || domain.length === 0) {
 		return 3;
 	}
-	const labels = domain.map((label) => textWidth(typeof label === 'string' ? label : JSON.stringify(label), LABEL_SIZE) + SYMBOL_AND_GAPS);
+	const labels = domain.map((label) =>
+		textWidth(typeof label === 'string' ? label : JSON.stringify(label), LABEL_SIZE) + SYMBOL_AND_GAPS);
 	for (let count = domain.length; count > 1; count--) {
 		// In a grid each column is as wide as its widest label.
-		const widths = Array.from({ length: count }, (_, column) => Math.max(...labels.filter((_, i) => i % count === column)));
+		const widths = Array.from(
+			{ length: count }, (_, column) => Math.max(...labels.filter((_, i) => i % count === column))
+		);
 		if (widths.reduce((sum, each) => sum + each, 0) <= width) {
 			return count;
 		}

@@ -1,11 +1,14 @@
 import type { Column, Table } from '../types.ts';
 import { cellWriter, heading, isNumeric, markedTitle, NOT_MEASURED, UNIT_LABELS } from './format.ts';
 
-/** A table as GitHub's Markdown, with its title before it and its notes after it; the paper's figures are in italics. */
+/**
+ * A table as GitHub's Markdown, with its title before it and its notes after it; the paper's figures are in italics.
+ */
 export function tableToMarkdown(table: Table): string {
 	const { columns, rows } = table;
 	const writers = columns.map((column) => cellWriter(column, rows));
-	const cells = rows.map((row) => columns.map((column, i) => emphasize(column, escapeCell(writers[i]?.(row[column.key]) ?? ''))));
+	const cells = rows.map((row) =>
+		columns.map((column, i) => emphasize(column, escapeCell(writers[i]?.(row[column.key]) ?? ''))));
 	const lines = [
 		line(columns.map((column) => emphasize(column, escapeCell(headingWithUnit(column))))),
 		line(columns.map((column) => (isNumeric(column, rows) ? '---:' : ':---'))),

@@ -39,7 +39,9 @@ export function showIn(environment: Environment, shown: Shown): Shown {
 		return counted ? inInstructions(own) : own;
 	};
 	const chart = (each: Chart): Chart => {
-		const own = { ...each, title: `${each.title} (${labelOf(environment)})`, spec: dropPaper(each.spec) as Chart['spec'] };
+		const own = {
+			...each, title: `${each.title} (${labelOf(environment)})`, spec: dropPaper(each.spec) as Chart['spec'],
+		};
 		return counted ? { ...own, caption: words(own.caption), spec: rename(own.spec) as Chart['spec'] } : own;
 	};
 	return {
@@ -56,7 +58,8 @@ function withoutPaper(table: Table): Table {
 		...table,
 		columns: table.columns.filter((column) => column.paper !== true),
 		rows: table.rows.filter((row) => !Object.values(row).some(isPapers)),
-		notes: table.notes.filter((note) => !/\bthe paper(?:'s|’s|:| has| prints| gives)?\b/i.test(note) || /As the paper/.test(note)),
+		notes: table.notes.filter((note) =>
+			!/\bthe paper(?:'s|’s|:| has| prints| gives)?\b/i.test(note) || /As the paper/.test(note)),
 	};
 }
 
@@ -65,7 +68,8 @@ const isPapers = (value: unknown): boolean => typeof value === 'string' && /^pap
 /** Of a chart's data the rows that are the paper's; of its scales the name. */
 function dropPaper(node: unknown): unknown {
 	if (Array.isArray(node)) {
-		return node.filter((item) => typeof item !== 'object' || item === null || !Object.values(item as object).some(isPapers)).map(dropPaper);
+		return node.filter((item) =>
+			typeof item !== 'object' || item === null || !Object.values(item as object).some(isPapers)).map(dropPaper);
 	}
 	if (typeof node !== 'object' || node === null) {
 		return node;
@@ -73,8 +77,11 @@ function dropPaper(node: unknown): unknown {
 	const entries = Object.entries(node).map(([key, value]): [string, unknown] => [key, dropPaper(value)]);
 	const scale = node as { domain?: unknown; range?: unknown };
 	if (Array.isArray(scale.domain) && Array.isArray(scale.range) && scale.domain.length === scale.range.length) {
-		const kept = scale.domain.map((name, i): [unknown, unknown] => [name, (scale.range as unknown[])[i]]).filter(([name]) => !isPapers(name));
-		return { ...Object.fromEntries(entries), domain: kept.map(([name]) => name), range: kept.map(([, value]) => value) };
+		const kept = scale.domain.map((name, i): [unknown, unknown] => [name, (scale.range as unknown[])[i]])
+			.filter(([name]) => !isPapers(name));
+		return {
+			...Object.fromEntries(entries), domain: kept.map(([name]) => name), range: kept.map(([, value]) => value),
+		};
 	}
 	return Object.fromEntries(entries);
 }
@@ -90,17 +97,22 @@ function inInstructions(table: Table): Table {
 			factors.set(column.key, factor);
 			return { ...column, title: words(column.title), unit: 'kinstr' };
 		}
-		return { ...column, title: words(column.title), ...(column.unit === 'GB/s' ? { unit: 'B/instr' as const } : {}) };
+		return {
+			...column, title: words(column.title), ...(column.unit === 'GB/s' ? { unit: 'B/instr' as const } : {}),
+		};
 	});
 	const cell = (key: string, value: CellValue): CellValue => {
 		const factor = factors.get(key);
-		return factor === undefined || typeof value !== 'number' ? (typeof value === 'string' ? words(value) : value) : value * factor;
+		return factor === undefined || typeof value !== 'number'
+			? (typeof value === 'string' ? words(value) : value)
+			: value * factor;
 	};
 	return {
 		...table,
 		title: words(table.title),
 		columns,
-		rows: table.rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, cell(key, value)]))),
+		rows: table.rows.map((row) =>
+			Object.fromEntries(Object.entries(row).map(([key, value]) => [key, cell(key, value)]))),
 		notes: table.notes.map(words),
 	};
 }
@@ -114,7 +126,14 @@ function rename(node: unknown): unknown {
 		return node.map(rename);
 	}
 	return typeof node === 'object' && node !== null
-		? Object.fromEntries(Object.entries(node).map(([key, value]) => [key, key === 'title' || key === 'text' ? rename(value) : typeof value === 'object' ? rename(value) : value]))
+		? Object.fromEntries(Object.entries(node)
+			.map(([key, value]) =>
+				[
+					key,
+					key === 'title' || key === 'text'
+						? rename(value)
+						: typeof value === 'object' ? rename(value) : value,
+				]))
 		: node;
 }
 
@@ -123,7 +142,10 @@ const NAMES: Record<string, string> = { ns: 'instr.', µs: 'k instr.', ms: 'M in
 /** Units of time in a text, after a number or in brackets or alone. */
 function words(text: string): string {
 	return text
-		.replace(/(\d\s?|\(|^|, )(ns|µs|ms|GB\/s)(?=$|\)|[\s,;.:])/g, (_, before: string, unit: string) => `${before.replace(/(\d)$/, '$1 ')}${NAMES[unit] ?? unit}`)
+		.replace(
+			/(\d\s?|\(|^|, )(ns|µs|ms|GB\/s)(?=$|\)|[\s,;.:])/g,
+			(_, before: string, unit: string) => `${before.replace(/(\d)$/, '$1 ')}${NAMES[unit] ?? unit}`
+		)
 		.replace(/(\d) s(?=$|[\s,;.)])/g, '$1 G instr.')
 		.replaceAll('instr..', 'instr.');
 }

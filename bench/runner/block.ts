@@ -28,7 +28,10 @@ export interface BlockSize {
 }
 
 /** Runs a block's rounds on an open session, which stays open. Never throws for a round's sake. */
-export async function measureRounds(session: Session, metrics: Record<string, Metric>, { rounds, warmupRounds, budgetMs = Infinity }: BlockSize, interrupt: Pick<Interrupt, 'requested'>): Promise<Measured> {
+export async function measureRounds(
+	session: Session, metrics: Record<string, Metric>, { rounds, warmupRounds, budgetMs = Infinity }: BlockSize,
+	interrupt: Pick<Interrupt, 'requested'>
+): Promise<Measured> {
 	const names = Object.keys(metrics);
 	const columns = names.map(() => new Float64Array(rounds).fill(Number.NaN));
 	const failures: Measured['failures'] = [];
@@ -81,7 +84,9 @@ export async function measureRounds(session: Session, metrics: Record<string, Me
 	return { samples, failures, ...verdict(done, state.spent ? done : rounds, failures, interrupt.requested) };
 }
 
-function verdict(done: number, rounds: number, failures: Measured['failures'], interrupted: boolean): Pick<Measured, 'status' | 'error'> {
+function verdict(
+	done: number, rounds: number, failures: Measured['failures'], interrupted: boolean
+): Pick<Measured, 'status' | 'error'> {
 	const last = failures.at(-1);
 	if (done < rounds && interrupted) {
 		return { status: 'interrupted', error: `interrupted after ${done} of ${rounds} rounds` };
@@ -97,14 +102,18 @@ function store(sample: Sample, names: string[], columns: Float64Array[], at: num
 	for (const [name, value] of Object.entries(sample)) {
 		const column = columns[names.indexOf(name)];
 		if (column === undefined) {
-			throw new Error(`a round gave \`${name}\`, which is none of the experiment's metrics (${names.join(', ')})`);
+			throw new Error(
+				`a round gave \`${name}\`, which is none of the experiment's metrics (${names.join(', ')})`
+			);
 		}
 		column[at] = value;
 	}
 }
 
 /** What tinybench is told that the round took, in ms: the first metric where it is a time. */
-function costOf(sample: Sample | undefined, metrics: Record<string, Metric>): { overriddenDuration: number; overriddenIterationCost: number } {
+function costOf(sample: Sample | undefined, metrics: Record<string, Metric>): {
+	overriddenDuration: number; overriddenIterationCost: number;
+} {
 	const [first] = Object.entries(metrics);
 	const value = first !== undefined && first[1].unit === 'ns' ? sample?.[first[0]] : undefined;
 	const ms = value !== undefined && Number.isFinite(value) && value > 0 ? value / 1e6 : 0;

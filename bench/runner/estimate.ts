@@ -27,7 +27,8 @@ interface Cell extends Share {
 export function createEstimate(plan: PlannedBlock[]): Estimate {
 	const cells = new Map<unknown, Cell>();
 	for (const { experiment, variant, rounds } of plan) {
-		const cell = cells.get(variant) ?? { experiment: experiment.name, blocks: 0, done: 0, rounds: 0, tookMs: 0, plannedRounds: 0, doneRounds: 0 };
+		const cell = cells.get(variant) ??
+			{ experiment: experiment.name, blocks: 0, done: 0, rounds: 0, tookMs: 0, plannedRounds: 0, doneRounds: 0 };
 		cell.blocks += 1;
 		cell.plannedRounds += rounds;
 		cells.set(variant, cell);
@@ -51,7 +52,10 @@ export function createEstimate(plan: PlannedBlock[]): Estimate {
 		},
 		of: (experiment) => {
 			const own = [...cells.values()].filter((cell) => cell.experiment === experiment);
-			return { blocks: sum(own, 'blocks'), done: sum(own, 'done'), rounds: sum(own, 'rounds'), tookMs: sum(own, 'tookMs'), leftMs: timeLeft(own) };
+			return {
+				blocks: sum(own, 'blocks'), done: sum(own, 'done'), rounds: sum(own, 'rounds'),
+				tookMs: sum(own, 'tookMs'), leftMs: timeLeft(own),
+			};
 		},
 		ofVariant: cellOf,
 	};

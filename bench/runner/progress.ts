@@ -35,7 +35,9 @@ function createRedrawn(plan: PlannedBlock[], screen: Screen): Progress {
 
 	const draw = (text: string) => {
 		line = text;
-		screen.write(`\r\x1b[K${text.slice(0, (screen.columns === undefined || screen.columns === 0 ? 80 : screen.columns) - 1)}`);
+		screen.write(
+			`\r\x1b[K${text.slice(0, (screen.columns === undefined || screen.columns === 0 ? 80 : screen.columns) - 1)}`
+		);
 	};
 	const settle = () => {
 		if (line !== '') {
@@ -47,7 +49,8 @@ function createRedrawn(plan: PlannedBlock[], screen: Screen): Progress {
 		const { done, blocks, tookMs, leftMs } = estimate.of(name);
 		const failed = failures > 0 ? `, ${failures} failed` : '';
 		draw(done < blocks
-			? `${name}: ${Math.floor(100 * done / blocks)} %, ${done} of ${blocks} blocks${failed}, ${leftMs === undefined ? 'time left not known yet' : `${formatDuration(leftMs)} left`}`
+			? `${name}: ${Math.floor(100 * done / blocks)} %, ${done} of ${blocks} blocks${failed}, ` +
+				`${leftMs === undefined ? 'time left not known yet' : `${formatDuration(leftMs)} left`}`
 			: `${name}: ${blocks} blocks in ${formatDuration(tookMs)}${failed}`);
 	};
 	return {
@@ -91,7 +94,9 @@ function createPlain(plan: PlannedBlock[], screen: Screen): Progress {
 		const early = endedEarly.get(variant) ?? 0;
 		const { leftMs } = estimate.of(experiment.name);
 		screen.write([
-			`${experiment.name}: ${variant.id}: ${early > 0 ? `${early} of ${own.blocks} blocks ended early,` : `${own.rounds} rounds`} in ${formatDuration(own.tookMs)}`,
+			`${experiment.name}: ${variant.id}: ` +
+				`${early > 0 ? `${early} of ${own.blocks} blocks ended early,` : `${own.rounds} rounds`} in ` +
+					`${formatDuration(own.tookMs)}`,
 			failed > 0 ? `, ${failed} failed` : '',
 			leftMs === undefined || leftMs === 0 ? '' : `; ${formatDuration(leftMs)} left`,
 			'\n',

@@ -81,8 +81,12 @@ interface BlockOutcome extends Measured {
 }
 
 /** Opens, measures, reads the facts and closes: closes whatever happens. */
-async function measureBlock({ experiment, variant, rounds }: PlannedBlock, lab: Lab, interrupt: Pick<Interrupt, 'requested'>): Promise<BlockOutcome> {
-	const nothing = { samples: Object.fromEntries(Object.keys(experiment.metrics).map((name) => [name, []])), failures: [], facts: {} };
+async function measureBlock(
+	{ experiment, variant, rounds }: PlannedBlock, lab: Lab, interrupt: Pick<Interrupt, 'requested'>
+): Promise<BlockOutcome> {
+	const nothing = {
+		samples: Object.fromEntries(Object.keys(experiment.metrics).map((name) => [name, []])), failures: [], facts: {},
+	};
 	let session: Session;
 	try {
 		session = await experiment.open(variant, lab);
@@ -91,7 +95,11 @@ async function measureBlock({ experiment, variant, rounds }: PlannedBlock, lab: 
 	}
 	let outcome: BlockOutcome;
 	try {
-		const measured = await measureRounds(session, experiment.metrics, { rounds: variant.warmupRounds + rounds, warmupRounds: variant.warmupRounds, budgetMs: variant.budgetMs }, interrupt);
+		const measured = await measureRounds(
+			session, experiment.metrics,
+			{ rounds: variant.warmupRounds + rounds, warmupRounds: variant.warmupRounds, budgetMs: variant.budgetMs },
+			interrupt
+		);
 		outcome = { ...measured, facts: {}, opened: true };
 		try {
 			outcome.facts = session.facts?.() ?? {};
@@ -110,7 +118,9 @@ async function measureBlock({ experiment, variant, rounds }: PlannedBlock, lab: 
 }
 
 /** Ctrl-C ends the targets as well: then nothing has failed. */
-function failure(what: string, error: unknown, interrupt: Pick<Interrupt, 'requested'>): Pick<Measured, 'status' | 'error'> {
+function failure(
+	what: string, error: unknown, interrupt: Pick<Interrupt, 'requested'>
+): Pick<Measured, 'status' | 'error'> {
 	return { status: interrupt.requested ? 'interrupted' : 'failed', error: `${what}: ${messageOf(error)}` };
 }
 

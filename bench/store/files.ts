@@ -49,7 +49,12 @@ export function cannotWrite(path: string, error: unknown): Failure {
 
 export function cannotRead(path: string, error: unknown): Failure {
 	const missing = codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR';
-	return new Failure(missing ? `${path}: no such file: name the folder of a run, results/latest for the newest` : `cannot read ${path}: ${messageOf(error)}`, { cause: error });
+	return new Failure(
+		missing
+			? `${path}: no such file: name the folder of a run, results/latest for the newest`
+			: `cannot read ${path}: ${messageOf(error)}`,
+		{ cause: error }
+	);
 }
 
 /** JSON without the two paths in which a user name usually stands: messages of errors like to quote them. */

@@ -104,7 +104,10 @@ export function parseManifest(text: string, file: string): Manifest {
 	try {
 		value = JSON.parse(text);
 	} catch (error) {
-		throw new Failure(`${file}: is not JSON (${messageOf(error)}): restore it from a copy; samples alone cannot be reported`, { cause: error });
+		throw new Failure(
+			`${file}: is not JSON (${messageOf(error)}): restore it from a copy; samples alone cannot be reported`,
+			{ cause: error }
+		);
 	}
 	checkVersion(value, file);
 	const wrong = mismatch(fillIn(value), manifest);
@@ -125,11 +128,16 @@ function fillIn(value: unknown): unknown {
 
 /** Refuses what this code does not know how to read. Used for every file that has a `schemaVersion`. */
 export function checkVersion(value: unknown, file: string): void {
-	const version = typeof value === 'object' && value !== null && 'schemaVersion' in value ? value.schemaVersion : undefined;
+	const version = typeof value === 'object' && value !== null && 'schemaVersion' in value
+		? value.schemaVersion
+		: undefined;
 	if (typeof version !== 'number' || !Number.isInteger(version) || version < 1) {
 		throw new Failure(`${file}: has no schemaVersion: it was not written by procsnap, or it is corrupt`);
 	}
 	if (version > SCHEMA_VERSION) {
-		throw new Failure(`${file}: was written by a newer procsnap (schema ${version}, this one reads ${SCHEMA_VERSION}): update procsnap`);
+		throw new Failure(
+			`${file}: was written by a newer procsnap (schema ${version}, this one reads ${SCHEMA_VERSION}): update ` +
+				`procsnap`
+		);
 	}
 }

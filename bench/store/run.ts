@@ -68,7 +68,9 @@ export function createFolder(id: string, files: string[], out?: string, results 
 }
 
 /** For a run whose process was ended from outside, and left its manifest saying `running`. */
-export function endRun({ dir, manifest }: Pick<StoredRun, 'dir' | 'manifest'>, status: 'interrupted' | 'failed', error: string | null): void {
+export function endRun(
+	{ dir, manifest }: Pick<StoredRun, 'dir' | 'manifest'>, status: 'interrupted' | 'failed', error: string | null
+): void {
 	const ended: Manifest = { ...manifest, status, error, finishedAt: new Date().toISOString() };
 	writeAtomically(join(dir, MANIFEST), `${publishableJson(ended, '\t')}\n`);
 }
@@ -90,7 +92,10 @@ export function readRun(dir: string): StoredRun {
 	const manifest = parseManifest(text, file);
 	const samples = readSamples(join(dir, SAMPLES));
 	if (samples.run !== manifest.id) {
-		throw new Failure(`${dir}: ${SAMPLES} is of run ${samples.run} and ${MANIFEST} of run ${manifest.id}: they do not belong together, restore them from a copy`);
+		throw new Failure(
+			`${dir}: ${SAMPLES} is of run ${samples.run} and ${MANIFEST} of run ${manifest.id}: they do not belong ` +
+				`together, restore them from a copy`
+		);
 	}
 	return { dir, manifest, ...samples };
 }
@@ -100,7 +105,9 @@ function makeFolder(dir: string): string | undefined {
 	try {
 		const made = mkdirSync(dir, { recursive: true });
 		if (readdirSync(dir).length > 0) {
-			throw new Failure(`${dir} is not empty: results are never mixed, name a new or an empty folder with --out DIR`);
+			throw new Failure(
+				`${dir} is not empty: results are never mixed, name a new or an empty folder with --out DIR`
+			);
 		}
 		return made;
 	} catch (error) {

@@ -102,11 +102,16 @@ function toBlock(line: string, index: number, at: string): Block {
 	expectShape(value, blockShape, at);
 	const block = value as Block;
 	if (block.seq !== index) {
-		throw new Failure(`${at}: block ${block.seq} stands where block ${index} should: lines are missing or out of order, restore the file from a copy`);
+		throw new Failure(
+			`${at}: block ${block.seq} stands where block ${index} should: lines are missing or out of order, ` +
+				`restore the file from a copy`
+		);
 	}
 	const lengths = new Set(Object.values(block.samples).map((samples) => samples.length));
 	if (lengths.size > 1) {
-		throw new Failure(`${at}: the metrics have different numbers of samples: the line is corrupt, restore the file from a copy`);
+		throw new Failure(
+			`${at}: the metrics have different numbers of samples: the line is corrupt, restore the file from a copy`
+		);
 	}
 	return block;
 }
@@ -124,7 +129,10 @@ function parseLine(line: string, at: string): unknown {
 	try {
 		return JSON.parse(line);
 	} catch (error) {
-		throw new Failure(`${at}: is not JSON (${messageOf(error)}): the line is corrupt, restore the file from a copy`, { cause: error });
+		throw new Failure(
+			`${at}: is not JSON (${messageOf(error)}): the line is corrupt, restore the file from a copy`,
+			{ cause: error }
+		);
 	}
 }
 

@@ -45,7 +45,10 @@ export function createSeveral(id: string, out?: string): Several {
 		dir,
 		discard,
 		partDir: (folder) => join(dir, folder),
-		writeIndex: (index) => writeAtomically(join(dir, INDEX), `${publishableJson({ schemaVersion: SCHEMA_VERSION, id, ...index }, '\t')}\n`),
+		writeIndex: (index) =>
+			writeAtomically(
+				join(dir, INDEX), `${publishableJson({ schemaVersion: SCHEMA_VERSION, id, ...index }, '\t')}\n`
+			),
 	};
 }
 
@@ -59,17 +62,27 @@ export function readSeveral(dir: string): Index | null {
 	try {
 		index = JSON.parse(readFileSync(file, 'utf8'));
 	} catch (error) {
-		throw error instanceof SyntaxError ? new Failure(`${file}: is not JSON (${messageOf(error)}): restore it from a copy, or report each folder beside it by itself`) : cannotRead(file, error);
+		throw error instanceof SyntaxError
+			? new Failure(
+				`${file}: is not JSON (${messageOf(error)}): restore it from a copy, or report each folder beside ` +
+					`it by itself`
+			)
+			: cannotRead(file, error);
 	}
 	checkVersion(index, file);
 	const wrong = mismatch(index, indexShape);
 	if (wrong !== undefined) {
-		throw new Failure(`${file}: ${wrong}: the file is corrupt, restore it from a copy, or report each folder beside it by itself`);
+		throw new Failure(
+			`${file}: ${wrong}: the file is corrupt, restore it from a copy, or report each folder beside it by itself`
+		);
 	}
 	const { environments } = index as Index;
 	const strange = environments.find(({ folder }) => !/^[\w-]+$/.test(folder));
 	if (strange !== undefined) {
-		throw new Failure(`${file}: ${JSON.stringify(strange.folder)} is not the name of a folder: the file is corrupt, restore it from a copy`);
+		throw new Failure(
+			`${file}: ${JSON.stringify(strange.folder)} is not the name of a folder: the file is corrupt, restore ` +
+				`it from a copy`
+		);
 	}
 	return index as Index;
 }

@@ -36,7 +36,9 @@ export function mismatch(value: unknown, shape: Shape, at = ''): string | undefi
 		return value === null ? undefined : mismatch(value, shape.maybe, at);
 	}
 	if ('oneOf' in shape) {
-		return shape.oneOf.includes(String(value)) ? undefined : `${where(at)} is ${JSON.stringify(value)}, not one of ${shape.oneOf.join(', ')}`;
+		return shape.oneOf.includes(String(value))
+			? undefined
+			: `${where(at)} is ${JSON.stringify(value)}, not one of ${shape.oneOf.join(', ')}`;
 	}
 	if ('list' in shape) {
 		return Array.isArray(value)

@@ -19,7 +19,8 @@ const CACHE = { NODE_COMPILE_CACHE: path('node_modules/.cache/procsnap') };
 export interface TakenEvidence { bytes: number; ledger: Ledger }
 
 /** Has this program been installed? */
-export const hasProgram = (name: string): boolean => spawnSync('sh', ['-c', `command -v ${name}`], { stdio: 'ignore' }).status === 0;
+export const hasProgram = (name: string): boolean =>
+	spawnSync('sh', ['-c', `command -v ${name}`], { stdio: 'ignore' }).status === 0;
 
 export class Collector {
 	readonly folder = mkdtempSync(join(DISK, 'procsnap-bench-'));
@@ -38,7 +39,8 @@ export class Collector {
 			encoding: 'utf8', cwd: this.folder, timeout: LIMIT_MS, env: { ...process.env, ...CACHE },
 		});
 		if (error !== undefined) throw error;
-		if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr.trim().split('\n').slice(-3).join('; ')}`);
+		if (status !== 0)
+			throw new Error(`${program} ended with ${status}: ${stderr.trim().split('\n').slice(-3).join('; ')}`);
 		return stdout;
 	}
 
@@ -53,12 +55,16 @@ export class Collector {
 	}
 
 	discardReceived(): void {
-		for (const name of readdirSync(join(this.folder, 'received'))) if (!name.startsWith('.')) this.discard(join('received', name));
+		for (const name of readdirSync(join(this.folder, 'received'))) if (!name.startsWith('.'))
+			this.discard(join('received', name));
 	}
 
 	take(pid: number, mechanism: string, ...to: string[]): TakenEvidence {
 		const [node = '', ...flags] = NODE;
-		return JSON.parse(this.run(node, ...flags, path('acquire/cli.ts'), 'take', String(pid), '--mechanism', mechanism, '--key', 'key', '--json', ...to)) as TakenEvidence;
+		return JSON.parse(this.run(
+			node, ...flags, path('acquire/cli.ts'), 'take', String(pid), '--mechanism', mechanism, '--key', 'key',
+			'--json', ...to
+		)) as TakenEvidence;
 	}
 
 	/** `take` options for its receiver. */
@@ -66,14 +72,21 @@ export class Collector {
 		return ['--to', `${HOST}:${this.#port}`, ...this.#credentials()];
 	}
 
-	#credentials = (): string[] => ['--ca', join(this.certificates, 'ca.crt'), '--cert', join(this.certificates, 'link.crt'), '--link-key', join(this.certificates, 'link.key')];
+	#credentials = (): string[] =>
+		[
+			'--ca', join(this.certificates, 'ca.crt'), '--cert', join(this.certificates, 'link.crt'), '--link-key',
+			join(this.certificates, 'link.key'),
+		];
 
 	get certificates(): string {
 		return join(this.folder, 'certificates', HOST);
 	}
 
 	makeCertificates(): void {
-		execFileSync('sh', [path('scripts/certificates'), 'certificates', HOST], { cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'] });
+		execFileSync(
+			'sh', [path('scripts/certificates'), 'certificates', HOST],
+			{ cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'] }
+		);
 	}
 
 	tlsNs(bytes: number): number {
@@ -84,10 +97,15 @@ export class Collector {
 	/** On the same machine and disk, as a process of its own. */
 	async startReceiver(): Promise<void> {
 		mkdirSync(join(this.folder, 'received'));
-		const receiver = spawn('taskset', ['-c', this.#cpus, ...NODE, path('acquire/cli.ts'), 'receive', '--listen', `${HOST}:0`, '--out', 'received', '--json', ...this.#credentials()],
+		const receiver = spawn('taskset', [
+			'-c', this.#cpus, ...NODE, path('acquire/cli.ts'), 'receive', '--listen', `${HOST}:0`, '--out', 'received',
+			'--json', ...this.#credentials(),
+		],
 			{ cwd: this.folder, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...CACHE } });
 		this.#receiver = receiver;
-		const [said] = await Promise.race([once(createInterface({ input: receiver.stdout }), 'line'), once(receiver, 'exit').then(() => ['{}'])]) as [string];
+		const [said] = await Promise.race([
+			once(createInterface({ input: receiver.stdout }), 'line'), once(receiver, 'exit').then(() => ['{}']),
+		]) as [string];
 		const { listening } = JSON.parse(said) as { listening?: number };
 		if (listening === undefined) throw new Error('the receiver did not start');
 		this.#port = listening;

@@ -12,7 +12,8 @@ function ofProcess<T>(pid: number, read: () => T): T {
 		return read();
 	} catch (error) {
 		// A zombie has no program any more either (ENOENT), and a process that ends while it is read answers ESRCH.
-		if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ESRCH') throw new Error(`process ${pid} has ended`, { cause: error });
+		if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ESRCH')
+			throw new Error(`process ${pid} has ended`, { cause: error });
 		throw error;
 	}
 }
@@ -24,9 +25,13 @@ export const programPath = (pid: number): string => ofProcess(pid, () => readlin
 export function programSize(pid: number): ProgramSize & Record<string, string | number> {
 	const program = basename(programPath(pid));
 	const { stdout, stderr, error } = spawnSync('size', [`/proc/${pid}/exe`], { encoding: 'utf8' });
-	const [text, data, bss, total] = (error === undefined ? stdout : '').split('\n')[1]?.trim().split(/\s+/).map(Number) ?? [];
+	const [text, data, bss, total] = (error === undefined ? stdout : '').split('\n')[1]?.trim().split(/\s+/).map(
+		Number
+	) ?? [];
 	if (text === undefined || data === undefined || bss === undefined || total === undefined) {
-		throw new Error(`size(1) of binutils cannot tell the sizes of process ${pid}: ${error?.message ?? stderr.trim()}`);
+		throw new Error(
+			`size(1) of binutils cannot tell the sizes of process ${pid}: ${error?.message ?? stderr.trim()}`
+		);
 	}
 	return { program, text, data, bss, total };
 }
@@ -44,10 +49,20 @@ export interface Region { start: bigint; end: bigint; permissions: string; name:
 export function readRegions(pid: number): Region[] {
 	return ofProcess(pid, () => readFileSync(`/proc/${pid}/maps`, 'utf8')).split('\n').flatMap((line) => {
 		const found = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \S+\s*(.*)$/.exec(line);
-		return found === null ? [] : [{ start: BigInt(`0x${found[1]}`), end: BigInt(`0x${found[2]}`), permissions: found[3] as string, name: found[4] as string }];
+		return found === null
+			? []
+			: [
+				{
+					start: BigInt(`0x${found[1]}`), end: BigInt(`0x${found[2]}`), permissions: found[3] as string,
+					name: found[4] as string,
+				},
+			];
 	});
 }
 
-/** Regions that a duplicate holds still: private and readable. The kernel's own ([vvar], [vsyscall]) cannot be read by others. */
+/**
+ * Regions that a duplicate holds still: private and readable. The kernel's own ([vvar], [vsyscall]) cannot be read by
+ * others.
+ */
 export const isEvidence = ({ permissions, name }: Region): boolean =>
 	permissions.startsWith('r') && permissions.endsWith('p') && !name.startsWith('[vvar') && name !== '[vsyscall]';

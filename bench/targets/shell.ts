@@ -23,7 +23,9 @@ export interface Shell extends Target {
 const hasBash = (): boolean => spawnSync('bash', ['-c', ':']).status === 0;
 
 export async function startShell(lab: Lab): Promise<Shell> {
-	const command = process.env.PROCSNAP_SHELL === 'standin' || !hasBash() ? [programPath('standin')] : ['bash', '--norc', '-i'];
+	const command = process.env.PROCSNAP_SHELL === 'standin' || !hasBash()
+		? [programPath('standin')]
+		: ['bash', '--norc', '-i'];
 	const child = startProgram('on-pty', [...placement(lab), ...command], ['pipe', 'pipe', 'pipe'], environment());
 	const { stdout } = child;
 	if (stdout === null) throw new Error('the shell could not be started: no pipe to its launcher');

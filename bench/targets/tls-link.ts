@@ -15,7 +15,11 @@ const HOST = '127.0.0.1';
 /** As much as the collector writes at once. */
 const PIECE_BYTES = 256 << 10;
 
-const credentials = (dir: string) => ({ ca: readFileSync(join(dir, 'ca.crt')), cert: readFileSync(join(dir, 'link.crt')), key: readFileSync(join(dir, 'link.key')) });
+const credentials = (dir: string) =>
+	({
+		ca: readFileSync(join(dir, 'ca.crt')), cert: readFileSync(join(dir, 'link.crt')),
+		key: readFileSync(join(dir, 'link.key')),
+	});
 
 function serve(dir: string, bytes: number): void {
 	const server = createServer({ ...credentials(dir), requestCert: true, minVersion: 'TLSv1.3' }, (socket) => {
@@ -30,7 +34,10 @@ function serve(dir: string, bytes: number): void {
 }
 
 async function send(dir: string, bytes: number): Promise<number> {
-	const server = spawn(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url), dir, String(bytes), 'serve'], { stdio: ['ignore', 'pipe', 'inherit'] });
+	const server = spawn(
+		process.execPath, [...process.execArgv, fileURLToPath(import.meta.url), dir, String(bytes), 'serve'],
+		{ stdio: ['ignore', 'pipe', 'inherit'] }
+	);
 	const [port] = await once(server.stdout, 'data') as [Buffer];
 	const socket = connect({ host: HOST, port: Number(port), ...credentials(dir) });
 	await once(socket, 'secureConnect');

@@ -19,10 +19,13 @@ const BYTES = (WORD.passes + 2 * PASSES) * 8;
 /** Long enough for a machine that is busy elsewhere; a workload that takes longer hangs. */
 const COMMAND_TIMEOUT_MS = 30_000;
 
-export const programPath = (name: string): string => fileURLToPath(new URL(`../../workloads/build/${name}`, import.meta.url));
+export const programPath = (name: string): string =>
+	fileURLToPath(new URL(`../../workloads/build/${name}`, import.meta.url));
 
 /** `detached`: Ctrl-C on the terminal is not the workload's; it ends with us (PR_SET_PDEATHSIG). */
-export function startProgram(name: string, args: string[], stdio: Array<'pipe' | 'ignore' | 'inherit' | number>, env = process.env): ChildProcess {
+export function startProgram(
+	name: string, args: string[], stdio: Array<'pipe' | 'ignore' | 'inherit' | number>, env = process.env
+): ChildProcess {
 	return spawn(programPath(name), args, { stdio, detached: true, cwd: '/', env });
 }
 
@@ -57,7 +60,10 @@ export class Workload implements Target {
 		while (!shared.waitFor(WORD.ready, 1, 5)) {
 			await setImmediate();
 			if (child.exitCode !== null || child.signalCode !== null) {
-				throw new Error(`the workload ${name} ${args.join(' ')} did not start: ${said.trim() || (child.signalCode ?? `exit ${child.exitCode}`)}`);
+				throw new Error(
+					`the workload ${name} ${args.join(' ')} did not start: ` +
+						`${said.trim() || (child.signalCode ?? `exit ${child.exitCode}`)}`
+				);
 			}
 		}
 		return new Workload(child, shared);
@@ -79,7 +85,10 @@ export class Workload implements Target {
 	/** Sleep until the counter is at least `value`. */
 	awaitCounter(value: number): void {
 		if (!this.#shared.waitFor(WORD.counter, value, COMMAND_TIMEOUT_MS)) {
-			throw new Error(`workload ${this.pid} stands still: its counter has not reached ${value} within ${COMMAND_TIMEOUT_MS / 1000} s`);
+			throw new Error(
+				`workload ${this.pid} stands still: its counter has not reached ${value} within ` +
+					`${COMMAND_TIMEOUT_MS / 1000} s`
+			);
 		}
 	}
 
@@ -99,7 +108,9 @@ export class Workload implements Target {
 		const seq = Atomics.add(words, WORD.commandSeq, 1n) + 1n;
 		this.#shared.wake(WORD.commandSeq);
 		if (!this.#shared.waitFor(WORD.doneSeq, seq, COMMAND_TIMEOUT_MS)) {
-			throw new Error(`workload ${this.pid} did not answer command ${code} within ${COMMAND_TIMEOUT_MS / 1000} s`);
+			throw new Error(
+				`workload ${this.pid} did not answer command ${code} within ${COMMAND_TIMEOUT_MS / 1000} s`
+			);
 		}
 		return Array.from({ length: RESULTS }, (_, i) => this.result(i));
 	}
@@ -142,7 +153,10 @@ export class Workload implements Target {
 		return { durationNs, minorFaults };
 	}
 
-	/** updater: sleep until pass number `pass` (from 0) is done; when it began (CLOCK_MONOTONIC_RAW) and how long it took. */
+	/**
+	 * updater: sleep until pass number `pass` (from 0) is done; when it began (CLOCK_MONOTONIC_RAW) and how long it
+	 * took.
+	 */
 	pass(pass: number): { startNs: number; durationNs: number } {
 		this.awaitCounter(pass + 1);
 		const at = WORD.passes + 2 * (pass % PASSES);

@@ -44,12 +44,19 @@ function refusedKvm(): string | null {
 
 async function tryKvm(kernelDir: string, signal: AbortSignal | undefined): Promise<Acceleration> {
 	try {
-		await bootGuest({ kernelDir, cpus: 1, memoryMiB: 512, accelerator: 'kvm', command: ['true'], cwd: '/', env: process.env, timeoutS: TRIAL_S, ...(signal === undefined ? {} : { signal }) });
+		await bootGuest({
+			kernelDir, cpus: 1, memoryMiB: 512, accelerator: 'kvm', command: ['true'], cwd: '/', env: process.env,
+			timeoutS: TRIAL_S, ...(signal === undefined ? {} : { signal }),
+		});
 		return { accelerator: 'kvm', reason: null };
 	} catch (error) {
 		signal?.throwIfAborted();
-		const [first = ''] = messageOf(error).split('\n').filter((line) => /KVM|kvm|panic/i.test(line)).map((line) => line.trim());
-		return { accelerator: 'tcg', reason: `a trial boot with KVM failed (${first === '' ? messageOf(error).split('\n')[0] ?? '' : first})` };
+		const [first = ''] = messageOf(error).split('\n').filter((line) => /KVM|kvm|panic/i.test(line))
+			.map((line) => line.trim());
+		return {
+			accelerator: 'tcg',
+			reason: `a trial boot with KVM failed (${first === '' ? messageOf(error).split('\n')[0] ?? '' : first})`,
+		};
 	}
 }
 
@@ -61,7 +68,12 @@ function recall(key: string): Acceleration | null {
 	try {
 		const kept = JSON.parse(read(cacheFile())) as { key?: unknown; accelerator?: unknown; reason?: unknown };
 		const valid = kept.key === key && (kept.accelerator === 'kvm' || kept.accelerator === 'tcg');
-		return valid ? { accelerator: kept.accelerator as Accelerator, reason: typeof kept.reason === 'string' ? kept.reason : null } : null;
+		return valid
+			? {
+				accelerator: kept.accelerator as Accelerator,
+				reason: typeof kept.reason === 'string' ? kept.reason : null,
+			}
+			: null;
 	} catch {
 		return null;
 	}

@@ -3,7 +3,9 @@
  * an exit record that guest-init leaves; without it the guest died or hung, and the
  * error says so with the end of its console.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+	existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Failure } from '../../../common/errors.ts';
@@ -68,7 +70,9 @@ export async function bootGuest(options: BootOptions): Promise<GuestEnd> {
 		throw new Failure(MISSING);
 	}
 	if (!existsSync(join(options.kernelDir, 'bzImage'))) {
-		throw new Failure(`${options.kernelDir}: has no bzImage to boot: build the kernel with npm run kernel -- build`);
+		throw new Failure(
+			`${options.kernelDir}: has no bzImage to boot: build the kernel with npm run kernel -- build`
+		);
 	}
 	for (let attempt = 1; ; attempt++) {
 		removeOrphans();
@@ -81,7 +85,10 @@ export async function bootGuest(options: BootOptions): Promise<GuestEnd> {
 			if (outcome.begun || !outcome.again || attempt === ATTEMPTS) {
 				throw new Failure(outcome.why);
 			}
-			options.onNote?.(`the guest died before its command began; trying once more (QEMU's emulation is known to lose a boot now and then). Its console ended so:\n${outcome.tail}`);
+			options.onNote?.(
+				`the guest died before its command began; trying once more (QEMU's emulation is known to lose a ` +
+					`boot now and then). Its console ended so:\n${outcome.tail}`
+			);
 		} finally {
 			rmSync(folder, { recursive: true, force: true });
 		}
@@ -125,8 +132,10 @@ async function bootOnce(qemu: string, folder: string, options: BootOptions): Pro
 		options.onOutput?.(name, data);
 	}));
 	const running = startQemu(qemu, qemuArguments({
-		kernel: join(options.kernelDir, 'bzImage'), cpus: options.cpus, memoryMiB: options.memoryMiB, accelerator: options.accelerator,
-		countInstructions: options.countInstructions ?? false, console: consoleFile, control, share: options.shareDir, append: options.append ?? '',
+		kernel: join(options.kernelDir, 'bzImage'), cpus: options.cpus, memoryMiB: options.memoryMiB,
+		accelerator: options.accelerator,
+		countInstructions: options.countInstructions ?? false, console: consoleFile, control, share: options.shareDir,
+		append: options.append ?? '',
 	}));
 	const abort = () => running.kill();
 	signal?.addEventListener('abort', abort);
@@ -136,7 +145,11 @@ async function bootOnce(qemu: string, folder: string, options: BootOptions): Pro
 		signal?.throwIfAborted();
 		followers.forEach((follower) => follower.close());
 		followers.length = 0;
-		return judge({ control, consoleText: read(consoleFile), code, said, hang: watchdog.hang(), tookMs: performance.now() - startedAt, qemu: () => qemuVersion(qemu), countInstructions: options.countInstructions ?? false });
+		return judge({
+			control, consoleText: read(consoleFile), code, said, hang: watchdog.hang(),
+			tookMs: performance.now() - startedAt, qemu: () => qemuVersion(qemu),
+			countInstructions: options.countInstructions ?? false,
+		});
 	} finally {
 		watchdog.stop();
 		signal?.removeEventListener('abort', abort);
@@ -178,7 +191,9 @@ function createWatchdog(control: string, { timeoutS, quietS = Infinity, bootS = 
 			if (existsSync(join(control, 'begun'))) {
 				heardAt = now;
 			}
-			return now - startedAt > bootS * 1000 ? `the guest hung while it booted: its command had not begun after ${bootS} s` : null;
+			return now - startedAt > bootS * 1000
+				? `the guest hung while it booted: its command had not begun after ${bootS} s`
+				: null;
 		}
 		return now - heardAt > quietS * 1000 ? `the guest hung: its command said nothing for ${quietS} s` : null;
 	};
@@ -231,15 +246,28 @@ function judge({ control, consoleText, code, said, hang, tookMs, qemu, countInst
 	const console = `The end of its console:\n${tail}`;
 	const fromQemu = said.trim() === '' ? '' : `\nQEMU said:\n${tailOf(said)}`;
 	if (hang !== null) {
-		return { begun: begun !== '', again: false, tail, why: `${hang}. ${console}${fromQemu}\nGive it longer with --timeout if it was only slow; otherwise its kernel is at fault` };
+		return {
+			begun: begun !== '', again: false, tail,
+			why: `${hang}. ${console}${fromQemu}\nGive it longer with --timeout if it was only slow; otherwise its ` +
+				`kernel is at fault`,
+		};
 	}
 	if (consoleText === '' && code !== 0) {
-		return { begun: false, again: false, tail, why: `QEMU did not start the guest (exit code ${code ?? 'none, killed'}).${fromQemu}` };
+		return {
+			begun: false, again: false, tail,
+			why: `QEMU did not start the guest (exit code ${code ?? 'none, killed'}).${fromQemu}`,
+		};
 	}
 	const when = begun === '' ? 'before its command began' : 'while its command ran';
 	const panic = /Kernel panic - (.*)/.exec(consoleText)?.[1]?.trim();
-	const how = panic !== undefined ? `its kernel panicked (${panic})` : /the share is lost/.test(consoleText) ? 'it lost its share with the host' : 'it ended without an exit record';
-	return { begun: begun !== '', again: true, tail, why: `the guest died ${when}: ${how}. ${console}${fromQemu}\nIf its kernel is new, boot it by hand: npm run guest -- true` };
+	const how = panic !== undefined
+		? `its kernel panicked (${panic})`
+		: /the share is lost/.test(consoleText) ? 'it lost its share with the host' : 'it ended without an exit record';
+	return {
+		begun: begun !== '', again: true, tail,
+		why: `the guest died ${when}: ${how}. ${console}${fromQemu}\nIf its kernel is new, boot it by hand: npm run ` +
+			`guest -- true`,
+	};
 }
 
 function read(file: string): string {

@@ -18,5 +18,7 @@ export function clockFault(from: Mark, to: Mark): string | null {
 	if (Number.isFinite(guestS - hostS) && Math.abs(guestS - hostS) <= LATE_S + TOLERANCE * hostS) {
 		return null;
 	}
-	return `the guest's clock went wrong: it counted ${guestS.toFixed(2)} s while the host's counted ${hostS.toFixed(2)} s, so no time measured in it can be used. A loaded host misleads a guest that calibrates its clock: run it again when the host is quieter`;
+	return `the guest's clock went wrong: it counted ${guestS.toFixed(2)} s while the host's counted ` +
+		`${hostS.toFixed(2)} s, so no time measured in it can be used. A loaded host misleads a guest that ` +
+			`calibrates its clock: run it again when the host is quieter`;
 }

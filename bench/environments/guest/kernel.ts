@@ -24,16 +24,23 @@ export function findKernel(choice: KernelChoice, env = process.env): string | nu
 	const own = env[OVERRIDE];
 	if (own !== undefined && own !== '') {
 		if (!existsSync(join(own, 'bzImage'))) {
-			throw new Failure(`${OVERRIDE}=${own}: there is no bzImage in it: name the folder of a built kernel, or unset it`);
+			throw new Failure(
+				`${OVERRIDE}=${own}: there is no bzImage in it: name the folder of a built kernel, or unset it`
+			);
 		}
 		return resolve(own);
 	}
-	const { status, stdout } = spawnSync('sh', ['scripts/kernel', 'path', ...parameters(choice)], { cwd: PROJECT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+	const { status, stdout } = spawnSync(
+		'sh', ['scripts/kernel', 'path', ...parameters(choice)],
+		{ cwd: PROJECT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }
+	);
 	return status === 0 && stdout.trim() !== '' ? stdout.trim() : null;
 }
 
 /** The same, built first where that has to be: minutes, with progress on the screen. */
-export async function readyKernel(choice: KernelChoice, screen: { write: (text: string) => unknown }, signal?: AbortSignal): Promise<string> {
+export async function readyKernel(
+	choice: KernelChoice, screen: { write: (text: string) => unknown }, signal?: AbortSignal
+): Promise<string> {
 	const found = findKernel(choice);
 	if (found !== null) {
 		return found;
@@ -43,14 +50,22 @@ export async function readyKernel(choice: KernelChoice, screen: { write: (text: 
 	signal?.throwIfAborted();
 	const folder = said.trim().split('\n').at(-1) ?? '';
 	if (status !== 0 || folder === '') {
-		throw new Failure(`the patched kernel ${choice.version} could not be built (exit code ${status ?? 'none'}): see above; by hand: npm run kernel -- build`);
+		throw new Failure(
+			`the patched kernel ${choice.version} could not be built (exit code ${status ?? 'none'}): see above; by ` +
+				`hand: npm run kernel -- build`
+		);
 	}
 	return folder;
 }
 
-async function build(choice: KernelChoice, screen: { write: (text: string) => unknown }, signal: AbortSignal | undefined): Promise<{ status: number | null; said: string }> {
+async function build(
+	choice: KernelChoice, screen: { write: (text: string) => unknown }, signal: AbortSignal | undefined
+): Promise<{ status: number | null; said: string }> {
 	// A group of its own, so that the whole build ends with an abort; its own trap tidies up.
-	const child = spawn('sh', ['scripts/kernel', 'build', ...parameters(choice)], { cwd: PROJECT, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+	const child = spawn(
+		'sh', ['scripts/kernel', 'build', ...parameters(choice)],
+		{ cwd: PROJECT, stdio: ['ignore', 'pipe', 'pipe'], detached: true }
+	);
 	let said = '';
 	child.stdout.setEncoding('utf8').on('data', (text: string) => { said += text; });
 	child.stderr.setEncoding('utf8').on('data', (text: string) => { screen.write(text); });

@@ -23,6 +23,9 @@ const CACHE = fileURLToPath(new URL('../../../node_modules/.cache/procsnap-guest
  */
 export function warmNode(program: string[]): Record<string, string> {
 	const env = { NODE_COMPILE_CACHE: CACHE };
-	spawnSync(process.execPath, [...NODE_FLAGS, ...program], { cwd: PROJECT, env: { ...process.env, ...env }, stdio: 'ignore' });
+	spawnSync(
+		process.execPath, [...NODE_FLAGS, ...program],
+		{ cwd: PROJECT, env: { ...process.env, ...env }, stdio: 'ignore' }
+	);
 	return env;
 }

@@ -44,7 +44,9 @@ export function findQemu(path = process.env['PATH'] ?? ''): string | null {
 
 /** `7.2.22`, or `unknown`. */
 export function qemuVersion(qemu: string): string {
-	const { stdout } = spawnSync(qemu, ['--version'], { encoding: 'utf8', timeout: 10_000, stdio: ['ignore', 'pipe', 'ignore'] });
+	const { stdout } = spawnSync(
+		qemu, ['--version'], { encoding: 'utf8', timeout: 10_000, stdio: ['ignore', 'pipe', 'ignore'] }
+	);
 	return /version (\S+)/.exec(stdout)?.[1] ?? 'unknown';
 }
 
@@ -79,7 +81,9 @@ function acceleration({ accelerator, countInstructions }: Machine): string[] {
 	if (countInstructions) {
 		return ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=off', '-cpu', EMULATED_CPU];
 	}
-	return accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', EMULATED_CPU];
+	return accelerator === 'kvm'
+		? ['-accel', 'kvm', '-cpu', 'host']
+		: ['-accel', 'tcg,thread=multi', '-cpu', EMULATED_CPU];
 }
 
 /**

@@ -12,7 +12,8 @@ export interface Command {
 export const GUEST_SHARE = '/run/share';
 
 /** What names places that the guest does not have. */
-const HOST_ONLY = /^(?:TMPDIR|TMP|TEMP|XDG_RUNTIME_DIR|DBUS_SESSION_BUS_ADDRESS|SSH_AUTH_SOCK|DISPLAY|WAYLAND_DISPLAY|PWD|OLDPWD)$/;
+const HOST_ONLY =
+	/^(?:TMPDIR|TMP|TEMP|XDG_RUNTIME_DIR|DBUS_SESSION_BUS_ADDRESS|SSH_AUTH_SOCK|DISPLAY|WAYLAND_DISPLAY|PWD|OLDPWD)$/;
 
 /** By env(1): a shell cannot export every name, and not every value. */
 export function guestScript({ command, cwd, env }: Command): string {

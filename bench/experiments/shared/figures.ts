@@ -8,7 +8,9 @@ export const KIB = 1024;
 export const MIB = 1024 * 1024;
 
 /** A number of a metric's summary divided by `divisor`; null where it was not measured. */
-export function of(variant: VariantResult | undefined, metric: string, statistic: keyof Summary, divisor = 1): number | null {
+export function of(
+	variant: VariantResult | undefined, metric: string, statistic: keyof Summary, divisor = 1
+): number | null {
 	const value = variant?.summary[metric]?.[statistic];
 	return value === undefined || value === null ? null : value / divisor;
 }
@@ -16,15 +18,19 @@ export function of(variant: VariantResult | undefined, metric: string, statistic
 export const roundsOf = (variant: VariantResult | undefined, metric: string): number | null => of(variant, metric, 'n');
 
 /** a / b, or null if either is missing. */
-export const ratio = (a: number | null, b: number | null): number | null => (a === null || b === null || b === 0 ? null : a / b);
+export const ratio = (a: number | null, b: number | null): number | null =>
+	(a === null || b === null || b === 0 ? null : a / b);
 
 /** The floor under all mechanisms: a target that copies itself. */
 const FLOORS = new Set(MECHANISMS.filter(({ cooperative }) => cooperative).map(({ name }) => name));
 
-export const isFloor = ({ factors }: Pick<VariantResult, 'factors'>): boolean => FLOORS.has(String(factors['mechanism']));
+export const isFloor = ({ factors }: Pick<VariantResult, 'factors'>): boolean =>
+	FLOORS.has(String(factors['mechanism']));
 
 /** One median with its 95 % interval a variant, as rows for a chart. */
-export function medianPoints(variants: VariantResult[], metric: string, divisor: number): Array<Record<string, string | number>> {
+export function medianPoints(
+	variants: VariantResult[], metric: string, divisor: number
+): Array<Record<string, string | number>> {
 	return variants.flatMap((variant) => {
 		const summary = variant.summary[metric];
 		return summary === undefined ? [] : [{

@@ -27,16 +27,24 @@ ${verdict(claim)}
 
 /** Each claim once, and what every environment says to it. */
 export function sharedClaims(parts: readonly Part[]): Html {
-	const answers = parts.flatMap(({ heading, report }) => (report === null ? [] : [{ heading, report, claims: report.sections.flatMap((section) => section.claims) }]));
-	const known = new Map(answers.flatMap(({ claims }) => claims).map((claim) => [`${claim.claim}\n${claim.where}`, claim]));
+	const answers = parts.flatMap(({ heading, report }) =>
+		(report === null ? [] : [{ heading, report, claims: report.sections.flatMap((section) => section.claims) }]));
+	const known = new Map(answers.flatMap(({ claims }) => claims)
+		.map((claim) => [`${claim.claim}\n${claim.where}`, claim]));
 	if (known.size === 0) {
 		return claimsSection([]);
 	}
-	const tallies = answers.map(({ heading, report, claims }) => html`<li><b>${heading}</b> ${badge(report)} ${claims.length === 0 ? 'No claim of the paper was put to the test.' : tally(claims)}</li>\n`);
+	const tallies = answers.map(({ heading, report, claims }) =>
+		html`<li><b>${heading}</b> ${badge(report)} ${claims.length === 0 ? 'No claim of the paper was put to the ' +
+			'test.' : tally(claims)}</li>\n`);
 	const items = [...known.values()].map(({ claim, where, paper }) => {
 		const here = answers.flatMap(({ heading, claims }) => {
 			const own = claims.find((one) => one.claim === claim && one.where === where);
-			return own === undefined ? [] : [html`<div class="${verdictOf(own)}"><dt>${heading}</dt><dd>${verdict(own)}<p>${own.here}</p></dd></div>\n`];
+			return own === undefined
+				? []
+				: [
+					html`<div class="${verdictOf(own)}"><dt>${heading}</dt><dd>${verdict(own)}<p>${own.here}</p></dd></div>\n`,
+				];
 		});
 		return html`<li>
 <p class="claim">${claim} <span class="where">${where}</span></p>

@@ -12,17 +12,28 @@ const MEANING: Record<Manifest['environment']['label'], string> = {
 	unknown: 'nothing tells whether this is a machine of its own or a virtual one',
 };
 
-const COUNTED = 'an emulated CPU whose clock counts instructions, one a nanosecond: the same in every run, but without the cost of caches and TLBs';
+const COUNTED =
+	'an emulated CPU whose clock counts instructions, one a nanosecond: the same in every run, but without the cost ' +
+		'of caches and TLBs';
 
 /** Where it was measured and what of isolation was got, in the terms a reader needs to judge the figures. */
 export function environmentBox(manifest: Manifest): Html {
 	const { environment, machine, isolation, clock, software } = manifest;
 	const entries: Array<[string, Html]> = [
-		['CPU', html`${machine.cpuModel}, ${machine.cores} ${machine.cores === 1 ? 'core' : 'cores'}, ${formatNumber(machine.memoryBytes / 2 ** 30, 1)} GiB of memory`],
+		[
+			'CPU',
+			html`${machine.cpuModel}, ${machine.cores} ${machine.cores === 1 ? 'core' : 'cores'}, ${formatNumber(machine.memoryBytes / 2 ** 30, 1)} GiB of memory`,
+		],
 		['Kernel', html`${machine.kernel.release}`],
 		...(environment.guest === null ? [] : [['Guest', guestText(environment.guest)] as [string, Html]]),
-		['Clock', html`${clock.source}; reading it costs ${formatNumber(clock.overheadNs, 1)} ns, resolution ${formatNumber(clock.resolutionNs, 1)} ns`],
-		['Isolation', html`${isolationText(isolation)}${isolation.reasons.map((reason) => html`<br><span class="quiet">${reason}</span>`)}`],
+		[
+			'Clock',
+			html`${clock.source}; reading it costs ${formatNumber(clock.overheadNs, 1)} ns, resolution ${formatNumber(clock.resolutionNs, 1)} ns`,
+		],
+		[
+			'Isolation',
+			html`${isolationText(isolation)}${isolation.reasons.map((reason) => html`<br><span class="quiet">${reason}</span>`)}`,
+		],
 		['Mechanisms', mechanisms(manifest)],
 		['Measured', html`${readableTime(manifest.startedAt)}, profile ${manifest.profile}, seed ${manifest.seed}`],
 		['procsnap', html`${software.procsnap.version}, ${commitText(software.procsnap)}`],
@@ -40,7 +51,9 @@ export function statusNotice({ status, error }: Manifest): Html | null {
 	if (status === 'complete') {
 		return null;
 	}
-	const why = status === 'failed' ? `This run failed${error === null ? '' : `: ${error}`}.` : 'This run was interrupted before its end.';
+	const why = status === 'failed'
+		? `This run failed${error === null ? '' : `: ${error}`}.`
+		: 'This run was interrupted before its end.';
 	return html`<p class="notice" role="note">${why} The report has what was measured until then.</p>\n`;
 }
 
@@ -50,7 +63,8 @@ export function failureNotice(failure: string | null, report: Report | null): Ht
 		return report === null ? null : statusNotice(report.manifest);
 	}
 	const [first = '', ...rest] = failure.split('\n');
-	return html`<div class="notice" role="note"><p>${report === null ? 'Not measured' : 'Failed; what was measured until then is below'}: ${first}</p>${rest.length === 0 ? null : html`<pre>${rest.join('\n')}</pre>`}</div>\n`;
+	return html`<div class="notice" role="note"><p>${report === null ? 'Not measured' : 'Failed; what was measured ' +
+		'until then is below'}: ${first}</p>${rest.length === 0 ? null : html`<pre>${rest.join('\n')}</pre>`}</div>\n`;
 }
 
 export function readableTime(iso: string): string {
@@ -78,7 +92,8 @@ function fifo({ fifoTarget, fifoTracer }: Manifest['isolation']): string {
 }
 
 function mechanisms({ backends }: Manifest): Html {
-	const lines = backends.map(({ name, unavailable }) => html`<li>${name}${unavailable === null ? null : html` <span class="quiet">not available: ${unavailable}</span>`}</li>`);
+	const lines = backends.map(({ name, unavailable }) =>
+		html`<li>${name}${unavailable === null ? null : html` <span class="quiet">not available: ${unavailable}</span>`}</li>`);
 	return html`<ul>${lines}</ul>`;
 }
 

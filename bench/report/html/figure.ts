@@ -8,7 +8,9 @@ const LARGEST = 1.2;
 /** A chart that would shrink below this scrolls on a phone, so that its text stays readable. */
 const SMALLEST = 0.72;
 
-/** A chart on a white card, which keeps it legible in the dark; its title is in the picture. `prefix` begins its ids. */
+/**
+ * A chart on a white card, which keeps it legible in the dark; its title is in the picture. `prefix` begins its ids.
+ */
 export function chartFigure(chart: DrawnChart, prefix: string): Html {
 	const width = Number(/<svg[^>]* width="([\d.]+)"/.exec(chart.svg)?.[1] ?? 480);
 	const style = `min-width:min(100%,${Math.round(width * SMALLEST)}px);max-width:${Math.round(width * LARGEST)}px`;

@@ -3,7 +3,8 @@ import { html, type Html } from './markup.ts';
 
 /** Any record as a definition list, records in it as lists in it. */
 export function recordList(record: { [key: string]: Json }): Html {
-	const entries = Object.entries(record).map(([key, value]) => html`<div><dt>${words(key)}</dt><dd>${jsonValue(value)}</dd></div>\n`);
+	const entries = Object.entries(record)
+		.map(([key, value]) => html`<div><dt>${words(key)}</dt><dd>${jsonValue(value)}</dd></div>\n`);
 	return html`<dl class="record">\n${entries}</dl>`;
 }
 
@@ -12,7 +13,9 @@ function jsonValue(value: Json): Html {
 		return html`<span class="none">none</span>`;
 	}
 	if (Array.isArray(value)) {
-		return value.length === 0 ? html`<span class="none">none</span>` : html`<ul>${value.map((item) => html`<li>${jsonValue(item)}</li>`)}</ul>`;
+		return value.length === 0
+			? html`<span class="none">none</span>`
+			: html`<ul>${value.map((item) => html`<li>${jsonValue(item)}</li>`)}</ul>`;
 	}
 	if (typeof value === 'object') {
 		return Object.keys(value).length === 0 ? html`<span class="none">none</span>` : recordList(value);

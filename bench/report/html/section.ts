@@ -15,7 +15,9 @@ export function experimentSection(section: Section, manifest: Manifest): Html {
 export function sharedSection(experiment: Section['experiment'], parts: readonly Part[]): Html {
 	return frame(experiment, parts.flatMap(({ folder, heading, report }) => {
 		const section = report?.sections.find((one) => one.experiment.name === experiment.name);
-		return section === undefined || report === null ? [] : [html`<section class="place" aria-labelledby="${folder}-${experiment.name}-title">
+		return section === undefined || report === null
+			? []
+			: [html`<section class="place" aria-labelledby="${folder}-${experiment.name}-title">
 <h3 id="${folder}-${experiment.name}-title">${heading} ${badge(report)}</h3>
 ${answers(section, report.manifest, `${folder}-`)}</section>
 `];
@@ -43,7 +45,8 @@ function answers(section: Section, manifest: Manifest, prefix: string): Html {
 function failures(section: Section, manifest: Manifest): Html | null {
 	const dropped = manifest.dropped.filter(({ experiment }) => experiment === section.experiment.name);
 	const items = [
-		...section.failures.map(({ variant, message, count }) => html`<li>${formatNumber(count, 0)} × <b>${variant}</b>: ${message}</li>\n`),
+		...section.failures.map(({ variant, message, count }) =>
+			html`<li>${formatNumber(count, 0)} × <b>${variant}</b>: ${message}</li>\n`),
 		...dropped.map(({ variant, reason }) => html`<li><b>${variant}</b> was given up: ${reason}</li>\n`),
 	];
 	if (items.length === 0) {

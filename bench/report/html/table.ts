@@ -10,10 +10,13 @@ export function tableFigure(table: Table, id: string): Html {
 	const { columns, rows } = table;
 	const writers = columns.map((column) => cellWriter(column, rows));
 	const kinds = columns.map((column, i) => columnClass(column, rows, columns[i - 1]));
-	const groups = columns.some((column) => column.paper === true) ? html`<tr class="groups">${groupCells(columns)}</tr>\n` : null;
+	const groups = columns.some((column) => column.paper === true)
+		? html`<tr class="groups">${groupCells(columns)}</tr>\n`
+		: null;
 	const head = columns.map((column, i) => html`<th scope="col" class="${kinds[i] ?? ''}">${headingCell(column)}</th>`);
 	const body = rows.map((row) => {
-		const cells = columns.map((column, i) => bodyCell(row[column.key], writers[i]?.(row[column.key]) ?? '', kinds[i] ?? '', i === 0));
+		const cells = columns.map((column, i) =>
+			bodyCell(row[column.key], writers[i]?.(row[column.key]) ?? '', kinds[i] ?? '', i === 0));
 		return html`<tr>${cells}</tr>\n`;
 	});
 	const empty = html`<tr><td class="none" colspan="${columns.length}">${NOT_MEASURED}</td></tr>\n`;
@@ -50,7 +53,11 @@ function groupCells(columns: Column[]): Html[] {
 			end++;
 		}
 		const span = end - start;
-		cells.push(paper ? html`<th scope="colgroup" class="paper first" colspan="${span}"><span class="source">paper</span></th>` : html`<td colspan="${span}"></td>`);
+		cells.push(
+			paper
+				? html`<th scope="colgroup" class="paper first" colspan="${span}"><span class="source">paper</span></th>`
+				: html`<td colspan="${span}"></td>`
+		);
 	}
 	return cells;
 }
@@ -62,5 +69,7 @@ function headingCell(column: Column): Html {
 
 function bodyCell(value: CellValue | undefined, written: string, kind: string, first: boolean): Html {
 	const missing = value === null || value === undefined ? ' none' : '';
-	return first ? html`<th scope="row" class="${kind}${missing}">${written}</th>` : html`<td class="${kind}${missing}">${written}</td>`;
+	return first
+		? html`<th scope="row" class="${kind}${missing}">${written}</th>`
+		: html`<td class="${kind}${missing}">${written}</td>`;
 }
