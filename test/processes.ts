@@ -24,7 +24,8 @@ function read(path: string): string {
 }
 
 export const commandLine = (pid: number): string => read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
-export const statusField = (pid: number, name: string): string => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(read(`/proc/${pid}/status`))?.[1] ?? '';
+export const statusField = (pid: number, name: string): string =>
+	new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(read(`/proc/${pid}/status`))?.[1] ?? '';
 
 /** Processes with the mark that have not ended; zombies are the init process's business. */
 export function marked(mark: string): number[] {
@@ -50,4 +51,5 @@ export async function eventually<T>(found: () => T | undefined, what: string, ms
 
 /** State, tracer and threads' states: nothing of ours holds the process. */
 export const isFree = (pid: number): boolean =>
-	statusField(pid, 'TracerPid') === '0' && !readdirSync(`/proc/${pid}/task`).some((tid) => /^[tT]/.test(statusField(Number(tid), 'State')));
+	statusField(pid, 'TracerPid') === '0' &&
+		!readdirSync(`/proc/${pid}/task`).some((tid) => /^[tT]/.test(statusField(Number(tid), 'State')));

@@ -21,13 +21,19 @@ test.serial('the stand-in has the segment sizes of the paper\'s bash, within 5 %
 	t.teardown(shell.close);
 	const { text, data, bss } = programSize(shell.pid);
 	const { table4 } = readPaper();
-	t.true(near(text, table4.textBytes, 0.05) && near(data, table4.dataBytes, 0.05) && near(bss, table4.bssBytes, 0.05), `${text} ${data} ${bss}`);
+	t.true(
+		near(text, table4.textBytes, 0.05) && near(data, table4.dataBytes, 0.05) && near(bss, table4.bssBytes, 0.05),
+		`${text} ${data} ${bss}`
+	);
 });
 
 test.serial('the shell is a real bash, interactive, on a terminal of its own', async (t) => {
 	const shell = await startShell(ordinary);
 	t.is(commandLine(shell.pid), 'bash --norc -i');
-	t.regex(readFileSync(`/proc/${shell.pid}/stat`, 'utf8').split(') ')[1] ?? '', /^S(?: \d+){3} [1-9]\d* /, 'it sleeps, and has a controlling terminal');
+	t.regex(
+		readFileSync(`/proc/${shell.pid}/stat`, 'utf8').split(') ')[1] ?? '', /^S(?: \d+){3} [1-9]\d* /,
+		'it sleeps, and has a controlling terminal'
+	);
 	await shell.close();
 	t.is(statusField(shell.pid, 'State').slice(0, 1) || 'Z', 'Z');
 });
@@ -36,17 +42,22 @@ test.serial('the shell is a real bash, interactive, on a terminal of its own', a
 function noHugePages(): string | null {
 	const path = '/sys/kernel/mm/transparent_hugepage/enabled';
 	const setting = existsSync(path) ? readFileSync(path, 'utf8') : 'none';
-	return /\[(?:always|madvise)\]/.test(setting) ? null : `this machine gives no transparent huge pages: ${setting.trim()}`;
+	return /\[(?:always|madvise)\]/.test(setting)
+		? null
+		: `this machine gives no transparent huge pages: ${setting.trim()}`;
 }
 
 for (const pages of ['4k', 'thp']) {
 	for (const mebibytes of [4, 28, 256]) {
-		testUnless(pages === 'thp' ? noHugePages() : null)(`resident: ${mebibytes} MiB of ${pages} pages are resident, within 2 % or 128 KiB`, async (t) => {
+		testUnless(pages === 'thp' ? noHugePages() : null)(`resident: ${mebibytes} MiB of ${pages} pages are ` +
+			`resident, within 2 % or 128 KiB`, async (t) => {
 			const workload = await Workload.start('resident', ['--rss', `${mebibytes}M`, '--pages', pages]);
 			const kib = Number(/^Rss:\s+(\d+)/m.exec(readFileSync(`/proc/${workload.pid}/smaps_rollup`, 'utf8'))?.[1]);
 			t.true(Math.abs(kib - mebibytes * 1024) <= Math.max(128, mebibytes * 1024 * 0.02), `${kib} KiB`);
 			if (pages === '4k') t.is(workload.result(7), 0);
-			else t.true(workload.result(7) >= (mebibytes - 3) * 2 ** 20 * 0.5, `${workload.result(7)} bytes in huge pages`);
+			else t.true(
+				workload.result(7) >= (mebibytes - 3) * 2 ** 20 * 0.5, `${workload.result(7)} bytes in huge pages`
+			);
 			await workload.close();
 		});
 	}
@@ -64,8 +75,12 @@ test('updater: a pass after fork() takes one minor fault a page, the next none',
 });
 
 test('bad arguments: a clear error that names what is wrong, exit 2', (t) => {
-	for (const [args, message] of [[['--rss', 'abc'], /--rss/], [['--pages', '2k'], /--pages/], [['--nonsense'], /nonsense/]] as Array<[string[], RegExp]>) {
-		const { status, stderr } = spawnSync('workloads/build/resident', args, { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+	for (const [args, message] of [
+		[['--rss', 'abc'], /--rss/], [['--pages', '2k'], /--pages/], [['--nonsense'], /nonsense/],
+	] as Array<[string[], RegExp]>) {
+		const { status, stderr } = spawnSync(
+			'workloads/build/resident', args, { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe', 'pipe'] }
+		);
 		t.is(status, 2);
 		t.regex(stderr, message);
 	}
@@ -73,7 +88,8 @@ test('bad arguments: a clear error that names what is wrong, exit 2', (t) => {
 
 test('a process that has ended is said to have ended, whatever was asked of it', (t) => {
 	const { pid } = spawnSync('true');
-	for (const ask of [programPath, programSize, memoryOf, readRegions]) t.throws(() => ask(pid), { message: `process ${pid} has ended` }, ask.name);
+	for (const ask of [programPath, programSize, memoryOf, readRegions])
+		t.throws(() => ask(pid), { message: `process ${pid} has ended` }, ask.name);
 });
 
 test.serial('a pause that outlasts the watch is seen: the clock is read once more after the stop', async (t) => {

@@ -17,7 +17,10 @@ async function taken(t: ExecutionContext, uid: number, targetUid: number, capabi
 	const target = spawn('env', [mark, 'sleep', '1000'], { uid: targetUid, gid: targetUid, stdio: 'ignore' });
 	t.teardown(() => marked(mark).forEach((pid) => process.kill(pid, 'SIGKILL')));
 	await eventually(() => (marked(mark).includes(target.pid!) ? true : undefined), 'the target runs');
-	const { status, stderr, error } = asUser(uid, capabilities, 'env', mark, ...NODE, 'acquire/cli.ts', 'take', String(target.pid), '--out', join(dir, 'evidence'), '--key', join(dir, 'key'));
+	const { status, stderr, error } = asUser(
+		uid, capabilities, 'env', mark, ...NODE, 'acquire/cli.ts', 'take', String(target.pid), '--out',
+		join(dir, 'evidence'), '--key', join(dir, 'key')
+	);
 	t.is(error, undefined);
 	await eventually(() => (marked(mark).length === 1 ? true : undefined), 'only the target is left');
 	t.true(isFree(target.pid!));
@@ -27,22 +30,28 @@ async function taken(t: ExecutionContext, uid: number, targetUid: number, capabi
 
 /** What scripts/procsnap-take@.service gives: CAP_SYS_PTRACE CAP_DAC_READ_SEARCH. */
 const ofService = (): string[] =>
-	(/^AmbientCapabilities=(.*)$/m.exec(readFileSync('scripts/procsnap-take@.service', 'utf8'))?.[1] ?? '').split(' ').map((name) => name.replace('CAP_', '').toLowerCase());
+	(/^AmbientCapabilities=(.*)$/m.exec(readFileSync('scripts/procsnap-take@.service', 'utf8'))?.[1] ?? '').split(' ')
+		.map((name) => name.replace('CAP_', '').toLowerCase());
 
 leastRightsTest('the service\'s capabilities take another user\'s process, and root\'s', async (t) => {
 	for (const user of [NAMELESS, 0]) {
 		const { status, stderr, manifest } = await taken(t, NOBODY, user, ofService());
 		t.is(status, 0, stderr);
 		t.deepEqual([manifest?.collector.uid, manifest?.target.uid], [NOBODY, user]);
-		t.true(manifest!.regions.some(({ capture, name, bytes }) => capture === 'frozen' && name === '[stack]' && bytes > 0));
+		t.true(manifest!.regions.some(({ capture, name, bytes }) =>
+			capture === 'frozen' && name === '[stack]' && bytes > 0));
 		t.deepEqual(manifest!.regions.flatMap(({ unreadable }) => unreadable), []);
 	}
 });
 
 leastRightsTest('one of them, or none: what is missing is said, and nothing is left', async (t) => {
 	for (const [capabilities, message] of [
-		[['sys_ptrace'], /^procsnap: no permission to read another user's process \(EACCES.*\): run as root, or with CAP_DAC_READ_SEARCH beside CAP_SYS_PTRACE$/m],
-		[['dac_read_search'], /cannot be looked at .*yours or are you root/], [[], /cannot be looked at .*yours or are you root/],
+		[
+			['sys_ptrace'],
+			/^procsnap: no permission to read another user's process \(EACCES.*\): run as root, or with CAP_DAC_READ_SEARCH beside CAP_SYS_PTRACE$/m,
+		],
+		[['dac_read_search'], /cannot be looked at .*yours or are you root/],
+		[[], /cannot be looked at .*yours or are you root/],
 	] as const) {
 		const { status, stderr, manifest } = await taken(t, NOBODY, NAMELESS, capabilities);
 		t.is(status, 1);
@@ -53,7 +62,8 @@ leastRightsTest('one of them, or none: what is missing is said, and nothing is l
 });
 
 leastRightsTest('a collector whom no list of users has takes its own process', async (t) => {
-	const { status, stderr, manifest } = await taken(t, NAMELESS, NAMELESS, ['sys_ptrace']);	// for a machine with Yama
+	// for a machine with Yama
+	const { status, stderr, manifest } = await taken(t, NAMELESS, NAMELESS, ['sys_ptrace']);
 	t.is(status, 0, stderr);
 	t.deepEqual([manifest?.collector.user, manifest?.collector.uid], ['', NAMELESS]);
 });

@@ -24,7 +24,8 @@ async function hazard(t: ExecutionContext, ...args: Array<string | number>): Pro
 		t.log(`not here: ${args.join(' ')}: errno ${target.number(WHO)}`);
 		return null;
 	}
-	if (args[0] === 'vfork') await until('the thread waits', () => target.number(WHO) > 0 && state(target.number(WHO)) === 'D');
+	if (args[0] === 'vfork')
+		await until('the thread waits', () => target.number(WHO) > 0 && state(target.number(WHO)) === 'D');
 	return target.pid;
 }
 
@@ -78,10 +79,22 @@ export const KINDS: Kind[] = [
 			return pid;
 		},
 	},
-	{ title: 'A seccomp filter that kills on clone()', reasons: [], make: async (t) => (await start(t, 'filtered')).pid },
-	{ title: 'A memory cgroup with room for a part of what it can write', reasons: ['memory-tight?'], make: (t) => inMemory(t, 120, 200, false) },
-	{ title: 'A memory cgroup that is nearly full', reasons: ['memory-cgroup'], make: (t) => inMemory(t, 60, 64, false) },
-	{ title: 'A limit above its own memory cgroup', reasons: ['memory-cgroup'], make: (t) => inMemory(t, 60, 64, true) },
+	{
+		title: 'A seccomp filter that kills on clone()', reasons: [],
+		make: async (t) => (await start(t, 'filtered')).pid,
+	},
+	{
+		title: 'A memory cgroup with room for a part of what it can write', reasons: ['memory-tight?'],
+		make: (t) => inMemory(t, 120, 200, false),
+	},
+	{
+		title: 'A memory cgroup that is nearly full', reasons: ['memory-cgroup'],
+		make: (t) => inMemory(t, 60, 64, false),
+	},
+	{
+		title: 'A limit above its own memory cgroup', reasons: ['memory-cgroup'],
+		make: (t) => inMemory(t, 60, 64, true),
+	},
 	{
 		title: 'A pids cgroup with room for one more', reasons: ['pids-cgroup'], make: async (t) => {
 			const made = group(t, 'pids');
@@ -91,7 +104,10 @@ export const KINDS: Kind[] = [
 			return pid;
 		},
 	},
-	{ title: 'An ordinary user that may have no further process', reasons: ['user-processes'], make: (t) => states(t, 'limited') },
+	{
+		title: 'An ordinary user that may have no further process', reasons: ['user-processes'],
+		make: (t) => states(t, 'limited'),
+	},
 	{
 		title: 'Frozen by its cgroup', reasons: ['frozen'], make: async (t) => {
 			const made = group(t, '');
@@ -105,13 +121,25 @@ export const KINDS: Kind[] = [
 		},
 	},
 	{ title: 'A thread in vfork()', reasons: ['uninterruptible'], make: (t) => hazard(t, 'vfork') },
-	{ title: 'A thread that waits for its seccomp supervisor', reasons: ['seccomp-supervisor'], make: (t) => hazard(t, 'supervised') },
+	{
+		title: 'A thread that waits for its seccomp supervisor', reasons: ['seccomp-supervisor'],
+		make: (t) => hazard(t, 'supervised'),
+	},
 	{ title: 'SCHED_DEADLINE', reasons: ['deadline'], make: (t) => hazard(t, 'deadline') },
 	{ title: 'After unshare(CLONE_NEWPID)', reasons: ['new-pid-namespace'], make: (t) => hazard(t, 'new-pid') },
 	{ title: 'After unshare(CLONE_NEWTIME)', reasons: ['new-time-namespace'], make: (t) => hazard(t, 'new-time') },
-	{ title: 'A userfaultfd that wants to be told of fork()', reasons: ['userfaultfd'], make: (t) => hazard(t, 'userfaultfd') },
-	{ title: 'Huge pages without a reserve, and none is free', reasons: ['hugetlb'], make: (t) => huge(t, 'noreserve') },
-	{ title: 'Huge pages with a reserve, and none is free', reasons: ['hugetlb-reserved?'], make: (t) => huge(t, 'reserve') },
+	{
+		title: 'A userfaultfd that wants to be told of fork()', reasons: ['userfaultfd'],
+		make: (t) => hazard(t, 'userfaultfd'),
+	},
+	{
+		title: 'Huge pages without a reserve, and none is free', reasons: ['hugetlb'],
+		make: (t) => huge(t, 'noreserve'),
+	},
+	{
+		title: 'Huge pages with a reserve, and none is free', reasons: ['hugetlb-reserved?'],
+		make: (t) => huge(t, 'reserve'),
+	},
 	{
 		title: 'A file lock', reasons: ['held?'], make: (t) => {
 			const folder = mkdtempSync(join(tmpdir(), 'procsnap-test-'));
@@ -132,7 +160,10 @@ export const KINDS: Kind[] = [
 	{ title: 'A thread', reasons: ['thread'], make: async (t) => (await start(t, 'states', 'threaded')).number(WHO) },
 	{
 		title: 'A kernel thread', reasons: ['kernel-thread'],
-		make: () => Promise.resolve(readdirSync('/proc').map(Number).find((pid) => pid > 0 && status(pid, 'Kthread') === '1') ?? 2),
+		make: () =>
+			Promise.resolve(
+				readdirSync('/proc').map(Number).find((pid) => pid > 0 && status(pid, 'Kthread') === '1') ?? 2
+			),
 	},
 	{
 		title: 'A 32-bit program', reasons: ['32-bit'], make: async (t) => {
@@ -140,7 +171,10 @@ export const KINDS: Kind[] = [
 			let failed = child === null;
 			child?.on('error', () => { failed = true; }).on('exit', () => { failed = true; });
 			t.teardown(() => child?.kill('SIGKILL'));
-			await until('it waits', () => failed || (state(child?.pid ?? 0) === 'S' && status(child?.pid ?? 0, 'Name') === 'thirtytwo'));
+			await until(
+				'it waits',
+				() => failed || (state(child?.pid ?? 0) === 'S' && status(child?.pid ?? 0, 'Name') === 'thirtytwo')
+			);
 			if (!failed) return child?.pid ?? null;
 			t.log('not here: this machine makes or runs no 32-bit programs');
 			return null;

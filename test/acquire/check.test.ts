@@ -15,7 +15,10 @@ const DOCS = fileURLToPath(new URL('../../docs/check.md', import.meta.url));
 const CLI = fileURLToPath(new URL('../../acquire/cli.ts', import.meta.url));
 const writes = process.env['PROCSNAP_WRITE_DOCS'] === '1';
 
-interface Checked { pid: number; taken: boolean; mechanism: string; pauseNs: number | null; threads: number; reasons: Array<{ name: string; code: string | null; text: string }> }
+interface Checked {
+	pid: number; taken: boolean; mechanism: string; pauseNs: number | null; threads: number;
+	reasons: Array<{ name: string; code: string | null; text: string }>;
+}
 
 /** Not spawnSync: a teardown or a target's pipe may need this process meanwhile. */
 async function check(...args: string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
@@ -29,7 +32,8 @@ const OF_THE_MACHINE = ['cgroup-namespace', 'machine-memory', 'direct-io'];
 
 /** What is another number each time, as it is in the docs: none that names a process, thread or group of the tests. */
 function neutral(said: string, pid: number): string {
-	return said.replaceAll(String(pid), '1234').replace(/procsnap-test-\d+-\d+/g, 'lab').replace(/(?<=\bthread )(?!1234)\d+/g, '1235')
+	return said.replaceAll(String(pid), '1234').replace(/procsnap-test-\d+-\d+/g, 'lab')
+		.replace(/(?<=\bthread )(?!1234)\d+/g, '1235')
 		.replace(/(?<=traced by process )\d+/g, '1236').replace(/^ {2}note: cgroup-namespace:.*\n(?: {4}.*\n)*/m, '');
 }
 
@@ -45,16 +49,31 @@ for (const { title, reasons, make } of KINDS) {
 		const said = await check(String(pid)), json = await check(String(pid), '--json');
 		t.is(said.stderr, '');
 		const found = JSON.parse(json.stdout) as Checked;
-		t.deepEqual(found.reasons.map(({ name, code }) => `${name}${code === null ? '?' : ''}`).filter((name) => !OF_THE_MACHINE.includes(name.replace('?', ''))), reasons);
+		t.deepEqual(
+			found.reasons.map(({ name, code }) => `${name}${code === null ? '?' : ''}`)
+				.filter((name) => !OF_THE_MACHINE.includes(name.replace('?', ''))),
+			reasons
+		);
 		const refused = reasons.find((name) => !name.endsWith('?'));
-		t.deepEqual([said.status, json.status, found.taken, found.pauseNs === null], refused === undefined ? [0, 0, true, false] : [1, 1, false, true]);
+		t.deepEqual(
+			[said.status, json.status, found.taken, found.pauseNs === null],
+			refused === undefined ? [0, 0, true, false] : [1, 1, false, true]
+		);
 		const [first] = said.stdout.split('\n');
 		t.is(first, `process ${pid} would be ${refused === undefined ? 'taken' : `refused (${refused})`}`);
 		t.true(said.stdout.split('\n').every((line) => line.length <= 120), said.stdout);
 		for (const { name } of found.reasons) t.true(said.stdout.includes(` ${name}: `), said.stdout);
-		sections.push(`## ${title}\n\n    $ npx procsnap check 1234\n${neutral(said.stdout, pid).trimEnd().split('\n').map((line) => `    ${line}\n`).join('')}`);
+		sections.push(
+			`## ${title}\n\n    $ npx procsnap check ` +
+				`1234\n${neutral(said.stdout, pid).trimEnd().split('\n').map((line) => `    ${line}\n`).join('')}`
+		);
 		if (writes) return;
-		t.true(readFileSync(DOCS, 'utf8').includes(`## ${title}\n\n    $ npx procsnap check 1234\n    ${neutral(`${first}\n`, pid)}`), `docs/check.md: ${title}`);
+		t.true(
+			readFileSync(DOCS, 'utf8').includes(
+				`## ${title}\n\n    $ npx procsnap check 1234\n    ${neutral(`${first}\n`, pid)}`
+			),
+			`docs/check.md: ${title}`
+		);
 	});
 }
 
@@ -69,7 +88,8 @@ test('wrong usage: exit code 2', async (t) => {
 
 test('the manual names every reason that there is', (t) => {
 	const table = readFileSync(fileURLToPath(new URL('../../native/preflight/reasons.c', import.meta.url)), 'utf8');
-	const names = [...table.slice(table.indexOf('no_target[]')).matchAll(/\{ "([a-z0-9-]+)", /g)].map(([, name]) => name ?? '');
+	const names = [...table.slice(table.indexOf('no_target[]')).matchAll(/\{ "([a-z0-9-]+)", /g)].map(([, name]) =>
+		name ?? '');
 	t.true(names.length >= 30, names.join());
 	const docs = readFileSync(DOCS, 'utf8');
 	t.deepEqual(names.filter((name) => !docs.includes(`| \`${name}\` |`)), []);

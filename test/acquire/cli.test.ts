@@ -1,4 +1,6 @@
-/** What the command line makes of bad input: one line that says what is wrong, its exit code, and nothing left behind. */
+/**
+ * What the command line makes of bad input: one line that says what is wrong, its exit code, and nothing left behind.
+ */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -24,7 +26,10 @@ test.before(async () => {
 
 /** Called in `cwd`, with no home but that. */
 function procsnap(cwd: string, ...args: string[]) {
-	return spawnSync(NODE_PATH, [...FLAGS, CLI, ...args], { cwd, encoding: 'utf8', timeout: 240_000, env: { ...process.env, HOME: cwd, XDG_CONFIG_HOME: cwd } });
+	return spawnSync(
+		NODE_PATH, [...FLAGS, CLI, ...args],
+		{ cwd, encoding: 'utf8', timeout: 240_000, env: { ...process.env, HOME: cwd, XDG_CONFIG_HOME: cwd } }
+	);
 }
 
 function assertRefused(t: ExecutionContext, cwd: string, args: string[], status: number, message: RegExp): void {
@@ -38,7 +43,10 @@ function assertRefused(t: ExecutionContext, cwd: string, args: string[], status:
 }
 
 const WRONG: Array<[string, string[], RegExp]> = [
-	['an unknown verb', ['steal', '1'], /unknown verb "steal": the verbs are check, hidden, info, receive, take, verify$/m],
+	[
+		'an unknown verb', ['steal', '1'],
+		/unknown verb "steal": the verbs are check, hidden, info, receive, take, verify$/m,
+	],
 	['a verb that every object has', ['toString'], /unknown verb "toString"/],
 	['a verb that is no word', ['\u001b[2J'], /unknown verb "\\u001b\[2J"/],
 	['no process', ['take'], /take wants a process: procsnap take PID/],
@@ -48,7 +56,10 @@ const WRONG: Array<[string, string[], RegExp]> = [
 	['a pid that is too long', ['take', '12345678901'], /is no process id/],
 	['two processes', ['take', '1', '2'], /unexpected argument "2"/],
 	['an unknown option', ['take', '1', '--fast'], /unknown option --fast: the options are --out, --to, .*--mechanism/],
-	['an unknown mechanism', ['take', '1', '--mechanism', 'magic'], /--mechanism magic: the mechanisms are syscall and inject/],
+	[
+		'an unknown mechanism', ['take', '1', '--mechanism', 'magic'],
+		/--mechanism magic: the mechanisms are syscall and inject/,
+	],
 	['an option without its value', ['take', '1', '--out'], /--out needs a value: --out DIR/],
 	['a stop of no time', ['take', '1', '--max-stop', '0'], /--max-stop 0: it is a whole number from 1 to 60000/],
 	['a stop of any time', ['hidden', '1', '--max-stop', '1s'], /--max-stop 1s: it is a whole number from 1 to 60000/],
@@ -75,11 +86,16 @@ test('each verb has a help that tells its options and exit codes', (t) => {
 	for (const [verb, option] of [['take', '--out DIR'], ['verify', '--key FILE'], ['info', '--json']] as const) {
 		const { status, stdout } = procsnap(aFolder(t), verb, '--help');
 		t.is(status, 0);
-		t.true(stdout.startsWith(`procsnap ${verb} `) && stdout.includes(option) && /^Exit code: 0 .*; 1 .*; 2 /m.test(stdout), stdout);
+		t.true(
+			stdout.startsWith(`procsnap ${verb} `) && stdout.includes(option) &&
+				/^Exit code: 0 .*; 1 .*; 2 /m.test(stdout),
+			stdout
+		);
 	}
 });
 
-const REFUSED = /has no memory: it has ended, or there is none, or it is a kernel thread; nothing was taken$|cannot be looked at \(.*\): is it there, no kernel thread, and yours or are you root\?/m;
+const REFUSED =
+	/has no memory: it has ended, or there is none, or it is a kernel thread; nothing was taken$|cannot be looked at \(.*\): is it there, no kernel thread, and yours or are you root\?/m;
 
 test('take of nobody: exit 1, and no key is made for it either', async (t) => {
 	const ended = spawn('true');
@@ -89,12 +105,20 @@ test('take of nobody: exit 1, and no key is made for it either', async (t) => {
 });
 
 const kernelThread = existsSync('/proc/2/stat') && readFileSync('/proc/2/stat', 'utf8').startsWith('2 (kthreadd)');
-testUnless(kernelThread ? null : 'process 2 is no kernel thread here')('take of a kernel thread: exit 1', (t) => assertRefused(t, aFolder(t), ['take', '2'], 1, REFUSED));
+testUnless(kernelThread ? null : 'process 2 is no kernel thread here')(
+	'take of a kernel thread: exit 1', (t) => assertRefused(t, aFolder(t), ['take', '2'], 1, REFUSED)
+);
 
 test('take of a thread names its process, of itself says so', (t) => {
 	const folder = aFolder(t), thread = readdirSync('/proc/self/task').find((tid) => tid !== String(process.pid))!;
-	assertRefused(t, folder, ['take', thread, '--out', join(folder, 'e')], 1, new RegExp(`${thread} is a thread of process ${process.pid}: name the process`));
-	const { status, stderr } = spawnSync('sh', ['-c', 'exec "$0" "$@" take $$ --out e --key collector.key', NODE_PATH, ...FLAGS, CLI], { cwd: folder, encoding: 'utf8', timeout: 240_000 });
+	assertRefused(
+		t, folder, ['take', thread, '--out', join(folder, 'e')], 1,
+		new RegExp(`${thread} is a thread of process ${process.pid}: name the process`)
+	);
+	const { status, stderr } = spawnSync(
+		'sh', ['-c', 'exec "$0" "$@" take $$ --out e --key collector.key', NODE_PATH, ...FLAGS, CLI],
+		{ cwd: folder, encoding: 'utf8', timeout: 240_000 }
+	);
 	t.regex(stderr, /process \d+ is procsnap itself: it cannot duplicate its own requester\n$/);
 	t.is(status, 1);
 	t.deepEqual(readdirSync(folder), [], 'no evidence, and no key either');
@@ -104,7 +128,10 @@ test('take of a process that somebody else traces: exit 1, one line, and neither
 	const rival = tracerFor(t);
 	rival.hold(target);
 	assertRefused(t, aFolder(t), ['take', String(target)], 1, new RegExp(`process ${target} .*trace`));
-	assertRefused(t, aFolder(t), ['take', String(target), '--out', 'e', '--key', 'a/b/key'], 1, new RegExp(`process ${target} .*trace`));
+	assertRefused(
+		t, aFolder(t), ['take', String(target), '--out', 'e', '--key', 'a/b/key'], 1,
+		new RegExp(`process ${target} .*trace`)
+	);
 	rival.letGo();
 });
 
@@ -115,7 +142,10 @@ test('a place where no key can be made is said before the target is touched', (t
 	const rival = tracerFor(t);
 	rival.hold(target);	// it would be refused later: but that is not what is said
 	for (const key of ['key', 'link', '/proc/none/key']) {
-		assertRefused(t, folder, ['take', String(target), '--out', 'e', '--key', key], 1, /the collector's key cannot be made: E[A-Z]+: .*; name another file with --key/);
+		assertRefused(
+			t, folder, ['take', String(target), '--out', 'e', '--key', key], 1,
+			/the collector's key cannot be made: E[A-Z]+: .*; name another file with --key/
+		);
 	}
 	rival.letGo();
 });
@@ -128,12 +158,19 @@ test('folders and keys that will not do: exit 1, and the next try succeeds', (t)
 	const first = procsnap(folder, 'take', pid, '--out', 'evidence', '--key', 'keys/key');
 	t.is(first.status, 0, first.stderr);
 	const key = ['--key', 'keys/key'];
-	assertRefused(t, folder, ['take', pid, '--out', 'there', ...key], 1, /there is there already: evidence is not written over; name another folder with --out/);
+	assertRefused(
+		t, folder, ['take', pid, '--out', 'there', ...key], 1,
+		/there is there already: evidence is not written over; name another folder with --out/
+	);
 	assertRefused(t, folder, ['take', pid, '--out', 'file', ...key], 1, /file is there already/);
-	assertRefused(t, folder, ['take', pid, '--out', 'no/where', ...key], 1, /the folder cannot be made: ENOENT: .*no\/where/);
+	assertRefused(
+		t, folder, ['take', pid, '--out', 'no/where', ...key], 1, /the folder cannot be made: ENOENT: .*no\/where/
+	);
 	assertRefused(t, folder, ['take', pid, '--out', 'file/e', ...key], 1, /the folder cannot be made: ENOTDIR/);
 	assertRefused(t, folder, ['take', pid, '--out', 'e', '--key', 'file'], 1, /file: no private Ed25519 key in PEM/);
-	assertRefused(t, folder, ['take', pid, '--out', 'e', '--key', 'there'], 1, /the collector's key cannot be read: EISDIR/);
+	assertRefused(
+		t, folder, ['take', pid, '--out', 'e', '--key', 'there'], 1, /the collector's key cannot be read: EISDIR/
+	);
 	t.is(procsnap(folder, 'take', pid, '--out', 'e', ...key).status, 0);
 	t.is(procsnap(folder, 'verify', 'e', '--key', 'keys/key.pub').status, 0);
 });
@@ -146,12 +183,22 @@ test('verify: exit 0 for what is whole, 1 for what is not, on one line each', (t
 	t.regex(good.stdout, /: whole: .* sealed by the key given: [0-9a-f]{64}\n$/);
 	writeFileSync(join(dir, 'more'), '');
 	const spoilt = procsnap(folder, 'verify', dir, '--key', key);
-	t.deepEqual([spoilt.status, spoilt.stdout, spoilt.stderr], [1, `${dir}: NOT whole\n  more: added: no file of the evidence\n`, '']);
-	const { whole: said, faults } = JSON.parse(procsnap(folder, 'verify', dir, '--json').stdout) as { whole: boolean; faults: string[] };
+	t.deepEqual(
+		[spoilt.status, spoilt.stdout, spoilt.stderr],
+		[1, `${dir}: NOT whole\n  more: added: no file of the evidence\n`, '']
+	);
+	const { whole: said, faults } = JSON.parse(procsnap(folder, 'verify', dir, '--json').stdout) as {
+		whole: boolean; faults: string[];
+	};
 	t.deepEqual([said, faults], [false, ['more: added: no file of the evidence']]);
 	assertRefused(t, folder, ['verify', join(folder, 'nowhere')], 1, /nowhere is no evidence folder: ENOENT/);
-	assertRefused(t, folder, ['verify', dir, '--key', join(folder, 'none')], 1, /the collector's public key cannot be read: ENOENT/);
-	assertRefused(t, folder, ['verify', dir, '--key', join(dir, FILES.core)], 1, /the key given: no Ed25519 key in PEM/);
+	assertRefused(
+		t, folder, ['verify', dir, '--key', join(folder, 'none')], 1,
+		/the collector's public key cannot be read: ENOENT/
+	);
+	assertRefused(
+		t, folder, ['verify', dir, '--key', join(dir, FILES.core)], 1, /the key given: no Ed25519 key in PEM/
+	);
 });
 
 test('info of what is no evidence: exit 1', (t) => {
@@ -168,8 +215,14 @@ test('info of what is no evidence: exit 1', (t) => {
 		['{', /manifest\.json: it is no JSON/], ['null', /it is null/], ['\u001b[2J', /it is no JSON/],
 		[JSON.stringify({ ...whole.manifest, target: {} }), /its field target\.pid is missing/],
 		[JSON.stringify({ ...whole.manifest, regions: null }), /its field regions is null, and should be a list/],
-		[JSON.stringify({ ...whole.manifest, before: { ...whole.manifest.before, wallClock: '\u001b[2J' } }), /its field before\.wallClock is/],
-		[JSON.stringify({ ...whole.manifest, schemaVersion: 99 }), /it is of version 99, and this procsnap knows 1 and 2:/],
+		[
+			JSON.stringify({ ...whole.manifest, before: { ...whole.manifest.before, wallClock: '\u001b[2J' } }),
+			/its field before\.wallClock is/,
+		],
+		[
+			JSON.stringify({ ...whole.manifest, schemaVersion: 99 }),
+			/it is of version 99, and this procsnap knows 1 and 2:/,
+		],
 	] as Array<[string, RegExp]>) {
 		writeFileSync(join(folder, 'empty', FILES.manifest), text);
 		assertRefused(t, folder, ['info', 'empty'], 1, message);
@@ -178,7 +231,13 @@ test('info of what is no evidence: exit 1', (t) => {
 
 test('info and verify write nothing of the target\'s choice that steers a terminal', (t) => {
 	const { dir, manifest } = copyOf(t, whole), bad = '\u001b]0;x\u0007\u009b2J\u202e\r\n\u2028ä';
-	resealManifest(dir, { ...manifest, target: { ...manifest.target, command: bad, commandLine: [bad] }, regions: manifest.regions.map((region) => ({ ...region, name: `/${bad}` })) });
+	resealManifest(
+		dir,
+		{
+			...manifest, target: { ...manifest.target, command: bad, commandLine: [bad] },
+			regions: manifest.regions.map((region) => ({ ...region, name: `/${bad}` })),
+		}
+	);
 	const core = readFileSync(join(dir, FILES.core));
 	writeFileSync(join(dir, FILES.core), core.fill(0));
 	for (const args of [['info', dir], ['info', dir, '--json'], ['verify', dir], ['verify', dir, '--json']]) {
@@ -190,5 +249,8 @@ test('info and verify write nothing of the target\'s choice that steers a termin
 	}
 	const { stdout } = procsnap(aFolder(t), 'info', dir, '--json');
 	t.is((JSON.parse(stdout) as { target: { command: string } }).target.command, bad, 'but machines get it as it is');
-	t.is(procsnap(aFolder(t), 'info', dir).stdout.split('\n').filter((line) => /^ {2}0x/.test(line)).length, manifest.regions.length, 'one line for each region');
+	t.is(
+		procsnap(aFolder(t), 'info', dir).stdout.split('\n').filter((line) => /^ {2}0x/.test(line)).length,
+		manifest.regions.length, 'one line for each region'
+	);
 });

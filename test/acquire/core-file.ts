@@ -18,7 +18,9 @@ export interface Note {
 }
 
 /** <elf.h> */
-export const NOTE = { prstatus: 1, fpregset: 2, prpsinfo: 3, auxv: 6, xstate: 0x202, file: 0x4649_4c45, siginfo: 0x5349_4749 } as const;
+export const NOTE = {
+	prstatus: 1, fpregset: 2, prpsinfo: 3, auxv: 6, xstate: 0x202, file: 0x4649_4c45, siginfo: 0x5349_4749,
+} as const;
 const PT_LOAD = 1, PT_NOTE = 4;
 /** In struct elf_prstatus. */
 const PR_PID = 32, PR_REG = 112, REGISTERS = 27;
@@ -33,11 +35,15 @@ export class CoreFile {
 		this.#fd = fd;
 		this.bytes = fstatSync(fd).size;
 		const header = this.#at(0, 64);
-		const [table, size, count] = [Number(header.readBigUInt64LE(32)), header.readUInt16LE(54), header.readUInt16LE(56)];
+		const [table, size, count] = [
+			Number(header.readBigUInt64LE(32)), header.readUInt16LE(54), header.readUInt16LE(56),
+		];
 		for (let i = 0; i < count; i++) {
 			const entry = this.#at(table + i * size, size);
-			const [offset = 0, start = 0, paddr = 0, fileBytes = 0, memoryBytes = 0] = [8, 16, 24, 32, 40].map((at) => Number(entry.readBigUInt64LE(at)));
-			if (entry.readUInt32LE(0) === PT_LOAD) this.loads.push({ flags: entry.readUInt32LE(4), offset, start, paddr, fileBytes, memoryBytes });
+			const [offset = 0, start = 0, paddr = 0, fileBytes = 0, memoryBytes = 0] = [8, 16, 24, 32, 40].map((at) =>
+				Number(entry.readBigUInt64LE(at)));
+			if (entry.readUInt32LE(0) === PT_LOAD)
+				this.loads.push({ flags: entry.readUInt32LE(4), offset, start, paddr, fileBytes, memoryBytes });
 			if (entry.readUInt32LE(0) === PT_NOTE) this.#parseNotes(this.#at(offset, fileBytes));
 		}
 	}
@@ -51,16 +57,22 @@ export class CoreFile {
 
 	#at(offset: number, length: number): Buffer {
 		const bytes = Buffer.alloc(length);
-		if (readSync(this.#fd, bytes, 0, length, offset) !== length) throw new Error(`the core ends before ${offset + length}`);
+		if (readSync(this.#fd, bytes, 0, length, offset) !== length)
+			throw new Error(`the core ends before ${offset + length}`);
 		return bytes;
 	}
 
 	#parseNotes(all: Buffer): void {
 		const padded = (length: number): number => Math.ceil(length / 4) * 4;
 		for (let at = 0; at < all.length;) {
-			const [ownerBytes, contentBytes, type] = [all.readUInt32LE(at), all.readUInt32LE(at + 4), all.readUInt32LE(at + 8)];
+			const [ownerBytes, contentBytes, type] = [
+				all.readUInt32LE(at), all.readUInt32LE(at + 4), all.readUInt32LE(at + 8),
+			];
 			const content = at + 12 + padded(ownerBytes);
-			this.notes.push({ owner: all.toString('latin1', at + 12, at + 11 + ownerBytes), type, content: all.subarray(content, content + contentBytes) });
+			this.notes.push({
+				owner: all.toString('latin1', at + 12, at + 11 + ownerBytes), type,
+				content: all.subarray(content, content + contentBytes),
+			});
 			at = content + padded(contentBytes);
 		}
 	}
@@ -70,7 +82,15 @@ export class CoreFile {
 		const parts: Array<{ start: number; end: number; load: Load | null }> = [];
 		for (let at = start; at < end;) {
 			const load = this.loads.find((each) => each.start <= at && at < each.start + each.fileBytes) ?? null;
-			const next = Math.min(end, load === null ? Math.min(...this.loads.filter((each) => each.start > at && each.fileBytes > 0).map((each) => each.start), end) : load.start + load.fileBytes);
+			const next = Math.min(
+				end,
+				load === null
+					? Math.min(
+						...this.loads.filter((each) => each.start > at && each.fileBytes > 0).map((each) => each.start),
+						end
+					)
+					: load.start + load.fileBytes
+			);
 			parts.push({ start: at, end: next, load });
 			at = next;
 		}
@@ -85,7 +105,10 @@ export class CoreFile {
 		}));
 	}
 
-	/** By thread: its general registers in words, and its other notes by type, which follow the first up to the next thread's. */
+	/**
+	 * By thread: its general registers in words, and its other notes by type, which follow the first up to the next
+	 * thread's.
+	 */
 	threads(): Map<number, { general: bigint[]; notes: Map<number, Buffer> }> {
 		const threads = new Map<number, { general: bigint[]; notes: Map<number, Buffer> }>();
 		let current = new Map<number, Buffer>();

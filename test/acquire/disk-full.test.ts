@@ -8,7 +8,9 @@ import { Heavy } from './heavy.ts';
 /** Why no file system can be mounted here, or null. */
 function noMount(): string | null {
 	if (process.getuid?.() !== 0) return 'only root may mount a small file system';
-	return spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0 ? null : 'mounting is forbidden here';
+	return spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0
+		? null
+		: 'mounting is forbidden here';
 }
 
 testUnless(noMount())('a disk that gets full', async (t) => {

@@ -30,14 +30,17 @@ function obeysTheRules(t: ExecutionContext, { core: path, manifest }: Evidence):
 }
 
 /** NT_X86_XSAVE_LAYOUT is younger than binutils 2.40, and what is procsnap's own they cannot know: RAWX and RAWL. */
-const UNKNOWN_TO_READELF = /^ +(?:LINUX +\w+\tUnknown note type: \(0x0*205\)|procsnap +\w+\tUnknown note type: \(0x524157(?:58|4c)\))\s/;
+const UNKNOWN_TO_READELF =
+	/^ +(?:LINUX +\w+\tUnknown note type: \(0x0*205\)|procsnap +\w+\tUnknown note type: \(0x524157(?:58|4c)\))\s/;
 
 testUnless(noTools('readelf'))('readelf reads headers, segments and notes, and warns of nothing', async (t) => {
 	const target = await startStacks(t);
 	const { core } = await takeEvidence(t, target.pid);
 	const { status, stdout, stderr } = run('readelf', ['-hlnW', core]);
 	t.deepEqual([status, stderr], [0, '']);
-	t.notRegex(stdout.split('\n').filter((line) => !UNKNOWN_TO_READELF.test(line)).join('\n'), /warning|error|unknown|corrupt/i);
+	t.notRegex(
+		stdout.split('\n').filter((line) => !UNKNOWN_TO_READELF.test(line)).join('\n'), /warning|error|unknown|corrupt/i
+	);
 	t.regex(stdout, /^ +Type: +CORE \(Core file\)$/m);
 	const counts = Object.fromEntries(['PRSTATUS', 'FPREGSET', 'X86_XSTATE', 'PRPSINFO', 'SIGINFO', 'AUXV', 'FILE']
 		.map((name) => [name, [...stdout.matchAll(new RegExp(`NT_${name} `, 'g'))].length]));
@@ -46,15 +49,21 @@ testUnless(noTools('readelf'))('readelf reads headers, segments and notes, and w
 
 /** The same of elfutils 0.188, in decimal. */
 const UNKNOWN_TO_EU_READELF = /^ +(?:LINUX +\d+ +<unknown>: 517|procsnap +\d+ +<unknown>: (?:1380013912|1380013900))$/;
-/** elflint does not know NT_SIGINFO, NT_FILE, NT_X86_XSTATE and NT_X86_XSAVE_LAYOUT, in the kernel's own cores neither. */
-const UNKNOWN_TO_ELFLINT = /^phdr\[0\]: unknown core file note type (?:1397311305|1179208773|514|517|1380013912|1380013900) at offset \d+$|^No errors$|^$/;
+/**
+ * elflint does not know NT_SIGINFO, NT_FILE, NT_X86_XSTATE and NT_X86_XSAVE_LAYOUT, in the kernel's own cores
+ * neither.
+ */
+const UNKNOWN_TO_ELFLINT =
+	/^phdr\[0\]: unknown core file note type (?:1397311305|1179208773|514|517|1380013912|1380013900) at offset \d+$|^No errors$|^$/;
 
 testUnless(noTools('eu-readelf', 'eu-elflint'))('elfutils read it, and warn of nothing', async (t) => {
 	const target = await startStacks(t);
 	const { core } = await takeEvidence(t, target.pid);
 	const { status, stdout, stderr } = run('eu-readelf', ['-hln', core]);
 	t.deepEqual([status, stderr], [0, '']);
-	t.notRegex(stdout.split('\n').filter((line) => !UNKNOWN_TO_EU_READELF.test(line)).join('\n'), /<unknown>|invalid|INVALID/);
+	t.notRegex(
+		stdout.split('\n').filter((line) => !UNKNOWN_TO_EU_READELF.test(line)).join('\n'), /<unknown>|invalid|INVALID/
+	);
 	t.regex(stdout, new RegExp(`pid: ${target.pid}, ppid: ${process.pid}, `));
 	t.regex(stdout, /fname: stacks,?\s+psargs: /);
 	t.is([...stdout.matchAll(/fs\.base: +0x0*[1-9a-f]/g)].length, FUNCTIONS.length);
@@ -71,7 +80,8 @@ test('segments do not overlap, and lie where the table says', async (t) => {
 function populatedBytes(target: Target, { manifest }: Evidence): number {
 	const smaps = readFileSync(`/proc/${target.pid}/smaps`, 'utf8');
 	const kib = [...smaps.matchAll(/^(?:Rss|Swap): +(\d+) kB$/gm)].reduce((sum, [, value]) => sum + Number(value), 0);
-	const besides = manifest.regions.filter(({ file, name }) => file !== null || name === '[vdso]').reduce((sum, { bytes }) => sum + bytes, 0);
+	const besides = manifest.regions.filter(({ file, name }) => file !== null || name === '[vdso]')
+		.reduce((sum, { bytes }) => sum + bytes, 0);
 	return kib * 1024 + besides;
 }
 

@@ -1,4 +1,7 @@
-/** A core by gdb's gcore, which stops a process and reads it, is the measure: ours of the same still process has the same in it. */
+/**
+ * A core by gdb's gcore, which stops a process and reads it, is the measure: ours of the same still process has the
+ * same in it.
+ */
 import type { ExecutionContext } from 'ava';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +24,9 @@ async function bothCores(t: ExecutionContext): Promise<Cores> {
 	const base = join(temporaryFolder(t), 'core');
 	const { status, stderr } = run('gcore', ['-a', '-o', base, String(target.pid)]);
 	t.is(status, 0, stderr);
-	return { target, evidence, ours: CoreFile.open(t, evidence.core), theirs: CoreFile.open(t, `${base}.${target.pid}`) };
+	return {
+		target, evidence, ours: CoreFile.open(t, evidence.core), theirs: CoreFile.open(t, `${base}.${target.pid}`),
+	};
 }
 
 /** What a file has where the region shows it; zeros behind its end. */
@@ -51,7 +56,8 @@ gcoreTest('gcore: the same memory; what ours has not is zeros, or the file\'s', 
 			for (const rseq of own.filter((each) => start <= each.start && each.end <= end)) {
 				their.copy(our, rseq.start - start, rseq.start - start, rseq.end - start);
 			}
-			if (!our.equals(their)) different.push(`${start.toString(16)}-${end.toString(16)} ${have === null ? 'not taken' : 'taken'}`);
+			if (!our.equals(their))
+				different.push(`${start.toString(16)}-${end.toString(16)} ${have === null ? 'not taken' : 'taken'}`);
 			sums[have !== null ? 'same' : regionAt(evidence.manifest, start)?.file ? 'file' : 'unpopulated'] += end - start;
 		}
 	}
@@ -59,14 +65,22 @@ gcoreTest('gcore: the same memory; what ours has not is zeros, or the file\'s', 
 	t.log(`the same: ${sums.same} bytes; not populated: ${sums.unpopulated}; of files: ${sums.file}`);
 	// Some of each, or this has shown nothing.
 	t.true(sums.same > 512 << 10 && sums.unpopulated > 8 << 20 && sums.file > 64 << 10);
-	const writable = evidence.manifest.regions.filter(({ permissions, capture }) => permissions === 'rw-p' && capture === 'frozen');
+	const writable = evidence.manifest.regions.filter(({ permissions, capture }) =>
+		permissions === 'rw-p' && capture === 'frozen');
 	t.true(writable.length > 8);
-	for (const { start, end, name } of writable) t.true(theirs.parts(Number(start), Number(end)).every(({ load }) => load !== null), `gcore has ${start} ${name} too`);
+	for (const { start, end, name } of writable)
+		t.true(
+			theirs.parts(Number(start), Number(end)).every(({ load }) => load !== null),
+			`gcore has ${start} ${name} too`
+		);
 });
 
 /** gdb does not keep which bits of MXCSR there are, and ours has them as the kernel gives them. */
 const MXCSR_MASK = 28;
-/** Which parts of the XSAVE area are not as they are at the beginning. gdb says all; a part that is not among them has to hold just that, and the bytes are compared. */
+/**
+ * Which parts of the XSAVE area are not as they are at the beginning. gdb says all; a part that is not among them has
+ * to hold just that, and the bytes are compared.
+ */
 const XSTATE_BV = 512;
 /** x87, SSE, AVX. Where later parts lie is the processor's choice, and gdb's idea of it is older. */
 const AVX_END = 832;
@@ -83,13 +97,21 @@ gcoreTest('gcore: the same registers of all threads, the same auxiliary vector',
 		t.deepEqual(own.general, thread.general, `all words of struct user_regs_struct of ${tid}`);
 		t.not(own.general[RIP], 0n);
 		for (const type of [NOTE.fpregset, NOTE.xstate]) {
-			const [ourBytes, theirBytes] = [own, thread].map(({ notes }) => Buffer.from(notes.get(type)!.subarray(0, AVX_END))) as [Buffer, Buffer];
+			const [ourBytes, theirBytes] = [own, thread].map(({ notes }) =>
+				Buffer.from(notes.get(type)!.subarray(0, AVX_END))) as [Buffer, Buffer];
 			ourBytes.copy(theirBytes, MXCSR_MASK, MXCSR_MASK, MXCSR_MASK + 4);
 			if (type === NOTE.xstate) {
-				t.is(ourBytes.readUInt32LE(XSTATE_BV) & 7 & ~theirBytes.readUInt32LE(XSTATE_BV), 0, 'gdb knows of all parts that are in use');
+				t.is(
+					ourBytes.readUInt32LE(XSTATE_BV) & 7 & ~theirBytes.readUInt32LE(XSTATE_BV), 0,
+					'gdb knows of all parts that are in use'
+				);
 				theirBytes.writeUInt32LE(ourBytes.readUInt32LE(XSTATE_BV), XSTATE_BV);
 			}
-			t.true(ourBytes.equals(theirBytes), `note ${type} of thread ${tid}: ${[...ourBytes.keys()].filter((i) => ourBytes[i] !== theirBytes[i]).join(' ')}`);
+			t.true(
+				ourBytes.equals(theirBytes),
+				`note ${type} of thread ${tid}: ` +
+					`${[...ourBytes.keys()].filter((i) => ourBytes[i] !== theirBytes[i]).join(' ')}`
+			);
 		}
 	}
 	const only = (core: CoreFile, type: number): Buffer => {
@@ -100,6 +122,9 @@ gcoreTest('gcore: the same registers of all threads, the same auxiliary vector',
 	t.deepEqual(only(ours, NOTE.auxv), only(theirs, NOTE.auxv));
 	// Of struct elf_prpsinfo: pid and ppid, pgrp, sid; name of the program, arguments.
 	for (const [start, end] of [[24, 40], [40, 56], [56, 136]] as const) {
-		t.deepEqual(only(ours, NOTE.prpsinfo).subarray(start, end), only(theirs, NOTE.prpsinfo).subarray(start, end), `prpsinfo, ${start}`);
+		t.deepEqual(
+			only(ours, NOTE.prpsinfo).subarray(start, end), only(theirs, NOTE.prpsinfo).subarray(start, end),
+			`prpsinfo, ${start}`
+		);
 	}
 });

@@ -8,17 +8,22 @@ import { FUNCTIONS, fsBaseOf, gsBaseOf, hasAvx, id, KEPT, mark, startStacks, tid
 const gdbTest = testUnless(noTools('gdb'));
 const program = acquireProgram('stacks');
 
-/** Shared memory has a name and no file of that name, in the kernel's own cores too; and sources of libc are nowhere. */
+/**
+ * Shared memory has a name and no file of that name, in the kernel's own cores too; and sources of libc are nowhere.
+ */
 const HARMLESS = /^warning: Can't open file .+ \(deleted\) during|: No such file or directory\.$|^$/;
 
 /** What gdb prints; it must warn of nothing. */
 function gdb(t: ExecutionContext, args: string[], ...commands: string[]): string {
-	const { status, stdout, stderr } = run('gdb', ['-nx', '-batch', ...commands.flatMap((command) => ['-ex', command]), ...args]);
+	const { status, stdout, stderr } = run(
+		'gdb', ['-nx', '-batch', ...commands.flatMap((command) => ['-ex', command]), ...args]
+	);
 	t.deepEqual([status, stderr.split('\n').filter((line) => !HARMLESS.test(line))], [0, []], 'nothing to warn of');
 	return stdout;
 }
 
-const ask = (t: ExecutionContext, { core }: Evidence, ...commands: string[]): string => gdb(t, [program, core], ...commands);
+const ask = (t: ExecutionContext, { core }: Evidence, ...commands: string[]): string =>
+	gdb(t, [program, core], ...commands);
 
 /** What `thread apply all COMMAND` says, by thread id. */
 function askAll(t: ExecutionContext, evidence: Evidence, command: string): (tid: number) => string {
@@ -27,7 +32,8 @@ function askAll(t: ExecutionContext, evidence: Evidence, command: string): (tid:
 }
 
 /** `name   0x12   ...` of `info registers`. */
-const register = (text: string, name: string): string | undefined => new RegExp(`^${name} +(0x[0-9a-f]+) `, 'm').exec(text)?.[1];
+const register = (text: string, name: string): string | undefined =>
+	new RegExp(`^${name} +(0x[0-9a-f]+) `, 'm').exec(text)?.[1];
 const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 const pattern = (text: string): string => text.replace(/[^\w]/g, '\\$&');
 
@@ -45,7 +51,9 @@ gdbTest('gdb: the functions of six threads, one of them spinning, and variables 
 	const tids = [...listed.matchAll(/^[* ] +\d+ +.*LWP (\d+)\)/gm)].map(([, tid]) => Number(tid));
 	const byNumber = (a: number, b: number): number => a - b;
 	t.deepEqual(tids.sort(byNumber), FUNCTIONS.map((_, n) => tidOf(target, n)).sort(byNumber));
-	t.regex(listed, new RegExp(`^\\* +1 .*LWP ${target.pid}\\)`, 'm'), 'the first thread is the one that gdb begins with');
+	t.regex(
+		listed, new RegExp(`^\\* +1 .*LWP ${target.pid}\\)`, 'm'), 'the first thread is the one that gdb begins with'
+	);
 
 	const traceOf = askAll(t, evidence, 'bt');
 	FUNCTIONS.forEach((functions, n) => {
@@ -53,14 +61,23 @@ gdbTest('gdb: the functions of six threads, one of them spinning, and variables 
 		const found = [...trace.matchAll(/^#\d+ +(?:0x[0-9a-f]+ in )?(\S+) \(/gm)].map(([, name]) => name ?? '');
 		// How libc calls its own parts inside depends on whether its debugging symbols are there.
 		t.deepEqual(found.filter((name) => FUNCTIONS.flat().includes(name)), functions, trace);
-		t.regex(found[0] ?? '', [/pause$/, /nanosleep/, /^spins$/, /futex|pthread_cond_wait/, /read$/, /^holds_in_call$/][n] ?? /never/, trace);
+		t.regex(
+			found[0] ?? '',
+			[/pause$/, /nanosleep/, /^spins$/, /futex|pthread_cond_wait/, /read$/, /^holds_in_call$/][n] ?? /never/,
+			trace
+		);
 		t.regex(found.at(-1) ?? '', n === 0 ? /^(main|_start)$/ : /clone/, 'to the end of the stack');
 	});
 	t.regex(traceOf(tidOf(target, 3)), /pthread_cond_wait/);
-	t.regex(traceOf(tidOf(target, 1)), /sleeps_inner \(depth=.*3\) at .*\n.*sleeps_middle \(depth=.*2\) at /, 'arguments');
+	t.regex(
+		traceOf(tidOf(target, 1)), /sleeps_inner \(depth=.*3\) at .*\n.*sleeps_middle \(depth=.*2\) at /, 'arguments'
+	);
 
 	const values = 'marker, library_value, records->name, records->next->next->name, records->next->next->next';
-	t.regex(ask(t, evidence, `printf "%ld %lx %s, %s, %p\\n", ${values}`), new RegExp(`^4711 ${id(3).toString(16)} record 2, record 0, \\(nil\\)$`, 'm'));
+	t.regex(
+		ask(t, evidence, `printf "%ld %lx %s, %s, %p\\n", ${values}`),
+		new RegExp(`^4711 ${id(3).toString(16)} record 2, record 0, \\(nil\\)$`, 'm')
+	);
 });
 
 gdbTest('gdb: registers of all threads: general, bases of segments, x87, SSE and AVX', async (t) => {
@@ -70,7 +87,10 @@ gdbTest('gdb: registers of all threads: general, bases of segments, x87, SSE and
 	const valueOf = askAll(t, evidence, 'print/x own_value');
 	FUNCTIONS.forEach((_, n) => {
 		const tid = tidOf(target, n), general = `${generalOf(tid)}${othersOf(tid)}`;
-		t.deepEqual(['fs_base', 'gs_base', 'cs', 'ss'].map((name) => register(general, name)), [hex(fsBaseOf(target, n)), hex(gsBaseOf(n)), '0x33', '0x2b'], `thread ${n}`);
+		t.deepEqual(
+			['fs_base', 'gs_base', 'cs', 'ss'].map((name) => register(general, name)),
+			[hex(fsBaseOf(target, n)), hex(gsBaseOf(n)), '0x33', '0x2b'], `thread ${n}`
+		);
 		t.regex(valueOf(tid), new RegExp(`= ${hex(id(n))}\n`), 'a thread-local variable');
 	});
 	for (const [n, kept] of KEPT) {

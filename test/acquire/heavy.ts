@@ -55,9 +55,13 @@ export class Heavy {
 	}
 
 	private constructor() {
-		this.target = spawn(NODE[0], [...NODE.slice(1), '-e', PROGRAM], { stdio: ['pipe', 'pipe', 'inherit'], env: this.#environment('target') });
+		this.target = spawn(
+			NODE[0], [...NODE.slice(1), '-e', PROGRAM],
+			{ stdio: ['pipe', 'pipe', 'inherit'], env: this.#environment('target') }
+		);
 		this.pid = this.target.pid as number;
-		if (this.target.stdout !== null) createInterface({ input: this.target.stdout }).on('line', (line) => { this.turns = Number(line); });
+		if (this.target.stdout !== null)
+			createInterface({ input: this.target.stdout }).on('line', (line) => { this.turns = Number(line); });
 	}
 
 	#environment(whose: 'target' | 'take'): NodeJS.ProcessEnv {
@@ -72,7 +76,9 @@ export class Heavy {
 	}
 
 	/** Take, and do something when `when` says so of the take. */
-	async interrupted(out: string, when: (take: ChildProcess) => Promise<unknown>, action: (take: ChildProcess) => void): Promise<Interrupted> {
+	async interrupted(
+		out: string, when: (take: ChildProcess) => Promise<unknown>, action: (take: ChildProcess) => void
+	): Promise<Interrupted> {
 		const take = spawn(NODE[0], [...NODE.slice(1), CLI, 'take', String(this.pid), '--out', out, '--key', this.key],
 			// A group of its own, as a shell gives one to a job.
 			{ stdio: ['ignore', 'ignore', 'pipe'], env: this.#environment('take'), detached: true });
@@ -87,13 +93,18 @@ export class Heavy {
 
 	/** The evidence's folder, whatever it is called until it is whole, has so many bytes of a core. */
 	async coreHas(out: string, bytes: number): Promise<void> {
-		await eventually(() => (Math.max(sizeOf(join(out, 'core')), sizeOf(join(`${out}.partial`, 'core'))) >= bytes ? true : undefined), `${bytes} bytes are taken`);
+		await eventually(
+			() =>
+				(Math.max(sizeOf(join(out, 'core')), sizeOf(join(`${out}.partial`, 'core'))) >= bytes ? true : undefined),
+			`${bytes} bytes are taken`
+		);
 	}
 
 	/** It goes on, with nothing of ours in it, beside it or in its way. */
 	async leftAlone(t: ExecutionContext, what: string): Promise<void> {
 		t.deepEqual(await leftOver(this.#marks.take), [], `${what}: of the take are left`);
-		for (const until = Date.now() + 30_000; Date.now() < until && marked(this.#marks.target).length > 1;) await sleep(20);
+		for (const until = Date.now() + 30_000; Date.now() < until && marked(this.#marks.target).length > 1;)
+			await sleep(20);
 		t.deepEqual(marked(this.#marks.target), [this.pid], `${what}: beside the target is a duplicate`);
 		t.deepEqual(childrenOf(this.pid), [], `${what}: the target has a child, or what is left of one`);
 		t.true(isFree(this.pid), `${what}: the target is stopped or traced`);

@@ -1,4 +1,7 @@
-/** What tests of evidence share: targets (targets/*.c), `procsnap take` of them, and the tools that it is held against. */
+/**
+ * What tests of evidence share: targets (targets/*.c), `procsnap take` of them, and the tools that it is held
+ * against.
+ */
 import type { ExecutionContext } from 'ava';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -39,7 +42,10 @@ export async function takeEvidence(t: ExecutionContext, pid: number): Promise<Ev
 	const base = temporaryFolder(t), dir = join(base, 'evidence');
 	const [node, ...flags] = NODE;
 	await promisify(execFile)(node, [...flags, cli, 'take', String(pid), '--out', dir, '--key', join(base, 'key')]);
-	return { dir, core: join(dir, 'core'), manifest: JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8')) as Manifest };
+	return {
+		dir, core: join(dir, 'core'),
+		manifest: JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8')) as Manifest,
+	};
 }
 
 export interface Said {
@@ -50,7 +56,13 @@ export interface Said {
 
 /** Run a tool in English, without the user's settings of it. */
 export function run(tool: string, args: string[]): Said {
-	const { status, stdout, stderr, error } = spawnSync(tool, args, { encoding: 'utf8', maxBuffer: 256 << 20, env: { ...process.env, LC_ALL: 'C', HOME: '/nonexistent', DEBUGINFOD_URLS: '' } });
+	const { status, stdout, stderr, error } = spawnSync(
+		tool, args,
+		{
+			encoding: 'utf8', maxBuffer: 256 << 20,
+			env: { ...process.env, LC_ALL: 'C', HOME: '/nonexistent', DEBUGINFOD_URLS: '' },
+		}
+	);
 	if (error !== undefined) throw error;
 	return { status, stdout, stderr };
 }

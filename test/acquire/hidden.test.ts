@@ -8,7 +8,8 @@ import { mapsOf, PAGE, residentPages, startRegions, type RegionName } from './re
 
 interface Listed { regions: Array<{ start: string; end: string; why: string; residentBytes: number }> }
 
-const hidden = (...args: string[]) => spawnSync(NODE[0], [...NODE.slice(1), 'acquire/cli.ts', 'hidden', ...args], { encoding: 'utf8' });
+const hidden = (...args: string[]) =>
+	spawnSync(NODE[0], [...NODE.slice(1), 'acquire/cli.ts', 'hidden', ...args], { encoding: 'utf8' });
 
 test('hidden lists what a fork leaves out, wipes, shares or cannot read, and no more', async (t) => {
 	const { target, region } = await startRegions(t);
@@ -16,15 +17,21 @@ test('hidden lists what a fork leaves out, wipes, shares or cannot read, and no 
 	const { status, stdout, stderr } = hidden(String(target.pid), '--json');
 	t.is(status, 4, stderr);
 	// Where inject finds its instruction there may be one more.
-	const [from = 0, to = 0] = (/^([0-9a-f]+)-([0-9a-f]+) .*\[vdso\]$/m.exec(mapsOf(target.pid)) ?? []).slice(1).map((text) => parseInt(text, 16));
+	const [from = 0, to = 0] = (/^([0-9a-f]+)-([0-9a-f]+) .*\[vdso\]$/m.exec(mapsOf(target.pid)) ?? []).slice(1)
+		.map((text) => parseInt(text, 16));
 	const outside = (pages: number[]) => pages.filter((page) => page < from || page >= to);
 	t.deepEqual(outside(residentPages(target.pid)), outside(before), 'no page of the target came or went');
 	const { regions } = JSON.parse(stdout) as Listed;
-	const why = (name: RegionName) => regions.find(({ start, end }) => Number(start) <= region[name].start && region[name].start < Number(end))?.why;
-	t.deepEqual([why('dontfork'), why('wipeonfork'), why('sharedAnonymous'), why('sharedMemfd')], ['left-out', 'wiped', 'shared', 'shared']);
+	const why = (name: RegionName) =>
+		regions.find(({ start, end }) => Number(start) <= region[name].start && region[name].start < Number(end))?.why;
+	t.deepEqual(
+		[why('dontfork'), why('wipeonfork'), why('sharedAnonymous'), why('sharedMemfd')],
+		['left-out', 'wiped', 'shared', 'shared']
+	);
 	if (region.secret.start !== 0) t.is(why('secret'), 'secret');
 	if (region.device.start !== 0) t.is(why('device'), 'device');
-	for (const name of ['anonymous', 'heap', 'fileModified', 'fileUnread', 'protNone', 'thp', 'reserved'] as const) t.is(why(name), undefined, name);
+	for (const name of ['anonymous', 'heap', 'fileModified', 'fileUnread', 'protNone', 'thp', 'reserved'] as const)
+		t.is(why(name), undefined, name);
 	const found = regions.find(({ start }) => Number(start) === region.dontfork.start);
 	t.is(found?.residentBytes, region.dontfork.written.length * PAGE);
 	t.true(isFree(target.pid));
@@ -32,7 +39,14 @@ test('hidden lists what a fork leaves out, wipes, shares or cannot read, and no 
 
 	const text = hidden(String(target.pid));
 	t.is(text.status, 4);
-	t.regex(text.stdout, new RegExp(`^ {2}${region.dontfork.start.toString(16)}-${region.dontfork.end.toString(16)} .*left out of a fork \\(MADV_DONTFORK\\)`, 'm'));
+	t.regex(
+		text.stdout,
+		new RegExp(
+			`^ {2}${region.dontfork.start.toString(16)}-${region.dontfork.end.toString(16)} .*left out of a fork ` +
+				`\\(MADV_DONTFORK\\)`,
+			'm'
+		)
+	);
 });
 
 test('hidden of a process that hides nothing: exit 0', async (t) => {
@@ -59,7 +73,9 @@ for (const json of [[], ['--json']])
 		const { stdout, stderr } = hidden(String(target.pid), '--mechanism', 'inject', ...json);
 		t.regex(stderr, /^procsnap: 1 call of recvmsg returned early to the target, and could not be put back$/m);
 		if (json.length === 0) return;
-		const { cutCalls, lengthenedTimeouts, calls } = JSON.parse(stdout) as { cutCalls: number; lengthenedTimeouts: number; calls: unknown };
+		const { cutCalls, lengthenedTimeouts, calls } = JSON.parse(stdout) as {
+			cutCalls: number; lengthenedTimeouts: number; calls: unknown;
+		};
 		t.deepEqual([cutCalls, lengthenedTimeouts], [1, 0]);
 		t.deepEqual(calls, [{ call: 'recvmsg', restarted: 0, lengthened: 0, cut: 1 }]);
 	});

@@ -1,4 +1,7 @@
-/** A take that is interrupted, killed or loses its target: the target goes on, nothing runs on, and no folder looks like evidence that is none. */
+/**
+ * A take that is interrupted, killed or loses its target: the target goes on, nothing runs on, and no folder looks
+ * like evidence that is none.
+ */
 import test, { type ExecutionContext } from 'ava';
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -31,8 +34,12 @@ async function usualMs(t: ExecutionContext, heavy: Heavy): Promise<number> {
 	return performance.now() - begun;
 }
 
-/** On a busy machine the take may be over before this process has seen how far it is, and sent its signal: then again. */
-async function interruptedAmid(heavy: Heavy, when: When, send: (take: ChildProcess) => void): Promise<Interrupted & { out: string }> {
+/**
+ * On a busy machine the take may be over before this process has seen how far it is, and sent its signal: then again.
+ */
+async function interruptedAmid(
+	heavy: Heavy, when: When, send: (take: ChildProcess) => void
+): Promise<Interrupted & { out: string }> {
 	for (let tries = 0; tries < 20; tries++) {
 		const out = heavy.nextOut();
 		const interrupted = await heavy.interrupted(out, () => when(heavy, out), send);
@@ -66,7 +73,9 @@ test('SIGINT at any moment: either whole evidence or none', async (t) => {
 	for (let i = 0; i < ROUNDS; i++) {
 		const out = heavy.nextOut();
 		const delay = usual * 1.2 * (i + Math.random()) / ROUNDS;
-		const { code, signal, stderr } = await heavy.interrupted(out, () => sleep(delay), (take) => inGroupIfThere(take, 'SIGINT'));
+		const { code, signal, stderr } = await heavy.interrupted(
+			out, () => sleep(delay), (take) => inGroupIfThere(take, 'SIGINT')
+		);
 		// Before it is ready for a signal, it ends as any program does.
 		t.true(code === 130 || code === 0 || signal === 'SIGINT', `${i}: exit code ${String(code)}: ${stderr}`);
 		if (code === 0) t.is((await procsnap('verify', out, '--key', `${heavy.key}.pub`)).code, 0);
@@ -89,7 +98,9 @@ test('SIGINT twice: the second does not leave more behind than the first', async
 test('SIGKILL at any moment: the tracer ends what it began, and no folder looks like evidence', async (t) => {
 	const heavy = await Heavy.start(t);
 	const usual = await usualMs(t, heavy);
-	const random: When[] = Array.from({ length: ROUNDS }, (_, i) => () => sleep(usual * 1.2 * (i + Math.random()) / ROUNDS));
+	const random: When[] = Array.from(
+		{ length: ROUNDS }, (_, i) => () => sleep(usual * 1.2 * (i + Math.random()) / ROUNDS)
+	);
 	for (const when of [...Object.values(READING), ...random]) {
 		const out = heavy.nextOut();
 		const { code, stderr } = await heavy.interrupted(out, () => when(heavy, out), (take) => take.kill('SIGKILL'));
@@ -114,10 +125,15 @@ for (const [what, end] of Object.entries(ENDS))
 		const results: string[] = [];
 		const usual = await usualMs(t, await Heavy.start(t));
 		// The first part of it is Node's own start.
-		for (const when of [...Object.values(READING), ...Array.from({ length: 4 }, (): When => () => sleep(usual * (0.1 + 0.5 * Math.random())))]) {
+		for (const when of [
+			...Object.values(READING),
+			...Array.from({ length: 4 }, (): When => () => sleep(usual * (0.1 + 0.5 * Math.random()))),
+		]) {
 			const heavy = await Heavy.start(t);
 			const out = heavy.nextOut();
-			const { code, stderr, names }: Interrupted = await heavy.interrupted(out, () => when(heavy, out), () => end(heavy));
+			const { code, stderr, names }: Interrupted = await heavy.interrupted(
+				out, () => when(heavy, out), () => end(heavy)
+			);
 			await heavy.nothingLeft(t, what);
 			if (code === 0) {
 				t.is((await procsnap('verify', out, '--key', `${heavy.key}.pub`)).code, 0);
@@ -128,7 +144,10 @@ for (const [what, end] of Object.entries(ENDS))
 				t.deepEqual(frozen.flatMap(({ unreadable }) => unreadable), []);
 				t.deepEqual(heavy.cleared(out), ['']);
 			} else {
-				t.false(when === READING['at a third'] || when === READING['near the end'], `the duplicate was there: ${stderr}`);
+				t.false(
+					when === READING['at a third'] || when === READING['near the end'],
+					`the duplicate was there: ${stderr}`
+				);
 				t.is(code, 1);
 				t.regex(stderr, /ended|is it there/);
 				t.notRegex(stderr, /unexpected error|\n\s+at /);

@@ -16,8 +16,14 @@ const SMALL_MIB = 16, LARGE_MIB = 1024;
 /** The largest that a process and its tracer have been, in kB of 1,024 bytes: VmHWM, proc_pid_status(5). */
 function peakKiB(pid: number): number {
 	try {
-		const tracers = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter((text) => text !== '').map(Number);
-		return [pid, ...tracers].reduce((sum, each) => sum + Number(/^VmHWM:\s*(\d+)/m.exec(readFileSync(`/proc/${each}/status`, 'utf8'))?.[1] ?? 0), 0);
+		const tracers = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')
+			.filter((text) => text !== '').map(Number);
+		return [pid, ...tracers].reduce(
+			(sum, each) => sum + Number(
+				/^VmHWM:\s*(\d+)/m.exec(readFileSync(`/proc/${each}/status`, 'utf8'))?.[1] ?? 0
+			),
+			0
+		);
 	} catch {
 		return 0;	// it has ended
 	}
@@ -25,7 +31,15 @@ function peakKiB(pid: number): number {
 
 /** `npx procsnap`, which is this script; in a guest Node needs some flags. */
 function procsnap(t: ExecutionContext, ...args: string[]) {
-	const child = spawn(fileURLToPath(new URL('../../scripts/procsnap', import.meta.url)), args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_OPTIONS: NODE.slice(1).filter((flag) => flag !== '--enable-source-maps').join(' ') } });
+	const child = spawn(
+		fileURLToPath(new URL('../../scripts/procsnap', import.meta.url)), args,
+		{
+			stdio: ['ignore', 'pipe', 'pipe'],
+			env: {
+				...process.env, NODE_OPTIONS: NODE.slice(1).filter((flag) => flag !== '--enable-source-maps').join(' '),
+			},
+		}
+	);
 	t.teardown(() => child.kill('SIGKILL'));
 	let peak = 0, said = '';
 	const timer = setInterval(() => { peak = Math.max(peak, peakKiB(child.pid as number)); }, 10);
@@ -37,17 +51,24 @@ function procsnap(t: ExecutionContext, ...args: string[]) {
 	return { child, ended };
 }
 
-linkTest(`a target of ${LARGE_MIB} MiB takes no more memory to take, to send and to receive than one of ${SMALL_MIB}`, async (t) => {
+linkTest(`a target of ${LARGE_MIB} MiB takes no more memory to take, to send and to receive than one of ` +
+	`${SMALL_MIB}`, async (t) => {
 	const authority = new Authority(t, HOST, 'collector');
 	const base = temporaryFolder(t);
 	const measured: Record<string, number> = {};
 	for (const mib of [SMALL_MIB, LARGE_MIB]) {
 		const target = await startTarget(t, 'reserve', mib + 4, mib, 1);
-		const receiver = procsnap(t, 'receive', '--listen', `${HOST}:0`, '--out', join(base, 'received'), '--once', '--json', ...authority.options(HOST));
+		const receiver = procsnap(
+			t, 'receive', '--listen', `${HOST}:0`, '--out', join(base, 'received'), '--once', '--json',
+			...authority.options(HOST)
+		);
 		const [first] = await once(createInterface({ input: receiver.child.stdout }), 'line') as [string];
 		const { listening } = JSON.parse(first) as { listening: number };
 		const common = ['take', String(target.pid), '--key', join(base, 'key')];
-		for (const [name, args] of [['out', ['--out', join(base, `evidence-${mib}`)]], ['to', ['--to', `${HOST}:${listening}`, ...authority.options('collector')]]] as const) {
+		for (const [name, args] of [
+			['out', ['--out', join(base, `evidence-${mib}`)]],
+			['to', ['--to', `${HOST}:${listening}`, ...authority.options('collector')]],
+		] as const) {
 			const { code, said, peakKiB: peak } = await procsnap(t, ...common, ...args).ended;
 			t.is(code, 0, said);
 			measured[`${name} ${mib}`] = peak;

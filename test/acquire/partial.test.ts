@@ -1,4 +1,7 @@
-/** A duplicate that ends before its time, or that cannot be ended as it should, costs no evidence: what was read is kept, and what is missing is said. */
+/**
+ * A duplicate that ends before its time, or that cannot be ended as it should, costs no evidence: what was read is
+ * kept, and what is missing is said.
+ */
 import test, { type ExecutionContext } from 'ava';
 import { readFileSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,10 +23,16 @@ import { procsnap } from './real/taking.ts';
 import { aKey, Authority, HOST, keptIn, linkTest, ReceiverProcess, underWayIn } from './transfer/help.ts';
 
 const MIB = 1 << 20;
-const injectTest = testUnless(mechanismFor().name === 'inject' ? null : 'the kernel makes the duplicate here, and the target has no part in its end');
+const injectTest = testUnless(
+	mechanismFor().name === 'inject'
+		? null
+		: 'the kernel makes the duplicate here, and the target has no part in its end'
+);
 
 /** Take within this process; `first` happens when the first bytes have been read and no more, `last` when all have. */
-async function taken(t: ExecutionContext, pid: number, { first, last }: { first?: () => unknown; last?: () => unknown }) {
+async function taken(
+	t: ExecutionContext, pid: number, { first, last }: { first?: () => unknown; last?: () => unknown }
+) {
 	const dir = join(temporaryFolder(t), 'evidence'), key = aKey();
 	let begun = false;
 	const wrap = (inner: Destination): Destination => ({
@@ -39,7 +48,9 @@ async function taken(t: ExecutionContext, pid: number, { first, last }: { first?
 			await inner.verified(root);
 		},
 	});
-	const { manifest, untold } = await take({ pid, key: () => key, destination: async () => wrap(await createFolder(dir)) });
+	const { manifest, untold } = await take({
+		pid, key: () => key, destination: async () => wrap(await createFolder(dir)),
+	});
 	const { faults, manifest: parsed } = await verifyFolder(dir);
 	t.deepEqual(faults, [], 'what is there can be verified');
 	t.deepEqual(parsed, manifest);
@@ -51,12 +62,15 @@ const bytesOf = (parts: ReadonlyArray<{ bytes: number }>): number => parts.reduc
 const bytesIn = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 
 /** Bytes of the duplicate that are said to be missing. */
-const missingIn = ({ regions }: Manifest): number => bytesOf(regions.filter(({ readFrom }) => readFrom === 'duplicate').flatMap(({ unreadable }) => unreadable).filter(({ errno }) => errno === 'ESRCH'));
+const missingIn = ({ regions }: Manifest): number =>
+	bytesOf(regions.filter(({ readFrom }) => readFrom === 'duplicate').flatMap(({ unreadable }) => unreadable)
+		.filter(({ errno }) => errno === 'ESRCH'));
 
 /** What is missing is zeros in the core, and what is not is what the target has. */
 function assertContent(t: ExecutionContext, dir: string, { regions }: Manifest): void {
 	const core = CoreFile.open(t, join(dir, 'core'));
-	for (const { start, bytes } of regions.flatMap(({ unreadable }) => unreadable.filter(({ errno }) => errno === 'ESRCH'))) {
+	for (const { start, bytes } of regions.flatMap(({ unreadable }) =>
+		unreadable.filter(({ errno }) => errno === 'ESRCH'))) {
 		t.true(core.read(Number(start), Math.min(bytes, MIB)).every((byte) => byte === 0), `zeros at ${start}`);
 	}
 }
@@ -69,10 +83,15 @@ injectTest('a duplicate that somebody kills: exit code 5, and what was read by t
 	process.kill(duplicate, 'SIGKILL');
 	const { code, stdout, stderr } = await taking;
 	t.is(code, 5, stderr);
-	t.regex(stdout, /\n {2}partial: \d[^\n]* of the duplicate were not read: the duplicate [^\n]*(?:killed|ended)[^\n]*\n$/, 'the last line');
+	t.regex(
+		stdout, /\n {2}partial: \d[^\n]* of the duplicate were not read: the duplicate [^\n]*(?:killed|ended)[^\n]*\n$/,
+		'the last line'
+	);
 
 	const manifest = JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8')) as Manifest;
-	t.true(manifest.partial !== null && manifest.partial.missingBytes > 0 && manifest.partial.missingBytes < HEAVY_BYTES);
+	t.true(
+		manifest.partial !== null && manifest.partial.missingBytes > 0 && manifest.partial.missingBytes < HEAVY_BYTES
+	);
 	t.is(missingIn(manifest), manifest.partial?.missingBytes as number, 'each region says what it misses');
 	t.true(bytesOf(manifest.regions) - missingIn(manifest) > HEAVY_BYTES / 4, 'a third had been read');
 	t.is(manifest.ledger.copiedBytes, null, 'nobody can say that now');
@@ -82,7 +101,10 @@ injectTest('a duplicate that somebody kills: exit code 5, and what was read by t
 	const verified = await procsnap('verify', out, '--key', `${heavy.key}.pub`);
 	t.is(verified.code, 0);
 	t.regex(verified.stdout, /: whole: .*\n {2}partial: .* were not read: /);
-	t.deepEqual((JSON.parse((await procsnap('verify', out, '--json')).stdout) as Pick<Manifest, 'partial'>).partial, manifest.partial);
+	t.deepEqual(
+		(JSON.parse((await procsnap('verify', out, '--json')).stdout) as Pick<Manifest, 'partial'>).partial,
+		manifest.partial
+	);
 	t.regex((await procsnap('info', out)).stdout, /^ {2}partial: .* were not read: /m);
 });
 
@@ -111,9 +133,16 @@ linkTest('partial evidence that is sent is kept by the receiver, and says that i
 	const base = temporaryFolder(t), out = join(base, 'received');
 	const receiver = new ReceiverProcess(t, ['--out', out, ...authority.options(HOST)]);
 	await receiver.start();
-	const taking = procsnap('take', String(target.pid), '--to', `${HOST}:${receiver.port}`, '--max-rate', '16M', '--key', join(base, 'key'), ...authority.options('collector'));
+	const taking = procsnap(
+		'take', String(target.pid), '--to', `${HOST}:${receiver.port}`, '--max-rate', '16M', '--key', join(base, 'key'),
+		...authority.options('collector')
+	);
 	// What the collector reads ahead of its link is less than the target has.
-	await until('the first bytes are there', () => underWayIn(out).some((name) => !name.endsWith('.json') && bytesIn(join(out, '.incoming', name, 'core')) > 0));
+	await until(
+		'the first bytes are there',
+		() =>
+			underWayIn(out).some((name) => !name.endsWith('.json') && bytesIn(join(out, '.incoming', name, 'core')) > 0)
+	);
 	process.kill(children(target.pid)[0] as number, 'SIGKILL');
 	const { code, stdout, stderr } = await taking;
 	t.is(code, 5, stderr);
@@ -125,14 +154,26 @@ linkTest('partial evidence that is sent is kept by the receiver, and says that i
 	t.deepEqual(children(target.pid), []);
 });
 
-injectTest('a debugger that attaches meanwhile: the evidence is whole, and the ledger has that the duplicate is not buried', async (t) => {
+injectTest('a debugger that attaches meanwhile: the evidence is whole, and the ledger has that the duplicate is not ' +
+	'buried', async (t) => {
 	const target = await startTarget(t, 'reserve', 16, 12, 1), rival = tracerFor(t);
-	const { manifest: { partial, ledger, regions }, text } = await taken(t, target.pid, { last: () => rival.hold(target.pid) });
+	const { manifest: { partial, ledger, regions }, text } = await taken(
+		t, target.pid, { last: () => rival.hold(target.pid) }
+	);
 	t.is(partial, null);
-	t.deepEqual(regions.flatMap(({ readFrom, unreadable }) => (readFrom === 'duplicate' ? unreadable : [])).filter(({ errno }) => errno === 'ESRCH'), []);
+	t.deepEqual(
+		regions.flatMap(({ readFrom, unreadable }) => (readFrom === 'duplicate' ? unreadable : []))
+			.filter(({ errno }) => errno === 'ESRCH'),
+		[]
+	);
 	const reason = ledger.unburied ?? ledger.endFailed;
 	t.regex(reason ?? '', /\S/, 'the ledger has the reason');
-	t.regex(text, ledger.unburied === null ? /how the duplicate was ended is not known: / : /is still a zombie child of the target: /);
+	t.regex(
+		text,
+		ledger.unburied === null
+			? /how the duplicate was ended is not known: /
+			: /is still a zombie child of the target: /
+	);
 	t.is(children(target.pid).length, 1, 'and it is true');
 	rival.letGo();
 	rival.close();
@@ -179,11 +220,14 @@ injectTest('evidence that cannot be kept: what the end of the duplicate cut is s
 
 injectTest('take --json has what the manifest was sealed too early for', async (t) => {
 	const target = await startTarget(t, 'reserve', 4, 3, 1), base = temporaryFolder(t);
-	const { stdout } = await procsnap('take', String(target.pid), '--json', '--out', join(base, 'evidence'), '--key', join(base, 'key'));
+	const { stdout } = await procsnap(
+		'take', String(target.pid), '--json', '--out', join(base, 'evidence'), '--key', join(base, 'key')
+	);
 	t.deepEqual((JSON.parse(stdout) as { untold: unknown }).untold, { pauseNs: 0, calls: [] });
 });
 
-injectTest('a tracer that is killed takes the duplicate with it: what was read is kept, and what is not known is null', async (t) => {
+injectTest('a tracer that is killed takes the duplicate with it: what was read is kept, and what is not known is ' +
+	'null', async (t) => {
 	const target = await startTarget(t, 'reserve', 40, 36, 1);
 	const { manifest: { partial, ledger, regions }, untold, text } = await taken(t, target.pid, {
 		first: async () => {
@@ -213,14 +257,24 @@ test('a target that ends while it is taken: what only it had is unreadable, and 
 	});
 	const { partial, regions, ledger } = manifest;
 	t.is(partial, null, 'the duplicate was read to its end');
-	t.deepEqual([ledger.minorFaults, ledger.majorFaults, ledger.residentKiBAfter], [null, null, null], 'nobody can say that now');
+	t.deepEqual(
+		[ledger.minorFaults, ledger.majorFaults, ledger.residentKiBAfter], [null, null, null], 'nobody can say that now'
+	);
 	const frozen = regions.filter(({ capture }) => capture === 'frozen');
 	t.true(bytesOf(frozen) >= 48 * MIB);
 	t.deepEqual(frozen.flatMap(({ unreadable }) => unreadable), []);
 	if (manifest.mechanism.name !== 'inject') return;
-	const lost = regions.filter(({ readFrom, unreadable }) => readFrom === 'target' && unreadable.some(({ errno }) => errno === 'ESRCH'));
+	const lost = regions.filter(({ readFrom, unreadable }) =>
+		readFrom === 'target' && unreadable.some(({ errno }) => errno === 'ESRCH'));
 	t.true(lost.some(({ bytes, unreadable }) => bytes >= 8 * MIB && bytesOf(unreadable) > 0), 'its shared memory');
-	t.regex(text, new RegExp(`^  ${lost.length} regions? of the target's own memory could not be read, or not all of it: the target had ended$`, 'm'));
+	t.regex(
+		text,
+		new RegExp(
+			`^  ${lost.length} regions? of the target's own memory could not be read, or not all of it: the target ` +
+				`had ended$`,
+			'm'
+		)
+	);
 });
 
 injectTest('a target that executes another program meanwhile: that one\'s memory is not taken for the first one\'s', async (t) => {
@@ -235,6 +289,8 @@ injectTest('a target that executes another program meanwhile: that one\'s memory
 	t.is(region?.readFrom, 'target');
 	const content = CoreFile.open(t, join(dir, 'core')).read(target.number(1), region?.bytes ?? 0);
 	t.false(content.includes('B'), 'of the second program');
-	t.true(bytesOf(region?.unreadable.filter(({ errno }) => errno === 'ESRCH') ?? []) > 0, 'of the first one it is gone');
+	t.true(
+		bytesOf(region?.unreadable.filter(({ errno }) => errno === 'ESRCH') ?? []) > 0, 'of the first one it is gone'
+	);
 	t.is(region?.capture, 'unreadable');
 });

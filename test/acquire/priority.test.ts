@@ -19,11 +19,15 @@ test('the lowest priority, unless the user says how low', (t) => {
 
 /** In a process of its own: it cannot be taken back. */
 function niceAfterwards(setting?: string): number[] {
-	const script = `const { yieldToOthers } = await import(${JSON.stringify(new URL('../../acquire/priority.ts', import.meta.url).href)});
+	const script =
+		`const { yieldToOthers } = await import(${JSON.stringify(new URL('../../acquire/priority.ts', import.meta.url).href)});
 		const { readdirSync, readFileSync } = await import('node:fs');
 		yieldToOthers(process.pid);
 		console.log(JSON.stringify(readdirSync('/proc/self/task').map((tid) => Number(readFileSync('/proc/self/task/' + tid + '/stat', 'utf8').replace(/^.*\\) /s, '').split(' ')[16]))));`;
-	const { stdout, stderr } = spawnSync(NODE[0], [...NODE.slice(1), '--input-type=module', '-e', script], { encoding: 'utf8', env: { ...process.env, PROCSNAP_NICE: setting } });
+	const { stdout, stderr } = spawnSync(
+		NODE[0], [...NODE.slice(1), '--input-type=module', '-e', script],
+		{ encoding: 'utf8', env: { ...process.env, PROCSNAP_NICE: setting } }
+	);
 	if (stdout === '') throw new Error(stderr);
 	return JSON.parse(stdout) as number[];
 }

@@ -1,4 +1,7 @@
-/** Memory of all kinds: each region is captured as the manifest says, its bytes are the target's, and the target is as it was. */
+/**
+ * Memory of all kinds: each region is captured as the manifest says, its bytes are the target's, and the target is as
+ * it was.
+ */
 import test, { type ExecutionContext } from 'ava';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { RegionRecord } from '../../acquire/evidence/manifest.ts';
@@ -6,7 +9,9 @@ import { children } from '../native/help.ts';
 import { isFree } from '../processes.ts';
 import { CoreFile } from './core-file.ts';
 import { regionAt, takeEvidence, type Evidence } from './help.ts';
-import { digestPages, HUGE, mapsOf, PAGE, residentKiB, residentPages, startRegions, type RegionName, type RegionsTarget } from './regions.ts';
+import {
+	digestPages, HUGE, mapsOf, PAGE, residentKiB, residentPages, startRegions, type RegionName, type RegionsTarget,
+} from './regions.ts';
 
 const POOL = '/proc/sys/vm/nr_hugepages';
 
@@ -22,12 +27,15 @@ function lendHugePages(t: ExecutionContext): void {
 }
 
 /** What a fork leaves out or wipes is read from the target; the kernel's own call shows it as the rest. */
-const whereForked = <Value>({ manifest }: Evidence, forked: Value, snapped: Value): Value => (manifest.mechanism.name === 'inject' ? forked : snapped);
+const whereForked = <Value>({ manifest }: Evidence, forked: Value, snapped: Value): Value =>
+	(manifest.mechanism.name === 'inject' ? forked : snapped);
 
 const expected = (evidence: Evidence): Record<RegionName, [RegionRecord['capture'], RegionRecord['readFrom']]> => ({
-	anonymous: ['frozen', 'duplicate'], heap: ['frozen', 'duplicate'], sharedAnonymous: whereForked(evidence, ['shared-live', 'target'], ['shared-live', 'duplicate']),
+	anonymous: ['frozen', 'duplicate'], heap: ['frozen', 'duplicate'],
+	sharedAnonymous: whereForked(evidence, ['shared-live', 'target'], ['shared-live', 'duplicate']),
 	sharedMemfd: whereForked(evidence, ['shared-live', 'target'], ['shared-live', 'duplicate']),
-	fileModified: ['frozen', 'duplicate'], fileUnread: ['file', 'duplicate'], protNone: ['frozen', 'duplicate'], secret: ['secret', null],
+	fileModified: ['frozen', 'duplicate'], fileUnread: ['file', 'duplicate'], protNone: ['frozen', 'duplicate'],
+	secret: ['secret', null],
 	dontfork: whereForked(evidence, ['hidden-by-dontfork', 'target'], ['frozen', 'duplicate']),
 	wipeonfork: whereForked(evidence, ['wiped-on-fork', 'target'], ['frozen', 'duplicate']),
 	partlyPastEnd: ['file', 'duplicate'], pastEnd: ['unreadable', 'duplicate'], device: ['device', null],
@@ -56,20 +64,35 @@ test('regions: how each was captured, and its bytes', async (t) => {
 			t.true(core.read(page, PAGE).equals(started.pageOf(name, page)), `${name}, page 0x${page.toString(16)}`);
 		}
 		if (['fileModified', 'partlyPastEnd', 'pastEnd', 'heap'].includes(name)) continue;
-		const taken = core.parts(start, end).filter(({ load }) => load !== null).reduce((sum, part) => sum + part.end - part.start, 0);
+		const taken = core.parts(start, end).filter(({ load }) => load !== null)
+			.reduce((sum, part) => sum + part.end - part.start, 0);
 		t.is(taken, barred ? 0 : written.length * PAGE, `${name}: no page more`);
 	}
 	const { fileModified, partlyPastEnd, pastEnd } = started.region;
-	t.true(core.read(fileModified.start, PAGE).equals(readFileSync(started.file).subarray(0, PAGE)), 'the first page of a file is the file\'s');
+	t.true(
+		core.read(fileModified.start, PAGE).equals(readFileSync(started.file).subarray(0, PAGE)),
+		'the first page of a file is the file\'s'
+	);
 	t.is(regionAt(manifest, fileModified.start)?.bytes, (fileModified.written.length + 1) * PAGE);
-	t.deepEqual(regionAt(manifest, partlyPastEnd.start)?.unreadable, [{ start: `0x${(partlyPastEnd.start + PAGE).toString(16)}`, bytes: 3 * PAGE, errno: 'EIO' }]);
-	t.true(core.read(partlyPastEnd.start, 4 * PAGE).equals(Buffer.concat([Buffer.alloc(PAGE, 'b'), Buffer.alloc(3 * PAGE)])), 'what there is, and zeros');
-	t.deepEqual(regionAt(manifest, pastEnd.start)?.unreadable, [{ start: `0x${pastEnd.start.toString(16)}`, bytes: 2 * PAGE, errno: 'EIO' }]);
+	t.deepEqual(
+		regionAt(manifest, partlyPastEnd.start)?.unreadable,
+		[{ start: `0x${(partlyPastEnd.start + PAGE).toString(16)}`, bytes: 3 * PAGE, errno: 'EIO' }]
+	);
+	t.true(
+		core.read(partlyPastEnd.start, 4 * PAGE)
+			.equals(Buffer.concat([Buffer.alloc(PAGE, 'b'), Buffer.alloc(3 * PAGE)])),
+		'what there is, and zeros'
+	);
+	t.deepEqual(
+		regionAt(manifest, pastEnd.start)?.unreadable,
+		[{ start: `0x${pastEnd.start.toString(16)}`, bytes: 2 * PAGE, errno: 'EIO' }]
+	);
 	t.is(regionAt(manifest, started.region.protNone.start)?.permissions, '---p');
 
 	const kernels = manifest.regions.filter(({ name }) => name.startsWith('[v'));
 	t.true(kernels.some(({ name }) => name === '[vvar]') && kernels.some(({ name }) => name === '[vdso]'));
-	for (const { name, capture, bytes } of kernels) t.deepEqual([capture, bytes > 0], name === '[vdso]' ? ['frozen', true] : ['device', false], name);
+	for (const { name, capture, bytes } of kernels)
+		t.deepEqual([capture, bytes > 0], name === '[vdso]' ? ['frozen', true] : ['device', false], name);
 });
 
 /** How often the target is taken one after the other: what is left behind adds up. */
@@ -80,7 +103,10 @@ test('regions: the target is as it was, page for page', async (t) => {
 	const started = await startRegions(t), { target } = started, { pid } = target;
 	const look = () => ({ pages: residentPages(pid), maps: mapsOf(pid), fds: readdirSync(`/proc/${pid}/fd`) });
 	const before = look(), digests = digestPages(target, before.pages), kib = residentKiB(pid);
-	t.true(before.pages.length > HUGE / PAGE && [...digests.values()].filter((digest) => digest !== null).length > before.pages.length / 2);
+	t.true(
+		before.pages.length > HUGE / PAGE &&
+			[...digests.values()].filter((digest) => digest !== null).length > before.pages.length / 2
+	);
 	let vdso: RegionRecord | undefined;
 	for (let i = 0; i < TIMES; i++) {
 		const { manifest: { ledger, regions } } = await takeEvidence(t, pid);
@@ -88,15 +114,23 @@ test('regions: the target is as it was, page for page', async (t) => {
 		// Pages that it writes to by going on: its stack, its thread's own.
 		t.true(ledger.minorFaults !== null && ledger.minorFaults <= 8, `${String(ledger.minorFaults)} minor faults`);
 		t.is(ledger.majorFaults, 0);
-		t.true(ledger.copiedBytes !== null && ledger.copiedBytes <= 8 * PAGE, `${String(ledger.copiedBytes)} bytes copied`);
+		t.true(
+			ledger.copiedBytes !== null && ledger.copiedBytes <= 8 * PAGE, `${String(ledger.copiedBytes)} bytes copied`
+		);
 	}
 	const after = look();
 	// inject finds an instruction for its call in the vDSO; no page of the target's own comes to be in memory.
 	const isVdso = (page: number): boolean => Number(vdso?.start) <= page && page < Number(vdso?.end);
-	t.deepEqual({ ...after, pages: after.pages.filter((page) => !isVdso(page)) }, { ...before, pages: before.pages.filter((page) => !isVdso(page)) }, 'no page came or went');
+	t.deepEqual(
+		{ ...after, pages: after.pages.filter((page) => !isVdso(page)) },
+		{ ...before, pages: before.pages.filter((page) => !isVdso(page)) }, 'no page came or went'
+	);
 	t.true(residentKiB(pid) - kib <= (Number(vdso?.end) - Number(vdso?.start)) / 1024);
 	const now = digestPages(target, before.pages);
-	t.deepEqual([...digests].filter(([page, digest]) => now.get(page) !== digest).map(([page]) => page.toString(16)), [], 'the same bytes');
+	t.deepEqual(
+		[...digests].filter(([page, digest]) => now.get(page) !== digest).map(([page]) => page.toString(16)), [],
+		'the same bytes'
+	);
 	t.true(isFree(pid), 'not stopped, not traced');
 	t.deepEqual(children(pid), []);
 

@@ -39,7 +39,8 @@ export interface Sealed {
 export async function aSealed(t: Pick<ExecutionContext, 'teardown'>, wide = false): Promise<Sealed> {
 	const base = aFolder(t), keyPath = join(base, 'key');
 	const { where: dir, manifest } = await take({
-		pid: await startSmall(t, wide ? ['wide'] : []), key: () => collectorKey(keyPath).key, destination: () => createFolder(join(base, 'evidence')),
+		pid: await startSmall(t, wide ? ['wide'] : []), key: () => collectorKey(keyPath).key,
+		destination: () => createFolder(join(base, 'evidence')),
 	});
 	return { dir, manifest, key: readFileSync(`${keyPath}.pub`) };
 }
@@ -63,7 +64,10 @@ export function reseal(dir: string, text: string | Buffer): { publicKey: Buffer 
 /** The same with a manifest that names the stranger's key. */
 export function resealManifest(dir: string, manifest: object): void {
 	const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-	const text = Buffer.from(JSON.stringify({ ...manifest, collector: { ...(manifest as Partial<Manifest>).collector, publicKeySha256: fingerprint(publicKey) } }));
+	const text = Buffer.from(JSON.stringify({
+		...manifest,
+		collector: { ...(manifest as Partial<Manifest>).collector, publicKeySha256: fingerprint(publicKey) },
+	}));
 	writeFileSync(join(dir, FILES.manifest), text);
 	writeFileSync(join(dir, FILES.publicKey), publicKeyPem(publicKey));
 	writeFileSync(join(dir, FILES.signature), signed(text, privateKey));

@@ -1,4 +1,7 @@
-/** What a duplicate by inject is not given, so that it holds nothing of the target's: taken from the target, called by its name, and not called hidden. */
+/**
+ * What a duplicate by inject is not given, so that it holds nothing of the target's: taken from the target, called by
+ * its name, and not called hidden.
+ */
 import type { ExecutionContext } from 'ava';
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -15,7 +18,11 @@ import { PAGE, residentPages } from './regions.ts';
 const PAGES = 8;
 const LOCKED = 1, SHARED = 2, HIDDEN = 3;
 
-const injectTest = testUnless(mechanismFor().name === 'inject' ? null : 'the kernel makes the duplicate here, and it has all of the target\'s memory');
+const injectTest = testUnless(
+	mechanismFor().name === 'inject'
+		? null
+		: 'the kernel makes the duplicate here, and it has all of the target\'s memory'
+);
 
 async function startHeld(t: ExecutionContext, ...more: string[]): Promise<Target> {
 	const file = join(temporaryFolder(t), 'file');
@@ -26,14 +33,23 @@ async function startHeld(t: ExecutionContext, ...more: string[]): Promise<Target
 }
 
 function hidden(pid: number): { status: number | null; why: (address: number) => string | undefined } {
-	const { status, stdout } = spawnSync(NODE[0], [...NODE.slice(1), 'acquire/cli.ts', 'hidden', String(pid), '--json'], { encoding: 'utf8' });
-	const { regions } = JSON.parse(stdout) as { regions: Array<{ start: string; end: string; why: HiddenRegion['why'] }> };
-	return { status, why: (address) => regions.find(({ start, end }) => Number(start) <= address && address < Number(end))?.why };
+	const { status, stdout } = spawnSync(
+		NODE[0], [...NODE.slice(1), 'acquire/cli.ts', 'hidden', String(pid), '--json'], { encoding: 'utf8' }
+	);
+	const { regions } = JSON.parse(stdout) as {
+		regions: Array<{ start: string; end: string; why: HiddenRegion['why'] }>;
+	};
+	return {
+		status,
+		why: (address) => regions.find(({ start, end }) => Number(start) <= address && address < Number(end))?.why,
+	};
 }
 
 injectTest('shared memory and files with a lock are read from the target, which gets no page for that', async (t) => {
 	const target = await startHeld(t, 'hide');
-	const within = (pages: number[]) => pages.filter((page) => [LOCKED, SHARED, HIDDEN].some((n) => target.number(n) <= page && page < target.number(n) + PAGES * PAGE));
+	const within = (pages: number[]) =>
+		pages.filter((page) =>
+			[LOCKED, SHARED, HIDDEN].some((n) => target.number(n) <= page && page < target.number(n) + PAGES * PAGE));
 	const before = within(residentPages(target.pid));
 	const { manifest, core } = await takeEvidence(t, target.pid);
 	t.deepEqual(within(residentPages(target.pid)), before);
@@ -41,8 +57,13 @@ injectTest('shared memory and files with a lock are read from the target, which 
 	const file = CoreFile.open(t, core);
 	for (const [n, capture] of [[LOCKED, 'private-live'], [SHARED, 'shared-live'], [HIDDEN, 'hidden-by-dontfork']] as const) {
 		const at = target.number(n), region = regionAt(manifest, at);
-		t.deepEqual([region?.capture, region?.readFrom, region?.bytes, region?.unreadable], [capture, 'target', 2 * PAGE, []]);
-		t.true(file.read(at + PAGE, 2 * PAGE).equals(Buffer.concat([Buffer.alloc(PAGE, 'b'), Buffer.alloc(PAGE, 'c')])), capture);
+		t.deepEqual(
+			[region?.capture, region?.readFrom, region?.bytes, region?.unreadable], [capture, 'target', 2 * PAGE, []]
+		);
+		t.true(
+			file.read(at + PAGE, 2 * PAGE).equals(Buffer.concat([Buffer.alloc(PAGE, 'b'), Buffer.alloc(PAGE, 'c')])),
+			capture
+		);
 		t.true((region?.readBetweenNs?.[0] ?? 0) > manifest.momentNs, 'not of the moment, and it says so');
 	}
 });
@@ -52,5 +73,7 @@ injectTest('hidden counts neither as hidden', async (t) => {
 	const { status, why } = hidden(open.pid);
 	t.deepEqual([status, why(open.number(LOCKED)), why(open.number(SHARED))], [0, undefined, 'shared']);
 	const other = hidden(hiding.pid);
-	t.deepEqual([other.status, other.why(hiding.number(HIDDEN)), other.why(hiding.number(SHARED))], [4, 'left-out', 'shared']);
+	t.deepEqual(
+		[other.status, other.why(hiding.number(HIDDEN)), other.why(hiding.number(SHARED))], [4, 'left-out', 'shared']
+	);
 });

@@ -21,7 +21,9 @@ export const ymm = (n: number, k: number): bigint[] => [0n, 1n, 2n, 3n].map((i) 
 
 const HELD = { rsi: 0, rbx: 1, r12: 2, r13: 3, r14: 4, r15: 5, r8: 6, r9: 7, r10: 8, rdi: 9, rdx: 10 };
 /** Registers of the thread that spins, and of the one in a call, less their id. A call clobbers three. */
-export const KEPT: ReadonlyArray<readonly [number, Record<string, number>]> = [[2, { ...HELD, rax: 11, rcx: 12, r11: 13 }], [5, HELD]];
+export const KEPT: ReadonlyArray<readonly [number, Record<string, number>]> = [
+	[2, { ...HELD, rax: 11, rcx: 12, r11: 13 }], [5, HELD],
+];
 
 export const tidOf = (target: Target, n: number): number => target.number(TIDS + n);
 export const fsBaseOf = (target: Target, n: number): bigint => target.word[FS_BASES + n] ?? 0n;

@@ -1,5 +1,7 @@
 /** What verify says of evidence that is not what was sealed: which file, which bytes, which region. */
-import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+	appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync,
+} from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -22,7 +24,9 @@ test.before(async () => {
 const ALWAYS = ['core', 'leaves', 'manifest', 'publicKey', 'signature'] as const;
 
 /** What is said of a copy that is spoilt so, without more said of it. */
-async function faultsOf(t: ExecutionContext, spoil: (sealed: Sealed, path: (name: keyof typeof FILES) => string) => void, withKey = true): Promise<string[]> {
+async function faultsOf(
+	t: ExecutionContext, spoil: (sealed: Sealed, path: (name: keyof typeof FILES) => string) => void, withKey = true
+): Promise<string[]> {
 	const sealed = copyOf(t, whole);
 	spoil(sealed, (name) => join(sealed.dir, FILES[name]));
 	return (await verifyFolder(sealed.dir, withKey ? sealed.key : undefined)).faults;
@@ -30,8 +34,15 @@ async function faultsOf(t: ExecutionContext, spoil: (sealed: Sealed, path: (name
 
 test('evidence of version 1 is still verified, whole and spoilt', async (t) => {
 	const { dir, manifest } = copyOf(t, whole);
-	const without = (value: object, ...names: string[]): object => Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
-	resealManifest(dir, { ...without(manifest, 'partial'), schemaVersion: 1, ledger: without(manifest.ledger, 'cutCalls', 'calls', 'unburied', 'endedEarly', 'endFailed') });
+	const without = (value: object, ...names: string[]): object =>
+		Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
+	resealManifest(
+		dir,
+		{
+			...without(manifest, 'partial'), schemaVersion: 1,
+			ledger: without(manifest.ledger, 'cutCalls', 'calls', 'unburied', 'endedEarly', 'endFailed'),
+		}
+	);
 	const { faults, manifest: read } = await verifyFolder(dir);
 	t.deepEqual([faults, read?.schemaVersion, read?.partial], [[], 1, null]);
 	flip(join(dir, FILES.core), large().offset);
@@ -52,7 +63,10 @@ function flip(path: string, at: number): void {
 
 test('whole: with the key that was given another way, and without', async (t) => {
 	const signedBy = fingerprint(publicKeyFrom(whole.key, 'it'));
-	t.like(await verifyFolder(whole.dir, whole.key), { faults: [], trusted: true, signedBy, bytes: whole.manifest.core.bytes });
+	t.like(
+		await verifyFolder(whole.dir, whole.key),
+		{ faults: [], trusted: true, signedBy, bytes: whole.manifest.core.bytes }
+	);
 	t.like(await verifyFolder(whole.dir), { faults: [], trusted: null, signedBy });
 	t.deepEqual((await verifyFolder(whole.dir)).manifest, whole.manifest);
 	t.deepEqual(await faultsOf(t, () => {}), [], 'a copy is as good');
@@ -60,14 +74,28 @@ test('whole: with the key that was given another way, and without', async (t) =>
 
 test('altered: which bytes, of which region; neighbours are one range', async (t) => {
 	const { name, offset } = large();
-	t.deepEqual(await faultsOf(t, (_, path) => flip(path('core'), 100)), ['core: bytes 0 to 1048576 were altered: its header or notes']);
-	t.deepEqual(await faultsOf(t, (_, path) => flip(path('core'), CHUNK_BYTES + 5)), [`core: bytes 1048576 to 2097152 were altered: ${name}`]);
-	t.deepEqual(await faultsOf(t, (_, path) => [offset, CHUNK_BYTES].map((at) => flip(path('core'), at))), [`core: bytes 0 to 2097152 were altered: ${name}`]);
+	t.deepEqual(
+		await faultsOf(t, (_, path) => flip(path('core'), 100)),
+		['core: bytes 0 to 1048576 were altered: its header or notes']
+	);
+	t.deepEqual(
+		await faultsOf(t, (_, path) => flip(path('core'), CHUNK_BYTES + 5)),
+		[`core: bytes 1048576 to 2097152 were altered: ${name}`]
+	);
+	t.deepEqual(
+		await faultsOf(t, (_, path) => [offset, CHUNK_BYTES].map((at) => flip(path('core'), at))),
+		[`core: bytes 0 to 2097152 were altered: ${name}`]
+	);
 	t.deepEqual(await faultsOf(t, (_, path) => [offset, 2 * CHUNK_BYTES].map((at) => flip(path('core'), at))),
 		[`core: bytes 0 to 1048576 were altered: ${name}`, `core: bytes 2097152 to 3145728 were altered: ${name}`]);
 	const [first, second] = whole.manifest.regions.filter(({ bytes }) => bytes > 0);
-	t.deepEqual(await faultsOf(t, (_, path) => [first, second].map((region) => flip(path('core'), region!.segments[0]!.offset))),
-		[`core: bytes 0 to 1048576 were altered: ${[first, second].map((region) => `${region!.start}-${region!.end} ${region!.name}`).join(', ')}`]);
+	t.deepEqual(await faultsOf(
+		t, (_, path) => [first, second].map((region) => flip(path('core'), region!.segments[0]!.offset))
+	),
+		[
+			`core: bytes 0 to 1048576 were altered: ` +
+				`${[first, second].map((region) => `${region!.start}-${region!.end} ${region!.name}`).join(', ')}`,
+		]);
 });
 
 test('a region that ends where another chunk begins is not named for that', async (t) => {
@@ -76,50 +104,75 @@ test('a region that ends where another chunk begins is not named for that', asyn
 	const { offset, start } = region.segments[0]!, first = 2 * CHUNK_BYTES - offset;
 	const parts = [[0, first], [first, region.bytes]].map(([from = 0, to = 0]): RegionRecord => {
 		const [at, end] = [from, to].map((bytes) => `0x${(Number(start) + bytes).toString(16)}`) as [string, string];
-		return { ...region, start: at, end, bytes: to - from, segments: [{ start: at, bytes: to - from, offset: offset + from }], sha256: createHash('sha256').update(core.subarray(offset + from, offset + to)).digest('hex') };
+		return {
+			...region, start: at, end, bytes: to - from,
+			segments: [{ start: at, bytes: to - from, offset: offset + from }],
+			sha256: createHash('sha256').update(core.subarray(offset + from, offset + to)).digest('hex'),
+		};
 	});
 	resealManifest(dir, { ...manifest, regions: manifest.regions.toSpliced(large, 1, ...parts) });
 	t.deepEqual((await verifyFolder(dir)).faults, []);
 	for (const at of [offset, 3 * CHUNK_BYTES - 1]) core[at]! ^= 1;
 	writeFileSync(path, core);
 	const [one, two] = parts.map((part) => `${part.start}-${part.end}`);
-	t.deepEqual((await verifyFolder(dir)).faults, [`core: bytes 0 to 1048576 were altered: ${one}`, `core: bytes 2097152 to 3145728 were altered: ${two}`]);
+	t.deepEqual(
+		(await verifyFolder(dir)).faults,
+		[`core: bytes 0 to 1048576 were altered: ${one}`, `core: bytes 2097152 to 3145728 were altered: ${two}`]
+	);
 });
 
 test('two chunks that changed places are told where they belong', async (t) => {
 	const swapped = await faultsOf(t, (_, path) => {
-		const core = readFileSync(path('core')), [second, third] = [1, 2].map((chunk) => Buffer.from(core.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES)));
+		const core = readFileSync(path('core')), [second, third] = [1, 2].map((chunk) =>
+			Buffer.from(core.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES)));
 		third!.copy(core, CHUNK_BYTES);
 		second!.copy(core, 2 * CHUNK_BYTES);
 		writeFileSync(path('core'), core);
 	});
 	t.deepEqual(swapped, [
-		`core: bytes 1048576 to 2097152 are those of 2097152, swapped or copied: ${large().name}`, `core: bytes 2097152 to 3145728 are those of 1048576, swapped or copied: ${large().name}`,
+		`core: bytes 1048576 to 2097152 are those of 2097152, swapped or copied: ${large().name}`,
+		`core: bytes 2097152 to 3145728 are those of 1048576, swapped or copied: ${large().name}`,
 	]);
 });
 
 test('cut off: how much is left, and from which region on; the rest of it is not called altered', async (t) => {
 	const { name, offset, bytes } = large(), { core } = whole.manifest;
 	for (const left of [CHUNK_BYTES, offset + bytes - 1, 2 * CHUNK_BYTES + 17]) {
-		t.deepEqual(await faultsOf(t, (_, path) => truncateSync(path('core'), left)), [`core: cut off: ${left} of ${core.bytes} bytes are left, up to region ${name}`]);
+		t.deepEqual(
+			await faultsOf(t, (_, path) => truncateSync(path('core'), left)),
+			[`core: cut off: ${left} of ${core.bytes} bytes are left, up to region ${name}`]
+		);
 	}
 	const [first] = whole.manifest.regions;
-	t.deepEqual(await faultsOf(t, (_, path) => truncateSync(path('core'), 0)), [`core: cut off: 0 of ${core.bytes} bytes are left, up to region ${first!.start}-${first!.end} ${first!.name}`]);
+	t.deepEqual(
+		await faultsOf(t, (_, path) => truncateSync(path('core'), 0)),
+		[`core: cut off: 0 of ${core.bytes} bytes are left, up to region ${first!.start}-${first!.end} ${first!.name}`]
+	);
 	const both = await faultsOf(t, (_, path) => {
 		flip(path('core'), offset + 1);
 		truncateSync(path('core'), 2 * CHUNK_BYTES);
 	});
-	t.deepEqual(both, [`core: cut off: ${2 * CHUNK_BYTES} of ${core.bytes} bytes are left, up to region ${name}`, `core: bytes 0 to 1048576 were altered: ${name}`]);
+	t.deepEqual(
+		both,
+		[
+			`core: cut off: ${2 * CHUNK_BYTES} of ${core.bytes} bytes are left, up to region ${name}`,
+			`core: bytes 0 to 1048576 were altered: ${name}`,
+		]
+	);
 });
 
 test('bytes added at the end are counted', async (t) => {
 	for (const added of [1, CHUNK_BYTES + 1]) {
-		t.deepEqual(await faultsOf(t, (_, path) => appendFileSync(path('core'), Buffer.alloc(added))), [`core: ${added} bytes were added at its end`]);
+		t.deepEqual(
+			await faultsOf(t, (_, path) => appendFileSync(path('core'), Buffer.alloc(added))),
+			[`core: ${added} bytes were added at its end`]
+		);
 	}
 });
 
 test('altered leaves are told from an altered core', async (t) => {
-	const leaves = 'leaves: altered: not what the manifest\'s root is of; what was altered in the core can be told by region only';
+	const leaves =
+		'leaves: altered: not what the manifest\'s root is of; what was altered in the core can be told by region only';
 	t.deepEqual(await faultsOf(t, (_, path) => flip(path('leaves'), 40)), [leaves]);
 	t.deepEqual(await faultsOf(t, (_, path) => truncateSync(path('leaves'), 32)), [leaves]);
 	t.deepEqual(await faultsOf(t, (_, path) => truncateSync(path('leaves'), 0)), [leaves]);
@@ -134,15 +187,28 @@ test('altered leaves are told from an altered core', async (t) => {
 
 test('each file that is missing is named', async (t) => {
 	for (const name of ALWAYS) {
-		t.deepEqual(await faultsOf(t, (_, path) => rmSync(path(name))), [`${FILES[name]}: missing: the evidence is not whole`]);
+		t.deepEqual(
+			await faultsOf(t, (_, path) => rmSync(path(name))), [`${FILES[name]}: missing: the evidence is not whole`]
+		);
 	}
-	t.deepEqual((await verifyFolder(aFolder(t))).faults, ['manifest.json', 'manifest.sig', 'collector.pub'].map((name) => `${name}: missing: the evidence is not whole`));
+	t.deepEqual(
+		(await verifyFolder(aFolder(t))).faults,
+		['manifest.json', 'manifest.sig', 'collector.pub'].map((name) => `${name}: missing: the evidence is not whole`)
+	);
 });
 
 test('what was added is named, in a way that steers no terminal', async (t) => {
-	t.deepEqual(await faultsOf(t, ({ dir }) => writeFileSync(join(dir, 'core.bak'), '')), ['core.bak: added: no file of the evidence']);
-	t.deepEqual(await faultsOf(t, ({ dir }) => mkdirSync(join(dir, '.hidden'))), ['.hidden: added: no file of the evidence']);
-	t.deepEqual(await faultsOf(t, ({ dir }) => writeFileSync(join(dir, 'a\u001b[2J\nb'), '')), ['a?[2J?b: added: no file of the evidence']);
+	t.deepEqual(
+		await faultsOf(t, ({ dir }) => writeFileSync(join(dir, 'core.bak'), '')),
+		['core.bak: added: no file of the evidence']
+	);
+	t.deepEqual(
+		await faultsOf(t, ({ dir }) => mkdirSync(join(dir, '.hidden'))), ['.hidden: added: no file of the evidence']
+	);
+	t.deepEqual(
+		await faultsOf(t, ({ dir }) => writeFileSync(join(dir, 'a\u001b[2J\nb'), '')),
+		['a?[2J?b: added: no file of the evidence']
+	);
 });
 
 test('links, folders and pipes are not followed, read or waited for', async (t) => {
@@ -152,7 +218,10 @@ test('links, folders and pipes are not followed, read or waited for', async (t) 
 			renameSync(join(dir, name), join(aside, name));
 			by(join(dir, name));
 		});
-		t.deepEqual(await replaced((path) => symlinkSync(join(aside, name), path)), [`${name}: no ordinary file`], 'to the very file');
+		t.deepEqual(
+			await replaced((path) => symlinkSync(join(aside, name), path)), [`${name}: no ordinary file`],
+			'to the very file'
+		);
 		t.deepEqual(await replaced((path) => symlinkSync('nowhere', path)), [`${name}: no ordinary file`]);
 		t.deepEqual(await replaced((path) => mkdirSync(path)), [`${name}: no ordinary file`]);
 		t.deepEqual(await replaced((path) => execFileSync('mkfifo', [path])), [`${name}: no ordinary file`]);
@@ -164,16 +233,37 @@ const SIGNATURE = 'manifest.json: its signature (manifest.sig) is not of this te
 test('the key given is not the one that sealed it', async (t) => {
 	const other = await aSealed(t);
 	const { faults, trusted, manifest } = await verifyFolder(whole.dir, other.key);
-	t.deepEqual([faults, trusted, manifest], [['collector.pub: not the key given: somebody else sealed this', `${SIGNATURE} the key given: one of them was altered`], false, null]);
+	t.deepEqual(
+		[faults, trusted, manifest],
+		[
+			[
+				'collector.pub: not the key given: somebody else sealed this',
+				`${SIGNATURE} the key given: one of them was altered`,
+			],
+			false, null,
+		]
+	);
 	t.deepEqual(await faultsOf(t, ({ dir }) => writeFileSync(join(dir, FILES.publicKey), other.key)),
-		['collector.pub: not the key given: somebody else sealed this', 'collector.pub: the manifest names another key'], 'another key in the folder');
-	await t.throwsAsync(verifyFolder(whole.dir, Buffer.from('garbage')), { instanceOf: Failure, message: /^the key given: no Ed25519 key in PEM/ });
+		[
+			'collector.pub: not the key given: somebody else sealed this',
+			'collector.pub: the manifest names another key',
+		], 'another key in the folder');
+	await t.throwsAsync(
+		verifyFolder(whole.dir, Buffer.from('garbage')),
+		{ instanceOf: Failure, message: /^the key given: no Ed25519 key in PEM/ }
+	);
 });
 
 test('sealed again by somebody else: the key given tells, and without it the manifest may', async (t) => {
 	const text = readFileSync(join(whole.dir, FILES.manifest));
 	const again = ({ dir }: Sealed): void => void reseal(dir, text);
-	t.deepEqual(await faultsOf(t, again), ['collector.pub: not the key given: somebody else sealed this', `${SIGNATURE} the key given: one of them was altered`]);
+	t.deepEqual(
+		await faultsOf(t, again),
+		[
+			'collector.pub: not the key given: somebody else sealed this',
+			`${SIGNATURE} the key given: one of them was altered`,
+		]
+	);
 	t.deepEqual(await faultsOf(t, again, false), ['collector.pub: the manifest names another key']);
 	const cleverly = ({ dir, manifest }: Sealed): void => resealManifest(dir, manifest);
 	t.deepEqual(await faultsOf(t, cleverly, false), [], 'this is what the key is for');
@@ -182,14 +272,26 @@ test('sealed again by somebody else: the key given tells, and without it the man
 
 test('a public key whose text was altered in what does not count is found', async (t) => {
 	const { dir, key } = copyOf(t, whole), path = join(dir, FILES.publicKey), text = key.toString();
-	for (const altered of [`words\n${text}`, `${text}\n`, text.replaceAll('\n', '\r\n'), text.replace(/(.)=\n/, (_, last: string) => `${String.fromCharCode(last.charCodeAt(0) + 1)}=\n`)]) {
+	for (const altered of [
+		`words\n${text}`, `${text}\n`, text.replaceAll('\n', '\r\n'),
+		text.replace(/(.)=\n/, (_, last: string) => `${String.fromCharCode(last.charCodeAt(0) + 1)}=\n`),
+	]) {
 		writeFileSync(path, altered);
-		t.deepEqual((await verifyFolder(dir, key)).faults, ['collector.pub: altered: not as it was written'], JSON.stringify(altered));
+		t.deepEqual(
+			(await verifyFolder(dir, key)).faults, ['collector.pub: altered: not as it was written'],
+			JSON.stringify(altered)
+		);
 		t.deepEqual((await verifyFolder(dir)).faults, ['collector.pub: altered: not as it was written']);
 	}
 });
 
 test('what is no folder is an error', async (t) => {
-	await t.throwsAsync(verifyFolder(join(whole.dir, 'nowhere')), { instanceOf: Failure, message: /nowhere is no evidence folder: ENOENT/ });
-	await t.throwsAsync(verifyFolder(join(whole.dir, FILES.core)), { instanceOf: Failure, message: /core is no evidence folder: ENOTDIR/ });
+	await t.throwsAsync(
+		verifyFolder(join(whole.dir, 'nowhere')),
+		{ instanceOf: Failure, message: /nowhere is no evidence folder: ENOENT/ }
+	);
+	await t.throwsAsync(
+		verifyFolder(join(whole.dir, FILES.core)),
+		{ instanceOf: Failure, message: /core is no evidence folder: ENOTDIR/ }
+	);
 });

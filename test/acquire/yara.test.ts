@@ -8,7 +8,9 @@ import { acquireProgram, noTools, run, startTarget, takeEvidence, temporaryFolde
 
 const yaraTest = testUnless(noTools('yara'));
 
-const encoded = (text: string): string => Buffer.from([...Buffer.from(text)].map((byte) => byte ^ 0x5a)).toString('hex');
+const encoded = (text: string): string => Buffer.from([...Buffer.from(text)].map((byte) => byte ^ 0x5a)).toString(
+	'hex'
+);
 const aText = (): string => `planted-${randomBytes(12).toString('hex')}`;
 
 /** Is the text in the file, by a rule of yara's? */
@@ -37,7 +39,11 @@ yaraTest('yara: code in an anonymous mapping', async (t) => {
 	t.is(target.number(1), 42, 'it was run');
 	const { core, manifest } = await takeEvidence(t, target.pid);
 	t.true(matches(t, planted, core));
-	t.is(manifest.regions.filter(({ permissions, file, bytes }) => permissions === 'rwxp' && file === null && bytes === 4096).length, 1);
+	t.is(
+		manifest.regions.filter(({ permissions, file, bytes }) =>
+			permissions === 'rwxp' && file === null && bytes === 4096).length,
+		1
+	);
 });
 
 const TEXTS = { code: 'PAYLOAD-TEXT-IN-CODE', data: 'PAYLOAD-TEXT-IN-DATA' };

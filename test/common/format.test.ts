@@ -17,14 +17,18 @@ test('sizes that would be rounded up to the next unit are of that unit', (t) => 
 });
 
 test('times', (t) => {
-	for (const [ns, text] of [[0, '0 µs'], [312_400, '312 µs'], [4_100_000, '4.1 ms'], [2e9, '2.0 s'], [90e9, '90.0 s']] as const) t.is(durationText(ns), text);
+	for (const [ns, text] of [
+		[0, '0 µs'], [312_400, '312 µs'], [4_100_000, '4.1 ms'], [2e9, '2.0 s'], [90e9, '90.0 s'],
+	] as const)
+		t.is(durationText(ns), text);
 	t.is(durationText(999_600), '1.0 ms', 'not 1000 µs');
 	t.is(durationText(999_960_000), '1.0 s', 'not 1000.0 ms');
 });
 
 test('what is at most so long is rounded up, never down', (t) => {
 	for (const [ns, text] of [
-		[0, '0 µs'], [1, '1 µs'], [312_001, '313 µs'], [999_000, '999 µs'], [999_001, '1.0 ms'], [4_100_000, '4.1 ms'], [4_100_001, '4.2 ms'],
+		[0, '0 µs'], [1, '1 µs'], [312_001, '313 µs'], [999_000, '999 µs'], [999_001, '1.0 ms'], [4_100_000, '4.1 ms'],
+		[4_100_001, '4.2 ms'],
 		[999_900_000, '999.9 ms'], [999_900_001, '1.0 s'], [2e9, '2.0 s'], [2e9 + 1, '2.1 s'],
 	] as const) t.is(atMostText(ns), text);
 });

@@ -20,7 +20,9 @@ const refused = (args: string[], positionals = 0): string => {
 };
 
 test('options and arguments, in any order', (t) => {
-	const { flags, values, positionals } = parseOptions(['--only', 'a', '12', '--fast', '--only=b', '--out', 'x', '--out=-y', 'z'], OPTIONS, 2);
+	const { flags, values, positionals } = parseOptions(
+		['--only', 'a', '12', '--fast', '--only=b', '--out', 'x', '--out=-y', 'z'], OPTIONS, 2
+	);
 	t.deepEqual([...flags], ['fast']);
 	t.deepEqual(values, { only: ['a', 'b'], out: ['x', '-y'] });
 	t.deepEqual(positionals, ['12', 'z']);
@@ -34,15 +36,22 @@ test('what is wrong is said in one line that names what is right', (t) => {
 	t.is(refused(['--toString']), 'unknown option --toString: the options are --out, --fast, --only');
 	t.is(refused(['--__proto__=1']), 'unknown option --__proto__: the options are --out, --fast, --only');
 	t.is(refused(['--fast=1']), '--fast takes no value');
-	for (const args of [['--out'], ['--out='], ['--out', '--fast'], ['--out', '']]) t.is(refused(args), '--out needs a value: --out DIR');
+	for (const args of [['--out'], ['--out='], ['--out', '--fast'], ['--out', '']])
+		t.is(refused(args), '--out needs a value: --out DIR');
 	t.is(refused(['--only']), '--only needs a value: --only VALUE');
 	t.is(refused(['a']), 'unexpected argument "a": there are only options --out, --fast, --only');
-	t.is(refused(['a', 'b\n'], 1), 'unexpected argument "b\\n": there is one argument and the options --out, --fast, --only');
+	t.is(
+		refused(['a', 'b\n'], 1),
+		'unexpected argument "b\\n": there is one argument and the options --out, --fast, --only'
+	);
 });
 
 test('one of some names', (t) => {
 	t.is(expectOneOf('shape', 'b', ['a', 'b']), 'b');
-	t.throws(() => expectOneOf('shape', 'c', ['a', 'b', 'a']), { instanceOf: UsageError, message: 'unknown shape "c": there are a, b' });
+	t.throws(
+		() => expectOneOf('shape', 'c', ['a', 'b', 'a']),
+		{ instanceOf: UsageError, message: 'unknown shape "c": there are a, b' }
+	);
 	t.throws(() => expectOneOf('shape', 'c', ['a']), { message: 'unknown shape "c": there is a' });
 	t.throws(() => expectOneOf('shape', 'c', []), { message: 'unknown shape "c": there are none' });
 });
@@ -51,7 +60,10 @@ test('whole numbers within bounds', (t) => {
 	t.is(countOption('n', '7', 1, 7), 7);
 	t.is(countOption('n', '0', 0, 7), 0);
 	for (const text of ['', '0', '8', '-1', '1.5', '1e1', '0x1', ' 1', '1 ', 'x', '٣', '9'.repeat(400)]) {
-		t.throws(() => countOption('n', text, 1, 7), { instanceOf: UsageError, message: `--n ${text}: it is a whole number from 1 to 7` });
+		t.throws(
+			() => countOption('n', text, 1, 7),
+			{ instanceOf: UsageError, message: `--n ${text}: it is a whole number from 1 to 7` }
+		);
 	}
 });
 
@@ -63,6 +75,8 @@ test('paths are the user\'s: npm notes where it was called, another project\'s n
 	const ours = join(process.cwd(), 'package.json');
 	t.is(userPath('run', { npm_package_json: ours, INIT_CWD: '/home/me' }), '/home/me/run');
 	t.is(userPath('/run', { npm_package_json: ours, INIT_CWD: '/home/me' }), '/run');
-	t.is(userPath('run', { npm_package_json: '/other/package.json', INIT_CWD: '/home/me' }), join(process.cwd(), 'run'));
+	t.is(
+		userPath('run', { npm_package_json: '/other/package.json', INIT_CWD: '/home/me' }), join(process.cwd(), 'run')
+	);
 	t.is(userPath('run', {}), join(process.cwd(), 'run'));
 });

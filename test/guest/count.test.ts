@@ -8,7 +8,14 @@ import { aFolder } from '../bench/store/fixtures.ts';
 import { noGuest, testUnless } from '../unless.ts';
 
 async function measure(out: string, seed: number): Promise<string> {
-	const child = spawn(process.execPath, ['bench/cli.ts', 'bench', '--count-instructions', '--profile', 'smoke', '--experiment', 'clone-kill', '--backend', 'inject', '--backend', 'syscall', '--seed', String(seed), '--out', out], { stdio: ['ignore', 'ignore', 'pipe'] });
+	const child = spawn(
+		process.execPath,
+		[
+			'bench/cli.ts', 'bench', '--count-instructions', '--profile', 'smoke', '--experiment', 'clone-kill',
+			'--backend', 'inject', '--backend', 'syscall', '--seed', String(seed), '--out', out,
+		],
+		{ stdio: ['ignore', 'ignore', 'pipe'] }
+	);
 	let said = '';
 	child.stderr.setEncoding('utf8').on('data', (text: string) => { said += text; });
 	const code = await new Promise<number | null>((resolve) => { child.once('close', resolve); });
@@ -24,7 +31,8 @@ testUnless(noGuest())('two boots count the same within 1 %, whatever the order o
 		t.is(await measure(out, seed), '');
 		const { manifest, blocks } = readRun(out);
 		t.like(manifest.environment, { name: 'guest', label: 'emulated', guest: { cpus: 1, countInstructions: true } });
-		medians.push(new Map(collect(blocks).variants.map(({ id, summary }) => [id, summary['pauseNs']?.median ?? Number.NaN])));
+		medians.push(new Map(collect(blocks).variants.map(({ id, summary }) =>
+			[id, summary['pauseNs']?.median ?? Number.NaN])));
 		for (const file of readdirSync(join(out, 'tables'))) {
 			t.notRegex(readFileSync(join(out, 'tables', file), 'utf8'), /\((?:ns|us|ms|µs)\)/, file);
 		}
@@ -32,7 +40,9 @@ testUnless(noGuest())('two boots count the same within 1 %, whatever the order o
 	}
 	const [first, second] = medians as [Map<string, number>, Map<string, number>];
 	// The call of the kernel's own, which nothing interrupts but the clock's tick.
-	for (const id of ['syscall target=bash', 'syscall rss=28MiB pages=4k', 'syscall rss=4MiB pages=4k', 'inject rss=28MiB pages=4k']) {
+	for (const id of [
+		'syscall target=bash', 'syscall rss=28MiB pages=4k', 'syscall rss=4MiB pages=4k', 'inject rss=28MiB pages=4k',
+	]) {
 		const ratio = (second.get(id) ?? Number.NaN) / (first.get(id) ?? Number.NaN);
 		t.log(`${id}: ${first.get(id)} and ${second.get(id)} instructions`);
 		t.true(Math.abs(ratio - 1) <= 0.01, `${id}: ${ratio}`);

@@ -20,17 +20,21 @@ type Amounts = Record<string, [one: string, two: string]>;
 
 /** What an emulated guest does in some minutes; churn is measured in time. */
 const SOME: Amounts = {
-	oracle: ['--snapshots=300', '--snapshots=300'], registers: ['--snapshots=40', '--snapshots=40'], churn: ['--seconds=5', '--seconds=30'],
-	leaks: ['--snapshots=5000', '--snapshots=2000'], ptrace: ['--gdb=1', '--gdb=0'], fuzz: ['--seconds=5', '--seconds=10'],
+	oracle: ['--snapshots=300', '--snapshots=300'], registers: ['--snapshots=40', '--snapshots=40'],
+	churn: ['--seconds=5', '--seconds=30'],
+	leaks: ['--snapshots=5000', '--snapshots=2000'], ptrace: ['--gdb=1', '--gdb=0'],
+	fuzz: ['--seconds=5', '--seconds=10'],
 };
 /** Together more than 10,000 of the oracle's and 100,000 against leaks. */
 const FULL: Amounts = {
-	oracle: ['--snapshots=2500', '--snapshots=2500'], registers: ['--snapshots=200', '--snapshots=200'], churn: ['--seconds=60', '--seconds=60'],
+	oracle: ['--snapshots=2500', '--snapshots=2500'], registers: ['--snapshots=200', '--snapshots=200'],
+	churn: ['--seconds=60', '--seconds=60'],
 	leaks: ['--snapshots=60000', '--snapshots=45000'], fuzz: ['--seconds=30', '--seconds=60'],
 };
 /** Slow: what matters is that every path is gone by checks, and the fuzzer's time. */
 const DEBUG: Amounts = {
-	oracle: ['--snapshots=200', '--snapshots=200'], registers: ['--snapshots=40', '--snapshots=40'], churn: ['--seconds=60', '--seconds=120'],
+	oracle: ['--snapshots=200', '--snapshots=200'], registers: ['--snapshots=40', '--snapshots=40'],
+	churn: ['--seconds=60', '--seconds=120'],
 	leaks: ['--snapshots=3000', '--snapshots=1500'], fuzz: ['--seconds=60', '--seconds=600'],
 };
 const full = process.env['PROCSNAP_TEST_AMOUNT'] === 'full';
@@ -44,7 +48,9 @@ const PROGRAM_LIMIT_S = debug ? 1500 : 900;
 const GUEST_LIMIT_S = debug ? 5400 : 3600;
 
 if (version === undefined) {
-	throw new Error(`PROCSNAP_TEST_KERNEL=${wanted}: there are ${VERSIONS.flatMap((name) => [name, `${name}-debug`]).join(', ')}`);
+	throw new Error(
+		`PROCSNAP_TEST_KERNEL=${wanted}: there are ${VERSIONS.flatMap((name) => [name, `${name}-debug`]).join(', ')}`
+	);
 }
 const reason = noGuest({ version, debug });
 
@@ -57,8 +63,10 @@ interface Guest {
 function startGuest(version: KernelVersion, cpus: 1 | 2): Guest {
 	const commands = PROGRAMS.map((program) => [program, AMOUNTS[program]?.[cpus - 1] ?? ''].join(' ').trim());
 	const child: ChildProcess = spawn(process.execPath, [
-		'bench/cli.ts', 'guest', '--cpus', String(cpus), '--memory', '2048', '--kernel', version, '--timeout', String(GUEST_LIMIT_S),
-		...(debug ? ['--debug'] : []), '--', 'env', `LIMIT=${PROGRAM_LIMIT_S}`, `PATIENCE=${debug ? 300 : 180}`, `${TESTS}/run`, ...commands,
+		'bench/cli.ts', 'guest', '--cpus', String(cpus), '--memory', '2048', '--kernel', version, '--timeout',
+		String(GUEST_LIMIT_S),
+		...(debug ? ['--debug'] : []), '--', 'env', `LIMIT=${PROGRAM_LIMIT_S}`, `PATIENCE=${debug ? 300 : 180}`,
+		`${TESTS}/run`, ...commands,
 	], { stdio: ['ignore', 'pipe', 'pipe'] });
 	const ended = new Map<string, Outcome>();
 	const waiting = new Map<string, (outcome: Outcome) => void>();
@@ -71,7 +79,11 @@ function startGuest(version: KernelVersion, cpus: 1 | 2): Guest {
 	child.stderr?.setEncoding('utf8').on('data', (text: string) => { errors += text; });
 	const closed = new Promise<string>((resolve) => {
 		child.on('error', (error) => resolve(error.message));
-		child.on('close', (code, signal) => resolve(`the guest ended with ${signal ?? code ?? 'nothing'} before this program had\n${errors}`));
+		child.on(
+			'close',
+			(code, signal) =>
+				resolve(`the guest ended with ${signal ?? code ?? 'nothing'} before this program had\n${errors}`)
+		);
 	});
 	return {
 		outcome: (program) => {
@@ -108,7 +120,9 @@ if (reason !== null) {
 		const one = startGuest(version, 1);
 		guests.set(1, Promise.resolve(one));
 		// Three virtual CPUs on two of the host's hold each other up: in turn they are done sooner.
-		guests.set(2, (availableParallelism() > 2 ? Promise.resolve('') : one.closed).then(() => startGuest(version, 2)));
+		guests.set(
+			2, (availableParallelism() > 2 ? Promise.resolve('') : one.closed).then(() => startGuest(version, 2))
+		);
 	});
 	test.after.always(async () => {
 		(await guests.get(1))?.end();
@@ -120,7 +134,10 @@ if (reason !== null) {
 				t.timeout(GUEST_LIMIT_S * 1000);
 				const guest = await guests.get(cpus)!;
 				const outcome = await guest.outcome(program);
-				t.log(`${outcome.passed} passed, ${outcome.failed.length} failed, ${outcome.skipped.length} skipped in ${outcome.seconds.toFixed(0)} s`);
+				t.log(
+					`${outcome.passed} passed, ${outcome.failed.length} failed, ${outcome.skipped.length} skipped ` +
+						`in ${outcome.seconds.toFixed(0)} s`
+				);
 				[...outcome.skipped, ...outcome.notes].forEach((line) => t.log(line));
 				count(program, outcome.notes);
 				t.deepEqual(faults(outcome), []);

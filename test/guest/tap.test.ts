@@ -9,8 +9,13 @@ function read(...chunks: string[]): Map<string, Outcome> {
 }
 
 test('a program that passed, in whatever pieces its text comes', (t) => {
-	const { status, seconds, passed, notes, skipped, ...rest } = read('noise\n# begin a\nok 1 - x\n# fig', 'ure 3\nok 2 - y # SKIP no z\n1..2\n# end a 0', ' 1.5\n').get('a')!;
-	t.deepEqual({ status, seconds, passed, notes, skipped }, { status: 0, seconds: 1.5, passed: 1, notes: ['figure 3'], skipped: ['y # SKIP no z'] });
+	const { status, seconds, passed, notes, skipped, ...rest } = read(
+		'noise\n# begin a\nok 1 - x\n# fig', 'ure 3\nok 2 - y # SKIP no z\n1..2\n# end a 0', ' 1.5\n'
+	).get('a')!;
+	t.deepEqual(
+		{ status, seconds, passed, notes, skipped },
+		{ status: 0, seconds: 1.5, passed: 1, notes: ['figure 3'], skipped: ['y # SKIP no z'] }
+	);
 	t.deepEqual(faults({ status, seconds, passed, notes, skipped, ...rest }), []);
 });
 

@@ -48,7 +48,11 @@ export function faults({ status, passed, failed, skipped, planned }: Outcome): s
 	const points = passed + failed.length + skipped.length;
 	return [
 		...failed,
-		...(planned === points && points > 0 ? [] : [`${points} test points of ${planned ?? 'an unknown number'}: it ended too early`]),
-		...(status === 0 ? [] : [`exit status ${status}${status === 124 || status === 137 ? ': it hung, and was ended' : ''}`]),
+		...(planned === points && points > 0
+			? []
+			: [`${points} test points of ${planned ?? 'an unknown number'}: it ended too early`]),
+		...(status === 0
+			? []
+			: [`exit status ${status}${status === 124 || status === 137 ? ': it hung, and was ended' : ''}`]),
 	];
 }

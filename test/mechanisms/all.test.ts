@@ -19,14 +19,19 @@ const source = (name: string, order: number, evidence = 'null'): string => `expo
 };\n`;
 
 test('each file of the folder is one, in their order and then by name', async (t) => {
-	const folder = folderOf(t, { 'stop.ts': source('stop', 2), 'inject.ts': source('inject', 2), 'syscall.ts': source('syscall', 1) });
+	const folder = folderOf(
+		t, { 'stop.ts': source('stop', 2), 'inject.ts': source('inject', 2), 'syscall.ts': source('syscall', 1) }
+	);
 	t.deepEqual((await discoverMechanisms(folder)).map(({ name }) => name), ['syscall', 'inject', 'stop']);
 	t.deepEqual(await discoverMechanisms(join(folder, 'none')), []);
 });
 
 test('what is no mechanism is an error that names the file and the field', async (t) => {
 	await t.throwsAsync(discoverMechanisms(folderOf(t, { 'broken.ts': 'export const mechanism = { name: "x" };\n' })),
-		{ instanceOf: Failure, message: /broken\.ts: its export `mechanism` lacks `order` \(see mechanisms\/shared\/types\.ts\)/ });
+		{
+			instanceOf: Failure,
+			message: /broken\.ts: its export `mechanism` lacks `order` \(see mechanisms\/shared\/types\.ts\)/,
+		});
 	await t.throwsAsync(discoverMechanisms(folderOf(t, { 'broken.ts': source('x', 1, '3') })),
 		{ instanceOf: Failure, message: /has `notForEvidence`, but it is no string or null/ });
 });
@@ -40,10 +45,19 @@ test('without a name: the first that evidence can be taken by on this machine', 
 
 test('by name: one for evidence; of another the reason is given, and which there are', (t) => {
 	for (const mechanism of forEvidence()) t.is(mechanismFor(mechanism.name), mechanism);
-	t.throws(() => mechanismFor('magic'), { instanceOf: UsageError, message: '--mechanism magic: the mechanisms are syscall and inject' });
+	t.throws(
+		() => mechanismFor('magic'),
+		{ instanceOf: UsageError, message: '--mechanism magic: the mechanisms are syscall and inject' }
+	);
 	for (const { name, notForEvidence } of MECHANISMS) {
 		if (notForEvidence === null) continue;
-		t.throws(() => mechanismFor(name), { instanceOf: UsageError, message: `--mechanism ${name}: ${notForEvidence}; the mechanisms are syscall and inject` });
+		t.throws(
+			() => mechanismFor(name),
+			{
+				instanceOf: UsageError,
+				message: `--mechanism ${name}: ${notForEvidence}; the mechanisms are syscall and inject`,
+			}
+		);
 	}
 });
 

@@ -26,7 +26,11 @@ for (const mechanism of MECHANISMS) {
 				writer.awaitCounter(counter + 100);	// the target goes on
 				t.true(read().equals(first), 'the copy has changed');
 				const counters = Array.from({ length: 64 }, (_, page) => first.readBigUInt64LE(page * PAGE));
-				t.true(counters[0]! > 0n && counters.every((value, page) => page === 0 || value <= counters[page - 1]!) && counters[0]! - counters[63]! <= 1n, 'torn');
+				t.true(
+					counters[0]! > 0n && counters.every((value, page) => page === 0 || value <= counters[page - 1]!) &&
+						counters[0]! - counters[63]! <= 1n,
+					'torn'
+				);
 				t.true(still.figures.takeNs > 0 && still.figures.pauseNs > 0);
 				t.is(still.pid > 0, mechanism.duplicates);
 				const ended = still.end();
@@ -46,13 +50,17 @@ for (const mechanism of MECHANISMS) {
 			using tracer = Tracer.start();
 			const writer = await Workload.start('writer', ['--pages', '64']);
 			try {
-				const before = Number(nowNs()), still = mechanism.open(tracer, writer), after = Number(nowNs()), image = still.image();
+				const before = Number(nowNs()), still = mechanism.open(tracer, writer), after = Number(nowNs()), image =
+					still.image();
 				t.true(image.momentNs > before && image.momentNs < after && image.skewNs >= 0);
 				t.deepEqual(image.threads().map(({ tid }) => tid), [writer.pid]);
 				t.true(image.threads().every(({ general, xstate }) => general.length === 27 * 8 && xstate.length >= 576));
 				const start = Number(writer.regionAddress), end = start + writer.regionBytes;
 				const region = image.regions().find((each) => each.start <= start && each.end >= end);
-				t.true(region !== undefined && region.writable && region.flags.has('rd'), 'the writer\'s region, with its flags');
+				t.true(
+					region !== undefined && region.writable && region.flags.has('rd'),
+					'the writer\'s region, with its flags'
+				);
 				t.deepEqual(image.populated({ start, end }, 'own'), [{ start, end }]);
 				t.is(image.auxv().length % 16, 0);
 				t.true(image.auxv().equals(readFileSync(`/proc/${writer.pid}/auxv`)));
@@ -79,7 +87,10 @@ for (const mechanism of MECHANISMS) {
 		using tracer = Tracer.start();
 		const child = spawn('true');
 		await once(child, 'exit');
-		t.throws(() => mechanism.open(tracer, { pid: child.pid! }), { message: mechanism.cooperative ? /does not cooperate/ : /there is no process/ });
+		t.throws(
+			() => mechanism.open(tracer, { pid: child.pid! }),
+			{ message: mechanism.cooperative ? /does not cooperate/ : /there is no process/ }
+		);
 		const resident = await Workload.start('resident', ['--rss', '4M']);
 		const still = mechanism.open(tracer, resident);
 		t.is(still.read(resident.regionAddress, PAGE).length, PAGE);

@@ -10,13 +10,15 @@ import { MECHANISMS } from '../../mechanisms/shared/all.ts';
 const NAMES = MECHANISMS.map(({ name }) => name).join('|');
 /** A name by itself in quotes, a mechanism's file, and the tracer's requests that only mechanisms make. */
 const KNOWS = [
-	new RegExp(`(['"\`])(?:${NAMES})\\1`), new RegExp(`mechanisms/(?:${NAMES})\\.ts`), /\.(?:inject|snap|snapPlain|stopCopy)\(/,
+	new RegExp(`(['"\`])(?:${NAMES})\\1`), new RegExp(`mechanisms/(?:${NAMES})\\.ts`),
+	/\.(?:inject|snap|snapPlain|stopCopy)\(/,
 ];
 
 const withoutComments = (text: string): string => text.replace(/\/\*[^]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '');
 
 function knowing(text: string): string[] {
-	return withoutComments(text).split('\n').filter((line) => KNOWS.some((pattern) => pattern.test(line))).map((line) => line.trim());
+	return withoutComments(text).split('\n').filter((line) => KNOWS.some((pattern) => pattern.test(line)))
+		.map((line) => line.trim());
 }
 
 test('neither acquire/ nor bench/ names a mechanism in code', (t) => {
@@ -28,7 +30,11 @@ test('neither acquire/ nor bench/ names a mechanism in code', (t) => {
 
 test('what that would find', (t) => {
 	for (const line of [
-		'if (mechanism === \'syscall\') {', 'const how = "inject";', 'import { mechanism } from \'../mechanisms/fork.ts\';', 'tracer.inject(pid);',
+		'if (mechanism === \'syscall\') {', 'const how = "inject";',
+		'import { mechanism } from \'../mechanisms/fork.ts\';', 'tracer.inject(pid);',
 	]) t.deepEqual(knowing(line), [line]);
-	for (const line of ['// as \'syscall\' does', '/** By \'inject\'. */', 'const text = \'a stop of the target by inject\';']) t.deepEqual(knowing(line), []);
+	for (const line of [
+		'// as \'syscall\' does', '/** By \'inject\'. */', 'const text = \'a stop of the target by inject\';',
+	])
+		t.deepEqual(knowing(line), []);
 });

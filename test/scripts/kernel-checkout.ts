@@ -1,14 +1,19 @@
 /** What scripts/kernel is tested on. */
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+	chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync,
+	writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 
 const PATH = [...(process.env['PATH'] ?? '').split(':'), '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
 const REAL = [
-	'sh', 'echo', 'test', 'awk', 'basename', 'cat', 'cp', 'cut', 'date', 'df', 'dirname', 'env', 'find', 'flock', 'grep', 'head', 'ls', 'make', 'mkdir', 'mv', 'nproc',
-	'rm', 'sed', 'setpriv', 'setsid', 'sha256sum', 'sleep', 'sort', 'sync', 'tail', 'tar', 'touch', 'true', 'tr', 'uname',
+	'sh', 'echo', 'test', 'awk', 'basename', 'cat', 'cp', 'cut', 'date', 'df', 'dirname', 'env', 'find', 'flock',
+	'grep', 'head', 'ls', 'make', 'mkdir', 'mv', 'nproc',
+	'rm', 'sed', 'setpriv', 'setsid', 'sha256sum', 'sleep', 'sort', 'sync', 'tail', 'tar', 'touch', 'true', 'tr',
+	'uname',
 ];
 
 /** What a kernel's Makefile does, in a moment. FAKE says what goes wrong; each compilation is noted in calls. */
@@ -49,7 +54,9 @@ while [ $# -gt 0 ]; do
 done
 `;
 
-export const PATCH = (line: string) => `From 0 Mon Sep 17 00:00:00 2001\nSubject: [PATCH] kernel: One\n\nWhy.\n---\n a | 1 +\n\ndiff --git a/kernel/fork.c b/kernel/fork.c\n--- a/kernel/fork.c\n+++ b/kernel/fork.c\n@@ -1 +1,2 @@\n int x;\n+${line}\n`;
+export const PATCH = (line: string) =>
+	`From 0 Mon Sep 17 00:00:00 2001\nSubject: [PATCH] kernel: One\n\nWhy.\n---\n a | 1 +\n\ndiff --git ` +
+		`a/kernel/fork.c b/kernel/fork.c\n--- a/kernel/fork.c\n+++ b/kernel/fork.c\n@@ -1 +1,2 @@\n int x;\n+${line}\n`;
 
 /** A checkout with tools of its own and a source that "compiles" at once: nothing is installed or really built. */
 export function checkout(t: ExecutionContext) {
@@ -62,7 +69,9 @@ export function checkout(t: ExecutionContext) {
 	mkdirSync(join(root, 'kernel-patch', '6.1'));
 	mkdirSync(at('bin'));
 	cpSync('scripts', join(root, 'scripts'), { recursive: true });
-	writeFileSync(join(root, 'kernel-patch', 'guest.config'), '# why\nCONFIG_PROC_SNAP=y\nCONFIG_NR_CPUS=16\nCONFIG_FTRACE=n\n');
+	writeFileSync(
+		join(root, 'kernel-patch', 'guest.config'), '# why\nCONFIG_PROC_SNAP=y\nCONFIG_NR_CPUS=16\nCONFIG_FTRACE=n\n'
+	);
 	writeFileSync(join(root, 'kernel-patch', 'debug.config'), 'CONFIG_KASAN=y\n');
 	for (const version of ['6.12', '6.1']) {
 		writeFileSync(join(root, 'kernel-patch', version, '0001-one.patch'), PATCH('int one;'));
@@ -91,19 +100,29 @@ export function checkout(t: ExecutionContext) {
 		writeFileSync(at('bin', name), `#!/bin/sh\n${script}\n`);
 		chmodSync(at('bin', name), 0o755);
 	};
-	for (const name of ['flex', 'bison', 'bc', 'cpio', 'kmod', 'perl', 'rsync', 'dh', 'dpkg-buildpackage', 'dpkg-architecture']) {
+	for (const name of [
+		'flex', 'bison', 'bc', 'cpio', 'kmod', 'perl', 'rsync', 'dh', 'dpkg-buildpackage', 'dpkg-architecture',
+	]) {
 		tool(name, '');
 	}
 	tool('xz', 'exec cat');
 	tool('id', 'echo 1000');
 	tool('dpkg-query', 'exit 1');
 	tool('gcc', 'case $1 in --version) echo "gcc (Fake) 1.2.3" ;; esac; exit 0');
-	tool('patch', 'for last; do case $last in *.patch) file=$last ;; */linux) tree=$last ;; esac; done; if grep -q refused "$file"; then echo "Hunk #1 FAILED at 1."; exit 1; fi; sed -n "s/^+int //p" "$file" >>"$tree/applied"');
+	tool(
+		'patch',
+		'for last; do case $last in *.patch) file=$last ;; */linux) tree=$last ;; esac; done; if grep -q refused ' +
+			'"$file"; then echo "Hunk #1 FAILED at 1."; exit 1; fi; sed -n "s/^+int //p" "$file" >>"$tree/applied"'
+	);
 	const cache = at('cache', 'procsnap', 'kernels');
-	const env: NodeJS.ProcessEnv = { PATH: at('bin'), XDG_CACHE_HOME: at('cache'), KERNEL_SOURCE: source('12'), CALLS: at('calls') };
+	const env: NodeJS.ProcessEnv = {
+		PATH: at('bin'), XDG_CACHE_HOME: at('cache'), KERNEL_SOURCE: source('12'), CALLS: at('calls'),
+	};
 	const script = join(root, 'scripts', 'kernel');
-	const run = (args: string[], more: NodeJS.ProcessEnv = {}) => spawnSync('/bin/sh', [script, ...args], { env: { ...env, ...more }, cwd: at(), encoding: 'utf8' });
-	const start = (more: NodeJS.ProcessEnv = {}) => spawn('/bin/sh', [script, 'build'], { env: { ...env, ...more }, stdio: 'ignore' });
+	const run = (args: string[], more: NodeJS.ProcessEnv = {}) =>
+		spawnSync('/bin/sh', [script, ...args], { env: { ...env, ...more }, cwd: at(), encoding: 'utf8' });
+	const start = (more: NodeJS.ProcessEnv = {}) =>
+		spawn('/bin/sh', [script, 'build'], { env: { ...env, ...more }, stdio: 'ignore' });
 	const compiled = () => (existsSync(at('calls')) ? readFileSync(at('calls'), 'utf8').trim().split('\n').length : 0);
 	const cached = () => (existsSync(cache) ? readdirSync(cache).filter((name) => name !== 'lock').sort() : []);
 	return { root, at, cache, env, run, start, compiled, cached, tool, source };

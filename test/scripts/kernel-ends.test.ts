@@ -18,7 +18,8 @@ async function until(condition: () => boolean) {
 function workingIn(folder: string) {
 	return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((pid) => {
 		try {
-			return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(folder) && !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+			return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(folder) &&
+				!/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
 		} catch {
 			return false;
 		}
@@ -29,7 +30,10 @@ test('a kernel that does not compile leaves its log, and no kernel; the next bui
 	const { cache, run, cached } = checkout(t);
 	const { status, stdout, stderr } = run(['build'], { FAKE: 'fail' });
 	t.deepEqual([status, stdout], [1, '']);
-	t.regex(stderr, /kernel\/fork\.c:1: error: expected ;\n(.*\n)*kernel: error: the kernel does not compile\n the whole log: /);
+	t.regex(
+		stderr,
+		/kernel\/fork\.c:1: error: expected ;\n(.*\n)*kernel: error: the kernel does not compile\n the whole log: /
+	);
 	t.deepEqual(cached(), ['failed-6.12.log']);
 	t.regex(readFileSync(join(cache, 'failed-6.12.log'), 'utf8'), /expected ;/);
 	t.is(run(['path']).status, 1);
@@ -81,9 +85,17 @@ test('a disk that gets full while it compiles is said, and nothing is left', (t)
 	const { at, root, env, tool } = checkout(t);
 	mkdirSync(at('cache'));
 	// It is found large enough once; from then on the truth is told.
-	tool('df', `if [ ! -e ${at('asked')} ]; then : >${at('asked')}; echo x; echo / 9999 1 9998 1% /; else exec /bin/df "$@"; fi`);
-	const inside = `mount -t tmpfs -o size=8m none ${at('cache')} || exit 77; PATH=${at('bin')} /bin/sh '${root}/scripts/kernel' build; echo "status $?"; ls ${at('cache', 'procsnap', 'kernels')}`;
-	const { status, stdout, stderr } = spawnSync('unshare', ['--mount', ...(process.getuid?.() === 0 ? [] : ['--map-root-user']), 'sh', '-c', inside],
+	tool(
+		'df',
+		`if [ ! -e ${at('asked')} ]; then : >${at('asked')}; echo x; echo / 9999 1 9998 1% /; else exec /bin/df ` +
+			`"$@"; fi`
+	);
+	const inside =
+		`mount -t tmpfs -o size=8m none ${at('cache')} || exit 77; PATH=${at('bin')} /bin/sh ` +
+			`'${root}/scripts/kernel' build; echo "status $?"; ls ${at('cache', 'procsnap', 'kernels')}`;
+	const { status, stdout, stderr } = spawnSync('unshare', [
+		'--mount', ...(process.getuid?.() === 0 ? [] : ['--map-root-user']), 'sh', '-c', inside,
+	],
 		{ env: { ...env, PATH: process.env['PATH'], FAKE: 'fill' }, encoding: 'utf8' });
 	if (status === null || status === 77 || /unshare failed/.test(stderr)) {
 		t.log(`skipped: no small file system can be mounted here: ${stderr.trim()}`);

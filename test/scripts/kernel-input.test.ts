@@ -40,13 +40,21 @@ test('as root on Debian it says what it installs, installs it, and builds from t
 	const tarball = at('linux-source-6.12.tar.xz');
 	rmSync(at('bin', 'flex'));
 	tool('id', 'echo 0');
-	tool('dpkg-query', `[ -f ${tarball} ] || exit 1; case $* in *linux-source-6.12*) ;; *) exit 1 ;; esac; if [ "$1" = -L ]; then echo /usr/share/doc; echo ${tarball}; else echo "package 6.12.7-1"; fi`);
+	tool(
+		'dpkg-query',
+		`[ -f ${tarball} ] || exit 1; case $* in *linux-source-6.12*) ;; *) exit 1 ;; esac; if [ "$1" = -L ]; then ` +
+			`echo /usr/share/doc; echo ${tarball}; else echo "package 6.12.7-1"; fi`
+	);
 	tool('apt-get', 'echo "E: no network"; exit 100');
 	const refused = run(['build'], { KERNEL_SOURCE: '' });
 	t.is(refused.status, 1);
 	t.regex(refused.stderr, /missing for the kernel's build: linux-source-6\.12 flex; installing them/);
 	t.regex(refused.stderr, /E: no network\n.*apt-get could not install them.*KERNEL_SOURCE=DIR/s);
-	tool('apt-get', `echo "apt-get $*"; [ "$2" = install ] || exit 0; cp ${at('bin', 'bison')} ${at('bin', 'flex')}; cd '${env['KERNEL_SOURCE'] ?? ''}/..'; rm -f 'linux 12/stale.o'; tar -cf ${tarball} 'linux 12'`);
+	tool(
+		'apt-get',
+		`echo "apt-get $*"; [ "$2" = install ] || exit 0; cp ${at('bin', 'bison')} ${at('bin', 'flex')}; cd ` +
+			`'${env['KERNEL_SOURCE'] ?? ''}/..'; rm -f 'linux 12/stale.o'; tar -cf ${tarball} 'linux 12'`
+	);
 	const built = run(['build'], { KERNEL_SOURCE: '' });
 	t.is(built.status, 0, built.stderr);
 	t.regex(built.stderr, /apt-get -q update\napt-get -q install -y --no-install-recommends linux-source-6\.12 flex\n/);
@@ -59,7 +67,9 @@ test('a patch that does not apply is named, and nothing is left', (t) => {
 	writeFileSync(join(root, 'kernel-patch', '6.12', '0003-three.patch'), PATCH('refused'));
 	const { status, stdout, stderr } = run(['build']);
 	t.deepEqual([status, stdout], [1, '']);
-	t.regex(stderr, /Hunk #1 FAILED at 1\.\n(.*\n)*kernel: error: kernel-patch\/6\.12\/0003-three\.patch does not apply/);
+	t.regex(
+		stderr, /Hunk #1 FAILED at 1\.\n(.*\n)*kernel: error: kernel-patch\/6\.12\/0003-three\.patch does not apply/
+	);
 	t.deepEqual(cached(), ['failed-6.12.log']);
 });
 
@@ -79,13 +89,18 @@ test('a line of the configuration that is not taken is named; a line for another
 test('a value that Kconfig changes is not taken either, nor is an option that stays on', (t) => {
 	const { env, run } = checkout(t);
 	const makefile = join(env['KERNEL_SOURCE'] ?? '', 'Makefile');
-	writeFileSync(makefile, readFileSync(makefile, 'utf8').replace("sed '", "sed 's/CPUS=16/CPUS=8/; s/FTRACE=n/FTRACE=y/; "));
+	writeFileSync(
+		makefile, readFileSync(makefile, 'utf8').replace("sed '", "sed 's/CPUS=16/CPUS=8/; s/FTRACE=n/FTRACE=y/; ")
+	);
 	t.regex(run(['build']).stderr, /\n {2}CONFIG_NR_CPUS=16\n {2}CONFIG_FTRACE=n\n/);
 });
 
 test('a folder in which Linux cannot be built is refused', (t) => {
 	const { at, run } = checkout(t);
-	t.regex(run(['build'], { XDG_CACHE_HOME: at('a cache') }).stderr, /takes no path with a space or a colon: set XDG_CACHE_HOME/);
+	t.regex(
+		run(['build'], { XDG_CACHE_HOME: at('a cache') }).stderr,
+		/takes no path with a space or a colon: set XDG_CACHE_HOME/
+	);
 	t.regex(run(['build'], { XDG_CACHE_HOME: '' }).stderr, /set HOME or XDG_CACHE_HOME/);
 });
 

@@ -21,7 +21,10 @@ test('builds once, with all patches, and prints the folder; then is silent', (t)
 	t.is(join(cache, basename(folder)), join(cache, ...cached()), 'only the kernel is left');
 	t.deepEqual(readdirSync(folder).sort(), ['System.map', 'bzImage', 'config', 'key']);
 	t.is(readFileSync(join(folder, 'bzImage'), 'utf8'), 'one;\ntwo;\n');
-	t.is(readFileSync(join(folder, 'config'), 'utf8'), 'CONFIG_PROC_SNAP=y\nCONFIG_NR_CPUS=16\n# CONFIG_FTRACE is not set\n');
+	t.is(
+		readFileSync(join(folder, 'config'), 'utf8'),
+		'CONFIG_PROC_SNAP=y\nCONFIG_NR_CPUS=16\n# CONFIG_FTRACE is not set\n'
+	);
 	t.is(createHash('sha256').update(readFileSync(join(folder, 'key'))).digest('hex'), basename(folder));
 	const second = run(['build']);
 	t.deepEqual([second.status, second.stdout, second.stderr], [0, first.stdout, '']);
@@ -50,7 +53,9 @@ test('another patch, configuration, source, compiler or recipe is another kernel
 		() => { appendFileSync(config, 'CONFIG_MORE=y\n'); },
 		() => { appendFileSync(config, '# only on 6.12: CONFIG_NEW=y\n'); },
 		() => { appendFileSync(join(env['KERNEL_SOURCE'] ?? '', 'kernel', 'fork.c'), 'int y;\n'); },
-		() => { writeFileSync(join(env['KERNEL_SOURCE'] ?? '', 'Makefile'), MAKEFILE('6', '12').replace('SUBLEVEL = 7', 'SUBLEVEL = 8')); },
+		() => { writeFileSync(
+			join(env['KERNEL_SOURCE'] ?? '', 'Makefile'), MAKEFILE('6', '12').replace('SUBLEVEL = 7', 'SUBLEVEL = 8')
+		); },
 		() => { tool('gcc', 'case $1 in --version) echo "gcc (Fake) 1.2.4" ;; esac; exit 0'); },
 	]) {
 		change();

@@ -20,13 +20,17 @@ test('every npm script sets up first, but the one that needs no package', (t) =>
 	const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
 	for (const [name, script] of Object.entries(scripts)) {
 		const called = /^sh (scripts\/\w+)$/.exec(script)?.[1];
-		const text = called === undefined ? script : readFileSync(called, 'utf8').replace(/^#.*\n|^set .*\n|^cd .*\n|^\n/gm, '');
+		const text = called === undefined
+			? script
+			: readFileSync(called, 'utf8').replace(/^#.*\n|^set .*\n|^cd .*\n|^\n/gm, '');
 		t.true(text.startsWith('sh scripts/setup') || name === 'kernel', name);
 	}
 });
 
 test('the shell scripts parse', (t) => {
-	for (const [shell, script] of [...readdirSync('scripts').map((name) => ['sh', `scripts/${name}`] as const), ['bash', '.ci/run'] as const]) {
+	for (const [shell, script] of [
+		...readdirSync('scripts').map((name) => ['sh', `scripts/${name}`] as const), ['bash', '.ci/run'] as const,
+	]) {
 		t.is(spawnSync(shell, ['-n', script]).status, 0, script);
 	}
 });

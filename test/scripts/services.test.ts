@@ -13,7 +13,8 @@ const UNITS = { 'procsnap-take@.service': take, 'procsnap-receive.service': rece
 const INSTALLED = '/opt/procsnap';
 
 const settings = (unit: string, name: string): string[] =>
-	readFileSync(`scripts/${unit}`, 'utf8').split('\n').filter((line) => line.startsWith(`${name}=`)).map((line) => line.slice(name.length + 1));
+	readFileSync(`scripts/${unit}`, 'utf8').split('\n').filter((line) => line.startsWith(`${name}=`))
+		.map((line) => line.slice(name.length + 1));
 
 const analyze = (...args: string[]) => spawnSync('systemd-analyze', args, { encoding: 'utf8' });
 
@@ -28,11 +29,15 @@ testUnless(analyze('--version').status === 0 ? null : 'there is no systemd-analy
 		writeFileSync(path, change(readFileSync(`scripts/${unit}`, 'utf8')).replaceAll(INSTALLED, checkout));
 		const { status, stdout, stderr } = analyze('verify', '--man=no', path);
 		// It looks at units of the machine too, which are none of our business.
-		return { status, said: `${stdout}${stderr}`.split('\n').filter((line) => line.includes('procsnap')).join('\n') };
+		return {
+			status, said: `${stdout}${stderr}`.split('\n').filter((line) => line.includes('procsnap')).join('\n'),
+		};
 	};
 	for (const unit of Object.keys(UNITS)) {
 		t.deepEqual(verified(unit, (text) => text), { status: 0, said: '' });
-		t.regex(verified(unit, (text) => text.replace('ProtectClock=', 'ProtectClocks=')).said, /Unknown key.*ProtectClocks/);
+		t.regex(
+			verified(unit, (text) => text.replace('ProtectClock=', 'ProtectClocks=')).said, /Unknown key.*ProtectClocks/
+		);
 	}
 });
 
@@ -40,17 +45,30 @@ test('the options that the units give are there', (t) => {
 	for (const [unit, { help }] of Object.entries(UNITS)) {
 		const [command = ''] = settings(unit, 'ExecStart');
 		const [program, script, verb, ...args] = command.split(' ');
-		t.deepEqual([program, script, verb], [`${INSTALLED}/node_modules/.bin/node`, `${INSTALLED}/acquire/cli.ts`, help.usage.split(' ')[1]]);
+		t.deepEqual(
+			[program, script, verb],
+			[`${INSTALLED}/node_modules/.bin/node`, `${INSTALLED}/acquire/cli.ts`, help.usage.split(' ')[1]]
+		);
 		const options = args.filter((arg) => arg.startsWith('--')).map((arg) => arg.slice(2));
 		t.deepEqual(options.filter((option) => !(option in help.options)), []);
 		t.true(options.length > 3);
 		// What root alone may read is named in two places.
-		for (const [, name] of command.matchAll(/%d\/(\S+)/g)) t.true(settings(unit, 'LoadCredential').includes(`${name}:/etc/procsnap/${name}`), name);
+		for (const [, name] of command.matchAll(/%d\/(\S+)/g))
+			t.true(settings(unit, 'LoadCredential').includes(`${name}:/etc/procsnap/${name}`), name);
 	}
 });
 
 test('nobody is root, and the receiver has no capability', (t) => {
 	for (const unit of Object.keys(UNITS)) t.regex(settings(unit, 'User').join(), /^procsnap/);
-	t.deepEqual([settings('procsnap-receive.service', 'CapabilityBoundingSet'), settings('procsnap-receive.service', 'AmbientCapabilities')], [[''], ['']]);
-	t.deepEqual(settings('procsnap-take@.service', 'CapabilityBoundingSet'), settings('procsnap-take@.service', 'AmbientCapabilities'));
+	t.deepEqual(
+		[
+			settings('procsnap-receive.service', 'CapabilityBoundingSet'),
+			settings('procsnap-receive.service', 'AmbientCapabilities'),
+		],
+		[[''], ['']]
+	);
+	t.deepEqual(
+		settings('procsnap-take@.service', 'CapabilityBoundingSet'),
+		settings('procsnap-take@.service', 'AmbientCapabilities')
+	);
 });

@@ -1,12 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync, statSync } from 'node:fs';
+import {
+	chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync, statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { aFolder } from '../bench/store/fixtures.ts';
 
 const TOOLS = ['sh', 'dirname', 'flock', 'sha256sum', 'cat', 'rm', 'mkdir', 'sleep'];
-const NPM = 'echo "npm $*" >>calls; mkdir -p node_modules/.bin; : >node_modules/.bin/node; chmod +x node_modules/.bin/node';
+const NPM =
+	'echo "npm $*" >>calls; mkdir -p node_modules/.bin; : >node_modules/.bin/node; chmod +x node_modules/.bin/node';
 
 /** A checkout whose path has a space, with tools of its own: nothing is downloaded or compiled. */
 function checkout(t: ExecutionContext, npm = NPM) {
@@ -30,11 +33,16 @@ function checkout(t: ExecutionContext, npm = NPM) {
 	tool('g++', '');
 	tool('id', 'echo 1000');
 	// -q asks whether there is something to do.
-	tool('make', 'for last; do :; done; if [ "$1" = -q ]; then [ -e "$last/built" ]; else echo "make $last" >>calls; : >"$last/built"; fi');
+	tool(
+		'make',
+		'for last; do :; done; if [ "$1" = -q ]; then [ -e "$last/built" ]; else echo "make $last" >>calls; : ' +
+			'>"$last/built"; fi'
+	);
 	const env = { PATH: bin };
 	const script = join(root, 'scripts', 'setup');
 	const run = () => spawnSync('/bin/sh', [script], { env, cwd: '/', encoding: 'utf8' });
-	const calls = () => (existsSync(join(root, 'calls')) ? readFileSync(join(root, 'calls'), 'utf8').trim().split('\n') : []);
+	const calls = () =>
+		(existsSync(join(root, 'calls')) ? readFileSync(join(root, 'calls'), 'utf8').trim().split('\n') : []);
 	return { root, bin, env, script, run, calls, tool };
 }
 
@@ -105,7 +113,11 @@ test('two at once take turns: everything is done once', async (t) => {
 });
 
 test('in this checkout a set-up with nothing to do is silent and makes nothing', (t) => {
-	const made = () => ['native/build/procsnap.node', 'native/build/procsnap-tracer', 'workloads/build/updater', 'node_modules/.package-lock.json'].map((file) => statSync(file).mtimeMs);
+	const made = () =>
+		[
+			'native/build/procsnap.node', 'native/build/procsnap-tracer', 'workloads/build/updater',
+			'node_modules/.package-lock.json',
+		].map((file) => statSync(file).mtimeMs);
 	spawnSync('sh', ['scripts/setup']);
 	const before = made();
 	const { status, stdout, stderr } = spawnSync('sh', ['scripts/setup'], { encoding: 'utf8' });

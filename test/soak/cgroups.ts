@@ -31,7 +31,8 @@ export class Groups {
 			const parent = join(path, prefix), made = join(parent, name);
 			try {
 				mkdirSync(parent, { recursive: true });
-				if (version === 2 && memory && limitBytes !== undefined) for (const folder of [path, parent]) appendFileSync(join(folder, 'cgroup.subtree_control'), '+memory');
+				if (version === 2 && memory && limitBytes !== undefined) for (const folder of [path, parent])
+					appendFileSync(join(folder, 'cgroup.subtree_control'), '+memory');
 				mkdirSync(made, { recursive: true });
 				this.#made.push({ path: made, version, memory });
 				if (memory && limitBytes !== undefined) this.#setLimit(made, version, limitBytes);
@@ -66,11 +67,17 @@ export class Groups {
 		return this.#limit !== undefined;
 	}
 
-	/** Leave so many bytes of room beside the `ownBytes` that the target takes by itself; false where the kernel refuses, since it could not without a death. */
+	/**
+	 * Leave so many bytes of room beside the `ownBytes` that the target takes by itself; false where the kernel
+	 * refuses, since it could not without a death.
+	 */
 	tighten(ownBytes: number, roomBytes: number): boolean {
 		if (this.#limit === undefined) return false;
 		try {
-			writeFileSync(this.#limit.file, String(Math.max(Number(readFileSync(this.#limit.usage, 'utf8')), ownBytes) + roomBytes));
+			writeFileSync(
+				this.#limit.file,
+				String(Math.max(Number(readFileSync(this.#limit.usage, 'utf8')), ownBytes) + roomBytes)
+			);
 			return true;
 		} catch {
 			return false;
@@ -102,8 +109,10 @@ export async function removePrefix(prefix: string): Promise<string[]> {
 /** Groups of a soak that was killed, whose own pid is in their name. */
 export async function removeStale(stem: string): Promise<void> {
 	for (const { path } of mounts())
-		for (const name of readdirSync(path).filter((entry) => entry.startsWith(stem) && !existsSync(`/proc/${entry.slice(stem.length)}`))) {
-			for (const entry of readdirSync(join(path, name), { withFileTypes: true })) if (entry.isDirectory()) await removed(join(path, name, entry.name), 100);
+		for (const name of readdirSync(path)
+			.filter((entry) => entry.startsWith(stem) && !existsSync(`/proc/${entry.slice(stem.length)}`))) {
+			for (const entry of readdirSync(join(path, name), { withFileTypes: true })) if (entry.isDirectory())
+				await removed(join(path, name, entry.name), 100);
 			await removed(join(path, name), 100);
 		}
 }

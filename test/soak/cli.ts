@@ -11,11 +11,15 @@ import { isGood, summaryLine, toMarkdown } from './verdict.ts';
 
 const OPTIONS = {
 	'minutes': { kind: 'one', value: 'N', help: 'end after so many minutes (default: 30); fractions are allowed' },
-	'takes': { kind: 'one', value: 'N', help: 'end when so many duplicates were taken (default: when the time is over)' },
+	'takes': {
+		kind: 'one', value: 'N', help: 'end when so many duplicates were taken (default: when the time is over)',
+	},
 	'rate': { kind: 'one', value: 'N', help: 'takes a second, of all takers together (default: 60)' },
 	'takers': { kind: 'one', value: 'N', help: 'requesters at the same time (default: 3)' },
 	'only': { kind: 'many', value: 'KIND', help: 'only this kind of target; may be repeated' },
-	'control': { kind: 'flag', help: 'no takes, and targets start anew all the time: what is harmed then is not harmed by takes' },
+	'control': {
+		kind: 'flag', help: 'no takes, and targets start anew all the time: what is harmed then is not harmed by takes',
+	},
 	'no-faults': { kind: 'flag', help: 'takes only: nobody is killed, frozen or traced by others' },
 	'seed': { kind: 'one', value: 'N', help: 'of all that is drawn (default: drawn; the verdict has it)' },
 	'out': { kind: 'one', value: 'DIR', help: 'folder for verdict.json and verdict.md (default: results/runs/soak)' },
@@ -50,7 +54,8 @@ async function main(args: string[]): Promise<number> {
 		return text === undefined ? usual : countOption(name, text, least, most);
 	};
 	const minutes = Number(values.minutes?.at(-1) ?? 30);
-	if (!(minutes > 0 && minutes <= 10_000)) throw new UsageError(`--minutes ${values.minutes?.at(-1) ?? ''}: it is a number over 0, up to 10000`);
+	if (!(minutes > 0 && minutes <= 10_000))
+		throw new UsageError(`--minutes ${values.minutes?.at(-1) ?? ''}: it is a number over 0, up to 10000`);
 	const only = (values.only ?? []).map((name) => expectOneOf('kind', name, KINDS.map((kind) => kind.name)));
 	const say = (text: string): void => void process.stdout.write(`soak: ${text}\n`);
 	const interrupt = new AbortController();
@@ -65,7 +70,8 @@ async function main(args: string[]): Promise<number> {
 	if (flags.has('self-test')) return await selfTest({ only, say, signal: interrupt.signal }) ? 0 : 1;
 	const seed = count('seed', 0, 0xffff_ffff, randomBytes(4).readUInt32LE());
 	const verdict = await soak({
-		seed, minutes, takes: count('takes', 1, 1e9, Infinity), rate: count('rate', 1, 10_000, 60), takers: count('takers', 1, 64, 3),
+		seed, minutes, takes: count('takes', 1, 1e9, Infinity), rate: count('rate', 1, 10_000, 60),
+		takers: count('takers', 1, 64, 3),
 		only, control: flags.has('control'), faults: !flags.has('no-faults'), signal: interrupt.signal, say,
 	});
 	const out = userPath(values.out?.at(-1) ?? 'results/runs/soak');
@@ -79,6 +85,8 @@ async function main(args: string[]): Promise<number> {
 }
 
 process.exit(await main(process.argv.slice(2)).catch((error: unknown) => {
-	process.stderr.write(`soak: ${error instanceof Failure ? error.message : error instanceof Error ? error.stack ?? messageOf(error) : messageOf(error)}\n`);
+	process.stderr.write(
+		`soak: ${error instanceof Failure ? error.message : error instanceof Error ? error.stack ?? messageOf(error) : messageOf(error)}\n`
+	);
 	return error instanceof UsageError ? 2 : 1;
 }));

@@ -1,4 +1,7 @@
-/** The whole tool: `procsnap take` to a folder, `procsnap verify` of it; now and then the collector is killed in the midst of it. */
+/**
+ * The whole tool: `procsnap take` to a folder, `procsnap verify` of it; now and then the collector is killed in the
+ * midst of it.
+ */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,19 +32,25 @@ export async function collect({ folder, targets, random, tally, stopped, gapMs }
 	const procsnap = (...args: string[]): string[] => [...flags, CLI, ...args];
 	for (let round = 0; !stopped(); round++) {
 		for (const until = performance.now() + gapMs; performance.now() < until && !stopped();) await sleep(100);
-		const target = targets[Math.floor(random() * targets.length)]!, killed = round > 0 && random() < KILLED, afterMs = 150 + random() * 1200;
+		const target = targets[Math.floor(random() * targets.length)]!, killed = round > 0 && random() < KILLED, afterMs =
+			150 + random() * 1200;
 		const pid = target.page.pid();
 		if (pid === 0 || stopped()) continue;
 		const out = join(folder, `evidence-${round}`), partial = `${out}.partial`;
 		target.happened(`procsnap take${killed ? ', to be killed' : ''}`);
-		const { process: child, ended } = startProgram(node, procsnap('take', String(pid), '--out', out, '--key', key, '--json'));
+		const { process: child, ended } = startProgram(
+			node, procsnap('take', String(pid), '--out', out, '--key', key, '--json')
+		);
 		const timers = [setTimeout(() => child.kill('SIGKILL'), killed ? afterMs : PATIENCE_MS)];
 		const { code, signal, said } = await ended;
 		timers.forEach(clearTimeout);
 		target.happened(`procsnap take is over: ${signal ?? code ?? ''}`);
 		if (signal !== null) {
 			target.tally.countsLost++;
-			add(killed ? tally.faults : tally.wrong, killed ? 'collector killed' : `procsnap take did not end within ${PATIENCE_MS / 1000} s`);
+			add(
+				killed ? tally.faults : tally.wrong,
+				killed ? 'collector killed' : `procsnap take did not end within ${PATIENCE_MS / 1000} s`
+			);
 		} else {
 			const counts = tally.mechanisms['procsnap take'] ??= { tried: 0, taken: 0 };
 			target.tally.tried++;
@@ -55,7 +64,8 @@ export async function collect({ folder, targets, random, tally, stopped, gapMs }
 			} else {
 				target.tally.countsLost++;	// reported to people only
 				add(target.tally.refused, `take: ${reasonOf(said.replace('procsnap: ', ''))}`);
-				if (said.includes('unexpected error')) add(tally.wrong, `procsnap take: ${reasonOf(said.split('\n').slice(0, 2).join(' '))}`);
+				if (said.includes('unexpected error'))
+					add(tally.wrong, `procsnap take: ${reasonOf(said.split('\n').slice(0, 2).join(' '))}`);
 			}
 			if (existsSync(partial)) left.push(partial);
 		}

@@ -1,4 +1,7 @@
-/** What is done to targets besides takes, and to requesters and collectors. Each that may end blocked calls by itself is excused while it lasts. */
+/**
+ * What is done to targets besides takes, and to requesters and collectors. Each that may end blocked calls by itself
+ * is excused while it lasts.
+ */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../../bench/stats/random.ts';
@@ -23,7 +26,8 @@ export interface FaultOptions {
 const AFTERWARDS_MS = 50;
 const LONG_FREEZE_MS = 66_000;
 
-const has = (program: string): boolean => ['/usr/bin', '/bin', '/usr/local/bin'].some((folder) => existsSync(`${folder}/${program}`));
+const has = (program: string): boolean =>
+	['/usr/bin', '/bin', '/usr/local/bin'].some((folder) => existsSync(`${folder}/${program}`));
 const DEBUGGERS: Array<[string, (pid: number) => string[], number]> = [
 	['strace', (pid) => ['-f', '-q', '-o', '/dev/null', '-p', String(pid)], 400],
 	['gdb', (pid) => ['--batch', '-nx', '-q', '-p', String(pid), '-ex', 'detach'], 10_000],
@@ -38,7 +42,8 @@ export async function makeFaults(options: FaultOptions): Promise<void> {
 
 	/** One at a time for each target, of those that are exposed to it. */
 	const someone = (fault: Fault, also: (target: Target) => boolean = () => true): Target | undefined => {
-		const possible = targets.filter((target) => target.living && !target.faulted && target.kind.spared?.includes(fault) !== true && also(target));
+		const possible = targets.filter((target) =>
+			target.living && !target.faulted && target.kind.spared?.includes(fault) !== true && also(target));
 		return possible[Math.floor(random() * possible.length)];
 	};
 	const during = (name: string, target: Target, excused: boolean, body: () => Promise<void>): void => {
@@ -46,7 +51,8 @@ export async function makeFaults(options: FaultOptions): Promise<void> {
 		target.happened(name);
 		const over = excused ? target.excuse() : () => { target.faulted = false; };
 		target.faulted = true;
-		const done: Promise<void> = body().catch((error: unknown) => add(counts, `${name}: not done (${String(error).slice(0, 60)})`)).finally(() => {
+		const done: Promise<void> = body()
+			.catch((error: unknown) => add(counts, `${name}: not done (${String(error).slice(0, 60)})`)).finally(() => {
 			target.happened(`${name} is over`);
 			over();
 			under.delete(done);
@@ -61,7 +67,8 @@ export async function makeFaults(options: FaultOptions): Promise<void> {
 		during(`${name} by cgroup v${freezer.version}`, target, true, async () => {
 			freezer.freeze();
 			try {
-				for (const until = performance.now() + ms; performance.now() < until && !stopped();) await sleep(Math.min(200, Math.max(1, until - performance.now())));
+				for (const until = performance.now() + ms; performance.now() < until && !stopped();)
+					await sleep(Math.min(200, Math.max(1, until - performance.now())));
 			} finally {
 				freezer.thaw();
 			}
@@ -89,11 +96,14 @@ export async function makeFaults(options: FaultOptions): Promise<void> {
 			});
 		}],
 		[1, () => {
-			const target = someone('debugger'), pid = target?.page.pid() ?? 0, [program, args, ms] = debuggers[Math.floor(random() * debuggers.length)] ?? [];
+			const target = someone('debugger'), pid = target?.page.pid() ?? 0, [program, args, ms] =
+				debuggers[Math.floor(random() * debuggers.length)] ?? [];
 			if (target === undefined || pid === 0 || program === undefined) return;
 			during(`${program} attached`, target, true, async () => {
 				const { process: child, ended } = startProgram(program, args!(pid));
-				const timers = [setTimeout(() => child.kill('SIGINT'), ms), setTimeout(() => child.kill('SIGKILL'), ms! + 5000)];
+				const timers = [
+					setTimeout(() => child.kill('SIGINT'), ms), setTimeout(() => child.kill('SIGKILL'), ms! + 5000),
+				];
 				await ended;
 				timers.forEach(clearTimeout);
 				await sleep(AFTERWARDS_MS);

@@ -23,7 +23,10 @@ export interface Kind {
 	hurt: string[];
 	/** What must then be seen: a harm's text, `dead`. */
 	sees: RegExp;
-	/** What docs/inject.md says that a take may do to it, and counts: no harm as long as the takes have counted as many. */
+	/**
+	 * What docs/inject.md says that a take may do to it, and counts: no harm as long as the takes have counted as
+	 * many.
+	 */
 	documented?: Documented;
 }
 
@@ -76,8 +79,14 @@ export const KINDS: readonly Kind[] = [
 	timeout('timerfd', ['forge', 'PID', EINTR], /read of a timerfd returned EINTR/),
 	timeout('mqueue', ['forge', 'PID', EINTR], /mq_timedreceive returned EINTR/),
 	{ name: 'pipe-writer', childless: true, hurt: ['cut', 'PID'], sees: /write of 1 MiB to a pipe was cut short/ },
-	{ name: 'socket-writer', childless: true, hurt: ['cut', 'PID'], sees: /was cut short/, documented: { text: /sendmmsg/, call: 'sendmmsg', countedAs: 'cut' } },
-	{ name: 'linger', childless: true, hurt: ['cut', 'PID'], sees: /SO_LINGER returned before/, documented: { text: /SO_LINGER returned before/, call: 'close', countedAs: 'cut' } },
+	{
+		name: 'socket-writer', childless: true, hurt: ['cut', 'PID'], sees: /was cut short/,
+		documented: { text: /sendmmsg/, call: 'sendmmsg', countedAs: 'cut' },
+	},
+	{
+		name: 'linger', childless: true, hurt: ['cut', 'PID'], sees: /SO_LINGER returned before/,
+		documented: { text: /SO_LINGER returned before/, call: 'close', countedAs: 'cut' },
+	},
 	{ name: 'waitall', childless: true, hurt: ['cut', 'PID'], sees: /MSG_WAITALL was cut short/ },
 	{ name: 'ping-pong', childless: true, hurt: ['cut', 'PID'], sees: /returned EINTR/ },
 	{ name: 'eof', hurt: ['keep', 'PID', 'H0-1', '7'], sees: /does not see its end/ },
@@ -88,14 +97,23 @@ export const KINDS: readonly Kind[] = [
 	{ name: 'fork-wait', hurt: ['steal', 'PID'], sees: /SIGCHLD was lost/ },
 	{ name: 'vfork-exec', hurt: ['steal', 'PID'], sees: /SIGCHLD was lost/ },
 	{ name: 'exec-self', childless: true, hurt: ['signal', 'PID', '10'], sees: /^dead/ },
-	{ name: 'stopped', childless: true, spared: ['stop'], hurt: ['signal', 'PID', '18'], sees: /a stopped process went on/ },
+	{
+		name: 'stopped', childless: true, spared: ['stop'], hurt: ['signal', 'PID', '18'],
+		sees: /a stopped process went on/,
+	},
 	{ name: 'pid1', hurt: ['steal', 'PID'], sees: /SIGCHLD was lost/ },
 	{ name: 'newpid', hurt: ['call', 'PID', `${SYS.fork}`], sees: /pid namespace/ },
 	{ name: 'posix-lock', hurt: ['call', 'PID', `${SYS.close}`, 'H0'], sees: /a POSIX lock was lost/ },
-	{ name: 'lock-restart', longer: true, hurt: ['twin', 'PID', '6'], sees: /lock of a process that has ended is still held/ },
+	{
+		name: 'lock-restart', longer: true, hurt: ['twin', 'PID', '6'],
+		sees: /lock of a process that has ended is still held/,
+	},
 	{ name: 'lock-queue', hurt: ['forge', 'PID', EINTR], sees: /waiting for a lock failed/ },
 	{ name: 'memory', argument: '16', childless: true, hurt: ['poke', 'PID', 'H0'], sees: /a page of memory changed/ },
-	{ name: 'memory-limit', program: 'memory', argument: '24', limitMiB: 40, childless: true, longer: true, hurt: ['signal', 'PID', '9'], sees: /^dead: SIGKILL/ },
+	{
+		name: 'memory-limit', program: 'memory', argument: '24', limitMiB: 40, childless: true, longer: true,
+		hurt: ['signal', 'PID', '9'], sees: /^dead: SIGKILL/,
+	},
 	{ name: 'mapper', childless: true, hurt: ['poke', 'PID', 'H0'], sees: /a page of memory changed/ },
 	{ name: 'monitored', childless: true, hurt: ['signal', 'PID', '11'], sees: /^dead: SIGSEGV/ },
 	{ name: 'crowd', childless: true, hurt: ['register', 'PID'], sees: /register \w+ changed/ },
@@ -104,9 +122,15 @@ export const KINDS: readonly Kind[] = [
 	{ name: 'seccomp-no-clone', childless: true, hurt: ['call', 'PID', `${SYS.fork}`], sees: /^dead: SIGSYS/ },
 	{ name: 'seccomp-narrow', childless: true, hurt: ['cut', 'PID'], sees: /returned EINTR/ },
 	{ name: 'dispatched', childless: true, hurt: ['forge', 'PID', EINTR], sees: /under syscall user dispatch failed/ },
-	{ name: 'notified', hurt: ['cut', 'PID'], sees: /supervisor acted more than once/, documented: { text: /supervisor acted more than once/, call: 'getppid', countedAs: 'restarted' } },
+	{
+		name: 'notified', hurt: ['cut', 'PID'], sees: /supervisor acted more than once/,
+		documented: { text: /supervisor acted more than once/, call: 'getppid', countedAs: 'restarted' },
+	},
 	{ name: 'other-user', childless: true, hurt: ['forge', 'PID', '0'], sees: /nanosleep returned early/ },
 	{ name: 'bash', program: 'program', argument: BASH, hurt: ['signal', 'PID', '9'], sees: /ended by signal 9/ },
 	{ name: 'python', program: 'program', argument: PYTHON, hurt: ['signal', 'PID', '9'], sees: /ended by signal 9/ },
-	{ name: 'sleep(1)', program: 'sleeper', argument: '3', childless: true, hurt: ['forge', 'PID', '0'], sees: /returned early/ },
+	{
+		name: 'sleep(1)', program: 'sleeper', argument: '3', childless: true, hurt: ['forge', 'PID', '0'],
+		sees: /returned early/,
+	},
 ];

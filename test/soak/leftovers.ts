@@ -12,7 +12,12 @@ function processes(): Process[] {
 			// The name in parentheses may hold anything.
 			const fields = readFileSync(`/proc/${name}/stat`, 'latin1').replace(/^.*\)\s/s, '').split(' ');
 			const tracer = /^TracerPid:\s*(\d+)/m.exec(readFileSync(`/proc/${name}/status`, 'latin1'))?.[1];
-			return [{ pid: Number(name), state: fields[0]!, parent: Number(fields[1]), session: Number(fields[3]), tracer: Number(tracer) }];
+			return [
+				{
+					pid: Number(name), state: fields[0]!, parent: Number(fields[1]), session: Number(fields[3]),
+					tracer: Number(tracer),
+				},
+			];
 		} catch {
 			return [];
 		}
@@ -45,9 +50,22 @@ export async function leftAtTargets(targets: readonly Watched[]): Promise<string
 		const target = targets.find(({ pid }) => pid === process.session);
 		if (target === undefined) return [];
 		const key = (what: string): string => `${process.pid} ${what}`;
-		if (process.tracer !== 0) return [[key('traced'), `${target.name}: process ${process.pid} (state ${process.state}) is traced by ${process.tracer}`]];
-		if (process.state === 'Z') return [[key('zombie'), `${target.name}: process ${process.pid} is a zombie child of ${process.parent}`]];
-		if (target.childless && process.parent === target.taken()) return [[key('child'), `${target.name}: process ${process.pid} (state ${process.state}) is a child that it did not make`]];
+		if (process.tracer !== 0)
+			return [
+				[
+					key('traced'),
+					`${target.name}: process ${process.pid} (state ${process.state}) is traced by ${process.tracer}`,
+				],
+			];
+		if (process.state === 'Z')
+			return [[key('zombie'), `${target.name}: process ${process.pid} is a zombie child of ${process.parent}`]];
+		if (target.childless && process.parent === target.taken())
+			return [
+				[
+					key('child'),
+					`${target.name}: process ${process.pid} (state ${process.state}) is a child that it did not make`,
+				],
+			];
 		return [];
 	}));
 	const first = look();

@@ -2,7 +2,9 @@
 import { closeSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs';
 
 const BYTES = 4096, TEXT_BYTES = 120, HARMS = 24;
-const AT = { ready: 0, turns: 8, pid: 16, excuse: 24, excused: 32, harms: 40, handle: 48, leave: 80, unable: 216, harm: 512 };
+const AT = {
+	ready: 0, turns: 8, pid: 16, excuse: 24, excused: 32, harms: 40, handle: 48, leave: 80, unable: 216, harm: 512,
+};
 const UNABLE_BYTES = 200;
 
 export interface PageContents {
@@ -48,7 +50,8 @@ export class Page {
 		return {
 			ready: this.#number(AT.ready) !== 0, turns: this.#number(AT.turns), pid: this.#number(AT.pid),
 			excused: this.#number(AT.excused), harms: this.#number(AT.harms),
-			handles: [0, 1, 2, 3].map((i) => this.#number(AT.handle + 8 * i)), unable: this.#text(AT.unable, UNABLE_BYTES), texts,
+			handles: [0, 1, 2, 3].map((i) => this.#number(AT.handle + 8 * i)),
+			unable: this.#text(AT.unable, UNABLE_BYTES), texts,
 		};
 	}
 

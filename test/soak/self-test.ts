@@ -20,7 +20,9 @@ export async function selfTest({ only, say, signal }: SelfTestOptions): Promise<
 	const tally = emptyTally(kinds.map(({ name }) => name));
 	makeTargets();
 	const mark = setMark();
-	const targets = await Targets.create(kinds.map((kind) => { const whole = { ...kind }; delete whole.documented; return whole; }), tally, 1e9, () => {});
+	const targets = await Targets.create(
+		kinds.map((kind) => { const whole = { ...kind }; delete whole.documented; return whole; }), tally, 1e9, () => {}
+	);
 	let unseen = 0;
 	const check = (what: string, seen: boolean, detail = ''): void => {
 		if (!seen) unseen++;
@@ -29,7 +31,8 @@ export async function selfTest({ only, say, signal }: SelfTestOptions): Promise<
 	try {
 		await targets.ready(20_000);
 		const here = targets.all.filter((target) => target.tally.unable === null);
-		for (const { kind, tally: { unable } } of targets.all) if (unable !== null) say(`skipped: ${kind.name}: ${unable}`);
+		for (const { kind, tally: { unable } } of targets.all) if (unable !== null)
+			say(`skipped: ${kind.name}: ${unable}`);
 		// Unharmed, they say nothing.
 		await sleep(1500);
 		for (const target of here) {
@@ -51,12 +54,19 @@ export async function selfTest({ only, say, signal }: SelfTestOptions): Promise<
 }
 
 /** What it says of itself, and how it died. */
-const said = ({ tally }: Target): string[] => [...Object.keys(tally.harmed).filter((text) => tally.harmed[text] !== 0), ...Object.keys(tally.dead).map((how) => `dead: ${how}`)];
+const said = ({ tally }: Target): string[] =>
+	[
+		...Object.keys(tally.harmed).filter((text) => tally.harmed[text] !== 0),
+		...Object.keys(tally.dead).map((how) => `dead: ${how}`),
+	];
 
 async function hurt(target: Target, signal: AbortSignal): Promise<boolean> {
 	for (const until = Date.now() + PATIENCE_MS; Date.now() < until && !signal.aborted;) {
 		const { handles } = target.page.read(), pid = target.page.pid();
-		const words = target.kind.hurt.map((word) => word === 'PID' ? String(pid) : /^H\d/.test(word) ? String((handles[Number(word[1])] ?? 0) - (word.endsWith('-1') ? 1 : 0)) : word);
+		const words = target.kind.hurt.map((word) =>
+			word === 'PID'
+				? String(pid)
+				: /^H\d/.test(word) ? String((handles[Number(word[1])] ?? 0) - (word.endsWith('-1') ? 1 : 0)) : word);
 		if (pid !== 0) await run(SABOTAGE, words, 10_000);
 		for (let i = 0; i < 10; i++) {
 			target.look();
@@ -67,7 +77,10 @@ async function hurt(target: Target, signal: AbortSignal): Promise<boolean> {
 	return false;
 }
 
-/** Targets that are stuck, traced, or have a child that they did not make; a process, a tracer and a control group that stay. */
+/**
+ * Targets that are stuck, traced, or have a child that they did not make; a process, a tracer and a control group
+ * that stay.
+ */
 async function leaveBehind(check: (what: string, seen: boolean, detail?: string) => void): Promise<void> {
 	const kind = (name: string): Kind => ({ ...KINDS.find((known) => known.name === 'sleep')!, name, program: 'sleep' });
 	const tally = emptyTally(['stuck', 'traced', 'zombie', 'child', 'grouped']), mark = setMark();
@@ -83,7 +96,10 @@ async function leaveBehind(check: (what: string, seen: boolean, detail?: string)
 			stuck.look();
 			await sleep(50);
 		}
-		check('a target that makes no turns', stuck.tally.harmed['stuck'] === 1, stuck.tally.first.map(({ what }) => what).join('; '));
+		check(
+			'a target that makes no turns', stuck.tally.harmed['stuck'] === 1,
+			stuck.tally.first.map(({ what }) => what).join('; ')
+		);
 		startProgram(SABOTAGE, ['rival', String(traced.pid), '20000']);
 		const dying = Tracer.start();
 		dying.killAt('held', 'tracer');
@@ -100,7 +116,9 @@ async function leaveBehind(check: (what: string, seen: boolean, detail?: string)
 		check('a duplicate that was not ended', left.some((text) => text.startsWith('child: ')));
 		check('a tracer that was not ended', (await tracersLeft(mark, 100)).length > 0);
 		// A process that nobody knows of, in a target's group and out of its session.
-		group = startProgram('/bin/sh', ['-c', `for f; do echo 0 >"$f"; done; exec sleep 30`, 'sh', ...grouped.groups.files]);
+		group = startProgram(
+			'/bin/sh', ['-c', `for f; do echo 0 >"$f"; done; exec sleep 30`, 'sh', ...grouped.groups.files]
+		);
 		await sleep(300);
 		if (grouped.groups.files.length > 0) {
 			grouped.end();

@@ -20,7 +20,8 @@ interface Run { code: number | null; output: string; pid: number }
 async function runSoak(args: readonly string[], interruptAfterMs?: number): Promise<Run> {
 	const child = spawn(NODE[0], [...NODE.slice(1), CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
 	let output = '';
-	for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => output += text);
+	for (const stream of [child.stdout, child.stderr])
+		stream.setEncoding('utf8').on('data', (text: string) => output += text);
 	const timers = [setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)];
 	if (interruptAfterMs !== undefined) timers.push(setTimeout(() => child.kill('SIGINT'), interruptAfterMs));
 	const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
@@ -37,8 +38,14 @@ const groupsOf = (pid: number): string[] => ['', ...readdirSync('/sys/fs/cgroup'
 	}
 });
 
-/** Kinds whose calls the kernel restarts by itself, so that the shortest of soaks shows harm only where something is badly wrong. */
-const STURDY = ['busy', 'calls', 'epoll', 'poll', 'sleep', 'signal-storm', 'signal-wait', 'fork-wait', 'stopped', 'memory', 'mapper', 'threads', 'other-user', 'bash'];
+/**
+ * Kinds whose calls the kernel restarts by itself, so that the shortest of soaks shows harm only where something is
+ * badly wrong.
+ */
+const STURDY = [
+	'busy', 'calls', 'epoll', 'poll', 'sleep', 'signal-storm', 'signal-wait', 'fork-wait', 'stopped', 'memory',
+	'mapper', 'threads', 'other-user', 'bash',
+];
 
 rootTest('every harm is seen: each kind of target is harmed on purpose', async (t) => {
 	t.timeout(PATIENCE_MS + 10_000);
@@ -54,7 +61,10 @@ rootTest('a short soak makes takes by every mechanism, counts them, and harms no
 	t.timeout(PATIENCE_MS + 10_000);
 	const out = mkdtempSync(join(tmpdir(), 'procsnap-test-'));
 	t.teardown(() => rmSync(out, { recursive: true }));
-	const { code, output, pid } = await runSoak(['--minutes', '0.2', '--rate', '20', '--takers', '2', '--seed', '7', '--no-faults', '--out', out, ...STURDY.flatMap((kind) => ['--only', kind])]);
+	const { code, output, pid } = await runSoak([
+		'--minutes', '0.2', '--rate', '20', '--takers', '2', '--seed', '7', '--no-faults', '--out', out,
+		...STURDY.flatMap((kind) => ['--only', kind]),
+	]);
 	const verdict = JSON.parse(readFileSync(join(out, 'verdict.json'), 'utf8')) as Verdict;
 	t.is(verdict.seed, 7);
 	const kinds = Object.entries(verdict.tally.kinds), taken = kinds.reduce((sum, [, kind]) => sum + kind.taken, 0);
@@ -62,8 +72,13 @@ rootTest('a short soak makes takes by every mechanism, counts them, and harms no
 	t.true(taken > STURDY.length, output);
 	t.true(kinds.every(([, { turns, unable }]) => turns > 0 || unable !== null), 'every target made turns');
 	t.is(taken, Object.values(verdict.tally.mechanisms).reduce((sum, mechanism) => sum + mechanism.taken, 0));
-	for (const mechanism of ['inject', 'stop', 'hold']) t.true((verdict.tally.mechanisms[mechanism]?.taken ?? 0) > 0, mechanism);
-	t.deepEqual(Object.fromEntries(kinds.flatMap(([name, { harmed, dead }]) => Object.keys({ ...harmed, ...dead }).length === 0 ? [] : [[name, { harmed, dead }]])), {});
+	for (const mechanism of ['inject', 'stop', 'hold'])
+		t.true((verdict.tally.mechanisms[mechanism]?.taken ?? 0) > 0, mechanism);
+	t.deepEqual(
+		Object.fromEntries(kinds.flatMap(([name, { harmed, dead }]) =>
+			Object.keys({ ...harmed, ...dead }).length === 0 ? [] : [[name, { harmed, dead }]])),
+		{}
+	);
 	t.deepEqual(verdict.leftovers, []);
 	t.is(code, 0, output);
 	t.regex(readFileSync(join(out, 'verdict.md'), 'utf8'), /^# Soak: no target was harmed/);
@@ -74,26 +89,33 @@ rootTest('a control makes no takes, starts targets again and again, and sees no 
 	t.timeout(PATIENCE_MS + 10_000);
 	const out = mkdtempSync(join(tmpdir(), 'procsnap-test-'));
 	t.teardown(() => rmSync(out, { recursive: true }));
-	const { code, output } = await runSoak(['--control', '--minutes', '0.1', '--no-faults', '--out', out, '--only', 'signal-storm', '--only', 'sleep']);
+	const { code, output } = await runSoak([
+		'--control', '--minutes', '0.1', '--no-faults', '--out', out, '--only', 'signal-storm', '--only', 'sleep',
+	]);
 	const { tally } = JSON.parse(readFileSync(join(out, 'verdict.json'), 'utf8')) as Verdict;
 	t.is(code, 0, output);
 	t.deepEqual(tally.mechanisms, {});
 	t.true(Object.values(tally.kinds).every(({ turns, tried }) => turns > 0 && tried === 0));
-	t.regex(readFileSync(join(out, 'verdict.md'), 'utf8'), /^# Control of the soak, without takes: no target was harmed/);
+	t.regex(
+		readFileSync(join(out, 'verdict.md'), 'utf8'), /^# Control of the soak, without takes: no target was harmed/
+	);
 });
 
 rootTest('Ctrl-C: the verdict is given, and nothing stays', async (t) => {
 	t.timeout(PATIENCE_MS + 10_000);
 	const out = mkdtempSync(join(tmpdir(), 'procsnap-test-'));
 	t.teardown(() => rmSync(out, { recursive: true }));
-	const { code, output, pid } = await runSoak(['--only', 'sleep', '--only', 'busy', '--rate', '10', '--takers', '1', '--out', out], 5000);
+	const { code, output, pid } = await runSoak(
+		['--only', 'sleep', '--only', 'busy', '--rate', '10', '--takers', '1', '--out', out], 5000
+	);
 	const verdict = JSON.parse(readFileSync(join(out, 'verdict.json'), 'utf8')) as Verdict;
 	t.is(verdict.ended, 'it was interrupted', output);
 	t.is(code, isGood(verdict) ? 130 : 1);
 	t.deepEqual(groupsOf(pid), []);
 	t.deepEqual(readdirSync('/proc').filter((name) => {
 		try {
-			return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, 'latin1').includes(`procsnap-soak-${pid}`);
+			return /^\d+$/.test(name) &&
+				readFileSync(`/proc/${name}/cmdline`, 'latin1').includes(`procsnap-soak-${pid}`);
 		} catch {
 			return false;
 		}
@@ -102,7 +124,8 @@ rootTest('Ctrl-C: the verdict is given, and nothing stays', async (t) => {
 
 test('wrong usage is one line, and nothing is begun', async (t) => {
 	for (const [args, says] of [
-		[['--minutes', '0'], /--minutes 0: it is a number over 0/], [['--only', 'nobody'], /unknown kind "nobody"/], [['--pace', '3'], /unknown option --pace/],
+		[['--minutes', '0'], /--minutes 0: it is a number over 0/], [['--only', 'nobody'], /unknown kind "nobody"/],
+		[['--pace', '3'], /unknown option --pace/],
 	] as const) {
 		const { code, output } = await runSoak(args);
 		t.is(code, 2);
@@ -116,7 +139,8 @@ test('wrong usage is one line, and nothing is begun', async (t) => {
 
 test('a verdict fails by one harm, one death, one leftover, one wrong thing', (t) => {
 	const verdict = (): Verdict => ({
-		seed: 1, control: false, startedAt: '2026-01-01', seconds: 1, kernel: '6.12', cpus: 2, ended: 'its time was over', notHere: [], tally: emptyTally(['one']), leftovers: [],
+		seed: 1, control: false, startedAt: '2026-01-01', seconds: 1, kernel: '6.12', cpus: 2,
+		ended: 'its time was over', notHere: [], tally: emptyTally(['one']), leftovers: [],
 	});
 	t.true(isGood(verdict()));
 	const worse: Array<(it: Verdict) => void> = [

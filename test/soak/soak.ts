@@ -67,11 +67,17 @@ export class Targets {
 
 	constructor(kinds: readonly Kind[], tally: Tally, stuckMs: number, say: (text: string) => void) {
 		const startedAt = performance.now();
-		this.all = kinds.map((kind) => new Target(kind, tally.kinds[kind.name]!, { folder: this.folder, prefix: this.#prefix, stuckMs, say, notMade: this.notMade, startedAt }));
+		this.all = kinds.map((kind) =>
+			new Target(
+				kind, tally.kinds[kind.name]!,
+				{ folder: this.folder, prefix: this.#prefix, stuckMs, say, notMade: this.notMade, startedAt }
+			));
 		for (const target of this.all) target.start();
 	}
 
-	static async create(kinds: readonly Kind[], tally: Tally, stuckMs: number, say: (text: string) => void): Promise<Targets> {
+	static async create(
+		kinds: readonly Kind[], tally: Tally, stuckMs: number, say: (text: string) => void
+	): Promise<Targets> {
 		await removeStale(STEM);
 		return new Targets(kinds, tally, stuckMs, say);
 	}
@@ -88,7 +94,8 @@ export class Targets {
 
 	watched(): Parameters<typeof leftAtTargets>[0] {
 		return this.all.filter(({ living }) => living).map((target) => ({
-			name: target.kind.name, pid: target.pid, taken: () => target.page.pid(), childless: target.kind.childless === true,
+			name: target.kind.name, pid: target.pid, taken: () => target.page.pid(),
+			childless: target.kind.childless === true,
 		}));
 	}
 
@@ -123,7 +130,10 @@ class Takers {
 	readonly #start: (index: number, seed: number) => ChildProcess;
 	readonly #ended: (code: number | null, signal: NodeJS.Signals | null) => void;
 
-	constructor(count: number, start: (index: number, seed: number) => ChildProcess, ended: (code: number | null, signal: NodeJS.Signals | null) => void) {
+	constructor(
+		count: number, start: (index: number, seed: number) => ChildProcess,
+		ended: (code: number | null, signal: NodeJS.Signals | null) => void
+	) {
 		this.#start = start;
 		this.#ended = ended;
 		for (let i = 0; i < count; i++) this.#run(i);
@@ -160,7 +170,8 @@ export async function soak(options: SoakOptions): Promise<Verdict> {
 	const mark = setMark(), noSnap = snapUnavailable();
 	const targets = await Targets.create(kinds, tally, STUCK_MS, say);
 	const verdict = (ended: string, leftovers: string[]): Verdict => ({
-		seed, control: options.control, startedAt: startedAt.toISOString(), seconds: (performance.now() - start) / 1000, kernel: release(), cpus: availableParallelism(), ended,
+		seed, control: options.control, startedAt: startedAt.toISOString(),
+		seconds: (performance.now() - start) / 1000, kernel: release(), cpus: availableParallelism(), ended,
 		notHere: [...(noSnap === null ? [] : [`create_proc_snap(): ${noSnap}`]), ...targets.notMade], tally, leftovers,
 	});
 	const leftovers: string[] = [];
@@ -173,11 +184,15 @@ export async function soak(options: SoakOptions): Promise<Verdict> {
 		mkdirSync(folder);
 		const stopped = (): boolean => ended !== '';
 		const takerOptions = (index: number, start: number): TakerOptions => ({
-			seed: (seed ^ Math.imul(start * 97 + index + 1, 0x9e3779b1)) >>> 0, rate: options.rate / options.takers, snap: noSnap === null, deaths: options.faults ? DEATHS : 0,
-			targets: here.map(({ page, kind }) => ({ page: page.path, longer: kind.longer === true, documented: kind.documented ?? null })),
+			seed: (seed ^ Math.imul(start * 97 + index + 1, 0x9e3779b1)) >>> 0, rate: options.rate / options.takers,
+			snap: noSnap === null, deaths: options.faults ? DEATHS : 0,
+			targets: here.map(({ page, kind }) =>
+				({ page: page.path, longer: kind.longer === true, documented: kind.documented ?? null })),
 		});
 		const takers = new Takers(options.control ? 0 : options.takers, (index, start) => {
-			const child = fork(TAKER, [JSON.stringify(takerOptions(index, start))], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+			const child = fork(
+				TAKER, [JSON.stringify(takerOptions(index, start))], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }
+			);
 			let begun: Target | undefined;
 			child.on('message', (message) => {
 				const report = message as Report;
@@ -192,9 +207,17 @@ export async function soak(options: SoakOptions): Promise<Verdict> {
 		});
 		const random = createRandom(seed);
 		const others = [
-			...options.control ? [] : [collect({ folder, targets: here, random: createRandom(seed + 1), tally, stopped, gapMs: options.faults ? 3000 : 1000 })],
+			...options.control
+				? []
+				: [
+					collect({
+						folder, targets: here, random: createRandom(seed + 1), tally, stopped,
+						gapMs: options.faults ? 3000 : 1000,
+					}),
+				],
 			...(options.faults ? [makeFaults({
-				targets: here, random, counts: tally.faults, stopped, gapMs: 500, killRequester: () => takers.killOne(random()),
+				targets: here, random, counts: tally.faults, stopped, gapMs: 500,
+				killRequester: () => takers.killOne(random()),
 				longFreezeEveryMs: options.minutes >= 3 ? 180_000 : 0,
 			}).then(() => [])] : []),
 		];
@@ -233,8 +256,8 @@ function receive(report: Report, targets: readonly Target[], tally: Tally): void
 		add(tally.faults, `${report.whom} killed at "${report.step}"`);
 		const target = targets[report.target]!;
 		target.happened(`${report.whom} to be killed at "${report.step}"`);
-		// docs/inject.md, "The tracer is killed with SIGKILL": a call that it follows ends as it is, and an ended duplicate
-		// stays a zombie. That the target lives is what counts; then it begins anew.
+		// docs/inject.md, "The tracer is killed with SIGKILL": a call that it follows ends as it is, and an ended
+		// duplicate stays a zombie. That the target lives is what counts; then it begins anew.
 		if (report.whom === 'tracer') {
 			const over = target.excuse();
 			setTimeout(() => {

@@ -26,7 +26,10 @@ export type Mechanism = 'inject' | 'stop' | 'hold' | 'syscall';
 export type Report =
 	/** What follows may be lost: whoever is killed between the two has reported no counts. */
 	| { kind: 'begun'; target: number }
-	/** `counted`: effects that docs/inject.md names (kinds.ts, `documented`); null: the tracer was killed, and with it its counts. */
+	/**
+	 * `counted`: effects that docs/inject.md names (kinds.ts, `documented`); null: the tracer was killed, and with it
+	 * its counts.
+	 */
 	| { kind: 'take'; target: number; mechanism: Mechanism; outcome: Outcome; reason?: string; counted: number | null }
 	/** Counted after its end, by a tracer that is about to be closed. */
 	| { kind: 'counted'; target: number; counted: number }
@@ -36,7 +39,10 @@ export type Report =
 	| { kind: 'death'; whom: 'tracer' | 'requester'; step: string; target: number }
 	| { kind: 'wrong'; what: string };
 
-/** Whoever is killed here, docs/inject.md says that the target goes on as if nothing had been. At the other steps the tracer's death is known to do harm. */
+/**
+ * Whoever is killed here, docs/inject.md says that the target goes on as if nothing had been. At the other steps the
+ * tracer's death is known to do harm.
+ */
 const SAFE_FOR_TRACER = ['checked', 'buried'];
 const KINDS: Array<[Mechanism, number]> = [['inject', 0.8], ['stop', 0.08], ['hold', 0.08], ['syscall', 0.4]];
 
@@ -90,12 +96,16 @@ class Taker {
 
 	async run(stopped: () => boolean): Promise<void> {
 		const gapMs = 1000 / this.#options.rate;
-		for (let next = performance.now(); !stopped(); next = Math.max(next + this.#between(0.2, 1.8) * gapMs, performance.now() - 1000)) {
+		for (let next = performance.now(); !stopped(); next = Math.max(
+			next + this.#between(0.2, 1.8) * gapMs, performance.now() - 1000
+		)) {
 			await sleep(Math.max(0, next - performance.now()));
 			const target = Math.floor(this.#random() * this.#pages.length), pid = this.#pages[target]!.pid();
 			// The same numbers are drawn whether there is a process or not: a seed gives the same sequence.
 			const mechanism = this.#mechanism(), dies = this.#random() < this.#options.deaths;
-			const pauseMs = this.#random() < (this.#options.targets[target]!.longer ? 0.3 : 0.01) ? this.#between(200, 3500) : this.#between(0, 30);
+			const pauseMs = this.#random() < (this.#options.targets[target]!.longer ? 0.3 : 0.01)
+				? this.#between(200, 3500)
+				: this.#between(0, 30);
 			const [whom, at] = [this.#random() < 0.7 ? 'requester' as const : 'tracer' as const, this.#random()];
 			if (pid === 0) continue;
 			// One that dies takes the calls with it that it follows: those of this target alone.
@@ -107,7 +117,8 @@ class Taker {
 				for (let i = 0; whom === 'tracer' && i < 500 && !this.#pages[target]!.isExcused(); i++) await sleep(2);
 			}
 			await this.#take(tracer, target, pid, mechanism, pauseMs);
-			// A take that was refused has not come to that step: another target's is not to die there, which nobody excuses.
+			// A take that was refused has not come to that step: another target's is not to die there, which nobody
+			// excuses.
 			if (dies && mechanism === 'inject') this.#leave();
 		}
 		this.#leave();
@@ -124,14 +135,17 @@ class Taker {
 
 	async #take(tracer: Tracer, target: number, pid: number, mechanism: Mechanism, pauseMs: number): Promise<void> {
 		let outcome: Outcome = 'refused', reason: string | undefined, counted: number | null = 0;
-		const count = (): void => { counted = counted === null ? null : counted + this.#documentedIn(tracer.lastCalls.calls, target); };
+		const count = (): void => { counted = counted === null
+			? null
+			: counted + this.#documentedIn(tracer.lastCalls.calls, target); };
 		say({ kind: 'begun', target });
 		try {
 			if (mechanism === 'inject' || mechanism === 'syscall') {
 				const duplicate = (mechanism === 'inject' ? tracer.inject(pid) : tracer.snap(pid)).pid;
 				outcome = 'taken';
 				if (mechanism === 'inject') count();
-				if (!looksRight(tracer, duplicate)) [outcome, reason] = ['wrong', 'the duplicate does not begin with an ELF header'];
+				if (!looksRight(tracer, duplicate))
+					[outcome, reason] = ['wrong', 'the duplicate does not begin with an ELF header'];
 			} else if (mechanism === 'stop') {
 				tracer.stopCopy(pid);
 				count();
@@ -162,7 +176,8 @@ class Taker {
 			} else if (outcome === 'refused' ? mechanism !== 'syscall' : mechanism !== 'hold') {
 				count();	// whoever is refused may have stopped the target, too
 			}
-			// It stays for that thread by itself, whether its requester is there or not: for others there is another tracer.
+			// It stays for that thread by itself, whether its requester is there or not: for others there is another
+			// tracer.
 			if (error.message.startsWith('this tracer still waits')) {
 				this.#leave();
 			}

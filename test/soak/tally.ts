@@ -39,7 +39,8 @@ export interface Tally {
 
 export const emptyTally = (names: readonly string[]): Tally => ({
 	kinds: Object.fromEntries(names.map((name) => [name, {
-		tried: 0, taken: 0, refused: {}, unclean: {}, harmed: {}, documented: {}, counted: 0, countsLost: 0, dead: {}, excused: 0, turns: 0, unable: null, first: [],
+		tried: 0, taken: 0, refused: {}, unclean: {}, harmed: {}, documented: {}, counted: 0, countsLost: 0, dead: {},
+		excused: 0, turns: 0, unable: null, first: [],
 	}])),
 	mechanisms: {}, faults: {}, wrong: {},
 });
@@ -48,14 +49,16 @@ export function add(counts: Record<string, number>, name: string, by = 1): void 
 	counts[name] = (counts[name] ?? 0) + by;
 }
 
-export const sum = (counts: Record<string, number>): number => Object.values(counts).reduce((total, count) => total + count, 0);
+export const sum = (counts: Record<string, number>): number =>
+	Object.values(counts).reduce((total, count) => total + count, 0);
 
 /** The same error has the same words, whichever process it is about. */
 export const reasonOf = (message: string): string =>
 	message.replace(/0x[0-9a-f]+/gi, 'N').replace(/\d+/g, 'N').split('\n', 1)[0]!.slice(0, 110);
 
 /** Documented effects that no take has counted. Each take whose counts were lost may have counted one. */
-export const uncounted = ({ documented, counted, countsLost }: KindTally): number => Math.max(0, sum(documented) - counted - countsLost);
+export const uncounted = ({ documented, counted, countsLost }: KindTally): number =>
+	Math.max(0, sum(documented) - counted - countsLost);
 
 export interface Totals { tried: number; taken: number; refused: number; unclean: number; harmed: number; dead: number }
 
@@ -64,6 +67,7 @@ export function totals({ kinds }: Tally): Totals {
 	const of = (count: (kind: KindTally) => number): number => all.reduce((total, kind) => total + count(kind), 0);
 	return {
 		tried: of(({ tried }) => tried), taken: of(({ taken }) => taken), refused: of(({ refused }) => sum(refused)),
-		unclean: of(({ unclean }) => sum(unclean)), harmed: of((kind) => sum(kind.harmed) + uncounted(kind)), dead: of(({ dead }) => sum(dead)),
+		unclean: of(({ unclean }) => sum(unclean)), harmed: of((kind) => sum(kind.harmed) + uncounted(kind)),
+		dead: of(({ dead }) => sum(dead)),
 	};
 }

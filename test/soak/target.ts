@@ -52,7 +52,10 @@ export class Target {
 		this.tally = tally;
 		this.#options = options;
 		this.page = new Page(join(options.folder, `${kind.name.replace(/\W/g, '-')}.page`), true);
-		this.groups = new Groups(options.prefix, kind.name.replace(/\W/g, '-'), kind.limitMiB === undefined ? undefined : kind.limitMiB << 20, options.notMade);
+		this.groups = new Groups(
+			options.prefix, kind.name.replace(/\W/g, '-'),
+			kind.limitMiB === undefined ? undefined : kind.limitMiB << 20, options.notMade
+		);
 	}
 
 	/** In its groups before it is anything: what it starts is in them too. */
@@ -62,7 +65,9 @@ export class Target {
 		const { program = this.kind.name, argument } = this.kind;
 		const errors = openSync(join(this.#options.folder, `${this.kind.name.replace(/\W/g, '-')}.stderr`), 'a');
 		const script = `${this.groups.files.map((file) => `echo 0 >'${file}' || exit 3; `).join('')}exec "$0" "$@"`;
-		const child = spawn('/bin/sh', ['-c', script, PROGRAM, program, this.page.path, ...(argument === undefined ? [] : [argument])],
+		const child = spawn('/bin/sh', [
+			'-c', script, PROGRAM, program, this.page.path, ...(argument === undefined ? [] : [argument]),
+		],
 			{ stdio: ['ignore', 'ignore', errors], detached: true });
 		closeSync(errors);
 		this.#process = child;
@@ -134,7 +139,8 @@ export class Target {
 	#first(what: string, key = what): void {
 		if (this.#known.has(key)) return;
 		this.#known.add(key);
-		if (this.tally.first.length < MOST_FIRST) this.tally.first.push({ atSeconds: Math.round(this.#seconds()), what, before: [...this.#recent] });
+		if (this.tally.first.length < MOST_FIRST)
+			this.tally.first.push({ atSeconds: Math.round(this.#seconds()), what, before: [...this.#recent] });
 		this.#options.say(`HARMED ${this.kind.name}: ${what}`);
 	}
 
@@ -149,7 +155,9 @@ export class Target {
 		const stuck = this.#leaving;
 		if (!this.#leaving) {
 			if (unable !== '' || code === 3) {
-				this.tally.unable = unable === '' ? 'it could not be started: its control groups or its program' : unable;
+				this.tally.unable = unable === ''
+					? 'it could not be started: its control groups or its program'
+					: unable;
 				return;
 			}
 			const how = signal ?? `exit code ${code ?? 0}`;
@@ -205,7 +213,9 @@ function statesOf(pid: number): string {
 	try {
 		const status = readFileSync(`/proc/${pid}/status`, 'utf8');
 		const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '?';
-		return `state ${field('State')}, tracer ${field('TracerPid')}, in ${readFileSync(`/proc/${pid}/wchan`, 'utf8')}, call ${readFileSync(`/proc/${pid}/syscall`, 'utf8').split(' ', 1)[0] ?? '?'}, blocked ${field('SigBlk')}`;
+		return `state ${field('State')}, tracer ${field('TracerPid')}, in ` +
+			`${readFileSync(`/proc/${pid}/wchan`, 'utf8')}, call ` +
+				`${readFileSync(`/proc/${pid}/syscall`, 'utf8').split(' ', 1)[0] ?? '?'}, blocked ${field('SigBlk')}`;
 	} catch {
 		return 'it is gone';
 	}

@@ -94,15 +94,28 @@ export class Authority {
 	}
 
 	/** NAME.pem and NAME.key. */
-	certificate(name: string, { by, extensions = '', key = 'ec', from = YESTERDAY, to, commonName = name, keyOf }: CertificateOptions = {}): Buffer {
-		const algorithm = key === 'rsa' ? ['RSA', '-pkeyopt', 'rsa_keygen_bits:2048'] : ['EC', '-pkeyopt', 'ec_paramgen_curve:P-256'];
+	certificate(
+		name: string,
+		{ by, extensions = '', key = 'ec', from = YESTERDAY, to, commonName = name, keyOf }: CertificateOptions = {}
+	): Buffer {
+		const algorithm = key === 'rsa'
+			? ['RSA', '-pkeyopt', 'rsa_keygen_bits:2048']
+			: ['EC', '-pkeyopt', 'ec_paramgen_curve:P-256'];
 		if (keyOf === undefined) this.openssl('genpkey', '-algorithm', ...algorithm, '-out', `${name}.key`);
 		else writeFileSync(this.path(`${name}.key`), this.read(`${keyOf}.key`));
 		writeFileSync(this.path('extensions'), `${extensions}\n`);
-		this.openssl('req', '-new', '-config', 'config', '-key', `${name}.key`, '-subj', `/O=Test/CN=${commonName}`, '-out', 'request');
-		const issuer = by === undefined ? ['-selfsign', '-keyfile', `${name}.key`] : ['-cert', `${by}.pem`, '-keyfile', `${by}.key`];
+		this.openssl(
+			'req', '-new', '-config', 'config', '-key', `${name}.key`, '-subj', `/O=Test/CN=${commonName}`, '-out',
+			'request'
+		);
+		const issuer = by === undefined
+			? ['-selfsign', '-keyfile', `${name}.key`]
+			: ['-cert', `${by}.pem`, '-keyfile', `${by}.key`];
 		const times = ['-startdate', from, ...(to === undefined ? ['-days', '30'] : ['-enddate', to])];
-		this.openssl('ca', '-batch', '-notext', '-config', 'config', ...issuer, '-in', 'request', '-extfile', 'extensions', ...times, '-out', `${name}.pem`);
+		this.openssl(
+			'ca', '-batch', '-notext', '-config', 'config', ...issuer, '-in', 'request', '-extfile', 'extensions',
+			...times, '-out', `${name}.pem`
+		);
 		return this.read(`${name}.pem`);
 	}
 
@@ -116,7 +129,10 @@ export class Authority {
 	/** The whole response, as an authority gives it. */
 	reply(query: Uint8Array, signer = 'tsa', chain = 'root'): Buffer {
 		writeFileSync(this.path('query'), query);
-		this.openssl('ts', '-reply', '-config', 'config', '-section', 'tsa', '-queryfile', 'query', '-signer', `${signer}.pem`, '-inkey', `${signer}.key`, '-chain', `${chain}.pem`, '-out', 'reply');
+		this.openssl(
+			'ts', '-reply', '-config', 'config', '-section', 'tsa', '-queryfile', 'query', '-signer', `${signer}.pem`,
+			'-inkey', `${signer}.key`, '-chain', `${chain}.pem`, '-out', 'reply'
+		);
 		return this.read('reply');
 	}
 
@@ -138,18 +154,30 @@ export class Authority {
 	}
 
 	/** Signed as a token is, by whatever certificate; `with` has those that come with it. */
-	forged(content: Uint8Array, signer: string, { with: others = [], args = ['-cades'], type = TST_INFO, md = 'sha256' }: { with?: string[]; args?: string[]; type?: string; md?: string } = {}): Buffer {
+	forged(
+		content: Uint8Array, signer: string,
+		{ with: others = [], args = ['-cades'], type = TST_INFO, md = 'sha256' }: {
+			with?: string[]; args?: string[]; type?: string; md?: string;
+		} = {}
+	): Buffer {
 		writeFileSync(this.path('content'), content);
 		writeFileSync(this.path('others'), others.map((name) => this.read(`${name}.pem`).toString()).join(''));
 		const certificates = others.length === 0 ? [] : ['-certfile', 'others'];
-		return this.openssl('cms', '-sign', '-binary', '-nodetach', '-nosmimecap', '-md', md, '-econtent_type', type, '-in', 'content', '-signer', `${signer}.pem`, '-inkey', `${signer}.key`, ...certificates, ...args, '-outform', 'DER');
+		return this.openssl(
+			'cms', '-sign', '-binary', '-nodetach', '-nosmimecap', '-md', md, '-econtent_type', type, '-in', 'content',
+			'-signer', `${signer}.pem`, '-inkey', `${signer}.key`, ...certificates, ...args, '-outform', 'DER'
+		);
 	}
 
 	/** Where its parts are, by another reader than ours. */
 	parts(token: Uint8Array): Part[] {
 		writeFileSync(this.path('token'), token);
-		return [...this.openssl('asn1parse', '-inform', 'DER', '-in', 'token').toString().matchAll(/^ *(\d+):d=(\d+) +hl=(\d+) l= *(\d+) (.*)$/gm)]
-			.map(([, offset, depth, header, length, text = '']) => ({ offset: Number(offset), depth: Number(depth), header: Number(header), length: Number(length), text }));
+		return [
+			...this.openssl('asn1parse', '-inform', 'DER', '-in', 'token').toString()
+				.matchAll(/^ *(\d+):d=(\d+) +hl=(\d+) l= *(\d+) (.*)$/gm),
+		]
+			.map(([, offset, depth, header, length, text = '']) =>
+				({ offset: Number(offset), depth: Number(depth), header: Number(header), length: Number(length), text }));
 	}
 
 	/** A token with other signed attributes, signed again: for an RSA key, whose signatures are all as long. */

@@ -11,15 +11,24 @@ import { parseRegions, type Region } from '../../../common/proc/regions.ts';
 const MOST = 65_520;
 
 function region(at: number, pageCount: number, permissions = 'rw-p'): Region {
-	const [found] = parseRegions(`${at.toString(16)}-${(at + pageCount * PAGE_BYTES).toString(16)} ${permissions} 00000000 00:00 0\n`);
+	const [found] =
+		parseRegions(
+			`${at.toString(16)}-${(at + pageCount * PAGE_BYTES).toString(16)} ${permissions} 00000000 00:00 0\n`
+		);
 	return found!;
 }
 
 /** `runs`: first page and the one after the last. */
 const content = (of: Region, ...runs: Array<[number, number]>): Content =>
-	({ region: of, runs: runs.map(([start, end]) => ({ start: of.start + start * PAGE_BYTES, end: of.start + end * PAGE_BYTES })) });
+	({
+		region: of,
+		runs: runs.map(([start, end]) => ({ start: of.start + start * PAGE_BYTES, end: of.start + end * PAGE_BYTES })),
+	});
 
-interface Header { type: string; offset: number; address: number; physical: number; fileBytes: number; memoryBytes: number; flags: string; alignment: number }
+interface Header {
+	type: string; offset: number; address: number; physical: number; fileBytes: number; memoryBytes: number;
+	flags: string; alignment: number;
+}
 
 /** What readelf finds in it. The file has the core's head, and a hole for the rest. */
 function readBack(t: ExecutionContext, { head, bytes }: CoreLayout): { elf: string; headers: Header[] } {
@@ -28,9 +37,18 @@ function readBack(t: ExecutionContext, { head, bytes }: CoreLayout): { elf: stri
 	const path = join(folder, 'core');
 	writeFileSync(path, head);
 	truncateSync(path, bytes);
-	const elf = execFileSync('readelf', ['-hlW', path], { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' }, maxBuffer: 64 << 20, stdio: ['ignore', 'pipe', 'pipe'] });
-	const headers = [...elf.matchAll(/^ {2}(NOTE|LOAD) +0x(\w+) 0x(\w+) 0x(\w+) 0x(\w+) 0x(\w+) ([RWE ]{3}) 0x(\w+)$/gm)].map(([, type = '', ...rest]): Header => {
-		const [offset, address, physical, fileBytes, memoryBytes, , alignment] = rest.map((text) => parseInt(text, 16)) as [number, number, number, number, number, number, number];
+	const elf = execFileSync(
+		'readelf', ['-hlW', path],
+		{
+			encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' }, maxBuffer: 64 << 20,
+			stdio: ['ignore', 'pipe', 'pipe'],
+		}
+	);
+	const headers = [
+		...elf.matchAll(/^ {2}(NOTE|LOAD) +0x(\w+) 0x(\w+) 0x(\w+) 0x(\w+) 0x(\w+) ([RWE ]{3}) 0x(\w+)$/gm),
+	].map(([, type = '', ...rest]): Header => {
+		const [offset, address, physical, fileBytes, memoryBytes, , alignment] =
+			rest.map((text) => parseInt(text, 16)) as [number, number, number, number, number, number, number];
 		return { type, offset, address, physical, fileBytes, memoryBytes, flags: rest[5] ?? '', alignment };
 	});
 	return { elf, headers };
@@ -45,8 +63,10 @@ function assertSound(t: ExecutionContext, layout: CoreLayout, headers: readonly 
 	t.true(loads.length <= MOST, `${loads.length} segments`);
 	let offset = layout.head.length, address = 0;
 	const wrong = loads.filter((load) => {
-		const right = load.type === 'LOAD' && load.offset === offset && load.address >= address && load.address % PAGE_BYTES === 0
-			&& load.physical === load.address && load.fileBytes > 0 && load.fileBytes === load.memoryBytes && load.alignment === PAGE_BYTES;
+		const right = load.type === 'LOAD' && load.offset === offset && load.address >= address &&
+			load.address % PAGE_BYTES === 0
+			&& load.physical === load.address && load.fileBytes > 0 && load.fileBytes === load.memoryBytes &&
+				load.alignment === PAGE_BYTES;
 		offset += load.fileBytes;
 		address = load.address + load.fileBytes;
 		return !right;
@@ -55,7 +75,12 @@ function assertSound(t: ExecutionContext, layout: CoreLayout, headers: readonly 
 	t.is(offset, layout.bytes);
 	const segments = layout.contents.flatMap((placed) => placed.segments);
 	t.is(segments.length, loads.length);
-	t.deepEqual(segments.filter((segment, i) => segment.start !== loads[i]?.address || segment.end !== segment.start + loads[i].fileBytes || segment.offset !== loads[i].offset), [], 'and it is told so');
+	t.deepEqual(
+		segments.filter((segment, i) =>
+			segment.start !== loads[i]?.address || segment.end !== segment.start + loads[i].fileBytes ||
+				segment.offset !== loads[i].offset),
+		[], 'and it is told so'
+	);
 }
 
 test('a core as readelf reads it: one segment for each run, with its region\'s permissions', (t) => {
@@ -69,9 +94,15 @@ test('a core as readelf reads it: one segment for each run, with its region\'s p
 	const { elf, headers } = readBack(t, layout);
 	assertSound(t, layout, headers, notes);
 	t.deepEqual(headers.slice(1).map(({ address, fileBytes, flags }) => [address, fileBytes / PAGE_BYTES, flags]), [
-		[0x400000, 8, 'R E'], [0x601000, 2, 'RW '], [0x7f4000, 1, 'RW '], [0x9e7000, 1, 'RW '], [0x7f0000003000, 1, '   '], [0x7ffffffff000, 1, 'R  '],
+		[0x400000, 8, 'R E'], [0x601000, 2, 'RW '], [0x7f4000, 1, 'RW '], [0x9e7000, 1, 'RW '],
+		[0x7f0000003000, 1, '   '], [0x7ffffffff000, 1, 'R  '],
 	]);
-	for (const expected of [/Class: +ELF64\n/, /Data: +2's complement, little endian\n/, /Type: +CORE \(Core file\)\n/, /Machine: +Advanced Micro Devices X86-64\n/, /Number of program headers: +7\n/, /Number of section headers: +0\n/]) t.regex(elf, expected);
+	for (const expected of [
+		/Class: +ELF64\n/, /Data: +2's complement, little endian\n/, /Type: +CORE \(Core file\)\n/,
+		/Machine: +Advanced Micro Devices X86-64\n/, /Number of program headers: +7\n/,
+		/Number of section headers: +0\n/,
+	])
+		t.regex(elf, expected);
 });
 
 test('a core of nothing but notes, of no multiple of a page', (t) => {
@@ -85,7 +116,10 @@ test('a core of nothing but notes, of no multiple of a page', (t) => {
 test('more runs than a core has segments: neighbours are merged, and none is lost', (t) => {
 	const notes = note(NT.AUXV, Buffer.alloc(16));
 	const scattered = (at: number, runs: number, apart: number): Content =>
-		content(region(at, runs * apart), ...Array.from({ length: runs }, (_, i): [number, number] => [i * apart, i * apart + 1]));
+		content(
+			region(at, runs * apart),
+			...Array.from({ length: runs }, (_, i): [number, number] => [i * apart, i * apart + 1])
+		);
 	for (const contents of [
 		[scattered(0x10000000, 70_000, 2)],
 		[scattered(0x10000000, 40_000, 40), scattered(0x7f0000000000, 40_000, 100)],
@@ -101,20 +135,33 @@ test('more runs than a core has segments: neighbours are merged, and none is los
 				return at === segments.length || segments[at]!.start > run.start;
 			});
 			t.is(lost.length, 0, 'every page that was wanted is there');
-			t.true(segments.every((segment) => segment.start >= start && segment.end <= end), 'and none of another region');
+			t.true(
+				segments.every((segment) => segment.start >= start && segment.end <= end), 'and none of another region'
+			);
 		}
 	}
 });
 
 test('as many as fit are left apart', (t) => {
 	const notes = note(NT.AUXV, Buffer.alloc(16));
-	const layout = layOut([content(region(0x10000000, MOST * 3000), ...Array.from({ length: MOST }, (_, i): [number, number] => [i * 3000, i * 3000 + 1]))], notes);
+	const layout = layOut(
+		[
+			content(
+				region(0x10000000, MOST * 3000),
+				...Array.from({ length: MOST }, (_, i): [number, number] => [i * 3000, i * 3000 + 1])
+			),
+		],
+		notes
+	);
 	t.is(layout.contents[0]?.segments.length, MOST);
 	assertSound(t, layout, readBack(t, layout).headers, notes);
 });
 
 test('more regions than a core can have: an error that says how many there are', (t) => {
 	const contents = Array.from({ length: MOST + 1 }, (_, i) => content(region(0x10000000 + i * 0x10000, 1), [0, 1]));
-	t.throws(() => layOut(contents, Buffer.alloc(0)), { message: `a core can have ${MOST} segments, and this process has ${MOST + 1} regions with content` });
+	t.throws(
+		() => layOut(contents, Buffer.alloc(0)),
+		{ message: `a core can have ${MOST} segments, and this process has ${MOST + 1} regions with content` }
+	);
 	t.is(layOut(contents.slice(1), Buffer.alloc(0)).contents.length, MOST);
 });

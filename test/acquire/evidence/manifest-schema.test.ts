@@ -26,24 +26,41 @@ function changed(path: string, value: unknown): unknown {
 /** Paths of all values that are neither lists nor objects, and of these themselves. */
 function paths(value: unknown, at: string[] = []): string[] {
 	if (typeof value !== 'object' || value === null) return [at.join('.')];
-	return [at.join('.'), ...Object.entries(value).flatMap(([key, part]) => paths(part, [...at, key]))].filter((path) => path !== '');
+	return [at.join('.'), ...Object.entries(value).flatMap(([key, part]) => paths(part, [...at, key]))].filter((path) =>
+		path !== '');
 }
 
 test('a real manifest passes, and every field of it is there afterwards', (t) => {
 	t.deepEqual(parsed(real), real);
-	t.deepEqual(parsed({ ...real, later: { field: 1 } }) as unknown, { ...real, later: { field: 1 } }, 'and what a later procsnap adds');
+	t.deepEqual(
+		parsed({ ...real, later: { field: 1 } }) as unknown, { ...real, later: { field: 1 } },
+		'and what a later procsnap adds'
+	);
 });
 
 /** As a procsnap before partial evidence wrote it. */
 function ofVersion1(): Manifest {
-	const without = (value: object, ...names: string[]): object => Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
-	return { ...without(real, 'partial'), schemaVersion: 1, ledger: without(real.ledger, 'cutCalls', 'calls', 'unburied', 'endedEarly', 'endFailed') } as Manifest;
+	const without = (value: object, ...names: string[]): object =>
+		Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
+	return {
+		...without(real, 'partial'), schemaVersion: 1,
+		ledger: without(real.ledger, 'cutCalls', 'calls', 'unburied', 'endedEarly', 'endFailed'),
+	} as Manifest;
 }
 
 test('a manifest of version 1 passes: what it does not tell is null, and its own fields are all looked at', (t) => {
 	const old = ofVersion1();
-	t.deepEqual(parsed(old), { ...old, partial: null, ledger: { ...old.ledger, cutCalls: null, calls: null, unburied: null, endedEarly: null, endFailed: null } });
-	t.throws(() => parsed({ ...old, ledger: { ...old.ledger, endPauseNs: null } }), { message: /^its field ledger\.endPauseNs is null/ });
+	t.deepEqual(
+		parsed(old),
+		{
+			...old, partial: null,
+			ledger: { ...old.ledger, cutCalls: null, calls: null, unburied: null, endedEarly: null, endFailed: null },
+		}
+	);
+	t.throws(
+		() => parsed({ ...old, ledger: { ...old.ledger, endPauseNs: null } }),
+		{ message: /^its field ledger\.endPauseNs is null/ }
+	);
 	t.throws(() => parsed({ ...old, schemaVersion: 2 }), { message: 'its field partial is missing' });
 });
 
@@ -51,11 +68,14 @@ test('each field that is missing or of another type is refused, and named', (t) 
 	let refused = 0;
 	for (const path of paths(real)) {
 		// What names a namespace, and how many words a command line has, is free.
-		const free = /^target\.(?:namespaces\.\w+|commandLine\.\d+)$|^regions\.\d+$|^threads\.\d+$|^regions\.\d+\.segments\.\d+$/.test(path);
+		const free =
+			/^target\.(?:namespaces\.\w+|commandLine\.\d+)$|^regions\.\d+$|^threads\.\d+$|^regions\.\d+\.segments\.\d+$/.test(path);
 		for (const wrong of [...(free ? [] : [undefined]), true, -1.5, { a: 1 }, [[]]]) {
 			if (typeof wrong === 'boolean' && /\.(?:running|partial)$/.test(path)) continue;
 			if (typeof wrong === 'number' && path === 'schemaVersion') continue;
-			const { message } = t.throws(() => parsed(changed(path, wrong)), { instanceOf: Failure }, `${path}: ${JSON.stringify(wrong)}`);
+			const { message } = t.throws(
+				() => parsed(changed(path, wrong)), { instanceOf: Failure }, `${path}: ${JSON.stringify(wrong)}`
+			);
 			t.true(message.startsWith(`its field ${path}`), `${path}: ${message}`);
 			t.true(!message.includes('\n') && message.length < 300, message);
 			refused += 1;
@@ -74,11 +94,17 @@ const VALUES: Array<[string, unknown, RegExp]> = [
 	['core.merkleRoot', 'A'.repeat(64), /should be a SHA-256 in hexadecimal$/],
 	['collector.publicKeySha256', '', /is "", and should be a SHA-256 in hexadecimal$/],
 	['mechanism.name', 'Magic!', /is "Magic!", and should be the name of a mechanism$/],
-	['before.wallClock', 'yesterday \u001b[2J', /^its field before\.wallClock is "yesterday \\u001b\[2J", and should be a time as ISO 8601 has it$/],
+	[
+		'before.wallClock', 'yesterday \u001b[2J',
+		/^its field before\.wallClock is "yesterday \\u001b\[2J", and should be a time as ISO 8601 has it$/,
+	],
 	['regions.0.start', '0xffffffffffffffffff', /should be a hexadecimal address$/],
 	['regions.0.capture', 'stolen', /^its field regions\.0\.capture is "stolen", and should be \("frozen" \| /],
 	['regions.0.readBetweenNs', [1], /^its field regions\.0\.readBetweenNs\.1 is missing$/],
-	['regions.0.unreadable', [{ start: '0x1', bytes: 1, errno: '\u001b' }], /^its field regions\.0\.unreadable\.0\.errno is /],
+	[
+		'regions.0.unreadable', [{ start: '0x1', bytes: 1, errno: '\u001b' }],
+		/^its field regions\.0\.unreadable\.0\.errno is /,
+	],
 	['target.command', null, /^its field target\.command is null, and should be text$/],
 	['target.commandLine', [1], /^its field target\.commandLine\.0 is 1, and should be text$/],
 	['target.namespaces', { '\u001b[2J': 1 }, /^its field target\.namespaces\.\?\[2J is 1/],
@@ -95,18 +121,40 @@ for (const [path, value, message] of VALUES) {
 }
 
 test('what a machine can have passes: a clock after a year, an inode of 64 bits, the last address', (t) => {
-	for (const [path, value] of [['momentNs', 365 * 86_400e9], ['regions.0.file.inode', Number(2n ** 64n - 1n)], ['skewNs', -1], ['ledger.copiedBytes', null], ['regions.0.name', '\u001b[2J']] as const) {
+	for (const [path, value] of [
+		['momentNs', 365 * 86_400e9], ['regions.0.file.inode', Number(2n ** 64n - 1n)], ['skewNs', -1],
+		['ledger.copiedBytes', null], ['regions.0.name', '\u001b[2J'],
+	] as const) {
 		t.notThrows(() => parsed(changed(path, value)), path);
 	}
-	t.throws(() => parseManifest(Buffer.from(JSON.stringify(changed('momentNs', 7)).replace('"momentNs":7', '"momentNs":1e999'))), { message: /^its field momentNs is null, and should be a whole number$/ });
+	t.throws(
+		() =>
+			parseManifest(Buffer.from(JSON.stringify(changed('momentNs', 7)).replace(
+				'"momentNs":7', '"momentNs":1e999'
+			))),
+		{ message: /^its field momentNs is null, and should be a whole number$/ }
+	);
 });
 
 test('what is no manifest at all', (t) => {
-	for (const text of ['', '{', 'null', '[]', '1', '"x"', '{}', '\u0000', '\u001b[2J', '{"schemaVersion":"1"}', '['.repeat(100_000)]) {
-		const { message } = t.throws(() => parseManifest(Buffer.from(text)), { instanceOf: Failure }, text.slice(0, 20));
-		t.regex(message, /^it is no JSON$|^it is .*, and should be an object$|^its field schemaVersion is |^its field schemaVersion is missing$/);
+	for (const text of [
+		'', '{', 'null', '[]', '1', '"x"', '{}', '\u0000', '\u001b[2J', '{"schemaVersion":"1"}', '['.repeat(100_000),
+	]) {
+		const { message } = t.throws(
+			() => parseManifest(Buffer.from(text)), { instanceOf: Failure }, text.slice(0, 20)
+		);
+		t.regex(
+			message,
+			/^it is no JSON$|^it is .*, and should be an object$|^its field schemaVersion is |^its field schemaVersion is missing$/
+		);
 	}
-	t.throws(() => parsed({ schemaVersion: 3 }), { instanceOf: Failure, message: 'it is of version 3, and this procsnap knows 1 and 2: read it with the one that made it' });
+	t.throws(
+		() => parsed({ schemaVersion: 3 }),
+		{
+			instanceOf: Failure,
+			message: 'it is of version 3, and this procsnap knows 1 and 2: read it with the one that made it',
+		}
+	);
 });
 
 test('regions whose contents do not lie one after the other in the core are refused', (t) => {

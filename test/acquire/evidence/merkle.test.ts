@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto';
 import test from 'ava';
 import { HASH_BYTES, leafHash, Root, rootHash } from '../../../acquire/evidence/merkle.ts';
 
-/** The test vectors of Certificate Transparency's reference implementation: inputs, and the roots of the first 1 to 8 of them. */
+/**
+ * The test vectors of Certificate Transparency's reference implementation: inputs, and the roots of the first 1 to 8
+ * of them.
+ */
 const INPUTS = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f'];
 const ROOTS = [
 	'6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d',
@@ -67,9 +70,13 @@ test('a leaf cannot be taken for a node, nor leaves in another order for these',
 	const leaves = leavesOf(chunks(2));
 	t.not(leafHash(leaves).toString('hex'), rootHash(leaves).toString('hex'));
 	t.not(rootHash(leavesOf(chunks(2).reverse())).toString('hex'), rootHash(leaves).toString('hex'));
-	t.not(rootHash(leavesOf([...chunks(3), ...chunks(3).slice(2)])).toString('hex'), rootHash(leavesOf(chunks(3))).toString('hex'), 'the last leaf twice');
+	t.not(
+		rootHash(leavesOf([...chunks(3), ...chunks(3).slice(2)])).toString('hex'),
+		rootHash(leavesOf(chunks(3))).toString('hex'), 'the last leaf twice'
+	);
 });
 
 test('what is no whole number of hashes is refused', (t) => {
-	for (const bytes of [1, 31, 33, 63]) t.throws(() => rootHash(Buffer.alloc(bytes)), { message: new RegExp(`^${bytes} bytes are no whole number`) });
+	for (const bytes of [1, 31, 33, 63])
+		t.throws(() => rootHash(Buffer.alloc(bytes)), { message: new RegExp(`^${bytes} bytes are no whole number`) });
 });

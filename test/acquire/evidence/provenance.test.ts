@@ -3,7 +3,11 @@ import { classify, missingRegions, wantsFilePages, type Classified } from '../..
 import { parseRegions, type Region } from '../../../common/proc/regions.ts';
 
 function region(permissions: string, { name = '', flags = '', at = 0x10000, inode = 0 } = {}): Region {
-	const [found] = parseRegions(`${at.toString(16)}-${(at + 0x4000).toString(16)} ${permissions} 00000000 ${inode === 0 ? '00:00' : 'fe:00'} ${inode} ${name}\nVmFlags: ${flags}\n`);
+	const [found] =
+		parseRegions(
+			`${at.toString(16)}-${(at + 0x4000).toString(16)} ${permissions} 00000000 ` +
+				`${inode === 0 ? '00:00' : 'fe:00'} ${inode} ${name}\nVmFlags: ${flags}\n`
+		);
 	return found!;
 }
 
@@ -25,16 +29,28 @@ test('shared memory is read from the target where the duplicate was made as by f
 
 test('of what is absent, only the flag of MADV_DONTFORK says that it is hidden', (t) => {
 	for (const [permissions, flags, expected] of [
-		['rw-p', 'rd wr dc', 'hidden-by-dontfork'], ['rw-s', 'rd wr sh dc', 'hidden-by-dontfork'], ['rw-s', 'rd wr sh', 'shared-live'],
+		['rw-p', 'rd wr dc', 'hidden-by-dontfork'], ['rw-s', 'rd wr sh dc', 'hidden-by-dontfork'],
+		['rw-s', 'rd wr sh', 'shared-live'],
 		['rw-p', 'rd wr', 'private-live'], ['r--s', 'rd sh', 'shared-live'],
 	] as const) {
-		t.deepEqual(classify([], [region(permissions, { name: '/srv/data', inode: 3, flags })], true).map(told), [`${expected}, target`], `${permissions} ${flags}`);
+		t.deepEqual(
+			classify([], [region(permissions, { name: '/srv/data', inode: 3, flags })], true).map(told),
+			[`${expected}, target`], `${permissions} ${flags}`
+		);
 	}
 });
 
 test('what cannot be read any more is unreadable, and what never is read is called by its name', (t) => {
-	const all = classify([], [], true, [{ region: region('rw-s', { name: '/dev/shm/x', inode: 3 }), errno: 'ESRCH' }, { region: region('rw-s', { at: 0x20000, name: '/dev/nvidia0', inode: 3 }), errno: 'ESRCH' }]);
-	t.deepEqual(all.map((each) => [told(each), each.lost]), [['unreadable, target', 'ESRCH'], ['device, nobody', undefined]]);
+	const all = classify(
+		[], [], true,
+		[
+			{ region: region('rw-s', { name: '/dev/shm/x', inode: 3 }), errno: 'ESRCH' },
+			{ region: region('rw-s', { at: 0x20000, name: '/dev/nvidia0', inode: 3 }), errno: 'ESRCH' },
+		]
+	);
+	t.deepEqual(
+		all.map((each) => [told(each), each.lost]), [['unreadable, target', 'ESRCH'], ['device, nobody', undefined]]
+	);
 });
 
 test('what fork() wipes is the target\'s; the kernel\'s own call does not wipe', (t) => {
@@ -45,8 +61,10 @@ test('what fork() wipes is the target\'s; the kernel\'s own call does not wipe',
 
 test('devices and secrets are read by nobody, wherever they are found', (t) => {
 	for (const device of [
-		region('rw-s', { name: '/dev/nvidia0', inode: 3 }), region('rw-s', { name: '/anything', inode: 3, flags: 'rd wr sh io' }),
-		region('r--p', { name: '[vvar]', flags: 'rd pf io dd' }), region('rw-p', { flags: 'pf' }), region('rw-p', { name: '/dev/mem', inode: 3, flags: 'wf' }),
+		region('rw-s', { name: '/dev/nvidia0', inode: 3 }),
+		region('rw-s', { name: '/anything', inode: 3, flags: 'rd wr sh io' }),
+		region('r--p', { name: '[vvar]', flags: 'rd pf io dd' }), region('rw-p', { flags: 'pf' }),
+		region('rw-p', { name: '/dev/mem', inode: 3, flags: 'wf' }),
 	]) {
 		t.is(one(device), 'device, nobody', device.name);
 		t.is(one(device, false), 'device, nobody', device.name);
@@ -67,29 +85,44 @@ test('device files that are memory are memory', (t) => {
 });
 
 test('absent regions come from the target, and all are in order of address', (t) => {
-	const all = classify([region('rw-p', { at: 0x10000 }), region('rw-p', { at: 0x30000 })], [region('rw-p', { at: 0x20000, flags: 'dc' }), region('rw-p', { at: 0x5000, flags: 'dc' })], true);
+	const all = classify(
+		[region('rw-p', { at: 0x10000 }), region('rw-p', { at: 0x30000 })],
+		[region('rw-p', { at: 0x20000, flags: 'dc' }), region('rw-p', { at: 0x5000, flags: 'dc' })], true
+	);
 	t.deepEqual(all.map((each) => [each.region.start, told(each)]), [
-		[0x5000, 'hidden-by-dontfork, target'], [0x10000, 'frozen, duplicate'], [0x20000, 'hidden-by-dontfork, target'], [0x30000, 'frozen, duplicate'],
+		[0x5000, 'hidden-by-dontfork, target'], [0x10000, 'frozen, duplicate'],
+		[0x20000, 'hidden-by-dontfork, target'], [0x30000, 'frozen, duplicate'],
 	]);
 });
 
-const spans = (...parts: Array<[number, number]>): Region[] => parts.map(([start, end]) => ({ ...region('rw-p'), start, end }));
-const shared = (...parts: Array<[number, number]>): Region[] => spans(...parts).map((each) => ({ ...each, shared: true }));
+const spans = (...parts: Array<[number, number]>): Region[] =>
+	parts.map(([start, end]) => ({ ...region('rw-p'), start, end }));
+const shared = (...parts: Array<[number, number]>): Region[] =>
+	spans(...parts).map((each) => ({ ...each, shared: true }));
 type Spans = Array<[number, number]>;
 
 /** What is absent, and what is lost; flags are those of `after`. */
-function missing(before: Region[], after: Region[] | null, duplicate: Region[], known: Region[] | null = after): { absent: Spans; lost: Array<[number, number, string]> } {
+function missing(
+	before: Region[], after: Region[] | null, duplicate: Region[], known: Region[] | null = after
+): { absent: Spans; lost: Array<[number, number, string]> } {
 	const { absent, lost } = missingRegions(before, after, duplicate, () => known);
-	return { absent: absent.map(({ start, end }) => [start, end]), lost: lost.map(({ region: { start, end }, errno }) => [start, end, errno]) };
+	return {
+		absent: absent.map(({ start, end }) => [start, end]),
+		lost: lost.map(({ region: { start, end }, errno }) => [start, end, errno]),
+	};
 }
 
-const hidden = (before: Region[], after: Region[], duplicate: Region[]): Spans => missing(before, after, duplicate).absent;
+const hidden = (before: Region[], after: Region[], duplicate: Region[]): Spans =>
+	missing(before, after, duplicate).absent;
 
 test('missing is what the target had before and after, and the duplicate has not', (t) => {
 	const target = spans([0x1000, 0x5000], [0x8000, 0x9000]);
 	t.deepEqual(hidden(target, target, target), []);
 	t.deepEqual(hidden(target, target, spans([0x1000, 0x5000])), [[0x8000, 0x9000]]);
-	t.deepEqual(hidden(target, target, spans([0x1000, 0x2000], [0x4000, 0x5000], [0x8000, 0x9000])), [[0x2000, 0x4000]], 'the middle of a region');
+	t.deepEqual(
+		hidden(target, target, spans([0x1000, 0x2000], [0x4000, 0x5000], [0x8000, 0x9000])), [[0x2000, 0x4000]],
+		'the middle of a region'
+	);
 	t.deepEqual(hidden(target, target, []), [[0x1000, 0x5000], [0x8000, 0x9000]]);
 });
 
@@ -98,24 +131,42 @@ test('what was mapped or unmapped meanwhile was hidden by nobody', (t) => {
 	t.deepEqual(hidden(always, more, always), [], 'mapped after the moment');
 	t.deepEqual(hidden(more, always, always), [], 'unmapped before it');
 	t.deepEqual(hidden(always, always, more), [], 'mapped before it and unmapped after');
-	t.deepEqual(hidden(more, spans([0x1000, 0x5000], [0x8800, 0x9000]), always), [[0x8800, 0x9000]], 'a part of it unmapped');
-	t.deepEqual(hidden(spans([0x1000, 0x3000], [0x3000, 0x5000]), always, []), [[0x1000, 0x3000], [0x3000, 0x5000]], 'two that were merged');
-	t.deepEqual(hidden(always, spans([0x1000, 0x3000], [0x3000, 0x5000]), []), [[0x1000, 0x3000], [0x3000, 0x5000]], 'one that was split, each part with its own flags');
+	t.deepEqual(
+		hidden(more, spans([0x1000, 0x5000], [0x8800, 0x9000]), always), [[0x8800, 0x9000]], 'a part of it unmapped'
+	);
+	t.deepEqual(
+		hidden(spans([0x1000, 0x3000], [0x3000, 0x5000]), always, []), [[0x1000, 0x3000], [0x3000, 0x5000]],
+		'two that were merged'
+	);
+	t.deepEqual(
+		hidden(always, spans([0x1000, 0x3000], [0x3000, 0x5000]), []), [[0x1000, 0x3000], [0x3000, 0x5000]],
+		'one that was split, each part with its own flags'
+	);
 });
 
 test('shared memory that was given up before it could be read is lost, and named; nothing else is', (t) => {
 	const always = spans([0x1000, 0x5000]), segment = shared([0x8000, 0xa000]);
 	const before = [...always, ...segment];
 	t.deepEqual(missing(before, always, always), { absent: [], lost: [[0x8000, 0xa000, 'ENODATA']] });
-	t.deepEqual(missing(before, [...always, ...shared([0x8000, 0x9000])], always), { absent: [[0x8000, 0x9000]], lost: [[0x9000, 0xa000, 'ENODATA']] });
-	t.deepEqual(missing(before, before, always, always), { absent: [], lost: [[0x8000, 0xa000, 'ENODATA']] }, 'given up between two looks');
-	t.deepEqual(missing([...always, ...spans([0x8000, 0x9000])], always, always).lost, [], 'private memory that was unmapped');
+	t.deepEqual(
+		missing(before, [...always, ...shared([0x8000, 0x9000])], always),
+		{ absent: [[0x8000, 0x9000]], lost: [[0x9000, 0xa000, 'ENODATA']] }
+	);
+	t.deepEqual(
+		missing(before, before, always, always), { absent: [], lost: [[0x8000, 0xa000, 'ENODATA']] },
+		'given up between two looks'
+	);
+	t.deepEqual(
+		missing([...always, ...spans([0x8000, 0x9000])], always, always).lost, [], 'private memory that was unmapped'
+	);
 });
 
 test('of a target that has ended all that the duplicate has not is lost', (t) => {
 	const always = spans([0x1000, 0x5000]), before = [...always, ...shared([0x8000, 0xa000])];
 	t.deepEqual(missing(before, null, always), { absent: [], lost: [[0x8000, 0xa000, 'ESRCH']] });
-	t.deepEqual(missing(before, before, always, null), { absent: [], lost: [[0x8000, 0xa000, 'ESRCH']] }, 'between two looks');
+	t.deepEqual(
+		missing(before, before, always, null), { absent: [], lost: [[0x8000, 0xa000, 'ESRCH']] }, 'between two looks'
+	);
 });
 
 test('the target\'s page tables are walked only where something is missing', (t) => {

@@ -1,11 +1,15 @@
 import { createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+	existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync,
+} from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Failure } from '../../../common/errors.ts';
-import { collectorKey, defaultKeyPath, fingerprint, isSigned, publicKeyFrom, publicKeyOf, publicKeyPem, signed } from '../../../acquire/evidence/seal.ts';
+import {
+	collectorKey, defaultKeyPath, fingerprint, isSigned, publicKeyFrom, publicKeyOf, publicKeyPem, signed,
+} from '../../../acquire/evidence/seal.ts';
 
 function aFolder(t: ExecutionContext): string {
 	const folder = mkdtempSync(join(tmpdir(), 'procsnap-test-'));
@@ -13,7 +17,10 @@ function aFolder(t: ExecutionContext): string {
 	return folder;
 }
 
-const pem = (type: 'rsa' | 'ed448' | 'x25519'): string => (type === 'rsa' ? generateKeyPairSync('rsa', { modulusLength: 1024 }) : type === 'ed448' ? generateKeyPairSync('ed448') : generateKeyPairSync('x25519'))
+const pem = (type: 'rsa' | 'ed448' | 'x25519'): string =>
+	(type === 'rsa'
+		? generateKeyPairSync('rsa', { modulusLength: 1024 })
+		: type === 'ed448' ? generateKeyPairSync('ed448') : generateKeyPairSync('x25519'))
 	.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 const TEXT = Buffer.from('evidence');
 
@@ -44,8 +51,10 @@ test('what is there is not written over: neither a key nor what lies where its p
 test('a key of another type, garbage and what cannot be read are refused, and left alone', (t) => {
 	const folder = aFolder(t), path = join(folder, 'key');
 	for (const [text, message] of [
-		[pem('rsa'), /no private Ed25519 key in PEM: it is of the type rsa$/], [pem('ed448'), /of the type ed448$/], [pem('x25519'), /of the type x25519$/],
-		['', /no private Ed25519 key in PEM/], ['garbage\n', /no private Ed25519 key/], [Buffer.from([0, 255, 0x1b]), /no private Ed25519 key/],
+		[pem('rsa'), /no private Ed25519 key in PEM: it is of the type rsa$/], [pem('ed448'), /of the type ed448$/],
+		[pem('x25519'), /of the type x25519$/],
+		['', /no private Ed25519 key in PEM/], ['garbage\n', /no private Ed25519 key/],
+		[Buffer.from([0, 255, 0x1b]), /no private Ed25519 key/],
 		[publicKeyPem(publicKeyOf(collectorKey(join(folder, 'good')).key)), /no private Ed25519 key/],
 	] as Array<[string | Buffer, RegExp]>) {
 		writeFileSync(path, text);
@@ -54,14 +63,21 @@ test('a key of another type, garbage and what cannot be read are refused, and le
 		t.deepEqual(readFileSync(path), Buffer.from(text));
 	}
 	mkdirSync(join(folder, 'folder'));
-	t.throws(() => collectorKey(join(folder, 'folder')), { instanceOf: Failure, message: /key cannot be read: EISDIR/ });
-	t.throws(() => collectorKey(join(path, 'below-a-file')), { instanceOf: Failure, message: /key cannot be read: ENOTDIR/ });
+	t.throws(
+		() => collectorKey(join(folder, 'folder')), { instanceOf: Failure, message: /key cannot be read: EISDIR/ }
+	);
+	t.throws(
+		() => collectorKey(join(path, 'below-a-file')), { instanceOf: Failure, message: /key cannot be read: ENOTDIR/ }
+	);
 });
 
 test('a key that cannot be made: an error that says what to do', (t) => {
 	const path = join(aFolder(t), 'key');
 	symlinkSync('nowhere', path);
-	t.throws(() => collectorKey(path), { instanceOf: Failure, message: /^the collector's key cannot be made: .*; name another file with --key$/ });
+	t.throws(
+		() => collectorKey(path),
+		{ instanceOf: Failure, message: /^the collector's key cannot be made: .*; name another file with --key$/ }
+	);
 });
 
 test('its signature is Ed25519\'s, of this text by this key', (t) => {
@@ -72,7 +88,9 @@ test('its signature is Ed25519\'s, of this text by this key', (t) => {
 	t.true(isSigned(TEXT, sign(null, TEXT, key), publicKeyOf(key)));
 	t.false(isSigned(TEXT, signature, publicKeyOf(other)));
 	t.false(isSigned(Buffer.from('evidencE'), signature, publicKeyOf(key)));
-	for (const wrong of [Buffer.alloc(0), Buffer.alloc(64), signature.subarray(1), Buffer.concat([signature, Buffer.alloc(1)])]) {
+	for (const wrong of [
+		Buffer.alloc(0), Buffer.alloc(64), signature.subarray(1), Buffer.concat([signature, Buffer.alloc(1)]),
+	]) {
 		t.false(isSigned(TEXT, wrong, publicKeyOf(key)), `${wrong.length} bytes`);
 	}
 });
@@ -83,7 +101,14 @@ test('openssl verifies it too, by the key that goes with the evidence', (t) => {
 	writeFileSync(join(folder, 'sig'), signed(TEXT, key));
 	let said: string;
 	try {
-		said = execFileSync('openssl', ['pkeyutl', '-verify', '-pubin', '-inkey', `${path}.pub`, '-rawin', '-in', join(folder, 'text'), '-sigfile', join(folder, 'sig')], { encoding: 'utf8' });
+		said = execFileSync(
+			'openssl',
+			[
+				'pkeyutl', '-verify', '-pubin', '-inkey', `${path}.pub`, '-rawin', '-in', join(folder, 'text'),
+				'-sigfile', join(folder, 'sig'),
+			],
+			{ encoding: 'utf8' }
+		);
 	} catch (error) {
 		if (!(error instanceof Error) || !error.message.includes('ENOENT')) throw error;
 		t.log('not checked: there is no openssl here');
@@ -95,14 +120,23 @@ test('openssl verifies it too, by the key that goes with the evidence', (t) => {
 
 test('a fingerprint is the SHA-256 of the public key\'s DER', (t) => {
 	// RFC 8410, 10.1.
-	const key = publicKeyFrom(Buffer.from('-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n'), 'it');
+	const key = publicKeyFrom(
+		Buffer.from(
+			'-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END ' +
+				'PUBLIC KEY-----\n'
+		),
+		'it'
+	);
 	t.is(fingerprint(key), 'a1e9156054e04fac899ae9f275132cdc07a5dbc4ea2c2ad3a1ffc6e0d253681f');
 });
 
 test('a public key of another type, and garbage, are refused by the name they were given', (t) => {
 	const rsa = createPublicKey(pem('rsa')).export({ type: 'spki', format: 'pem' });
 	for (const wrong of [rsa, '', 'garbage', '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n']) {
-		t.throws(() => publicKeyFrom(Buffer.from(wrong), 'the key given'), { instanceOf: Failure, message: /^the key given: no Ed25519 key in PEM: / });
+		t.throws(
+			() => publicKeyFrom(Buffer.from(wrong), 'the key given'),
+			{ instanceOf: Failure, message: /^the key given: no Ed25519 key in PEM: / }
+		);
 	}
 });
 

@@ -1,16 +1,25 @@
-/** Whatever the processor's layout: a core has the area that readers expect, its layout, and, where that is another, what was read. */
+/**
+ * Whatever the processor's layout: a core has the area that readers expect, its layout, and, where that is another,
+ * what was read.
+ */
 import test from 'ava';
 import { layOut } from '../../../acquire/evidence/core.ts';
 import { allNotes, NT, RAW} from '../../../acquire/evidence/notes.ts';
 import type { ProcessNote } from '../../../common/proc/process.ts';
 import { expectedXsave } from '../../../acquire/evidence/xsave.ts';
 import { xsaveComponents, type XsaveComponent } from '../../../native/index.ts';
-import { APX, areaOf, AVX, AVX512, BNDREGS, HI16_ZMM, has, LAYOUTS, PKRU, STANDARD, TILEDATA, xcr0Of, ZMM_HI256, type Layout } from './xsave-areas.ts';
+import {
+	APX, areaOf, AVX, AVX512, BNDREGS, HI16_ZMM, has, LAYOUTS, PKRU, STANDARD, TILEDATA, xcr0Of, ZMM_HI256, type Layout,
+} from './xsave-areas.ts';
 
-const PROCESS: ProcessNote = { pid: 9, ppid: 2, pgrp: 3, sid: 4, uid: 0, gid: 0, nice: 0, state: 'S', command: 'x', commandLine: 'x' };
+const PROCESS: ProcessNote = {
+	pid: 9, ppid: 2, pgrp: 3, sid: 4, uid: 0, gid: 0, nice: 0, state: 'S', command: 'x', commandLine: 'x',
+};
 const ENTRIES = Object.entries(LAYOUTS) as Array<[keyof typeof LAYOUTS, Layout]>;
 /** Those whose processors keep all of it where readers expect it, and nothing else. */
-const AS_EXPECTED = ['x87 and SSE alone', 'AVX', 'AVX, MPX', 'Intel, AVX, PKRU', 'Intel, AVX-512', 'Intel, AVX-512, PKRU'];
+const AS_EXPECTED = [
+	'x87 and SSE alone', 'AVX', 'AVX, MPX', 'Intel, AVX, PKRU', 'Intel, AVX-512', 'Intel, AVX-512, PKRU',
+];
 
 /** Sizes that gdb from 14 on takes for what XCR0 says; gdb 13 wants as much at least. */
 const sizeFor = (shape: Layout): number => {
@@ -20,7 +29,9 @@ const sizeFor = (shape: Layout): number => {
 	return has(shape, AVX) ? 832 : 576;
 };
 
-const known = (shape: Layout): XsaveComponent[] => shape.components.filter(({ number }) => number in STANDARD).map((each) => ({ ...each, offset: STANDARD[each.number]! }));
+const known = (shape: Layout): XsaveComponent[] =>
+	shape.components.filter(({ number }) => number in STANDARD)
+		.map((each) => ({ ...each, offset: STANDARD[each.number]! }));
 
 for (const [name, shape] of ENTRIES) {
 	test(`${name}: the area has the expected size, and everything is where it is expected`, (t) => {
@@ -29,7 +40,10 @@ for (const [name, shape] of ENTRIES) {
 		t.is(area.length, sizeFor(shape));
 		t.deepEqual(components, known(shape));
 		t.is(area === read, AS_EXPECTED.includes(name), 'the same array where it is the same');
-		t.deepEqual(Buffer.from(area), areaOf({ bytes: sizeFor(shape), components: known(shape) }, 1), 'all bytes: as a processor with that layout has it');
+		t.deepEqual(
+			Buffer.from(area), areaOf({ bytes: sizeFor(shape), components: known(shape) }, 1),
+			'all bytes: as a processor with that layout has it'
+		);
 	});
 }
 
@@ -58,19 +72,25 @@ test('an area that is shorter than it says, or no area, is no fault', (t) => {
 		t.is(expectedXsave(area, shape.components).area, area);
 	}
 	// A view into the middle of a larger buffer, as they come from the tracer.
-	const shared = Buffer.concat([Buffer.alloc(24, 0xff), areaOf(shape, 1), Buffer.alloc(24, 0xff)]).subarray(24, 24 + shape.bytes);
+	const shared = Buffer.concat([Buffer.alloc(24, 0xff), areaOf(shape, 1), Buffer.alloc(24, 0xff)])
+		.subarray(24, 24 + shape.bytes);
 	t.deepEqual(Buffer.from(expectedXsave(shared, shape.components).area), areaOf(LAYOUTS['Intel, AVX-512, PKRU'], 1));
 });
 
-const thread = (tid: number, xstate: Uint8Array) => ({ tid, skewNs: 0, running: false, partial: false, general: new Uint8Array(216), xstate });
+const thread = (tid: number, xstate: Uint8Array) =>
+	({ tid, skewNs: 0, running: false, partial: false, general: new Uint8Array(216), xstate });
 
 /** Owner, type and content of all notes, one after the other. */
 function split(notes: Buffer): Array<{ owner: string; type: number; content: Buffer }> {
 	const found = [];
 	for (let at = 0; at < notes.length;) {
-		const [nameBytes, bytes, type] = [0, 4, 8].map((offset) => notes.readUInt32LE(at + offset)) as [number, number, number];
+		const [nameBytes, bytes, type] =
+			[0, 4, 8].map((offset) => notes.readUInt32LE(at + offset)) as [number, number, number];
 		const start = at + 12 + Math.ceil(nameBytes / 4) * 4;
-		found.push({ owner: notes.toString('latin1', at + 12, at + 11 + nameBytes), type, content: notes.subarray(start, start + bytes) });
+		found.push({
+			owner: notes.toString('latin1', at + 12, at + 11 + nameBytes), type,
+			content: notes.subarray(start, start + bytes),
+		});
 		at = start + Math.ceil(bytes / 4) * 4;
 	}
 	return found;
@@ -85,8 +105,11 @@ const table = (content: Buffer): XsaveComponent[] => Array.from({ length: conten
 for (const [name, shape] of ENTRIES) {
 	test(`${name}: notes of the layout, and of what was read where it is another`, (t) => {
 		const reads = [areaOf(shape, 1), areaOf(shape, 2)];
-		const notes = split(allNotes([thread(9, reads[0]!), thread(10, reads[1]!)], PROCESS, Buffer.alloc(0), [], shape.components));
-		const of = (owner: string, type: number): Buffer[] => notes.filter((each) => each.owner === owner && each.type === type).map(({ content }) => content);
+		const notes = split(allNotes(
+			[thread(9, reads[0]!), thread(10, reads[1]!)], PROCESS, Buffer.alloc(0), [], shape.components
+		));
+		const of = (owner: string, type: number): Buffer[] =>
+			notes.filter((each) => each.owner === owner && each.type === type).map(({ content }) => content);
 		const areas = of('LINUX', NT.X86_XSTATE), raw = of('procsnap', RAW.XSTATE);
 		const [layout, ...more] = of('LINUX', NT.X86_XSAVE_LAYOUT), rawLayouts = of('procsnap', RAW.XSAVE_LAYOUT);
 		t.deepEqual([areas.length, more.length], [2, 0], 'one for each thread, the layout for all');
@@ -105,7 +128,10 @@ for (const [name, shape] of ENTRIES) {
 			t.true(area.subarray(0, 464).equals(raw[i]!.subarray(0, 464)), 'x87 and SSE');
 			for (const { number, bytes, offset } of table(layout!)) {
 				const from = where.get(number)!;
-				t.true(area.subarray(offset, offset + bytes).equals(raw[i]!.subarray(from, from + bytes)), `component ${number}`);
+				t.true(
+					area.subarray(offset, offset + bytes).equals(raw[i]!.subarray(from, from + bytes)),
+					`component ${number}`
+				);
 				t.true(area.subarray(offset, offset + bytes).some((byte) => byte !== 0));
 			}
 		});
@@ -114,18 +140,25 @@ for (const [name, shape] of ENTRIES) {
 
 test('a thread whose area could not be read has none, and the others theirs', (t) => {
 	const shape = LAYOUTS['AMD, AVX-512'];
-	const notes = split(allNotes([thread(9, new Uint8Array()), thread(10, areaOf(shape, 2))], PROCESS, Buffer.alloc(0), [], shape.components));
+	const notes = split(allNotes(
+		[thread(9, new Uint8Array()), thread(10, areaOf(shape, 2))], PROCESS, Buffer.alloc(0), [], shape.components
+	));
 	t.deepEqual(notes.filter(({ type }) => type === NT.X86_XSTATE).map(({ content }) => content.length), [0, 2688]);
 	t.deepEqual(notes.filter(({ type }) => type === RAW.XSTATE).map(({ content }) => content.length), [2432]);
 	t.deepEqual(table(notes.find(({ type }) => type === NT.X86_XSAVE_LAYOUT)!.content), known(shape));
-	t.true(layOut([], allNotes([thread(9, new Uint8Array())], PROCESS, Buffer.alloc(0), [], shape.components)).head.length > 0);
+	t.true(
+		layOut([], allNotes([thread(9, new Uint8Array())], PROCESS, Buffer.alloc(0), [], shape.components)).head.length > 0
+	);
 });
 
 test('tiles are in what was read alone', (t) => {
 	const shape = LAYOUTS['Intel, AVX-512, PKRU, AMX, APX'];
 	const { area, components } = expectedXsave(areaOf(shape, 1), shape.components);
 	t.deepEqual([APX, TILEDATA].map((number) => components.some((each) => each.number === number)), [true, false]);
-	t.is(Buffer.from(area).readBigUInt64LE(464), xcr0Of(LAYOUTS['Intel, AVX-512, PKRU']) | 1n << 19n, 'XCR0 of a processor without them');
+	t.is(
+		Buffer.from(area).readBigUInt64LE(464), xcr0Of(LAYOUTS['Intel, AVX-512, PKRU']) | 1n << 19n,
+		'XCR0 of a processor without them'
+	);
 });
 
 test('this machine\'s layout: components do not overlap, and AVX is where the architecture has it', (t) => {
@@ -136,5 +169,8 @@ test('this machine\'s layout: components do not overlap, and AVX is where the ar
 		t.true(bytes > 0 && offset >= end);
 		end = offset + bytes;
 	}
-	t.true(found.every(({ number }) => number !== AVX) || found.some(({ number, bytes, offset }) => number === AVX && bytes === 256 && offset === 576));
+	t.true(
+		found.every(({ number }) => number !== AVX) ||
+			found.some(({ number, bytes, offset }) => number === AVX && bytes === 256 && offset === 576)
+	);
 });

@@ -1,4 +1,7 @@
-/** A shell that counts and has children all the time: every line comes, in order and right, and no child is one too many. */
+/**
+ * A shell that counts and has children all the time: every line comes, in order and right, and no child is one too
+ * many.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -10,7 +13,9 @@ import { hasProgram, leftAlone, takeRepeatedly } from './taking.ts';
 const missing = ['bash', 'gdb'].find((program) => !hasProgram(program));
 
 testUnless(missing === undefined ? null : `there is no ${missing}`)('bash goes on counting', async (t) => {
-	const shell = spawn('bash', [fileURLToPath(new URL('targets/loop.sh', import.meta.url))], { stdio: ['pipe', 'pipe', 'pipe'] });
+	const shell = spawn(
+		'bash', [fileURLToPath(new URL('targets/loop.sh', import.meta.url))], { stdio: ['pipe', 'pipe', 'pipe'] }
+	);
 	t.teardown(() => shell.kill('SIGKILL'));
 	const said: string[] = [];
 	shell.stderr.setEncoding('utf8').on('data', (text: string) => said.push(text));

@@ -1,4 +1,7 @@
-/** Node serves HTTP, with a worker thread: every answer is 200 and right, over the connections that were there at first. */
+/**
+ * Node serves HTTP, with a worker thread: every answer is 200 and right, over the connections that were there at
+ * first.
+ */
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -18,13 +21,23 @@ interface Answer { status: number | undefined; body: string; connections: number
 function post(port: number, agent: Agent, body: Buffer): Promise<Answer> {
 	return new Promise((resolve, reject) => {
 		request({ port, host: '127.0.0.1', method: 'POST', agent }, (response) => {
-			text(response).then((got) => resolve({ status: response.statusCode, body: got, connections: Number(response.headers['x-connections']) }), reject);
+			text(response).then(
+				(got) =>
+					resolve({
+						status: response.statusCode, body: got, connections: Number(response.headers['x-connections']),
+					}),
+				reject
+			);
 		}).on('error', reject).end(body);
 	});
 }
 
 testUnless(hasProgram('gdb') ? null : 'there is no gdb')('Node goes on serving', async (t) => {
-	const server = spawn(NODE[0], [...NODE.slice(1), '--max-semi-space-size=1', fileURLToPath(new URL('targets/server.ts', import.meta.url))], { stdio: ['pipe', 'pipe', 'pipe'] });
+	const server = spawn(
+		NODE[0],
+		[...NODE.slice(1), '--max-semi-space-size=1', fileURLToPath(new URL('targets/server.ts', import.meta.url))],
+		{ stdio: ['pipe', 'pipe', 'pipe'] }
+	);
 	t.teardown(() => server.kill('SIGKILL'));
 	const said: string[] = [];
 	server.stderr.setEncoding('utf8').on('data', (line: string) => said.push(line));
@@ -41,13 +54,15 @@ testUnless(hasProgram('gdb') ? null : 'there is no gdb')('Node goes on serving',
 			const body = randomBytes(4 << 10);
 			const answer = await post(port, agent, body);
 			connections = answer.connections;
-			if (answer.status !== 200 || answer.body !== createHash('sha256').update(body).digest('hex')) failures.push(JSON.stringify(answer));
+			if (answer.status !== 200 || answer.body !== createHash('sha256').update(body).digest('hex'))
+				failures.push(JSON.stringify(answer));
 			answers[index] = (answers[index] as number) + 1;
 			await sleep(5);
 		}
 		agent.destroy();
 	};
-	const clients = answers.map((_, index) => client(index).catch((error: unknown) => { failures.push(String(error)); }));
+	const clients =
+		answers.map((_, index) => client(index).catch((error: unknown) => { failures.push(String(error)); }));
 	await eventually(() => (answers.every((count) => count > 20) ? true : undefined), 'the clients are served');
 	await takeRepeatedly(t, 5, {
 		processes: { node: server.pid as number }, served: () => [...answers],

@@ -1,4 +1,7 @@
-/** PostgreSQL under load: money goes from account to account, none is lost; connections, indexes, checksums and the log are right. */
+/**
+ * PostgreSQL under load: money goes from account to account, none is lost; connections, indexes, checksums and the
+ * log are right.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../processes.ts';
 import { testUnless } from '../../unless.ts';
@@ -15,7 +18,8 @@ const SCHEMA = `
 	INSERT INTO account SELECT id, ${EACH} FROM generate_series(1, ${ACCOUNTS}) id;`;
 
 /** Who is connected, and since when: a connection made anew is another line. */
-const CONNECTIONS = 'SELECT pid, backend_start FROM pg_stat_activity WHERE backend_type = \'client backend\' ORDER BY pid;';
+const CONNECTIONS =
+	'SELECT pid, backend_start FROM pg_stat_activity WHERE backend_type = \'client backend\' ORDER BY pid;';
 
 const programs = programsFolder();
 const missing = programs === null ? 'PostgreSQL' : hasProgram('gdb') ? null : 'gdb';
@@ -23,7 +27,8 @@ const missing = programs === null ? 'PostgreSQL' : hasProgram('gdb') ? null : 'g
 testUnless(missing === null ? null : `there is no ${missing}`)('PostgreSQL goes on serving', async (t) => {
 	// Waits that timers end, and a log that tells of what is unusual.
 	const database = await Database.start(t, programs as string, {
-		shared_buffers: '16MB', deadlock_timeout: '20ms', log_lock_waits: 'on', lock_timeout: '120s', statement_timeout: '120s', autovacuum_naptime: '1s',
+		shared_buffers: '16MB', deadlock_timeout: '20ms', log_lock_waits: 'on', lock_timeout: '120s',
+		statement_timeout: '120s', autovacuum_naptime: '1s',
 	});
 	const control = database.connect(t);
 	await control.ask(SCHEMA);
@@ -43,8 +48,13 @@ testUnless(missing === null ? null : `there is no ${missing}`)('PostgreSQL goes 
 		// In the order of the accounts, so that none waits for the other.
 		const updates = [[source, -amount], [destination, amount]].sort((a, b) => (a[0] as number) - (b[0] as number))
 			.map(([id, change]) => `UPDATE account SET balance = balance + (${change}) WHERE id = ${id} RETURNING id;`);
-		const answer = await session.ask(`BEGIN; ${updates.join(' SELECT pg_sleep(0.001);')} INSERT INTO transfer VALUES (${client}, ${number}, ${source}, ${destination}, ${amount}); COMMIT;`);
-		if (answer.join(' ') !== [source, destination].sort((a, b) => a - b).join('  ')) failures.push(`transfer: ${answer.join(' ')}`);
+		const answer =
+			await session.ask(
+				`BEGIN; ${updates.join(' SELECT pg_sleep(0.001);')} INSERT INTO transfer VALUES (${client}, ` +
+					`${number}, ${source}, ${destination}, ${amount}); COMMIT;`
+			);
+		if (answer.join(' ') !== [source, destination].sort((a, b) => a - b).join('  '))
+			failures.push(`transfer: ${answer.join(' ')}`);
 		await sleep(5);
 	};
 	const sum = (session: Session) => async (): Promise<void> => {
@@ -52,21 +62,32 @@ testUnless(missing === null ? null : `there is no ${missing}`)('PostgreSQL goes 
 		if (answer[0] !== `${ACCOUNTS * EACH}|${ACCOUNTS}`) failures.push(`sum: ${answer.join(' ')}`);
 	};
 	const sessions = counts.map(() => database.connect(t));
-	const pids = await Promise.all(sessions.map(async (session) => Number((await session.ask('SELECT pg_backend_pid();'))[0])));
+	const pids = await Promise.all(sessions.map(async (session) =>
+		Number((await session.ask('SELECT pg_backend_pid();'))[0])));
 	const checkpoint = (session: Session) => async (): Promise<void> => {
 		await session.ask('CHECKPOINT; SELECT pg_sleep(0.1);');
 	};
-	const clients = sessions.map((session, index) => repeat(index, session, index < CLIENTS ? transfer(session, index) : index === CLIENTS ? sum(session) : checkpoint(session))
+	const clients = sessions.map((session, index) =>
+		repeat(
+			index, session,
+			index < CLIENTS ? transfer(session, index) : index === CLIENTS ? sum(session) : checkpoint(session)
+		)
 		.catch((error: unknown) => { failures.push(String(error)); }));
 	const connections = await control.ask(CONNECTIONS);
 	t.is(connections.length, CLIENTS + 3);
-	const checkpointer = Number((await control.ask('SELECT pid FROM pg_stat_activity WHERE backend_type = \'checkpointer\';'))[0]);
+	const checkpointer = Number(
+		(await control.ask('SELECT pid FROM pg_stat_activity WHERE backend_type = \'checkpointer\';'))[0]
+	);
 	await eventually(() => (counts.every((count) => count > 1) ? true : undefined), 'all clients are served');
 
 	await takeRepeatedly(t, 5, {
 		processes: { postmaster: database.pid, backend: pids[0] as number, checkpointer },
 		served: () => [...counts],
-		check: () => t.deepEqual([failures.slice(0, 3), database.log().match(/^.*(?:FATAL|PANIC|ERROR|WARNING|by signal).*$/gm)], [[], null]),
+		check: () =>
+			t.deepEqual(
+				[failures.slice(0, 3), database.log().match(/^.*(?:FATAL|PANIC|ERROR|WARNING|by signal).*$/gm)],
+				[[], null]
+			),
 	});
 
 	t.deepEqual(await control.ask(CONNECTIONS), connections);
@@ -75,14 +96,21 @@ testUnless(missing === null ? null : `there is no ${missing}`)('PostgreSQL goes 
 	stopping = true;
 	await Promise.all(clients);
 	t.deepEqual(failures, []);
-	t.deepEqual(await control.ask('SELECT client, count(*), max(number) FROM transfer GROUP BY client ORDER BY client;'), counts.slice(0, CLIENTS).map((count, client) => `${client}|${count}|${count}`));
+	t.deepEqual(
+		await control.ask('SELECT client, count(*), max(number) FROM transfer GROUP BY client ORDER BY client;'),
+		counts.slice(0, CLIENTS).map((count, client) => `${client}|${count}|${count}`)
+	);
 	t.deepEqual(await control.ask(`SELECT id FROM account WHERE balance <> ${EACH}
 		- coalesce((SELECT sum(amount) FROM transfer WHERE source = id), 0) + coalesce((SELECT sum(amount) FROM transfer WHERE destination = id), 0);`), []);
-	const checked = await database.run('pg_amcheck', '-h', database.folder, '-U', 'tester', '--install-missing', '--heapallindexed', 'postgres');
+	const checked = await database.run(
+		'pg_amcheck', '-h', database.folder, '-U', 'tester', '--install-missing', '--heapallindexed', 'postgres'
+	);
 	t.is(checked.code, 0, checked.stdout + checked.stderr);
 	// What it knows itself of its children: autovacuum's come and go.
 	let known: number[] = [];
-	const asking = setInterval(() => void control.ask('SELECT pid FROM pg_stat_activity;').then((lines) => { known = lines.map(Number); }), 50);
+	const asking = setInterval(
+		() => void control.ask('SELECT pid FROM pg_stat_activity;').then((lines) => { known = lines.map(Number); }), 50
+	);
 	await leftAlone(t, database.pid, () => known).finally(() => clearInterval(asking));
 	await control.close();
 	t.deepEqual(await database.stop(), [0, null]);

@@ -13,7 +13,9 @@ const INSTALLED = '/usr/lib/postgresql';
 /** Debian's folder of the newest version's programs; null where there is none. */
 export function programsFolder(): string | null {
 	try {
-		const version = readdirSync(INSTALLED).map(Number).filter((number) => readdirSync(join(INSTALLED, String(number), 'bin')).includes('postgres')).sort((a, b) => a - b).at(-1);
+		const version = readdirSync(INSTALLED).map(Number)
+			.filter((number) => readdirSync(join(INSTALLED, String(number), 'bin')).includes('postgres'))
+				.sort((a, b) => a - b).at(-1);
 		return version === undefined ? null : join(INSTALLED, String(version), 'bin');
 	} catch {
 		return null;
@@ -35,7 +37,9 @@ export class Database {
 	readonly #programs: string;
 	readonly #ended: Promise<unknown[]>;
 
-	private constructor(programs: string, folder: string, started: { pid: number; ended: Promise<unknown[]>; log: () => string }) {
+	private constructor(
+		programs: string, folder: string, started: { pid: number; ended: Promise<unknown[]>; log: () => string }
+	) {
 		this.#programs = programs;
 		this.folder = folder;
 		this.data = join(folder, 'data');
@@ -50,16 +54,30 @@ export class Database {
 		mkdirSync(folder, { mode: 0o755 });
 		const { uid, gid } = owner();
 		if (uid !== undefined && gid !== undefined) chownSync(folder, uid, gid);
-		const made = await run(join(programs, 'initdb'), ['-D', join(folder, 'data'), '-U', 'tester', '-A', 'trust', '--data-checksums', '--no-sync', '--locale=C', '-E', 'UTF8'], { ...owner(), cwd: folder, env: {} });
+		const made = await run(
+			join(programs, 'initdb'),
+			[
+				'-D', join(folder, 'data'), '-U', 'tester', '-A', 'trust', '--data-checksums', '--no-sync',
+				'--locale=C', '-E', 'UTF8',
+			],
+			{ ...owner(), cwd: folder, env: {} }
+		);
 		if (made.code !== 0) throw new Error(`initdb: ${made.stdout}${made.stderr}`);
-		const options = Object.entries({ listen_addresses: '', unix_socket_directories: folder, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-		const server = spawn(join(programs, 'postgres'), ['-D', join(folder, 'data'), ...options], { ...owner(), cwd: folder, env: {}, stdio: ['ignore', 'ignore', 'pipe'] });
+		const options = Object.entries({ listen_addresses: '', unix_socket_directories: folder, ...settings })
+			.flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+		const server = spawn(
+			join(programs, 'postgres'), ['-D', join(folder, 'data'), ...options],
+			{ ...owner(), cwd: folder, env: {}, stdio: ['ignore', 'ignore', 'pipe'] }
+		);
 		// Its children end when it has ended.
 		t.teardown(() => server.kill('SIGKILL'));
 		let log = '';
 		server.stderr.setEncoding('utf8').on('data', (text: string) => { log += text; });
 		const ended = once(server, 'exit');
-		await eventually(() => (log.includes('ready to accept connections') || server.exitCode !== null ? true : undefined), 'PostgreSQL is ready').catch((error: unknown) => { throw new Error(`${String(error)}: ${log}`); });
+		await eventually(
+			() => (log.includes('ready to accept connections') || server.exitCode !== null ? true : undefined),
+			'PostgreSQL is ready'
+		).catch((error: unknown) => { throw new Error(`${String(error)}: ${log}`); });
 		return new Database(programs, folder, { pid: server.pid as number, ended, log: () => log });
 	}
 
@@ -72,7 +90,10 @@ export class Database {
 		return new Session(t, join(this.#programs, 'psql'), this.folder);
 	}
 
-	/** With a last checkpoint, when all clients have gone: a backend that has not noticed that its own has would say FATAL. Its exit code and signal. */
+	/**
+	 * With a last checkpoint, when all clients have gone: a backend that has not noticed that its own has would say
+	 * FATAL. Its exit code and signal.
+	 */
 	async stop(): Promise<unknown[]> {
 		process.kill(this.pid, 'SIGTERM');
 		return this.#ended;
@@ -87,7 +108,10 @@ export class Session {
 	#said = '';
 
 	constructor(t: ExecutionContext, psql: string, folder: string) {
-		const child = spawn(psql, ['-h', folder, '-U', 'tester', '-d', 'postgres', '-XqAt', '-v', 'ON_ERROR_STOP=1'], { stdio: ['pipe', 'pipe', 'pipe'], env: {} });
+		const child = spawn(
+			psql, ['-h', folder, '-U', 'tester', '-d', 'postgres', '-XqAt', '-v', 'ON_ERROR_STOP=1'],
+			{ stdio: ['pipe', 'pipe', 'pipe'], env: {} }
+		);
 		t.teardown(() => child.kill('SIGKILL'));
 		child.stderr.setEncoding('utf8').on('data', (text: string) => { this.#said += text; });
 		child.stdin.on('error', () => {});	// what it said tells why

@@ -1,4 +1,7 @@
-/** Redis under load, saving meanwhile: every reply is right, no connection is lost, its files and its own digest are right. */
+/**
+ * Redis under load, saving meanwhile: every reply is right, no connection is lost, its files and its own digest are
+ * right.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -17,16 +20,25 @@ const missing = [SERVER, 'redis-check-aof', 'gdb'].find((program) => !hasProgram
 /** What Redis tells of itself, by name. */
 async function info(client: RedisClient): Promise<Record<string, string>> {
 	const text = await client.ask('INFO') as string;
-	return Object.fromEntries(text.split('\r\n').filter((line) => /^\w+:/.test(line)).map((line) => line.split(':', 2) as [string, string]));
+	return Object.fromEntries(text.split('\r\n').filter((line) => /^\w+:/.test(line))
+		.map((line) => line.split(':', 2) as [string, string]));
 }
 
 testUnless(missing === undefined ? null : `there is no ${missing}`)('Redis goes on serving', async (t) => {
 	const folder = temporaryFolder(t);
 	const socket = join(folder, 'socket');
-	const server = spawn(SERVER, ['--port', '0', '--unixsocket', socket, '--dir', folder, '--save', '', '--appendonly', 'yes', '--rdb-key-save-delay', '1000', '--enable-debug-command', 'local'], { argv0: 'redis-server', stdio: ['ignore', 'pipe', 'pipe'] });
+	const server = spawn(
+		SERVER,
+		[
+			'--port', '0', '--unixsocket', socket, '--dir', folder, '--save', '', '--appendonly', 'yes',
+			'--rdb-key-save-delay', '1000', '--enable-debug-command', 'local',
+		],
+		{ argv0: 'redis-server', stdio: ['ignore', 'pipe', 'pipe'] }
+	);
 	t.teardown(() => server.kill('SIGKILL'));
 	const said: string[] = [];
-	for (const stream of [server.stdout, server.stderr]) stream.setEncoding('utf8').on('data', (text: string) => said.push(text));
+	for (const stream of [server.stdout, server.stderr])
+		stream.setEncoding('utf8').on('data', (text: string) => said.push(text));
 	const ended = once(server, 'exit');
 	await eventually(() => (existsSync(socket) ? true : undefined), 'Redis listens');
 
@@ -42,8 +54,10 @@ testUnless(missing === undefined ? null : `there is no ${missing}`)('Redis goes 
 		for (let i = 1; !stopping; i++) {
 			const value = `${number}:${i}:`.padEnd(i % 2000, 'x');
 			const [mine, , got, length, first] = await Promise.all([
-				redis.ask('INCR', `count-${number}`), redis.ask('SET', `key-${number}-${i % 100}`, value), redis.ask('GET', `key-${number}-${i % 100}`),
-				redis.ask('LPUSH', `list-${number}`, i), redis.ask('LINDEX', `list-${number}`, 0), redis.ask('INCR', 'all'),
+				redis.ask('INCR', `count-${number}`), redis.ask('SET', `key-${number}-${i % 100}`, value),
+				redis.ask('GET', `key-${number}-${i % 100}`),
+				redis.ask('LPUSH', `list-${number}`, i), redis.ask('LINDEX', `list-${number}`, 0),
+				redis.ask('INCR', 'all'),
 			]);
 			expect('INCR', mine, i);
 			expect('GET', got, value);
@@ -57,13 +71,15 @@ testUnless(missing === undefined ? null : `there is no ${missing}`)('Redis goes 
 		expect('CLIENT ID', await redis.ask('CLIENT', 'ID'), id);
 		redis.close();
 	};
-	const clients = counts.map((_, number) => client(number).catch((error: unknown) => { failures.push(String(error)); }));
+	const clients = counts.map((_, number) =>
+		client(number).catch((error: unknown) => { failures.push(String(error)); }));
 	const control = await RedisClient.connect(socket);
 	t.teardown(() => control.close());
 	const connections = async (): Promise<unknown> => (await info(control))['total_connections_received'];
 	await eventually(() => (counts.every((count) => count > 100) ? true : undefined), 'all clients are served');
 	const before = await connections();
-	// The server's own fork() and wait() beside ours. Where a fork takes long the former save goes on, and Redis refuses another.
+	// The server's own fork() and wait() beside ours. Where a fork takes long the former save goes on, and Redis
+	// refuses another.
 	const saving = new AbortController();
 	t.teardown(() => saving.abort());
 	const saved = (async () => {
@@ -86,7 +102,10 @@ testUnless(missing === undefined ? null : `there is no ${missing}`)('Redis goes 
 	await Promise.all(clients);
 	t.deepEqual(failures, []);
 
-	t.is(await control.ask('GET', 'all'), String(counts.reduce((sum, count) => sum + count, 0)), 'none of INCR was lost or done twice');
+	t.is(
+		await control.ask('GET', 'all'), String(counts.reduce((sum, count) => sum + count, 0)),
+		'none of INCR was lost or done twice'
+	);
 	const { rejected_connections, rdb_last_bgsave_status, aof_last_write_status, rdb_saves } = await info(control);
 	t.deepEqual([rejected_connections, rdb_last_bgsave_status, aof_last_write_status], ['0', 'ok', 'ok']);
 	t.true(Number(rdb_saves) > 0, 'it saved while evidence was taken');
@@ -97,7 +116,11 @@ testUnless(missing === undefined ? null : `there is no ${missing}`)('Redis goes 
 	}
 	process.kill(server.pid as number, 'SIGTERM');
 	t.deepEqual(await ended, [0, null]);
-	t.deepEqual(said.join('').split('\n').filter((line) => /\berror|crash|fail|BUG REPORT|by signal/i.test(line) && !line.includes('overcommit')), []);
+	t.deepEqual(
+		said.join('').split('\n').filter((line) =>
+			/\berror|crash|fail|BUG REPORT|by signal/i.test(line) && !line.includes('overcommit')),
+		[]
+	);
 	for (const [checker, file] of [[SERVER, 'dump.rdb'], ['redis-check-aof', 'appendonlydir/appendonly.aof.manifest']] as const) {
 		const checked = await run(checker, [join(folder, file)]);
 		t.is(checked.code, 0, checked.stdout);

@@ -1,4 +1,7 @@
-/** A connection to Redis that is never made anew: what happens to it is seen. RESP2, of https://redis.io/docs/reference/protocol-spec. */
+/**
+ * A connection to Redis that is never made anew: what happens to it is seen. RESP2, of
+ * https://redis.io/docs/reference/protocol-spec.
+ */
 import { createConnection, type Socket } from 'node:net';
 
 export type Reply = string | number | null | Reply[];
@@ -74,7 +77,10 @@ export class RedisClient {
 				return;
 			}
 			this.#waiting.push({ resolve, reject });
-			this.#socket.write(`*${words.length}\r\n${words.map((word) => `$${String(word).length}\r\n${word}\r\n`).join('')}`, 'latin1');
+			this.#socket.write(
+				`*${words.length}\r\n${words.map((word) => `$${String(word).length}\r\n${word}\r\n`).join('')}`,
+				'latin1'
+			);
 		});
 	}
 

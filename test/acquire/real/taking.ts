@@ -8,14 +8,20 @@ import { fileURLToPath } from 'node:url';
 import type { Manifest } from '../../../acquire/evidence/manifest.ts';
 import { eventually, isFree, NODE, statusField } from '../../processes.ts';
 
-export const CLI = [...NODE, fileURLToPath(new URL('../../../acquire/cli.ts', import.meta.url))] as [string, ...string[]];
+export const CLI =
+	[...NODE, fileURLToPath(new URL('../../../acquire/cli.ts', import.meta.url))] as [string, ...string[]];
 
 export interface Ended { code: number | null; stdout: string; stderr: string }
 
-export function run(program: string, args: string[], options: { uid?: number; gid?: number; cwd?: string; env?: NodeJS.ProcessEnv } = {}): Promise<Ended> {
+export function run(
+	program: string, args: string[], options: { uid?: number; gid?: number; cwd?: string; env?: NodeJS.ProcessEnv } = {}
+): Promise<Ended> {
 	return new Promise((resolve) => {
 		const child = execFile(program, args, { ...options, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
-			resolve({ code: child.exitCode, stdout, stderr: error !== null && child.exitCode === null ? `${stderr}${error.message}` : stderr });
+			resolve({
+				code: child.exitCode, stdout,
+				stderr: error !== null && child.exitCode === null ? `${stderr}${error.message}` : stderr,
+			});
 		});
 		child.stdin?.end();
 	});
@@ -31,10 +37,12 @@ export function temporaryFolder(t: ExecutionContext): string {
 	return folder;
 }
 
-export const hasProgram = (program: string): boolean => spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined;
+export const hasProgram = (program: string): boolean =>
+	spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined;
 
 /** Zombies too. */
-export const childrenOf = (pid: number): number[] => readdirSync('/proc').map(Number).filter((other) => other > 0 && Number(statusField(other, 'PPid')) === pid);
+export const childrenOf = (pid: number): number[] =>
+	readdirSync('/proc').map(Number).filter((other) => other > 0 && Number(statusField(other, 'PPid')) === pid);
 
 export interface Serving {
 	/** What to take, in turns, and what it is called in messages. */
@@ -46,7 +54,9 @@ export interface Serving {
 }
 
 /** Takes evidence of each process `rounds` times, and looks at all of it. Returns the longest pause. */
-export async function takeRepeatedly(t: ExecutionContext, rounds: number, { processes, served, check }: Serving): Promise<void> {
+export async function takeRepeatedly(
+	t: ExecutionContext, rounds: number, { processes, served, check }: Serving
+): Promise<void> {
 	const folder = temporaryFolder(t);
 	const key = join(folder, 'key');
 	const pauses: number[] = [];
@@ -56,7 +66,9 @@ export async function takeRepeatedly(t: ExecutionContext, rounds: number, { proc
 			const before = served();
 			const taken = await procsnap('take', String(pid), '--out', out, '--key', key, '--json');
 			t.is(taken.code, 0, `take ${round} of ${name}: ${taken.stderr}`);
-			t.true(served().some((count, i) => count > (before[i] as number)), `nobody was served while ${name} was taken`);
+			t.true(
+				served().some((count, i) => count > (before[i] as number)), `nobody was served while ${name} was taken`
+			);
 			await allServed(served, check, name);
 			await released(pid, name);
 			pauses.push((JSON.parse(taken.stdout) as { ledger: { pauseNs: number } }).ledger.pauseNs);
@@ -66,7 +78,10 @@ export async function takeRepeatedly(t: ExecutionContext, rounds: number, { proc
 			rmSync(out, { recursive: true });
 		}
 	}
-	t.log(`${pauses.length} takes, pauses of ${(Math.min(...pauses) / 1e6).toFixed(2)} to ${(Math.max(...pauses) / 1e6).toFixed(2)} ms`);
+	t.log(
+		`${pauses.length} takes, pauses of ${(Math.min(...pauses) / 1e6).toFixed(2)} to ` +
+			`${(Math.max(...pauses) / 1e6).toFixed(2)} ms`
+	);
 }
 
 /** Each client is served once more: none was lost or waits for ever, or has met an error, which is said then. */
@@ -87,11 +102,21 @@ async function released(pid: number, name: string): Promise<void> {
 /** gdb finds the program, all threads, and how thread 1 came to where it is. */
 async function backtraced(t: ExecutionContext, name: string, dir: string): Promise<void> {
 	const { target, threads } = JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8')) as Manifest;
-	const { stdout, stderr } = await run('gdb', ['-nx', '-batch', '-iex', 'set debuginfod enabled off', '-iex', 'set auto-load off', '-ex', 'info threads', '-ex', 'thread 1', '-ex', 'backtrace', target.program, join(dir, 'core')]);
+	const { stdout, stderr } = await run(
+		'gdb',
+		[
+			'-nx', '-batch', '-iex', 'set debuginfod enabled off', '-iex', 'set auto-load off', '-ex', 'info threads',
+			'-ex', 'thread 1', '-ex', 'backtrace', target.program, join(dir, 'core'),
+		]
+	);
 	const [listed = '', backtrace = ''] = stdout.split('[Switching to thread 1 ');
 	t.is(listed.match(/^[* ] +\d+ +(?:Thread|LWP) /gm)?.length, threads.length, `threads of ${name}:\n${listed}`);
-	// The innermost function by its name shows that gdb read the list of libraries, a frame around it that it read the stack.
-	t.regex(backtrace, /^#0 +(?:0x[0-9a-f]+ in )?\w+[^]*\n#\d+ +0x[0-9a-f]+ in /m, `backtrace of ${name}:\n${backtrace}\n${stderr}`);
+	// The innermost function by its name shows that gdb read the list of libraries, a frame around it that it read
+	// the stack.
+	t.regex(
+		backtrace, /^#0 +(?:0x[0-9a-f]+ in )?\w+[^]*\n#\d+ +0x[0-9a-f]+ in /m,
+		`backtrace of ${name}:\n${backtrace}\n${stderr}`
+	);
 	t.notRegex(stdout + stderr, /Cannot access memory|truncated|not in executable format|Failed to read|mismatch/i);
 }
 
@@ -102,6 +127,7 @@ export async function leftAlone(t: ExecutionContext, pid: number, expected: () =
 	await eventually(() => {
 		seen = sorted(childrenOf(pid));
 		return seen === sorted(expected()) ? true : undefined;
-	}, 'the children are those the target made', 30_000).catch(() => t.is(seen, sorted(expected()), 'the children are those the target made'));
+	}, 'the children are those the target made', 30_000)
+		.catch(() => t.is(seen, sorted(expected()), 'the children are those the target made'));
 	await released(pid, `process ${pid}`);
 }

@@ -31,11 +31,16 @@ export class Authority {
 	}
 
 	options(name: string): string[] {
-		return ['--ca', this.#path(name, 'ca.crt'), '--cert', this.#path(name, 'link.crt'), '--link-key', this.#path(name, 'link.key')];
+		return [
+			'--ca', this.#path(name, 'ca.crt'), '--cert', this.#path(name, 'link.crt'), '--link-key',
+			this.#path(name, 'link.key'),
+		];
 	}
 
 	credentials(name: string): Credentials {
-		return readCredentials({ ca: this.#path(name, 'ca.crt'), cert: this.#path(name, 'link.crt'), key: this.#path(name, 'link.key') });
+		return readCredentials({
+			ca: this.#path(name, 'ca.crt'), cert: this.#path(name, 'link.crt'), key: this.#path(name, 'link.key'),
+		});
 	}
 
 	#path(name: string, file: string): string {
@@ -61,7 +66,9 @@ export class Command {
 		this.process.stdout?.setEncoding('utf8').on('data', (text: string) => { this.stdout += text; });
 		this.process.stderr?.setEncoding('utf8').on('data', (text: string) => { this.stderr += text; });
 		this.ended = new Promise((resolve) => {
-			this.process.once('close', (code, signal) => resolve({ code, signal, stdout: this.stdout, stderr: this.stderr }));
+			this.process.once(
+				'close', (code, signal) => resolve({ code, signal, stdout: this.stdout, stderr: this.stderr })
+			);
 		});
 		t.teardown(() => this.process.kill('SIGKILL'));
 	}
@@ -85,9 +92,12 @@ export class ReceiverProcess {
 		const command = new Command(this.#t, 'receive', '--listen', `${HOST}:${this.port}`, '--json', ...this.#args);
 		this.command = command;
 		if (command.process.stdout === null) throw new Error('no output');
-		createInterface({ input: command.process.stdout }).on('line', (text) => this.events.push(JSON.parse(text) as Record<string, unknown>));
+		createInterface({ input: command.process.stdout })
+			.on('line', (text) => this.events.push(JSON.parse(text) as Record<string, unknown>));
 		const before = this.events.length;
-		const said = await eventually(() => this.events[before] ?? (command.process.exitCode === null ? undefined : {}), 'the receiver listens');
+		const said = await eventually(
+			() => this.events[before] ?? (command.process.exitCode === null ? undefined : {}), 'the receiver listens'
+		);
 		if (typeof said['listening'] !== 'number') throw new Error(`the receiver does not listen: ${command.stderr}`);
 		this.port = said['listening'];
 	}
@@ -190,18 +200,27 @@ export class Children {
 	}
 
 	now(pid: number): number[] {
-		return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter((text) => text !== '').map(Number);
+		return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter((text) => text !== '')
+			.map(Number);
 	}
 }
 
 export const aKey = (): KeyObject => generateKeyPairSync('ed25519').privateKey;
 
 /** Evidence of a small target, within this process, by way of `wrap`; the receiver's name of it. */
-export async function sendSmall(t: ExecutionContext, port: number, credentials: Credentials, { key = aKey(), wrap = (each: Destination) => each } = {}): Promise<string> {
+export async function sendSmall(
+	t: ExecutionContext, port: number, credentials: Credentials,
+	{ key = aKey(), wrap = (each: Destination) => each } = {}
+): Promise<string> {
 	const target = await startTarget(t, 'reserve', 4, 3, 1);
 	const { where } = await take({
 		pid: target.pid, key: () => key,
-		destination: async () => wrap(await Sender.open({ host: HOST, port, credentials, bytesPerSecond: Infinity, patienceMs: 30_000, say: () => {} })),
+		destination: async () =>
+			wrap(
+				await Sender.open({
+					host: HOST, port, credentials, bytesPerSecond: Infinity, patienceMs: 30_000, say: () => {},
+				})
+			),
 	});
 	return where.replace(/^.*: /, '');
 }

@@ -16,17 +16,28 @@ import { eventually } from '../../processes.ts';
 import { temporaryFolder } from '../help.ts';
 import { aKey, Authority, HOST, keptIn, linkTest, sendSmall, underWayIn } from './help.ts';
 
-interface Setting { out: string; authority: Authority; receiver: Receiver; events: ReceiverEvent[]; ours: Credentials; refused: () => string[] }
+interface Setting {
+	out: string; authority: Authority; receiver: Receiver; events: ReceiverEvent[]; ours: Credentials;
+	refused: () => string[];
+}
 
 const BRIEF: Partial<Patience> = { helloMs: 20_000 };
 
-async function setting(t: ExecutionContext, options: { patience?: Partial<Patience>; mostBytes?: number; trustedKey?: Buffer } = {}): Promise<Setting> {
+async function setting(
+	t: ExecutionContext, options: { patience?: Partial<Patience>; mostBytes?: number; trustedKey?: Buffer } = {}
+): Promise<Setting> {
 	const authority = new Authority(t, HOST, 'collector', 'other');
 	const out = join(temporaryFolder(t), 'received');
 	const events: ReceiverEvent[] = [];
-	const receiver = await receive({ host: HOST, port: 0, out, credentials: authority.credentials(HOST), mostBytes: 1 << 30, said: (event) => events.push(event), patience: BRIEF, ...options });
+	const receiver = await receive({
+		host: HOST, port: 0, out, credentials: authority.credentials(HOST), mostBytes: 1 << 30,
+		said: (event) => events.push(event), patience: BRIEF, ...options,
+	});
 	t.teardown(() => receiver.close());
-	return { out, authority, receiver, events, ours: authority.credentials('collector'), refused: () => events.flatMap((event) => ('refused' in event ? [event.refused] : [])) };
+	return {
+		out, authority, receiver, events, ours: authority.credentials('collector'),
+		refused: () => events.flatMap((event) => ('refused' in event ? [event.refused] : [])),
+	};
 }
 
 /** It still does what it is there for. */
@@ -37,7 +48,8 @@ async function lives(t: ExecutionContext, { out, receiver, ours }: Setting): Pro
 }
 
 /** What was refused is taken away after it was said. */
-const nothingUnderWay = ({ out }: Setting): Promise<true> => eventually(() => (underWayIn(out).length === 0 ? true : undefined), 'nothing is under way');
+const nothingUnderWay = ({ out }: Setting): Promise<true> =>
+	eventually(() => (underWayIn(out).length === 0 ? true : undefined), 'nothing is under way');
 
 /** A peer that says what it likes, and all that it is answered. */
 async function say(port: number, credentials: Credentials, ...texts: Array<string | Uint8Array>): Promise<string> {
@@ -63,11 +75,25 @@ async function answered(socket: Socket): Promise<string> {
 function certificate(t: ExecutionContext, authority: Authority, times: string[]): Pick<Credentials, 'cert' | 'key'> {
 	const dir = temporaryFolder(t);
 	const at = (name: string) => join(dir, name);
-	execFileSync('openssl', ['req', '-newkey', 'ed25519', '-noenc', '-keyout', at('key'), '-out', at('request'), '-subj', '/CN=collector'], { stdio: 'ignore' });
+	execFileSync(
+		'openssl',
+		['req', '-newkey', 'ed25519', '-noenc', '-keyout', at('key'), '-out', at('request'), '-subj', '/CN=collector'],
+		{ stdio: 'ignore' }
+	);
 	writeFileSync(at('index'), '');
 	writeFileSync(at('serial'), '01\n');
-	writeFileSync(at('config'), `[ca]\ndefault_ca=c\n[c]\ndatabase=${at('index')}\nserial=${at('serial')}\nnew_certs_dir=${dir}\ndefault_md=default\npolicy=p\n[p]\ncommonName=supplied\n`);
-	execFileSync('openssl', ['ca', '-batch', '-config', at('config'), '-cert', join(authority.dir, 'ca.crt'), '-keyfile', join(authority.dir, 'ca.key'), '-in', at('request'), '-out', at('cert'), '-notext', ...times], { stdio: 'ignore' });
+	writeFileSync(
+		at('config'),
+		`[ca]\ndefault_ca=c\n[c]\ndatabase=${at('index')}\nserial=${at('serial')}\nnew_certs_dir=${dir}\ndefault_md=default\npolicy=p\n[p]\ncommonName=supplied\n`
+	);
+	execFileSync(
+		'openssl',
+		[
+			'ca', '-batch', '-config', at('config'), '-cert', join(authority.dir, 'ca.crt'), '-keyfile',
+			join(authority.dir, 'ca.key'), '-in', at('request'), '-out', at('cert'), '-notext', ...times,
+		],
+		{ stdio: 'ignore' }
+	);
 	return { cert: readFileSync(at('cert')), key: readFileSync(at('key')) };
 }
 
@@ -77,9 +103,18 @@ linkTest('whoever has no certificate of the authority that is valid today', asyn
 	const stranger = new Authority(t, 'collector').credentials('collector');
 	const peers: Record<string, [Partial<Credentials>, RegExp]> = {
 		'none at all': [{ ca }, /^no known peer: it has no certificate$/],
-		'of another authority': [{ ca, cert: stranger.cert, key: stranger.key }, /^no known peer: its certificate: (?:UNABLE_TO|DEPTH_ZERO|SELF_SIGNED)/],
-		'expired': [{ ca, ...certificate(t, each.authority, ['-startdate', '20200101000000Z', '-enddate', '20210101000000Z']) }, /^no known peer: its certificate: CERT_HAS_EXPIRED$/],
-		'not yet valid': [{ ca, ...certificate(t, each.authority, ['-startdate', '20980101000000Z', '-enddate', '20990101000000Z']) }, /^no known peer: its certificate: CERT_NOT_YET_VALID$/],
+		'of another authority': [
+			{ ca, cert: stranger.cert, key: stranger.key },
+			/^no known peer: its certificate: (?:UNABLE_TO|DEPTH_ZERO|SELF_SIGNED)/,
+		],
+		'expired': [
+			{ ca, ...certificate(t, each.authority, ['-startdate', '20200101000000Z', '-enddate', '20210101000000Z']) },
+			/^no known peer: its certificate: CERT_HAS_EXPIRED$/,
+		],
+		'not yet valid': [
+			{ ca, ...certificate(t, each.authority, ['-startdate', '20980101000000Z', '-enddate', '20990101000000Z']) },
+			/^no known peer: its certificate: CERT_NOT_YET_VALID$/,
+		],
 	};
 	for (const [what, [credentials, why]] of Object.entries(peers)) {
 		const before = each.events.length;
@@ -91,24 +126,36 @@ linkTest('whoever has no certificate of the authority that is valid today', asyn
 		t.is(said, lineOf({ refused: each.refused().at(-1) }), what);
 	}
 	// A certificate of the authority is what they lacked.
-	await say(each.receiver.port, { ca, ...certificate(t, each.authority, ['-days', '1']) }, '{"procsnap":1}\n{"bytes":0}\n').then((said) => t.regex(said, /^{"id":"[0-9a-f]{32}","have":0}\n{"refused"/));
+	await say(
+		each.receiver.port, { ca, ...certificate(t, each.authority, ['-days', '1']) }, '{"procsnap":1}\n{"bytes":0}\n'
+	).then((said) => t.regex(said, /^{"id":"[0-9a-f]{32}","have":0}\n{"refused"/));
 	await lives(t, each);
 });
 
 linkTest('a receiver that is not the one that was asked for gets nothing', async (t) => {
 	const each = await setting(t);
 	const stranger = new Authority(t, HOST, 'collector');
-	await t.throwsAsync(sendSmall(t, each.receiver.port, stranger.credentials('collector')), { message: /no evidence can be sent to .*(unable|self.signed).*nothing was taken/ });
+	await t.throwsAsync(
+		sendSmall(t, each.receiver.port, stranger.credentials('collector')),
+		{ message: /no evidence can be sent to .*(unable|self.signed).*nothing was taken/ }
+	);
 	// Of the right authority, but of another host.
 	const out = temporaryFolder(t);
-	const other = await receive({ host: HOST, port: 0, out, credentials: each.authority.credentials('other'), mostBytes: 1 << 30, said: () => {} });
+	const other = await receive({
+		host: HOST, port: 0, out, credentials: each.authority.credentials('other'), mostBytes: 1 << 30, said: () => {},
+	});
 	t.teardown(() => other.close());
-	await t.throwsAsync(sendSmall(t, other.port, each.ours), { message: /no evidence can be sent to .*does not match.*nothing was taken/ });
+	await t.throwsAsync(
+		sendSmall(t, other.port, each.ours),
+		{ message: /no evidence can be sent to .*does not match.*nothing was taken/ }
+	);
 	t.deepEqual(keptIn(out), []);
 });
 
 /** All that goes over the wire for a piece of evidence, as an eavesdropper with the keys would have it. */
-async function recorded(t: ExecutionContext, { receiver, ours }: Setting): Promise<{ bytes: number; core: Buffer; root: string; seal: Seal }> {
+async function recorded(t: ExecutionContext, { receiver, ours }: Setting): Promise<{
+	bytes: number; core: Buffer; root: string; seal: Seal;
+}> {
 	const blocks: Buffer[] = [];
 	let root = '', seal: Seal | undefined, bytes = 0;
 	await sendSmall(t, receiver.port, ours, { wrap: (destination): Destination => ({
@@ -122,7 +169,8 @@ async function recorded(t: ExecutionContext, { receiver, ours }: Setting): Promi
 	return { bytes, core: Buffer.concat(blocks), root, seal: seal! };
 }
 
-const sealText = (seal: Seal): string => `${JSON.stringify({ seal: Object.fromEntries(partsOf(seal).map(([part, { length }]) => [part, length])) })}\n`;
+const sealText = (seal: Seal): string =>
+	`${JSON.stringify({ seal: Object.fromEntries(partsOf(seal).map(([part, { length }]) => [part, length])) })}\n`;
 const sealBytes = (seal: Seal): Uint8Array[] => partsOf(seal).map(([, content]) => content);
 const lineOf = (message: object): string => `${JSON.stringify(message)}\n`;
 
@@ -130,11 +178,17 @@ linkTest('a stream that was recorded is nobody\'s evidence the second time', asy
 	const each = await setting(t);
 	const { bytes, core, root, seal } = await recorded(t, each);
 	const kept = keptIn(each.out);
-	const said = await say(each.receiver.port, each.ours, lineOf({ procsnap: 1 }), lineOf({ bytes }), core, lineOf({ root }), sealText(seal), ...sealBytes(seal));
+	const said = await say(
+		each.receiver.port, each.ours, lineOf({ procsnap: 1 }), lineOf({ bytes }), core, lineOf({ root }),
+		sealText(seal), ...sealBytes(seal)
+	);
 	t.regex(said, /"verified":true}\n{"refused":"a manifest of another transfer"}\n$/);
 	// Nor does the transfer's own id help: it is over, and what it became is told.
 	const id = kept[0]?.replace(/^.*-/, '') ?? '';
-	t.is(await say(each.receiver.port, each.ours, lineOf({ procsnap: 1, resume: id }), lineOf({ bytes }), core), lineOf({ id, kept: kept[0] }));
+	t.is(
+		await say(each.receiver.port, each.ours, lineOf({ procsnap: 1, resume: id }), lineOf({ bytes }), core),
+		lineOf({ id, kept: kept[0] })
+	);
 	t.deepEqual(keptIn(each.out), kept);
 	await nothingUnderWay(each);
 });
@@ -149,10 +203,15 @@ linkTest('another peer does not go on with a transfer, nor see it', async (t) =>
 	await new Promise((resolve) => setTimeout(resolve, 100));
 	socket.destroy();
 	await eventually(() => each.events.find((event) => 'waiting' in event), 'the transfer waits');
-	const said = await say(each.receiver.port, each.authority.credentials('other'), lineOf({ procsnap: 1, resume: id }));
+	const said = await say(
+		each.receiver.port, each.authority.credentials('other'), lineOf({ procsnap: 1, resume: id })
+	);
 	t.is(said, lineOf({ refused: 'no transfer of yours is under way by this id' }));
 	// Whose it is goes on, and only with what was agreed.
-	t.regex(await say(each.receiver.port, each.ours, lineOf({ procsnap: 1, resume: id }), lineOf({ bytes: 4 << 20 })), /^{"id":".*","have":2097152}\n{"refused":"4194304 bytes, and it was to be 3145728"}\n$/);
+	t.regex(
+		await say(each.receiver.port, each.ours, lineOf({ procsnap: 1, resume: id }), lineOf({ bytes: 4 << 20 })),
+		/^{"id":".*","have":2097152}\n{"refused":"4194304 bytes, and it was to be 3145728"}\n$/
+	);
 });
 
 linkTest('what is there already is read again after a lost link: meanwhile the peer hears of it', async (t) => {
@@ -168,7 +227,11 @@ linkTest('what is there already is read again after a lost link: meanwhile the p
 	again.setEncoding('utf8').on('data', (text: string) => { said += text; });
 	again.write(`${lineOf({ procsnap: 1, resume: id })}${lineOf({ bytes: 13 << 20 })}`);
 	// One for each block that was there, before a byte more was sent.
-	t.true(await eventually(() => (said.split('{"have":12582912}').length - 1 >= 3 ? true : undefined), 'it hears of three blocks'));
+	t.true(
+		await eventually(
+			() => (said.split('{"have":12582912}').length - 1 >= 3 ? true : undefined), 'it hears of three blocks'
+		)
+	);
 	again.destroy();
 });
 
@@ -176,7 +239,12 @@ linkTest('bytes, a root or a seal that do not belong together leave nothing', as
 	const trusted = aKey();
 	const each = await setting(t, { trustedKey: Buffer.from(publicKeyPem(publicKeyOf(trusted))) });
 	// Sealed by somebody else: all the rest is right.
-	await t.throwsAsync(sendSmall(t, each.receiver.port, each.ours), { message: /the receiver refuses the evidence: a manifest sealed by [0-9a-f]{64}, which is not the key that is trusted here/ });
+	await t.throwsAsync(
+		sendSmall(t, each.receiver.port, each.ours),
+		{
+			message: /the receiver refuses the evidence: a manifest sealed by [0-9a-f]{64}, which is not the key that is trusted here/,
+		}
+	);
 	await nothingUnderWay(each);
 	t.deepEqual(keptIn(each.out), []);
 	const name = await sendSmall(t, each.receiver.port, each.ours, { key: trusted });
@@ -184,32 +252,64 @@ linkTest('bytes, a root or a seal that do not belong together leave nothing', as
 
 	const flipped = (bytes: Uint8Array, at: number): Uint8Array => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
 	const wrongs: Record<string, [(destination: Destination) => Destination, RegExp]> = {
-		'a byte of the core': [(destination) => ({ ...bound(destination), write: (block, offset) => destination.write(offset === 0 ? flipped(block, 70_000) : block, offset) }), /the bytes that came are not those that the root is of/],
-		'the root': [(destination) => ({ ...bound(destination), verified: () => destination.verified('0'.repeat(64)) }), /the bytes that came are not those that the root is of/],
+		'a byte of the core': [
+			(destination) =>
+				({
+					...bound(destination),
+					write: (block, offset) => destination.write(offset === 0 ? flipped(block, 70_000) : block, offset),
+				}),
+			/the bytes that came are not those that the root is of/,
+		],
+		'the root': [
+			(destination) => ({ ...bound(destination), verified: () => destination.verified('0'.repeat(64)) }),
+			/the bytes that came are not those that the root is of/,
+		],
 		...Object.fromEntries((['leaves', 'manifest', 'publicKey', 'signature'] as const).map((part) =>
-			[part, [(destination: Destination): Destination => ({ ...bound(destination), seal: (seal) => destination.seal({ ...seal, [part]: flipped(seal[part], 40) }) }), /the receiver refuses the evidence: a /] as const])),
+			[
+				part,
+				[
+					(destination: Destination): Destination =>
+						({
+							...bound(destination),
+							seal: (seal) => destination.seal({ ...seal, [part]: flipped(seal[part], 40) }),
+						}),
+					/the receiver refuses the evidence: a /,
+				] as const,
+			])),
 	};
 	for (const [what, [wrap, why]] of Object.entries(wrongs)) {
-		await t.throwsAsync(sendSmall(t, each.receiver.port, each.ours, { key: trusted, wrap }), { message: why }, what);
+		await t.throwsAsync(
+			sendSmall(t, each.receiver.port, each.ours, { key: trusted, wrap }), { message: why }, what
+		);
 		await nothingUnderWay(each);
 		t.deepEqual(keptIn(each.out), [name], what);
 	}
 });
 
 const bound = (destination: Destination): Destination => ({
-	transfer: destination.transfer, begin: (bytes) => destination.begin(bytes), write: (bytes, offset) => destination.write(bytes, offset),
-	verified: (root) => destination.verified(root), seal: (seal) => destination.seal(seal), discard: () => destination.discard(),
+	transfer: destination.transfer, begin: (bytes) => destination.begin(bytes),
+	write: (bytes, offset) => destination.write(bytes, offset),
+	verified: (root) => destination.verified(root), seal: (seal) => destination.seal(seal),
+	discard: () => destination.discard(),
 });
 
 linkTest('more than is agreed, or than there is room for', async (t) => {
 	const each = await setting(t, { mostBytes: 2 ** 50 });
-	t.regex(await say(each.receiver.port, each.ours, lineOf({ procsnap: 1 }), lineOf({ bytes: 2 ** 50 + 1 })), /{"refused":"\d+ bytes, and \d+ are what is taken here at most"}\n$/);
-	t.regex(await say(each.receiver.port, each.ours, lineOf({ procsnap: 1 }), lineOf({ bytes: 2 ** 50 })), /{"refused":"\d+ bytes, and there is no room for them on the receiver's disk"}\n$/);
+	t.regex(
+		await say(each.receiver.port, each.ours, lineOf({ procsnap: 1 }), lineOf({ bytes: 2 ** 50 + 1 })),
+		/{"refused":"\d+ bytes, and \d+ are what is taken here at most"}\n$/
+	);
+	t.regex(
+		await say(each.receiver.port, each.ours, lineOf({ procsnap: 1 }), lineOf({ bytes: 2 ** 50 })),
+		/{"refused":"\d+ bytes, and there is no room for them on the receiver's disk"}\n$/
+	);
 	await nothingUnderWay(each);
 	t.deepEqual(keptIn(each.out), []);
 });
 
-const PATHS = ['../../../../tmp/x', '/etc/passwd', 'a/b', '..', '%2e%2e%2f', '0'.repeat(31) + '/', 'A'.repeat(32), '0'.repeat(33)];
+const PATHS = [
+	'../../../../tmp/x', '/etc/passwd', 'a/b', '..', '%2e%2e%2f', '0'.repeat(31) + '/', 'A'.repeat(32), '0'.repeat(33),
+];
 const BYTES = [-1, 0, 1.5, 2 ** 53, 1e300, '9', null, [], {}, true];
 
 /** One of many ways to be wrong. All of it goes at once, and then the peer may or may not close. */
@@ -221,15 +321,34 @@ function malformed(random: Random, seal: Seal): Array<string | Uint8Array> {
 		() => [noise(1 + random() * 3000)],
 		() => [new Uint8Array(10_000)],
 		() => ['{"procsnap":1,"x":"', 'a'.repeat(5000), '"}\n'],
-		() => [pick(['\n', '[]\n', 'null\n', '1\n', '"x"\n', '{\n', '{}\n', '{"procsnap":2}\n', '{"procsnap":"1"}\n', '{"__proto__":{"procsnap":1}}\n', '\u0000\n', '{"bytes":5}\n'])],
+		() =>
+			[
+				pick([
+					'\n', '[]\n', 'null\n', '1\n', '"x"\n', '{\n', '{}\n', '{"procsnap":2}\n', '{"procsnap":"1"}\n',
+					'{"__proto__":{"procsnap":1}}\n', '\u0000\n', '{"bytes":5}\n',
+				]),
+			],
 		() => [lineOf({ procsnap: 1, resume: pick([...PATHS, 5, null, {}, []]) })],
 		() => [lineOf({ procsnap: 1, resume: '0123456789abcdef'.repeat(2) })],
 		() => [hello, lineOf({ bytes: pick(BYTES) })],
 		() => [hello, noise(200), '\n'],
-		() => [hello, size, noise(4096), pick(['{"root":"x"}\n', '{"root":5}\n', '{}\n', root, noise(100), 'x'.repeat(6000)])],
+		() =>
+			[
+				hello, size, noise(4096),
+				pick(['{"root":"x"}\n', '{"root":5}\n', '{}\n', root, noise(100), 'x'.repeat(6000)]),
+			],
 		() => [hello, lineOf({ bytes: 5 << 20 }), noise(100)],
 		() => [hello, size, noise(4096), noise(5000)],
-		() => [hello, size, noise(4096), root, lineOf({ seal: pick<unknown>([null, 5, [], {}, { '../x': 3 }, { leaves: 2 ** 40 }, { leaves: -1, manifest: 1 }, { leaves: 32, manifest: 2 ** 40 }]) })],
+		() =>
+			[
+				hello, size, noise(4096), root,
+				lineOf({
+					seal: pick<unknown>([
+						null, 5, [], {}, { '../x': 3 }, { leaves: 2 ** 40 }, { leaves: -1, manifest: 1 },
+						{ leaves: 32, manifest: 2 ** 40 },
+					]),
+				}),
+			],
 		() => [hello, size, noise(4096), root, sealText(seal), ...sealBytes(seal)],
 	])();
 }
@@ -262,7 +381,9 @@ linkTest('1,000 malformed streams: all refused, nothing kept, nothing left open,
 	const lost = () => underWayIn(each.out).filter((name) => !waiting().includes(name.replace(/\.json$/, '')));
 	await eventually(() => (lost().length === 0 ? true : undefined), 'nothing is under way but what is said to wait');
 	t.true(waiting().length < 200);
-	await eventually(() => (descriptors() <= before ? true : undefined), `as many descriptors are open as before (${before})`);
+	await eventually(
+		() => (descriptors() <= before ? true : undefined), `as many descriptors are open as before (${before})`
+	);
 	await lives(t, each);
 });
 
@@ -294,5 +415,8 @@ test('what the receiver cannot do is said before it listens', async (t) => {
 	const none = { ca: Buffer.alloc(0), cert: Buffer.alloc(0), key: Buffer.alloc(0) };
 	const file = join(temporaryFolder(t), 'file');
 	writeFileSync(file, '');
-	await t.throwsAsync(receive({ host: HOST, port: 0, out: join(file, 'x'), credentials: none, mostBytes: 1, said: () => {} }), { message: /^evidence cannot be kept in .*ENOTDIR/ });
+	await t.throwsAsync(
+		receive({ host: HOST, port: 0, out: join(file, 'x'), credentials: none, mostBytes: 1, said: () => {} }),
+		{ message: /^evidence cannot be kept in .*ENOTDIR/ }
+	);
 });

@@ -45,7 +45,10 @@ linkTest('a receiver that loses what it said it had: the sender, which has let i
 		await wire.line();
 		await wire.fill(Buffer.alloc(1));	// until the sender gives up, or the test ends
 	});
-	await t.throwsAsync(sendSmall(t, port, authority.credentials('collector')), { message: /the receiver has lost what it had of the evidence: 0 bytes are left/ });
+	await t.throwsAsync(
+		sendSmall(t, port, authority.credentials('collector')),
+		{ message: /the receiver has lost what it had of the evidence: 0 bytes are left/ }
+	);
 });
 
 linkTest('a receiver that says it has evidence before that is sealed is not believed', async (t) => {
@@ -54,7 +57,10 @@ linkTest('a receiver that says it has evidence before that is sealed is not beli
 		socket.write(line({ id: ID, kept: 'x' }));
 		await once(socket, 'close');
 	});
-	await t.throwsAsync(sendSmall(t, port, authority.credentials('collector')), { message: /a receiver that says it has evidence that was not sealed yet/ });
+	await t.throwsAsync(
+		sendSmall(t, port, authority.credentials('collector')),
+		{ message: /a receiver that says it has evidence that was not sealed yet/ }
+	);
 });
 
 linkTest('^C while a receiver says nothing', async (t) => {
@@ -64,7 +70,10 @@ linkTest('^C while a receiver says nothing', async (t) => {
 		controller.abort();
 		await once(socket, 'close');
 	});
-	const opened = Sender.open({ host: HOST, port, credentials: authority.credentials('collector'), bytesPerSecond: Infinity, patienceMs: 5000, say: () => {}, signal: controller.signal });
+	const opened = Sender.open({
+		host: HOST, port, credentials: authority.credentials('collector'), bytesPerSecond: Infinity, patienceMs: 5000,
+		say: () => {}, signal: controller.signal,
+	});
 	await t.throwsAsync(opened, { message: /no evidence can be sent to .*: interrupted; nothing was taken/ });
 });
 

@@ -1,4 +1,7 @@
-/** Evidence goes to a receiver while it is taken: whole, over any number of links, and the duplicate ends when it is there. */
+/**
+ * Evidence goes to a receiver while it is taken: whole, over any number of links, and the duplicate ends when it is
+ * there.
+ */
 import test, { type ExecutionContext } from 'ava';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +13,10 @@ import { Authority, Children, Command, HOST, keptIn, Link, linkTest, ReceiverPro
 
 const MIB = 1 << 20;
 
-interface Setting { target: Target; out: string; key: string; receiver: ReceiverProcess; link: Link; children: Children; send: (...more: string[]) => Command }
+interface Setting {
+	target: Target; out: string; key: string; receiver: ReceiverProcess; link: Link; children: Children;
+	send: (...more: string[]) => Command;
+}
 
 /** A target, a receiver and a link; `send` takes the target's evidence over it. */
 async function setting(t: ExecutionContext, program: string, ...args: number[]): Promise<Setting> {
@@ -21,7 +27,11 @@ async function setting(t: ExecutionContext, program: string, ...args: number[]):
 	const receiver = new ReceiverProcess(t, ['--out', out, ...authority.options(HOST)]);
 	await receiver.start();
 	const link = await Link.open(t, () => receiver.port);
-	const send = (...more: string[]) => new Command(t, 'take', String(target.pid), '--to', `${HOST}:${link.port}`, '--key', key, ...authority.options('collector'), ...more);
+	const send = (...more: string[]) =>
+		new Command(
+			t, 'take', String(target.pid), '--to', `${HOST}:${link.port}`, '--key', key,
+			...authority.options('collector'), ...more
+		);
 	return { target, out, key, receiver, link, children: new Children(t, target.pid), send };
 }
 
@@ -104,7 +114,10 @@ linkTest('the duplicate is there until the receiver has said that it has everyth
 	link.hold(true);
 	await eventually(() => (link.bytes > 12 * MIB ? true : undefined), 'all of it is sent');
 	const [id = ''] = underWayIn(out);
-	await eventually(() => (readFileSync(join(out, '.incoming', id, 'core')).length > 12 * MIB ? true : undefined), 'all of it has arrived');
+	await eventually(
+		() => (readFileSync(join(out, '.incoming', id, 'core')).length > 12 * MIB ? true : undefined),
+		'all of it has arrived'
+	);
 	for (let i = 0; i < 50; i++) {
 		t.is(children.now(target.pid).length, 1);
 		await new Promise((resolve) => setTimeout(resolve, 10));
@@ -122,7 +135,8 @@ linkTest('--max-rate: no more than that, over the whole of it', async (t) => {
 	let begunMs = 0;
 	const take = each.send('--max-rate', '2M');
 	// Not before the first bytes: what comes before them is not the link's.
-	await eventually(() => { if (each.link.bytes > MIB / 4) begunMs = performance.now(); return begunMs > 0 ? true : undefined; }, 'it is sent');
+	await eventually(() => { if (each.link.bytes > MIB / 4)
+		begunMs = performance.now(); return begunMs > 0 ? true : undefined; }, 'it is sent');
 	const { code, stderr } = await take.ended;
 	t.is(code, 0, stderr);
 	const seconds = (performance.now() - begunMs) / 1000;
@@ -137,7 +151,10 @@ linkTest('a receiver that is gone for good: an error that says so, and nothing i
 	await each.receiver.kill();
 	const { code, stderr } = await take.ended;
 	t.is(code, 1, stderr);
-	t.regex(stderr, /procsnap: the link to 127\.0\.0\.1:\d+ was lost for 1 s \(.*\): see to the receiver, and take the evidence again\n$/);
+	t.regex(
+		stderr,
+		/procsnap: the link to 127\.0\.0\.1:\d+ was lost for 1 s \(.*\): see to the receiver, and take the evidence again\n$/
+	);
 	t.deepEqual(each.children.now(each.target.pid), []);
 	t.true(isFree(each.target.pid));
 	t.deepEqual(keptIn(each.out), []);
@@ -160,7 +177,10 @@ linkTest('no receiver: nothing is done to the target', async (t) => {
 	await each.receiver.kill();
 	const { code, stderr } = await each.send().ended;
 	t.is(code, 1);
-	t.regex(stderr, /^(?:procsnap: made.*\n)?procsnap: no evidence can be sent to 127\.0\.0\.1:\d+: .*; nothing was taken\n$/);
+	t.regex(
+		stderr,
+		/^(?:procsnap: made.*\n)?procsnap: no evidence can be sent to 127\.0\.0\.1:\d+: .*; nothing was taken\n$/
+	);
 	t.is(each.children.seen.size, 0);
 });
 
@@ -173,11 +193,16 @@ test('what is wrong with the address or the options is said before anything is d
 		[['--to', 'lab:7447', '--max-rate', '10'], /--max-rate 10: it is a number of bytes from 16384 on/],
 		[['--max-rate', '1M'], /give --to HOST:PORT/],
 	] as const) {
-		const { code, stderr } = await new Command(t, 'take', String(process.pid), '--key', join(temporaryFolder(t), 'key'), ...args).ended;
+		const { code, stderr } = await new Command(
+			t, 'take', String(process.pid), '--key', join(temporaryFolder(t), 'key'), ...args
+		).ended;
 		t.is(code, 2, stderr);
 		t.regex(stderr, message);
 	}
-	const { code, stderr } = await new Command(t, 'take', String(process.pid), '--key', join(temporaryFolder(t), 'key'), '--to', '[::1]:7447', '--cert', '/nowhere').ended;
+	const { code, stderr } = await new Command(
+		t, 'take', String(process.pid), '--key', join(temporaryFolder(t), 'key'), '--to', '[::1]:7447', '--cert',
+		'/nowhere'
+	).ended;
 	t.is(code, 1, stderr);
 	t.regex(stderr, /the link's .* cannot be read: ENOENT.*scripts\/certificates makes one/);
 });

@@ -15,7 +15,10 @@ function runs(): string[] {
 }
 
 const WRONG: Array<[string, string[], RegExp]> = [
-	['an unknown option', ['bench', '--fast'], /unknown option --fast: the options are --profile, --experiment, --backend, --environment, --count-instructions, --out, --seed, --no-report, --list, --help/],
+	[
+		'an unknown option', ['bench', '--fast'],
+		/unknown option --fast: the options are --profile, --experiment, --backend, --environment, --count-instructions, --out, --seed, --no-report, --list, --help/,
+	],
 	['an unknown short option', ['bench', '-x'], /unknown option -x: the options are --profile/],
 	['an unknown profile', ['bench', '--profile', 'quick'], /unknown profile "quick": there are smoke, paper/],
 	['an unknown experiment', ['bench', '--experiment', 'nonsense'], /unknown experiment "nonsense": there (is|are) /],
@@ -59,7 +62,10 @@ test('--list shows experiments, mechanisms, environments and profiles', (t) => {
 	t.is(stderr, '');
 	t.is(status, 0);
 	t.deepEqual(stdout.match(/^\S.*$/gm), ['Experiments', 'Mechanisms (--backend)', 'Environments', 'Profiles']);
-	t.regex(stdout, /^ {2}host {3}this machine, under the kernel that it runs \((bare-metal|vm|nested-vm|emulated|unknown)\)$/m);
+	t.regex(
+		stdout,
+		/^ {2}host {3}this machine, under the kernel that it runs \((bare-metal|vm|nested-vm|emulated|unknown)\)$/m
+	);
 	t.regex(stdout, /^ {2}guest {2}guest with 1 CPU: /m);
 	t.regex(stdout, /^ {2}guest {2}guest with 2 CPUs: /m);
 });

@@ -24,8 +24,14 @@ test('every file of the folder is an experiment, in their order and then by name
 
 for (const [title, text, message] of [
 	['no export', 'export const other = 1;\n', /broken\.ts: has no export `experiment`/],
-	['a field is missing', 'export const experiment = { name: "x" };\n', /broken\.ts: its export `experiment` lacks `order`/],
-	['a field is of the wrong kind', experiment('x', 1).replace('metrics: {}', 'metrics: 3'), /broken\.ts: .* has `metrics`, but it is no object/],
+	[
+		'a field is missing', 'export const experiment = { name: "x" };\n',
+		/broken\.ts: its export `experiment` lacks `order`/,
+	],
+	[
+		'a field is of the wrong kind', experiment('x', 1).replace('metrics: {}', 'metrics: 3'),
+		/broken\.ts: .* has `metrics`, but it is no object/,
+	],
 	['it cannot be loaded', 'import "./missing.ts";\n', /broken\.ts: cannot be loaded: .*missing\.ts/],
 ] as Array<[string, string, RegExp]>) {
 	test(`an error that names the file: ${title}`, async (t) => {
@@ -39,7 +45,9 @@ test('two files of one name are an error that names both', async (t) => {
 	const folder = aFolder(t);
 	writeFileSync(join(folder, 'a.ts'), experiment('same', 1));
 	writeFileSync(join(folder, 'b.ts'), experiment('same', 1));
-	await t.throwsAsync(discoverExperiments(folder), { instanceOf: Failure, message: /b\.ts: the name same is taken by .*a\.ts/ });
+	await t.throwsAsync(
+		discoverExperiments(folder), { instanceOf: Failure, message: /b\.ts: the name same is taken by .*a\.ts/ }
+	);
 });
 
 test('the verbs are the files of bench/commands', async (t) => {

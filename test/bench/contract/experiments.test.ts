@@ -19,7 +19,8 @@ const here = describeHere().environment;
 
 /** A variant of each kind: the first with each mechanism and target. */
 function oneOfEachKind(variants: Variant[]): Variant[] {
-	const kinds = new Map(variants.map((variant): [string, Variant] => [[variant.factors.mechanism, variant.factors.target, variant.factors.way].join(' '), variant]).reverse());
+	const kinds = new Map(variants.map((variant): [string, Variant] =>
+		[[variant.factors.mechanism, variant.factors.target, variant.factors.way].join(' '), variant]).reverse());
 	return [...kinds.values()];
 }
 
@@ -27,11 +28,16 @@ async function measureOnce(experiment: Experiment, variant: Variant, lab: Lab, s
 	const session = await experiment.open(variant, lab);
 	try {
 		const rounds = [session.round(), session.round()];
-		const samples = Object.fromEntries(Object.keys(experiment.metrics).map((name) => [name, rounds.map((sample) => (Number.isFinite(sample[name]) ? sample[name] as number : null))]));
+		const samples = Object.fromEntries(Object.keys(experiment.metrics)
+			.map((name) =>
+				[name, rounds.map((sample) => (Number.isFinite(sample[name]) ? sample[name] as number : null))]));
 		for (const name of rounds.flatMap((sample) => Object.keys(sample))) {
 			if (!(name in experiment.metrics)) throw new Error(`${variant.id}: ${name} is no metric of the experiment`);
 		}
-		return { seq, experiment: experiment.name, variant: variant.id, factors: variant.factors, status: 'ok', startedMs: 0, warmupRounds: 0, samples, failures: [], facts: session.facts?.() ?? {} };
+		return {
+			seq, experiment: experiment.name, variant: variant.id, factors: variant.factors, status: 'ok', startedMs: 0,
+			warmupRounds: 0, samples, failures: [], facts: session.facts?.() ?? {},
+		};
 	} finally {
 		await session.close();
 	}
@@ -41,13 +47,17 @@ async function checkReport(experiment: Experiment, results: Results): Promise<st
 	const tables = experiment.tables(results, paper);
 	for (const table of tables) {
 		const keys = table.columns.map(({ key }) => key);
-		for (const row of table.rows) for (const key of Object.keys(row)) if (!keys.includes(key)) throw new Error(`${table.name}: ${key} is in no column`);
+		for (const row of table.rows) for (const key of Object.keys(row)) if (!keys.includes(key))
+			throw new Error(`${table.name}: ${key} is in no column`);
 		tableToCsv(table);
 	}
 	const charts = experiment.charts(results, paper);
 	for (const chart of charts) await chartToSvg(chart);
 	experiment.claims(results, paper);
-	return [...tables.map(({ name }) => `table ${name}`), ...[...charts, ...experiment.listings?.(results) ?? []].map(({ name }) => `chart ${name}`)];
+	return [
+		...tables.map(({ name }) => `table ${name}`),
+		...[...charts, ...experiment.listings?.(results) ?? []].map(({ name }) => `chart ${name}`),
+	];
 }
 
 for (const experiment of await discoverExperiments()) {
@@ -57,22 +67,38 @@ for (const experiment of await discoverExperiments()) {
 			t.true(variants.length > 0);
 			t.is(new Set(variants.map(({ id }) => id)).size, variants.length, 'two variants of one name');
 			for (const { rounds, blockRounds, warmupRounds, id } of variants) {
-				t.true([rounds, blockRounds, warmupRounds].every(Number.isInteger) && rounds > 0 && blockRounds > 0 && warmupRounds >= 0, id);
+				t.true(
+					[rounds, blockRounds, warmupRounds].every(Number.isInteger) && rounds > 0 && blockRounds > 0 &&
+						warmupRounds >= 0,
+					id
+				);
 			}
 		}
-		t.deepEqual(experiment.variants('paper', []).filter(({ factors }) => factors.mechanism !== 'none'), [], 'variants of mechanisms that are not there');
+		t.deepEqual(
+			experiment.variants('paper', []).filter(({ factors }) => factors.mechanism !== 'none'), [],
+			'variants of mechanisms that are not there'
+		);
 	});
 
-	const leftOut = experiment.onDevices === true && here.label === 'emulated' ? 'it measures devices, and they are emulated here' : null;
+	const leftOut = experiment.onDevices === true && here.label === 'emulated'
+		? 'it measures devices, and they are emulated here'
+		: null;
 	testUnless(leftOut)(`${experiment.name}: every kind of variant is measured, and reported`, async (t) => {
 		const tracer = Tracer.start();
-		const lab: Lab = { tracer, mechanisms, targetCpu: planIsolation().targetCpu, targetPriority: 0, slowness: slownessOf(here.label), seed: 1 };
+		const lab: Lab = {
+			tracer, mechanisms, targetCpu: planIsolation().targetCpu, targetPriority: 0,
+			slowness: slownessOf(here.label), seed: 1,
+		};
 		const blocks: Block[] = [];
 		for (const variant of oneOfEachKind(experiment.variants('smoke', mechanisms))) {
 			blocks.push(await measureOnce(experiment, variant, lab, blocks.length));
 		}
 		tracer.close();
-		for (const { variant, samples } of blocks) t.true(Object.values(samples).some((values) => values.every((value) => value !== null)), `${variant} gave no number`);
+		for (const { variant, samples } of blocks)
+			t.true(
+				Object.values(samples).some((values) => values.every((value) => value !== null)),
+				`${variant} gave no number`
+			);
 		const names = await checkReport(experiment, collect(blocks));
 		t.is(new Set(names).size, names.length, 'two outputs of one name');
 	});

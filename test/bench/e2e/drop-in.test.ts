@@ -97,7 +97,8 @@ export const mechanism = {
 `;
 
 const NAME = 'dropped-in-mechanism';
-const tool = (...args: string[]) => spawnSync(NODE[0], [...NODE.slice(1), 'acquire/cli.ts', ...args], { encoding: 'utf8' });
+const tool = (...args: string[]) =>
+	spawnSync(NODE[0], [...NODE.slice(1), 'acquire/cli.ts', ...args], { encoding: 'utf8' });
 
 test.serial('a temporary experiment and a temporary mechanism, one file each', async (t) => {
 	const files = [['bench/experiments/dropped-in.ts', EXPERIMENT], [`mechanisms/${NAME}.ts`, MECHANISM]] as const;
@@ -108,15 +109,22 @@ test.serial('a temporary experiment and a temporary mechanism, one file each', a
 	t.regex(list.output, /dropped-in {2,}Dropped in/);
 	t.regex(list.output, /dropped-in-mechanism {2,}a copy in memory/);
 	const folder = aFolder(t), dir = join(folder, 'run');
-	const { code, output } = await run(['bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'dropped-in', '--experiment', 'integrity', '--out', dir]);
+	const { code, output } = await run([
+		'bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'dropped-in', '--experiment',
+		'integrity', '--out', dir,
+	]);
 	t.is(code, 0, output);
 	const table = readFileSync(join(dir, 'tables/dropped-in.csv'), 'utf8');
 	t.regex(table, /^dropped-in-mechanism,\d+/m);
 	t.regex(table, /^inject,\d+/m);
 	t.regex(readFileSync(join(dir, 'report.html'), 'utf8'), /Does one file do\?/);
-	t.regex(readFileSync(join(dir, 'tables/integrity.csv'), 'utf8'), /^dropped-in-mechanism,"?writer/m, 'an experiment that takes all mechanisms');
+	t.regex(
+		readFileSync(join(dir, 'tables/integrity.csv'), 'utf8'), /^dropped-in-mechanism,"?writer/m,
+		'an experiment that takes all mechanisms'
+	);
 
-	for (const verb of ['take', 'hidden']) t.regex(tool(verb, '--help').stdout, /--mechanism NAME .*dropped-in-mechanism/);
+	for (const verb of ['take', 'hidden'])
+		t.regex(tool(verb, '--help').stdout, /--mechanism NAME .*dropped-in-mechanism/);
 	t.regex(tool('take', '1', '--mechanism', 'magic').stderr, /the mechanisms are .* and dropped-in-mechanism/);
 	const target = await startTarget(t, 'sharing', 24, 8);
 	const out = join(folder, 'evidence'), key = join(folder, 'key');
@@ -127,7 +135,10 @@ test.serial('a temporary experiment and a temporary mechanism, one file each', a
 	t.deepEqual(mechanism, { name: NAME, description: 'the target was stopped until it was copied' });
 	const verified = tool('verify', out, '--key', `${key}.pub`);
 	t.is(verified.status, 0, verified.stdout + verified.stderr);
-	const contract = spawnSync('node_modules/.bin/ava', ['test/mechanisms/contract.test.ts', '--match', `${NAME}:*`, '--tap'], { encoding: 'utf8' });
+	const contract = spawnSync(
+		'node_modules/.bin/ava', ['test/mechanisms/contract.test.ts', '--match', `${NAME}:*`, '--tap'],
+		{ encoding: 'utf8' }
+	);
 	t.is(contract.status, 0, contract.stdout + contract.stderr);
 	t.true((contract.stdout.match(/^ok /gm)?.length ?? 0) >= 2, contract.stdout);
 });

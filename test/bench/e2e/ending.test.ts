@@ -6,7 +6,10 @@ import type { Block } from '../../../bench/types.ts';
 import { commandLine, eventually, leftOver, marked } from '../../processes.ts';
 import { aFolder, run, start } from './procsnap.ts';
 
-const LONG = ['bench', '--environment', 'host', '--profile', 'paper', '--experiment', 'clone-kill', '--backend', 'inject', '--seed', '3', '--out'];
+const LONG = [
+	'bench', '--environment', 'host', '--profile', 'paper', '--experiment', 'clone-kill', '--backend', 'inject',
+	'--seed', '3', '--out',
+];
 
 /** Those that its first thread started; none of a process that has ended. */
 function childrenOf(pid: number): number[] {
@@ -31,7 +34,9 @@ for (const [signal, wait] of [['SIGINT', 0], ['SIGINT', 37], ['SIGTERM', 90]] as
 		t.deepEqual(await leftOver(mark), []);
 		t.true(existsSync(join(dir, 'report.html')));
 		t.true(blocksIn(dir) >= 2);
-		t.is((JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8')) as { status: string }).status, 'interrupted');
+		t.is(
+			(JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8')) as { status: string }).status, 'interrupted'
+		);
 		t.is((await run(['report', dir])).code, 0);
 	});
 }
@@ -50,9 +55,14 @@ test('kill -9 of the requester: tracer, duplicates and targets go, and the block
 
 test('a target that is killed in mid-measurement: its block fails with a reason, the others are measured, exit 1', async (t) => {
 	const dir = join(aFolder(t), 'run');
-	const { child, ended, output, mark } = start(['bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'copy-on-write', '--backend', 'inject', '--out', dir]);
+	const { child, ended, output, mark } = start([
+		'bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'copy-on-write', '--backend', 'inject',
+		'--out', dir,
+	]);
 	// It lives for a block, and runs in real time while this test may have to wait for a CPU: no look at all processes.
-	const target = await eventually(() => childrenOf(child.pid ?? 0).find((pid) => commandLine(pid).includes('/updater ')), 'an updater');
+	const target = await eventually(
+		() => childrenOf(child.pid ?? 0).find((pid) => commandLine(pid).includes('/updater ')), 'an updater'
+	);
 	process.kill(target, 'SIGKILL');
 	const code = await ended;
 	t.is(code, 1, output());

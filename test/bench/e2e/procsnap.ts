@@ -13,13 +13,19 @@ export interface Run { child: ChildProcess; mark: string; output: () => string; 
 export function start(args: string[], env: Record<string, string> = {}): Run {
 	const mark = aMark();
 	const [name = '', value = ''] = mark.split('=');
-	const child = spawn(process.execPath, ['bench/cli.ts', ...args], { env: { ...process.env, ...env, [name]: value }, stdio: ['ignore', 'pipe', 'pipe'] });
+	const child = spawn(
+		process.execPath, ['bench/cli.ts', ...args],
+		{ env: { ...process.env, ...env, [name]: value }, stdio: ['ignore', 'pipe', 'pipe'] }
+	);
 	let said = '';
-	for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { said += text; });
+	for (const stream of [child.stdout, child.stderr])
+		stream.setEncoding('utf8').on('data', (text: string) => { said += text; });
 	return { child, mark, output: () => said, ended: once(child, 'close').then(([code]) => code as number | null) };
 }
 
-export async function run(args: string[], env: Record<string, string> = {}): Promise<{ code: number | null; output: string; mark: string }> {
+export async function run(args: string[], env: Record<string, string> = {}): Promise<{
+	code: number | null; output: string; mark: string;
+}> {
 	const { ended, output, mark } = start(args, env);
 	return { code: await ended, output: output(), mark };
 }

@@ -7,13 +7,20 @@ import { leftOver } from '../../processes.ts';
 import { aFolder, run } from './procsnap.ts';
 
 function filesOf(dir: string): Record<string, string> {
-	return Object.fromEntries(readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-		.map((entry) => [join(entry.parentPath, entry.name).slice(dir.length + 1), readFileSync(join(entry.parentPath, entry.name), 'latin1')]));
+	return Object.fromEntries(readdirSync(dir, { recursive: true, withFileTypes: true })
+		.filter((entry) => entry.isFile())
+		.map((entry) =>
+			[
+				join(entry.parentPath, entry.name).slice(dir.length + 1),
+				readFileSync(join(entry.parentPath, entry.name), 'latin1'),
+			]));
 }
 
 test('a smoke run has the paper\'s tables and figures, and report makes them again byte for byte', async (t) => {
 	const dir = join(aFolder(t), 'run');
-	const { code, output, mark } = await run(['bench', '--environment', 'host', '--profile', 'smoke', '--seed', '7', '--out', dir]);
+	const { code, output, mark } = await run([
+		'bench', '--environment', 'host', '--profile', 'smoke', '--seed', '7', '--out', dir,
+	]);
 	t.is(code, 0, output);
 	t.deepEqual(await leftOver(mark), []);
 	const files = filesOf(dir);
@@ -39,7 +46,10 @@ test('the same seed gives the same order, and integrity holds where it must and 
 	const folder = aFolder(t);
 	const orders: Block[][] = [];
 	for (const name of ['a', 'b']) {
-		const { code, output } = await run(['bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'integrity', '--seed', '11', '--out', join(folder, name)]);
+		const { code, output } = await run([
+			'bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'integrity', '--seed', '11',
+			'--out', join(folder, name),
+		]);
 		t.is(code, 0, output);
 		const [, ...lines] = readFileSync(join(folder, name, 'samples.jsonl'), 'utf8').trim().split('\n');
 		orders.push(lines.map((line) => JSON.parse(line) as Block));
@@ -49,6 +59,7 @@ test('the same seed gives the same order, and integrity holds where it must and 
 		if (factors.target === 'bash') t.true(samples.differingBytes?.every((bytes) => bytes === 0));
 		else if (factors.mechanism !== 'none') t.true(samples.tornCopies?.every((torn) => torn === 0));
 	}
-	const control = orders.flat().filter(({ factors }) => factors.mechanism === 'none').flatMap(({ samples }) => samples.tornCopies);
+	const control = orders.flat().filter(({ factors }) => factors.mechanism === 'none')
+		.flatMap(({ samples }) => samples.tornCopies);
 	t.true(control.includes(1), 'the control did not fail: the check cannot');
 });

@@ -21,7 +21,10 @@ function setUp(changes: Partial<Request>) {
 		clock: () => ({ source: 'CLOCK_MONOTONIC_RAW', resolutionNs: 1, overheadNs: 25 }),
 		pinProcess: (cpus) => pinned.push(cpus),
 	};
-	const request: Request = { profile: 'smoke', seed: 5, out: undefined, experiments: [fakeExperiment()], mechanisms: [fakeMechanism()], options: { experiments: [], backends: [] }, ...changes };
+	const request: Request = {
+		profile: 'smoke', seed: 5, out: undefined, experiments: [fakeExperiment()], mechanisms: [fakeMechanism()],
+		options: { experiments: [], backends: [] }, ...changes,
+	};
 	return { tracer, pinned, native, request };
 }
 
@@ -38,7 +41,10 @@ test('a run leaves a manifest, samples and a report that can be made again byte 
 	t.true(tracer.closed);
 	t.deepEqual(pinned, [[planIsolation().requesterCpu], allowedCpus()]);
 	const { manifest, blocks } = readRun(out);
-	t.like(manifest, { status: 'complete', error: null, seed: 5, experiments: [{ name: 'fake', variants: ['one', 'two'] }] });
+	t.like(
+		manifest,
+		{ status: 'complete', error: null, seed: 5, experiments: [{ name: 'fake', variants: ['one', 'two'] }] }
+	);
 	t.is(blocks.length, 4);
 	const text = readFileSync(join(out, 'manifest.json'), 'utf8');
 	t.false(new RegExp(`\\b${hostname()}\\b`).test(text.replace(/"(label|evidence)":.*/g, '')), 'no host name');
@@ -83,8 +89,13 @@ test('no permission to trace: said before anything is measured, nothing left beh
 	const refused = () => {
 		throw Object.assign(new Error('PTRACE_SEIZE: not permitted'), { code: 'EPERM' });
 	};
-	const { native, request, tracer } = setUp({ out: join(folder, 'run'), mechanisms: [fakeMechanism({ open: refused })] });
-	await t.throwsAsync(measureOnHost(native, request, fakeScreen(), READY), { instanceOf: Failure, message: /no permission to trace other processes .*run as root or with CAP_SYS_PTRACE/ });
+	const { native, request, tracer } = setUp({
+		out: join(folder, 'run'), mechanisms: [fakeMechanism({ open: refused })],
+	});
+	await t.throwsAsync(
+		measureOnHost(native, request, fakeScreen(), READY),
+		{ instanceOf: Failure, message: /no permission to trace other processes .*run as root or with CAP_SYS_PTRACE/ }
+	);
 	t.true(tracer.closed);
 	t.deepEqual(readdirSync(folder), []);
 });
@@ -100,21 +111,39 @@ test('one mechanism that works is enough to go on', async (t) => {
 test('a mechanism asked for by name that cannot be used is an error that says why', async (t) => {
 	const folder = aFolder(t);
 	const unusable = fakeMechanism({ unavailable: () => 'needs the patched kernel: see kernel-patch/README.md' });
-	const { native, request } = setUp({ out: join(folder, 'run'), mechanisms: [unusable], options: { experiments: [], backends: ['fake'] } });
-	await t.throwsAsync(measureOnHost(native, request, fakeScreen(), READY), { instanceOf: Failure, message: 'the mechanism fake cannot be used here: needs the patched kernel: see kernel-patch/README.md' });
+	const { native, request } = setUp({
+		out: join(folder, 'run'), mechanisms: [unusable], options: { experiments: [], backends: ['fake'] },
+	});
+	await t.throwsAsync(
+		measureOnHost(native, request, fakeScreen(), READY),
+		{
+			instanceOf: Failure,
+			message: 'the mechanism fake cannot be used here: needs the patched kernel: see kernel-patch/README.md',
+		}
+	);
 	t.deepEqual(readdirSync(folder), []);
 });
 
 test('nothing to measure is an error, not an empty report', async (t) => {
-	const { native, request } = setUp({ out: join(aFolder(t), 'run'), experiments: [fakeExperiment({ variants: () => [] })] });
-	await t.throwsAsync(measureOnHost(native, request, fakeScreen(), READY), { instanceOf: Failure, message: /nothing to measure/ });
+	const { native, request } = setUp({
+		out: join(aFolder(t), 'run'), experiments: [fakeExperiment({ variants: () => [] })],
+	});
+	await t.throwsAsync(
+		measureOnHost(native, request, fakeScreen(), READY), { instanceOf: Failure, message: /nothing to measure/ }
+	);
 });
 
 test('experiments that the code does not know are named', async (t) => {
 	const out = join(aFolder(t), 'run');
 	const { native, request } = setUp({ out, experiments: [fakeExperiment({ variants: () => [fakeVariant('x')] })] });
 	await measureOnHost(native, request, fakeScreen(), READY);
-	await t.throwsAsync(makeReport(out, [fakeExperiment({ name: 'other' })]), { instanceOf: Failure, message: /samples of the experiment fake, which this procsnap does not know \(it knows other\)/ });
+	await t.throwsAsync(
+		makeReport(out, [fakeExperiment({ name: 'other' })]),
+		{
+			instanceOf: Failure,
+			message: /samples of the experiment fake, which this procsnap does not know \(it knows other\)/,
+		}
+	);
 });
 
 test('an error in the middle of a run is in its manifest', async (t) => {

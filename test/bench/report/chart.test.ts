@@ -6,7 +6,9 @@ import { colourScale } from '../../../bench/report/palette.ts';
 import { chart, HOSTILE } from './sample.ts';
 
 function pngWithoutFonts(svg: string): Buffer {
-	return new Resvg(svg, { background: '#ffffff', fitTo: { mode: 'zoom', value: 2 }, font: { loadSystemFonts: false } }).render().asPng();
+	return new Resvg(
+		svg, { background: '#ffffff', fitTo: { mode: 'zoom', value: 2 }, font: { loadSystemFonts: false } }
+	).render().asPng();
 }
 
 test('a chart has its data’s marks, its axes’ titles and its own title', async (t) => {
@@ -54,13 +56,21 @@ test('the PNG is twice the SVG’s size and its text is drawn', async (t) => {
 });
 
 test('a chart with no data says that nothing was measured', async (t) => {
-	const svg = await chartToSvg({ ...chart, spec: { data: { values: [] }, mark: 'point', encoding: { x: { field: 'a', type: 'quantitative' } } } });
+	const svg = await chartToSvg({
+		...chart, spec: { data: { values: [] }, mark: 'point', encoding: { x: { field: 'a', type: 'quantitative' } } },
+	});
 	t.true(svg.includes('>not measured<'));
 });
 
 test('a chart that cannot be drawn names itself', async (t) => {
-	const spec = { data: { values: [{ a: 1 }] }, mark: 'point', encoding: { x: { field: 'a', type: 'quantitative' } }, transform: [{ calculate: 'datum.(', as: 'b' }] } as const;
-	await t.throwsAsync(chartToSvg({ ...chart, spec: spec as unknown as typeof chart.spec }), { message: /^Chart 'figure-4' cannot be drawn/ });
+	const spec = {
+		data: { values: [{ a: 1 }] }, mark: 'point', encoding: { x: { field: 'a', type: 'quantitative' } },
+		transform: [{ calculate: 'datum.(', as: 'b' }],
+	} as const;
+	await t.throwsAsync(
+		chartToSvg({ ...chart, spec: spec as unknown as typeof chart.spec }),
+		{ message: /^Chart 'figure-4' cannot be drawn/ }
+	);
 });
 
 test('text is measured with the bundled font’s widths', (t) => {
@@ -74,13 +84,19 @@ test('text is measured with the bundled font’s widths', (t) => {
 test('labels keep their room: neither the title nor the legend is wider than the picture', async (t) => {
 	const who = ['proc-mem-paper', 'proc-mem', 'peek', 'vm-readv', 'memcpy'];
 	const values = who.flatMap((name, i) => [1, 1000].map((size) => ({ name, size, speed: size * (i + 1) * 1e6 })));
-	const svg = await chartToSvg({ ...chart, title: 'A title that is long enough to need a second line in a chart so narrow', spec: {
+	const svg =
+		await chartToSvg({ ...chart, title: 'A title that is long enough to need a second line in a chart so narrow', spec: {
 		data: { values }, mark: 'point',
-		encoding: { x: { field: 'size', type: 'quantitative' }, y: { field: 'speed', type: 'quantitative' }, color: { field: 'name', type: 'nominal', scale: colourScale(who), title: null } },
+		encoding: {
+			x: { field: 'size', type: 'quantitative' }, y: { field: 'speed', type: 'quantitative' },
+			color: { field: 'name', type: 'nominal', scale: colourScale(who), title: null },
+		},
 	} });
 	const width = Number(/ width="(\d+)"/.exec(svg)?.[1]);
 	t.true(width < 360 + 140, `${width}`);
-	const yLabel = Math.max(...[...svg.matchAll(/>([\d,]+)<\/text>/g)].map((match) => textWidth(match[1] as string, 13)));
+	const yLabel = Math.max(
+		...[...svg.matchAll(/>([\d,]+)<\/text>/g)].map((match) => textWidth(match[1] as string, 13))
+	);
 	const left = Number(/translate\((\d+),\d+\)/.exec(svg)?.[1]);
 	t.true(left >= yLabel + 5 + 13, `${left} px for labels of ${yLabel} px and a title`);
 	t.true(left <= yLabel + 60, 'and no more room than they need');
@@ -88,7 +104,10 @@ test('labels keep their room: neither the title nor the legend is wider than the
 
 test('a mechanism has its colour in every chart, others get one that is free', (t) => {
 	const { range } = colourScale(['inject', 'stop']);
-	t.deepEqual(colourScale(['stop', 'new', 'inject']).range, [range[1], colourScale(['stop', 'new', 'inject']).range[1], range[0]]);
+	t.deepEqual(
+		colourScale(['stop', 'new', 'inject']).range,
+		[range[1], colourScale(['stop', 'new', 'inject']).range[1], range[0]]
+	);
 	const all = colourScale(['inject', 'fork', 'stop', 'syscall', 'constructor', 'second']).range;
 	t.is(new Set(all).size, 6);
 	t.true(all.every((colour) => /^#[0-9a-f]{6}$/.test(colour)));

@@ -10,7 +10,10 @@ import { HOSTILE, manifest, sampleReport } from './sample.ts';
 test('what is put into markup is escaped, what is markup is not escaped twice', (t) => {
 	t.is(escapeHtml('<a href="x">\'&'), '&lt;a href=&quot;x&quot;&gt;&#39;&amp;');
 	const item = html`<li>${'<b>'}</li>`;
-	t.is(html`<ul title="${'"'}">${[item, item]}${null}${1}</ul>`.html, '<ul title="&quot;"><li>&lt;b&gt;</li><li>&lt;b&gt;</li>1</ul>');
+	t.is(
+		html`<ul title="${'"'}">${[item, item]}${null}${1}</ul>`.html,
+		'<ul title="&quot;"><li>&lt;b&gt;</li><li>&lt;b&gt;</li>1</ul>'
+	);
 });
 
 test('nothing in the data becomes markup, wherever it stands', async (t) => {
@@ -19,14 +22,21 @@ test('nothing in the data becomes markup, wherever it stands', async (t) => {
 	t.false(page.includes(HOSTILE));
 	t.false(/<script/i.test(page));
 	const tags = [...page.matchAll(/<[a-zA-Z][^>]*>/g)].map((match) => match[0]);
-	t.false(tags.some((tag) => / onerror=(?![^"]*&quot;)/.test(tag.replace(/"[^"]*"/g, '""'))), 'no attribute was made from data');
+	t.false(
+		tags.some((tag) => / onerror=(?![^"]*&quot;)/.test(tag.replace(/"[^"]*"/g, '""'))),
+		'no attribute was made from data'
+	);
 	const shown = page.split('&lt;img src=x onerror=alert(1)&gt;').length - 1;
 	t.true(shown > 25, `and yet it is shown: ${shown} times`);
 });
 
 test('nothing is fetched: no address but the names of XML', async (t) => {
 	const page = renderHtml(await sampleReport());
-	t.deepEqual([...page.matchAll(/https?:[^"' <]*/g)].map((match) => match[0]).filter((url) => !url.startsWith('http://www.w3.org/')), []);
+	t.deepEqual(
+		[...page.matchAll(/https?:[^"' <]*/g)].map((match) => match[0])
+			.filter((url) => !url.startsWith('http://www.w3.org/')),
+		[]
+	);
 	t.notRegex(page, /<link|@import|src="|url\((?!#)/);
 	t.regex(page, /Content-Security-Policy" content="default-src &#39;none&#39;/);
 });
@@ -56,9 +66,14 @@ test('ids are unique, and what refers to one finds it', async (t) => {
 test('the page says what it is: label, isolation, verdicts, failures, what was given up', async (t) => {
 	const page = renderHtml(await sampleReport());
 	for (const words of [
-		'class="badge vm">vm<', 'target on CPU 1, requester on CPU 0; SCHED_FIFO for the target only', '2025-11-22 19:39 UTC',
-		'commit 0123456789ab, with changes that are not committed', '1 of the paper’s 4 claims holds here; 2 do not; for 1 this run has not enough samples.',
-		'1 × <b>inject', 'was given up: memory is short', '<li class="yes">\n<p class="verdict"><span aria-hidden="true">✓</span> holds</p>', '<td class="number none">not measured</td>', '<td class="number paper first none">–</td>', 'bootstrap', '8.0 GiB',
+		'class="badge vm">vm<', 'target on CPU 1, requester on CPU 0; SCHED_FIFO for the target only',
+		'2025-11-22 19:39 UTC',
+		'commit 0123456789ab, with changes that are not committed',
+		'1 of the paper’s 4 claims holds here; 2 do not; for 1 this run has not enough samples.',
+		'1 × <b>inject', 'was given up: memory is short',
+		'<li class="yes">\n<p class="verdict"><span aria-hidden="true">✓</span> holds</p>',
+		'<td class="number none">not measured</td>', '<td class="number paper first none">–</td>', 'bootstrap',
+		'8.0 GiB',
 	]) {
 		t.true(page.includes(words), words);
 	}
@@ -81,7 +96,11 @@ test('an experiment of which nothing was measured says so', async (t) => {
 test('an emulated run is marked on every table, a broken-off run at the top', async (t) => {
 	const report = await sampleReport();
 	const environment = { ...manifest.environment, label: 'emulated' as const };
-	const sections = report.sections.map((section) => ({ ...section, ...showIn(environment, section), charts: [], summaries: showIn(environment, { ...section, tables: section.summaries }).tables }));
+	const sections = report.sections.map((section) =>
+		({
+			...section, ...showIn(environment, section), charts: [],
+			summaries: showIn(environment, { ...section, tables: section.summaries }).tables,
+		}));
 	const page = renderHtml({ sections, manifest: { ...manifest, environment, status: 'interrupted' } });
 	const tables = page.match(/<figure class="table/g)?.length ?? 0;
 	t.true(tables >= 3);
@@ -92,7 +111,15 @@ test('an emulated run is marked on every table, a broken-off run at the top', as
 
 test('the report is the same bytes in every process, whatever was drawn before', async (t) => {
 	const script = fileURLToPath(new URL('digest.ts', import.meta.url));
-	const digest = async (before: number) => (await promisify(execFile)(process.execPath, [script, String(before)], { env: { ...process.env, LANG: before === 0 ? 'C' : 'de_DE.UTF-8', TZ: before === 0 ? 'UTC' : 'Asia/Tokyo' } })).stdout;
+	const digest = async (before: number) =>
+		(await promisify(execFile)(
+			process.execPath, [script, String(before)],
+			{
+				env: {
+					...process.env, LANG: before === 0 ? 'C' : 'de_DE.UTF-8', TZ: before === 0 ? 'UTC' : 'Asia/Tokyo',
+				},
+			}
+		)).stdout;
 	const first = await digest(0);
 	t.regex(first, /^[0-9a-f]{64}\n$/);
 	t.is(await digest(3), first);

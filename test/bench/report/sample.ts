@@ -42,8 +42,10 @@ export const table: Table = {
 };
 
 const blocks: Block[] = [{
-	seq: 1, experiment: 'clone-kill', variant: `inject ${HOSTILE}`, factors: { mechanism: 'inject' }, status: 'ok', startedMs: 0, warmupRounds: 1,
-	samples: { takeNs: [99, 1000, 2000, null, 3000] }, failures: [{ round: 3, message: `refused by ${HOSTILE}` }], facts: { name: HOSTILE },
+	seq: 1, experiment: 'clone-kill', variant: `inject ${HOSTILE}`, factors: { mechanism: 'inject' }, status: 'ok',
+	startedMs: 0, warmupRounds: 1,
+	samples: { takeNs: [99, 1000, 2000, null, 3000] }, failures: [{ round: 3, message: `refused by ${HOSTILE}` }],
+	facts: { name: HOSTILE },
 }];
 
 export const manifest: Manifest = {
@@ -52,24 +54,41 @@ export const manifest: Manifest = {
 	options: { experiments: [], backends: [] },
 	environment: { name: 'host', label: 'vm', evidence: ['the CPU has the hypervisor flag'], guest: null },
 	experiments: [{ name: 'clone-kill', variants: [`inject ${HOSTILE}`] }],
-	backends: [{ name: 'inject', title: 'Injected clone', unavailable: null }, { name: 'syscall', title: 'The system call', unavailable: `no such call ${HOSTILE}` }],
+	backends: [
+		{ name: 'inject', title: 'Injected clone', unavailable: null },
+		{ name: 'syscall', title: 'The system call', unavailable: `no such call ${HOSTILE}` },
+	],
 	dropped: [{ experiment: 'clone-kill', variant: 'inject rss=1024MiB', reason: 'memory is short' }],
 	isolation: { targetCpu: 1, requesterCpu: 0, fifoTarget: true, fifoTracer: false, reasons: [`EPERM ${HOSTILE}`] },
 	clock: { source: 'CLOCK_MONOTONIC_RAW', resolutionNs: 1, overheadNs: 23.4 },
 	machine: {
 		cpuModel: `CPU ${HOSTILE}`, cores: 2, memoryBytes: 8 * 2 ** 30, hypervisorFlag: true,
-		kernel: { release: '6.1.0', version: '#1 SMP', commandLine: `quiet ${HOSTILE}` }, mitigations: { [HOSTILE]: HOSTILE },
-		governor: null, transparentHugePages: 'madvise', swapBytes: 0, clockSource: 'tsc', schedRtRuntimeUs: 950_000, yamaPtraceScope: null, overcommitMemory: 0,
+		kernel: { release: '6.1.0', version: '#1 SMP', commandLine: `quiet ${HOSTILE}` },
+		mitigations: { [HOSTILE]: HOSTILE },
+		governor: null, transparentHugePages: 'madvise', swapBytes: 0, clockSource: 'tsc', schedRtRuntimeUs: 950_000,
+		yamaPtraceScope: null, overcommitMemory: 0,
 	},
-	software: { procsnap: { version: '0.1.0', commit: '0123456789abcdef', dirty: true }, node: '24', compiler: HOSTILE, libraries: { vega: '6.4.0' } },
+	software: {
+		procsnap: { version: '0.1.0', commit: '0123456789abcdef', dirty: true }, node: '24', compiler: HOSTILE,
+		libraries: { vega: '6.4.0' },
+	},
 };
 
 export async function sampleReport(): Promise<Report> {
 	const section: Section = {
-		experiment: { name: 'clone-kill', title: `Clone ${HOSTILE}`, question: `How much ${HOSTILE}?`, metrics: { takeNs: { title: `Take ${HOSTILE}`, unit: 'ns' } } },
+		experiment: {
+			name: 'clone-kill', title: `Clone ${HOSTILE}`, question: `How much ${HOSTILE}?`,
+			metrics: { takeNs: { title: `Take ${HOSTILE}`, unit: 'ns' } },
+		},
 		results: collect(blocks),
-		tables: [{ ...table, title: HOSTILE, notes: [HOSTILE], rows: [...table.rows, { mechanism: HOSTILE, clone: 1, kill: 2, paperClone: 3 }] }],
-		summaries: summaryTables(collect(blocks), { takeNs: { title: `Take ${HOSTILE}`, unit: 'ns' } }).map((each) => ({ ...each, name: `clone-kill-${each.name}` })),
+		tables: [
+			{
+				...table, title: HOSTILE, notes: [HOSTILE],
+				rows: [...table.rows, { mechanism: HOSTILE, clone: 1, kill: 2, paperClone: 3 }],
+			},
+		],
+		summaries: summaryTables(collect(blocks), { takeNs: { title: `Take ${HOSTILE}`, unit: 'ns' } })
+			.map((each) => ({ ...each, name: `clone-kill-${each.name}` })),
 		charts: [{ ...chart, svg: await chartToSvg(chart) }],
 		listings: [{ name: 'figure-3', title: HOSTILE, caption: HOSTILE, text: `00  ${HOSTILE}` }],
 		claims: [
@@ -82,7 +101,8 @@ export async function sampleReport(): Promise<Report> {
 	};
 	const nothing: Section = {
 		experiment: { name: 'read', title: 'Reading', question: 'How fast?', metrics: {} },
-		results: collect([]), tables: [{ ...table, name: 'table-6', rows: [] }], summaries: [], charts: [], listings: [], claims: [], failures: [],
+		results: collect([]), tables: [{ ...table, name: 'table-6', rows: [] }], summaries: [], charts: [],
+		listings: [], claims: [], failures: [],
 	};
 	return { manifest, sections: [section, nothing] };
 }

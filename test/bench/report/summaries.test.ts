@@ -14,14 +14,16 @@ function summarized(rounds: number) {
 	const all = (value: number) => new Array<number>(rounds).fill(value);
 	const block: Block = {
 		seq: 1, experiment: 'x', variant: 'inject', factors: {}, status: 'ok', startedMs: 0, warmupRounds: 0,
-		samples: { takeNs: all(42_240), copied: all(2048), speed: all(3.5e9) }, failures: [{ round: 0, message: 'busy' }], facts: {},
+		samples: { takeNs: all(42_240), copied: all(2048), speed: all(3.5e9) },
+		failures: [{ round: 0, message: 'busy' }], facts: {},
 	};
 	return summaryTables(collect([block]), METRICS);
 }
 
 test('every quantity that was measured has a table, in a unit that people read', (t) => {
 	const tables = summarized(3);
-	t.deepEqual(tables.map(({ title, rows, columns }) => [title, rows[0]?.median, columns.find(({ key }) => key === 'median')?.unit]), [
+	t.deepEqual(tables.map(({ title, rows, columns }) =>
+		[title, rows[0]?.median, columns.find(({ key }) => key === 'median')?.unit]), [
 		['Time to duplicate', 42.24, 'us'], ['Copied', 2, 'KiB'], ['Bandwidth', 3.5, 'GB/s'],
 	]);
 	t.like(tables[0]?.rows[0], { variant: 'inject', n: 3, min: 42.24, medianLow: 42.24, max: 42.24, failures: 1 });

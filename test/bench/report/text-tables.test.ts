@@ -5,7 +5,11 @@ import { tableToTerminal } from '../../../bench/report/terminal.ts';
 import type { Table } from '../../../bench/types.ts';
 import { table } from './sample.ts';
 
-const texts = (values: string[]): Table => ({ name: 'x', title: 'x', columns: [{ key: 'a', title: 'a' }, { key: 'n', title: 'n', unit: 'ns' }], rows: values.map((a) => ({ a, n: -1.25 })), notes: [] });
+const texts = (values: string[]): Table =>
+	({
+		name: 'x', title: 'x', columns: [{ key: 'a', title: 'a' }, { key: 'n', title: 'n', unit: 'ns' }],
+		rows: values.map((a) => ({ a, n: -1.25 })), notes: [],
+	});
 const plain = (text: string) => text.replace(/\u001b\[\d+m/g, '');
 
 test('CSV has raw numbers, the unit in the heading and says what was not measured', (t) => {
@@ -59,9 +63,13 @@ syscall    not measured  not measured      –
 });
 
 test('no line is wider than the terminal, and every column is there', (t) => {
-	const columns = Array.from({ length: 20 }, (_, i) => ({ key: `c${i}`, title: `quantity number ${i}`, unit: 'us' as const, paper: i > 12 }));
+	const columns = Array.from(
+		{ length: 20 }, (_, i) => ({ key: `c${i}`, title: `quantity number ${i}`, unit: 'us' as const, paper: i > 12 })
+	);
 	const row = Object.fromEntries(columns.map(({ key }, i) => [key, 1000 + i]));
-	const wide: Table = { name: 'wide', title: 'A wide table '.repeat(12), columns, rows: [row, row], notes: ['A long note. '.repeat(20)] };
+	const wide: Table = {
+		name: 'wide', title: 'A wide table '.repeat(12), columns, rows: [row, row], notes: ['A long note. '.repeat(20)],
+	};
 	for (const width of [80, 100, 120]) {
 		const lines = tableToTerminal(wide, { width }).split('\n');
 		t.true(lines.every((line) => [...line].length <= width), `${width}`);

@@ -5,15 +5,24 @@ import { tableToTerminal } from '../../../bench/report/terminal.ts';
 import { markOf, showIn, type Environment } from '../../../bench/report/view.ts';
 import type { Chart, Claim, Table } from '../../../bench/types.ts';
 
-const guest = { accelerator: 'tcg', reason: null, qemu: '7', kernel: 'k', cpus: 1, memoryMiB: 4096, countInstructions: false };
+const guest = {
+	accelerator: 'tcg', reason: null, qemu: '7', kernel: 'k', cpus: 1, memoryMiB: 4096, countInstructions: false,
+};
 const VM: Environment = { name: 'host', label: 'vm', evidence: [], guest: null };
 const EMULATED: Environment = { name: 'guest', label: 'emulated', evidence: [], guest };
 const COUNTED: Environment = { ...EMULATED, guest: { ...guest, countInstructions: true } };
 
 const table: Table = {
 	name: 'table-5', title: 'Time to duplicate',
-	columns: [{ key: 'who', title: 'who' }, { key: 'take', title: 'take', unit: 'us' }, { key: 'pass', title: 'pass', unit: 'ms' }, { key: 'call', title: 'call', unit: 'ns' }, { key: 'rate', title: 'rate', unit: 'GB/s' }, { key: 'given', title: 'given', unit: 'us', paper: true }],
-	rows: [{ who: 'paper: create_proc_snap()', take: 168.32, pass: 1, call: 1, rate: 1, given: 1 }, { who: 'inject', take: 42.5, pass: 0.25, call: 1500, rate: 2, given: 7 }],
+	columns: [
+		{ key: 'who', title: 'who' }, { key: 'take', title: 'take', unit: 'us' },
+		{ key: 'pass', title: 'pass', unit: 'ms' }, { key: 'call', title: 'call', unit: 'ns' },
+		{ key: 'rate', title: 'rate', unit: 'GB/s' }, { key: 'given', title: 'given', unit: 'us', paper: true },
+	],
+	rows: [
+		{ who: 'paper: create_proc_snap()', take: 168.32, pass: 1, call: 1, rate: 1, given: 1 },
+		{ who: 'inject', take: 42.5, pass: 0.25, call: 1500, rate: 2, given: 7 },
+	],
 	notes: ['Budget of 0.25 ms.'],
 };
 
@@ -21,7 +30,10 @@ const chart: Chart = {
 	name: 'figure-4', title: 'Delay', caption: 'Budget: 0.25 ms.',
 	spec: {
 		data: { values: [{ who: 'paper', y: 1 }, { who: 'inject', y: 2 }] }, mark: 'line',
-		encoding: { y: { field: 'y', type: 'quantitative', title: 'delay (ms)' }, color: { field: 'who', type: 'nominal', scale: { domain: ['inject', 'paper'], range: ['#111', '#222'] } } },
+		encoding: {
+			y: { field: 'y', type: 'quantitative', title: 'delay (ms)' },
+			color: { field: 'who', type: 'nominal', scale: { domain: ['inject', 'paper'], range: ['#111', '#222'] } },
+		},
 	},
 };
 
@@ -42,7 +54,11 @@ test('an emulated table is marked wherever it is written, and has nothing of the
 		t.regex(text, /emulated: not times of a real CPU/);
 		t.notRegex(text, /168|given|create_proc_snap/);
 	}
-	t.is(tableToCsv(shown), 'who,take (us),pass (ms),call (ns),rate (GB/s),mark\ninject,42.5,0.25,1500,2,emulated: not times of a real CPU\n');
+	t.is(
+		tableToCsv(shown),
+		'who,take (us),pass (ms),call (ns),rate (GB/s),mark\ninject,42.5,0.25,1500,2,emulated: not times of a real ' +
+			'CPU\n'
+	);
 });
 
 test('an emulated chart says so, and has nothing of the paper\'s', (t) => {
@@ -50,7 +66,10 @@ test('an emulated chart says so, and has nothing of the paper\'s', (t) => {
 	t.is(shown.title, 'Delay (emulated)');
 	t.deepEqual(shown.spec, {
 		...chart.spec, data: { values: [{ who: 'inject', y: 2 }] },
-		encoding: { y: { field: 'y', type: 'quantitative', title: 'delay (ms)' }, color: { field: 'who', type: 'nominal', scale: { domain: ['inject'], range: ['#111'] } } },
+		encoding: {
+			y: { field: 'y', type: 'quantitative', title: 'delay (ms)' },
+			color: { field: 'who', type: 'nominal', scale: { domain: ['inject'], range: ['#111'] } },
+		},
 	} as Chart['spec']);
 });
 

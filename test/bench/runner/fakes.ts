@@ -7,7 +7,9 @@ export function fakeVariant(id: string, changes: Partial<Variant> = {}): Variant
 	return { id, factors: { mechanism: id }, rounds: 10, warmupRounds: 2, blockRounds: 5, ...changes };
 }
 
-export function fakeExperiment(changes: Partial<Experiment> = {}, session: () => Partial<Session> = () => ({})): Experiment {
+export function fakeExperiment(
+	changes: Partial<Experiment> = {}, session: () => Partial<Session> = () => ({})
+): Experiment {
 	return {
 		name: 'fake',
 		order: 1,

@@ -25,7 +25,9 @@ function startMeasuring(t: ExecutionContext, out: string) {
 		console.log(run.status);
 		interrupt.dispose();
 	`;
-	const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+	const child = spawn(
+		process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'pipe', 'ignore'] }
+	);
 	t.teardown(() => child.kill('SIGKILL'));
 	let output = '';
 	const begun = new Promise<void>((resolve) => {
@@ -36,7 +38,9 @@ function startMeasuring(t: ExecutionContext, out: string) {
 			}
 		});
 	});
-	return { child, begun, ended: once(child, 'close') as Promise<[number | null, string | null]>, output: () => output };
+	return {
+		child, begun, ended: once(child, 'close') as Promise<[number | null, string | null]>, output: () => output,
+	};
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -65,7 +69,9 @@ test('a second signal ends the process at once, as if nobody listened', async (t
 		setInterval(() => {}, 1000);
 		console.log('ready');
 	`;
-	const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+	const child = spawn(
+		process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] }
+	);
 	t.teardown(() => child.kill('SIGKILL'));
 	let output = '';
 	child.stdout.on('data', (chunk: Buffer) => { output += chunk.toString(); });

@@ -9,8 +9,10 @@ const VARIANTS = [
 	fakeVariant('d', { rounds: 1000, blockRounds: 100 }),
 ];
 
-const names = (plan: PlannedBlock[]) => plan.map(({ experiment, variant, rounds }) => `${experiment.name}/${variant.id}/${rounds}`);
-const planOf = (seed: number, name = 'fake') => planBlocks([{ experiment: fakeExperiment({ name }), variants: VARIANTS }], seed);
+const names = (plan: PlannedBlock[]) =>
+	plan.map(({ experiment, variant, rounds }) => `${experiment.name}/${variant.id}/${rounds}`);
+const planOf = (seed: number, name = 'fake') =>
+	planBlocks([{ experiment: fakeExperiment({ name }), variants: VARIANTS }], seed);
 
 test('every variant gets exactly its rounds, in blocks of at most blockRounds', (t) => {
 	for (let seed = 0; seed < 50; seed++) {
@@ -50,7 +52,10 @@ test('an experiment\'s order does not depend on what else is chosen', (t) => {
 	const first = fakeExperiment({ name: 'first' });
 	const second = fakeExperiment({ name: 'second' });
 	const both = planBlocks([{ experiment: first, variants: VARIANTS }, { experiment: second, variants: VARIANTS }], 5);
-	t.notDeepEqual(names(planOf(5, 'first')).map((name) => name.slice('first'.length)), names(planOf(5, 'second')).map((name) => name.slice('second'.length)));
+	t.notDeepEqual(
+		names(planOf(5, 'first')).map((name) => name.slice('first'.length)),
+		names(planOf(5, 'second')).map((name) => name.slice('second'.length))
+	);
 	t.deepEqual(names(both), [...names(planOf(5, 'first')), ...names(planOf(5, 'second'))]);
 });
 
@@ -61,10 +66,16 @@ for (const [title, changes] of Object.entries({
 	'negative warm-ups': { warmupRounds: -1 },
 })) {
 	test(`refused: ${title}`, (t) => {
-		t.throws(() => planBlocks([{ experiment: fakeExperiment(), variants: [fakeVariant('x', changes)] }], 1), { message: /experiment fake, variant x/ });
+		t.throws(
+			() => planBlocks([{ experiment: fakeExperiment(), variants: [fakeVariant('x', changes)] }], 1),
+			{ message: /experiment fake, variant x/ }
+		);
 	});
 }
 
 test('refused: two variants with one id', (t) => {
-	t.throws(() => planBlocks([{ experiment: fakeExperiment(), variants: [fakeVariant('x'), fakeVariant('x')] }], 1), { message: /twice/ });
+	t.throws(
+		() => planBlocks([{ experiment: fakeExperiment(), variants: [fakeVariant('x'), fakeVariant('x')] }], 1),
+		{ message: /twice/ }
+	);
 });

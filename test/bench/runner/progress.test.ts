@@ -31,7 +31,9 @@ test('no terminal: one plain line for each variant that is done', (t) => {
 test('on a terminal one line for each experiment is redrawn, with the time left', (t) => {
 	const first = fakeExperiment({ name: 'first' });
 	const second = fakeExperiment({ name: 'second' });
-	const plan = planBlocks([first, second].map((experiment) => ({ experiment, variants: experiment.variants('smoke', []) })), 1);
+	const plan = planBlocks(
+		[first, second].map((experiment) => ({ experiment, variants: experiment.variants('smoke', []) })), 1
+	);
 	const screen = fakeScreen({ isTTY: true, columns: 60 });
 	const progress = createProgress(plan, screen);
 	for (const planned of plan) {

@@ -9,7 +9,9 @@ async function run(experiment: Experiment, interrupt = { requested: false }) {
 	const plan = planBlocks([{ experiment, variants: experiment.variants('smoke', []) }], 1);
 	const screen = fakeScreen();
 	const blocks: Block[] = [];
-	const outcome = await runPlan({ plan, lab: fakeLab(), write: (block) => blocks.push(block), progress: createProgress(plan, screen), interrupt });
+	const outcome = await runPlan({
+		plan, lab: fakeLab(), write: (block) => blocks.push(block), progress: createProgress(plan, screen), interrupt,
+	});
 	return { outcome, blocks, screen };
 }
 
@@ -27,18 +29,24 @@ test('warm-ups and rounds are kept in order, block by block', async (t) => {
 		t.deepEqual(block.facts, { size: 12 });
 		t.deepEqual(block.failures, []);
 	}
-	t.deepEqual(blocks.map(({ startedMs }) => startedMs), blocks.map(({ startedMs }) => startedMs).sort((a, b) => a - b));
+	t.deepEqual(
+		blocks.map(({ startedMs }) => startedMs), blocks.map(({ startedMs }) => startedMs).sort((a, b) => a - b)
+	);
 });
 
 test('the function is called as often as there are rounds: tinybench adds none', async (t) => {
 	let calls = 0;
-	await run(fakeExperiment({ variants: () => [fakeVariant('x', { rounds: 5 })] }, () => ({ round: () => ({ costNs: calls++, calls: 1 }) })));
+	await run(fakeExperiment(
+		{ variants: () => [fakeVariant('x', { rounds: 5 })] }, () => ({ round: () => ({ costNs: calls++, calls: 1 }) })
+	));
 	t.is(calls, 7);
 });
 
 test('a round without a number is null, and so is one that failed', async (t) => {
 	let round = 0;
-	const { outcome, blocks } = await run(fakeExperiment({ variants: () => [fakeVariant('x', { rounds: 3, warmupRounds: 0 })] }, () => ({
+	const { outcome, blocks } = await run(fakeExperiment({
+		variants: () => [fakeVariant('x', { rounds: 3, warmupRounds: 0 })],
+	}, () => ({
 		round: () => {
 			if (++round === 2) {
 				throw new Error('the target was busy');
@@ -88,7 +96,10 @@ test('a variant that cannot be set up twice is dropped with its reason', async (
 		},
 	}));
 	t.is(attempts, 2);
-	t.deepEqual(blocks.map(({ status, error }) => [status, error]), [['failed', 'cannot be set up: no such workload'], ['failed', 'cannot be set up: no such workload']]);
+	t.deepEqual(
+		blocks.map(({ status, error }) => [status, error]),
+		[['failed', 'cannot be set up: no such workload'], ['failed', 'cannot be set up: no such workload']]
+	);
 	t.deepEqual(outcome.dropped, [{ experiment: 'fake', variant: 'x', reason: 'cannot be set up: no such workload' }]);
 	t.regex(screen.text, /fake: x: given up: cannot be set up: no such workload/);
 });
@@ -151,7 +162,9 @@ test('a round that fails because Ctrl-C ended the target too is no failure', asy
 test('the event loop gets its turn within half a second in a long block', async (t) => {
 	const interrupt = { requested: false };
 	setTimeout(() => { interrupt.requested = true; }, 50);
-	const { blocks } = await run(fakeExperiment({ variants: () => [fakeVariant('x', { rounds: 10_000, blockRounds: 10_000 })] }, () => ({
+	const { blocks } = await run(fakeExperiment({
+		variants: () => [fakeVariant('x', { rounds: 10_000, blockRounds: 10_000 })],
+	}, () => ({
 		round: () => {
 			const start = performance.now();
 			while (performance.now() - start < 5) { /* a round takes 5 ms */ }

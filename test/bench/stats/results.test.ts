@@ -12,7 +12,10 @@ function block(seq: number, variant: string, given: Partial<Block>): Block {
 
 test('warm-ups of every block, failed rounds and rounds without a value are left out, for each metric by itself', (t) => {
 	const { variants } = collect([
-		block(1, 'inject', { warmupRounds: 2, samples: { takeNs: [90, 91, 1, null, 3], killNs: [90, 91, 10, null, null] } }),
+		block(
+			1, 'inject',
+			{ warmupRounds: 2, samples: { takeNs: [90, 91, 1, null, 3], killNs: [90, 91, 10, null, null] } }
+		),
 		block(2, 'inject', { warmupRounds: 1, samples: { takeNs: [92, 4, NaN], killNs: [92, 40, null] } }),
 	]);
 	t.deepEqual(variants[0]?.samples, { takeNs: [1, 3, 4], killNs: [10, 40] });
@@ -49,7 +52,9 @@ test('where finds variants by some of their factors', (t) => {
 });
 
 test('a metric without one value is left out instead of summarised', (t) => {
-	const { variants } = collect([block(1, 'inject', { warmupRounds: 1, samples: { takeNs: [1, null], killNs: [1, 2] } })]);
+	const { variants } = collect([
+		block(1, 'inject', { warmupRounds: 1, samples: { takeNs: [1, null], killNs: [1, 2] } }),
+	]);
 	t.deepEqual(Object.keys(variants[0]?.summary ?? {}), ['killNs']);
 	t.deepEqual(Object.keys(variants[0]?.samples ?? {}), ['killNs']);
 });

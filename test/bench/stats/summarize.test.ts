@@ -31,7 +31,9 @@ test('p99 needs 100 samples', (t) => {
 });
 
 test('one sample is its own summary, and no sample has none', (t) => {
-	t.deepEqual(summarize([5]), { n: 1, min: 5, median: 5, medianLow: 5, medianHigh: 5, mean: 5, p95: 5, p99: null, max: 5 });
+	t.deepEqual(
+		summarize([5]), { n: 1, min: 5, median: 5, medianLow: 5, medianHigh: 5, mean: 5, p95: 5, p99: null, max: 5 }
+	);
 	t.throws(() => summarize([]), { message: /no samples/ });
 	t.throws(() => summarize([1, NaN]), { message: /sample 1 is NaN/ });
 });

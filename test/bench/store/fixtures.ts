@@ -29,7 +29,10 @@ export function aManifest(changes: Partial<Manifest> = {}): Manifest {
 			mitigations: { meltdown: 'Not affected' }, governor: null, transparentHugePages: 'madvise', swapBytes: 0,
 			clockSource: 'tsc', schedRtRuntimeUs: 950_000, yamaPtraceScope: null, overcommitMemory: 0,
 		},
-		software: { procsnap: { version: '0.1.0', commit: null, dirty: null }, node: '24.0.0', compiler: 'gcc 12', libraries: {} },
+		software: {
+			procsnap: { version: '0.1.0', commit: null, dirty: null }, node: '24.0.0', compiler: 'gcc 12',
+			libraries: {},
+		},
 		...changes,
 	};
 }

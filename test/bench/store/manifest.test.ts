@@ -15,14 +15,26 @@ test('fields that a later version of the same schema adds do no harm', (t) => {
 });
 
 for (const [title, value, message] of [
-	['a newer one', { ...aManifest(), schemaVersion: 2 }, /^run\/manifest\.json: was written by a newer procsnap \(schema 2, this one reads 1\): update/],
-	['a newer one that we could not read otherwise', { schemaVersion: 7 }, /newer procsnap \(schema 7, this one reads 1\)/],
+	[
+		'a newer one', { ...aManifest(), schemaVersion: 2 },
+		/^run\/manifest\.json: was written by a newer procsnap \(schema 2, this one reads 1\): update/,
+	],
+	[
+		'a newer one that we could not read otherwise', { schemaVersion: 7 },
+		/newer procsnap \(schema 7, this one reads 1\)/,
+	],
 	['one without a version', {}, /^run\/manifest\.json: has no schemaVersion/],
 	['a broken version', { ...aManifest(), schemaVersion: '1' }, /has no schemaVersion/],
 	['no object', 3, /has no schemaVersion/],
 	['a missing field', seedless, /^run\/manifest\.json: `seed` is missing, not a number: the file is corrupt/],
-	['a wrong field deep inside', { ...aManifest(), machine: { ...aManifest().machine, cores: 'two' } }, /`machine\.cores` is a string, not a number/],
-	['a label of our wishes', { ...aManifest(), environment: { name: 'host', label: 'fast', evidence: [] } }, /`environment\.label` is "fast", not one of bare-metal, vm, nested-vm, emulated, unknown/],
+	[
+		'a wrong field deep inside', { ...aManifest(), machine: { ...aManifest().machine, cores: 'two' } },
+		/`machine\.cores` is a string, not a number/,
+	],
+	[
+		'a label of our wishes', { ...aManifest(), environment: { name: 'host', label: 'fast', evidence: [] } },
+		/`environment\.label` is "fast", not one of bare-metal, vm, nested-vm, emulated, unknown/,
+	],
 	['null where something must be', { ...aManifest(), experiments: null }, /`experiments` is null, not a list/],
 ] as Array<[string, unknown, RegExp]>) {
 	test(`refused: ${title}`, (t) => {
@@ -31,5 +43,7 @@ for (const [title, value, message] of [
 }
 
 test('refused: not JSON', (t) => {
-	t.throws(() => parseManifest('{"schemaVersion":1', 'm.json'), { instanceOf: Failure, message: /^m\.json: is not JSON/ });
+	t.throws(
+		() => parseManifest('{"schemaVersion":1', 'm.json'), { instanceOf: Failure, message: /^m\.json: is not JSON/ }
+	);
 });

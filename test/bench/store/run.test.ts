@@ -50,8 +50,14 @@ test('--out that is not empty is refused', (t) => {
 test('--out below a file, or a file itself, is refused', (t) => {
 	const folder = aFolder(t);
 	writeFileSync(join(folder, 'file'), 'mine');
-	t.throws(() => createRun('x', join(folder, 'file', 'below')), { instanceOf: Failure, message: /cannot write .*below: a part of the path is a file/ });
-	t.throws(() => createRun('x', join(folder, 'file')), { instanceOf: Failure, message: /cannot write .*file: there is a file of that name/ });
+	t.throws(
+		() => createRun('x', join(folder, 'file', 'below')),
+		{ instanceOf: Failure, message: /cannot write .*below: a part of the path is a file/ }
+	);
+	t.throws(
+		() => createRun('x', join(folder, 'file')),
+		{ instanceOf: Failure, message: /cannot write .*file: there is a file of that name/ }
+	);
 	t.is(readFileSync(join(folder, 'file'), 'utf8'), 'mine');
 });
 
@@ -79,7 +85,10 @@ test('a full disk: a clear error before anything is measured, and what is whole 
 		const samples = run.openSamples();
 		samples.append(aBlock(0));
 		const long = aBlock(1, { samples: { costNs: Array.from({ length: 100_000 }, () => 123_456) } });
-		t.throws(() => { samples.append(long); }, { instanceOf: Failure, message: /cannot write .*samples\.jsonl: the disk is full: free some space/ });
+		t.throws(
+			() => { samples.append(long); },
+			{ instanceOf: Failure, message: /cannot write .*samples\.jsonl: the disk is full: free some space/ }
+		);
 		samples.close();
 		t.deepEqual(readRun(run.dir).blocks, [aBlock(0)]);
 		t.is(readRun(run.dir).torn, null);
@@ -100,7 +109,10 @@ test('samples of another run are refused', (t) => {
 });
 
 test('a folder without a run is a clear error', (t) => {
-	t.throws(() => readRun(aFolder(t)), { instanceOf: Failure, message: /manifest\.json: no such file: name the folder of a run/ });
+	t.throws(
+		() => readRun(aFolder(t)),
+		{ instanceOf: Failure, message: /manifest\.json: no such file: name the folder of a run/ }
+	);
 });
 
 test('a new report replaces the old one as a whole', (t) => {
@@ -111,5 +123,7 @@ test('a new report replaces the old one as a whole', (t) => {
 	t.deepEqual(readdirSync(join(dir, 'tables')).sort(), ['b.csv', 'notes.txt']);
 	t.deepEqual(readdirSync(join(dir, 'charts')), []);
 	t.is(readFileSync(join(dir, 'report.html'), 'utf8'), '5');
-	t.throws(() => { writeArtifacts(dir, new Map([['../escape.csv', '']])); }, { message: /not the name of an artifact/ });
+	t.throws(
+		() => { writeArtifacts(dir, new Map([['../escape.csv', '']])); }, { message: /not the name of an artifact/ }
+	);
 });

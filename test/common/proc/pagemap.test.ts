@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { appendRuns, mergeRuns, PAGE_BYTES, populatedRuns, type Run, type Which } from '../../../common/proc/pagemap.ts';
+import {
+	appendRuns, mergeRuns, PAGE_BYTES, populatedRuns, type Run, type Which,
+} from '../../../common/proc/pagemap.ts';
 
 /** Bits of an entry, by the kernel's documentation. */
 const [PRESENT, SWAPPED, OF_FILE, EXCLUSIVE, SOFT_DIRTY] = [1n << 63n, 1n << 62n, 1n << 61n, 1n << 56n, 1n << 55n];
@@ -14,7 +16,8 @@ const [PRESENT, SWAPPED, OF_FILE, EXCLUSIVE, SOFT_DIRTY] = [1n << 63n, 1n << 62n
 const ELSE = 0x1234_5678n;
 
 const entries = (...words: bigint[]): Uint32Array => new Uint32Array(new BigUint64Array(words).buffer);
-const pages = (runs: readonly Run[], first = 0): Array<[number, number]> => runs.map(({ start, end }) => [(start - first) / PAGE_BYTES, (end - first) / PAGE_BYTES]);
+const pages = (runs: readonly Run[], first = 0): Array<[number, number]> =>
+	runs.map(({ start, end }) => [(start - first) / PAGE_BYTES, (end - first) / PAGE_BYTES]);
 
 const EACH: Array<[string, bigint, Record<Which, boolean>]> = [
 	['nothing', 0n, { all: false, own: false, resident: false }],
@@ -46,7 +49,8 @@ test('neighbours are one run, over the end of what was read too', (t) => {
 });
 
 test('runs that lie close to each other become one', (t) => {
-	const runs = [[0, 1], [2, 3], [5, 6], [20, 21]].map(([start, end]) => ({ start: start! * PAGE_BYTES, end: end! * PAGE_BYTES }));
+	const runs = [[0, 1], [2, 3], [5, 6], [20, 21]].map(([start, end]) =>
+		({ start: start! * PAGE_BYTES, end: end! * PAGE_BYTES }));
 	const before = structuredClone(runs);
 	t.deepEqual(pages(mergeRuns(runs, 0)), pages(runs));
 	t.deepEqual(pages(mergeRuns(runs, PAGE_BYTES - 1)), pages(runs));
@@ -62,7 +66,9 @@ async function startPages(t: ExecutionContext): Promise<{ fd: number; at: number
 	const folder = mkdtempSync(join(tmpdir(), 'procsnap-test-'));
 	t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 	const program = join(folder, 'pages'), file = join(folder, 'file');
-	execFileSync('gcc', ['-O1', '-Wall', '-Wextra', '-Werror', '-o', program, fileURLToPath(new URL('pages.c', import.meta.url))]);
+	execFileSync(
+		'gcc', ['-O1', '-Wall', '-Wextra', '-Werror', '-o', program, fileURLToPath(new URL('pages.c', import.meta.url))]
+	);
 	writeFileSync(file, Buffer.alloc(64 * PAGE_BYTES));
 	const target = spawn(program, [file], { stdio: ['ignore', 'pipe', 'inherit'] });
 	t.teardown(() => target.kill('SIGKILL'));
@@ -77,21 +83,31 @@ async function startPages(t: ExecutionContext): Promise<{ fd: number; at: number
 
 test('a real process: exactly the pages that it touched', async (t) => {
 	const { fd, at: [own = 0, shared = 0, file = 0, large = 0] } = await startPages(t);
-	const found = (start: number, count: number, which: Which): Array<[number, number]> => pages(populatedRuns(fd, { start, end: start + count * PAGE_BYTES }, which), start);
+	const found = (start: number, count: number, which: Which): Array<[number, number]> =>
+		pages(populatedRuns(fd, { start, end: start + count * PAGE_BYTES }, which), start);
 	const every3rd = Array.from({ length: 22 }, (_, i): [number, number] => [3 * i, 3 * i + 1]);
 	t.deepEqual(found(own, 64, 'all'), every3rd);
 	t.deepEqual(found(own, 64, 'own'), every3rd);
 	t.deepEqual(found(shared, 64, 'all'), every3rd);
 	t.deepEqual(found(shared, 64, 'own'), [], 'shared memory is nobody\'s own');
-	t.deepEqual(found(file, 64, 'own'), Array.from({ length: 8 }, (_, i): [number, number] => [8 * i, 8 * i + 2]), 'those that it wrote to');
+	t.deepEqual(
+		found(file, 64, 'own'), Array.from({ length: 8 }, (_, i): [number, number] => [8 * i, 8 * i + 2]),
+		'those that it wrote to'
+	);
 	t.deepEqual(found(file, 64, 'all'), [[0, 64]], 'and those that it read');
 	t.deepEqual(found(own + 3 * PAGE_BYTES, 3, 'all'), [[0, 1]], 'only within what is asked for');
-	t.deepEqual(found(large, 300_000, 'all'), [[0, 1], [131_070, 131_074], [262_143, 262_145], [299_999, 300_000]], 'more than one read');
+	t.deepEqual(
+		found(large, 300_000, 'all'), [[0, 1], [131_070, 131_074], [262_143, 262_145], [299_999, 300_000]],
+		'more than one read'
+	);
 });
 
 test('of a process that has ended nobody says that it has no pages', async (t) => {
 	const { fd, at: [own = 0], end } = await startPages(t);
 	t.is(populatedRuns(fd, { start: own, end: own + 64 * PAGE_BYTES }, 'all').length, 22);
 	await end();
-	t.throws(() => populatedRuns(fd, { start: own, end: own + 64 * PAGE_BYTES }, 'all'), { instanceOf: Failure, message: /ended while its page table was read/ });
+	t.throws(
+		() => populatedRuns(fd, { start: own, end: own + 64 * PAGE_BYTES }, 'all'),
+		{ instanceOf: Failure, message: /ended while its page table was read/ }
+	);
 });

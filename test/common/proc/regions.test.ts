@@ -27,12 +27,19 @@ const places = (regions: Region[]): Array<[number, number]> => regions.map(({ st
 
 test('maps: addresses, permissions, files and names, as they are written', (t) => {
 	const regions = parseRegions(MAPS);
-	t.deepEqual(named(regions), ['/usr/bin/sleep', '/usr/bin/sleep', '[heap]', '/memfd:two words (deleted)', '', '/tmp/  a  file '], '[vsyscall] is the kernel\'s');
+	t.deepEqual(
+		named(regions),
+		['/usr/bin/sleep', '/usr/bin/sleep', '[heap]', '/memfd:two words (deleted)', '', '/tmp/  a  file '],
+		'[vsyscall] is the kernel\'s'
+	);
 	t.deepEqual(regions[1], {
 		start: 0x55d9de49a000, end: 0x55d9de49f000, readable: true, writable: false, executable: true, shared: false,
 		fileOffset: 0x2000, device: 'fe:00', inode: 260875, name: '/usr/bin/sleep', flags: new Set(),
 	});
-	t.like(regions[3], { writable: true, executable: false, shared: true, fileOffset: 0x3000, device: '00:01', inode: 2061 });
+	t.like(
+		regions[3],
+		{ writable: true, executable: false, shared: true, fileOffset: 0x3000, device: '00:01', inode: 2061 }
+	);
 	t.like(regions[4], { readable: false, writable: false, executable: false, shared: false, inode: 0 });
 	t.deepEqual(parseRegions(''), []);
 });
@@ -40,19 +47,29 @@ test('maps: addresses, permissions, files and names, as they are written', (t) =
 test('smaps: every region with its flags, and nothing of its other lines', (t) => {
 	const regions = parseRegions(SMAPS);
 	t.deepEqual(places(regions), [[0x7f0000000000, 0x7f0000001000], [0x7f0000002000, 0x7f0000003000]]);
-	t.deepEqual(regions.map(({ flags }) => [...flags].join(' ')), ['rd wr sh mr mw me ms sd', 'rd wr mr mw me ac dc wf']);
+	t.deepEqual(
+		regions.map(({ flags }) => [...flags].join(' ')), ['rd wr sh mr mw me ms sd', 'rd wr mr mw me ac dc wf']
+	);
 	t.true(regions.every(({ flags }) => !flags.has('')));
 });
 
 test('a file\'s name can have any character but a new line: nobody hides by one', (t) => {
-	for (const name of ['/tmp/a\rb', '/tmp/\u2028', '/tmp/\u2029x', '/tmp/\u001b[2J', '/tmp/VmFlags: io', '/tmp/\ufffd', '/tmp/\\012x']) {
+	for (const name of [
+		'/tmp/a\rb', '/tmp/\u2028', '/tmp/\u2029x', '/tmp/\u001b[2J', '/tmp/VmFlags: io', '/tmp/\ufffd', '/tmp/\\012x',
+	]) {
 		t.deepEqual(named(parseRegions(`1000-2000 rw-p 00000000 fe:00 9                          ${name}\n`)), [name]);
 	}
 });
 
 test('what neither file can have is refused, and named', (t) => {
-	for (const line of ['garbage', '1000-2000 rw-p', '1000-2000 rwxq 00000000 fe:00 9 /a', '1000 rw-p 00000000 fe:00 9 /a', 'zzzz-2000 rw-p 00000000 fe:00 9 /a', 'Size 4 kB', '\u0000']) {
-		t.throws(() => parseRegions(`${MAPS}${line}\n`), { message: `not a line of /proc/PID/smaps: ${JSON.stringify(line)}` });
+	for (const line of [
+		'garbage', '1000-2000 rw-p', '1000-2000 rwxq 00000000 fe:00 9 /a', '1000 rw-p 00000000 fe:00 9 /a',
+		'zzzz-2000 rw-p 00000000 fe:00 9 /a', 'Size 4 kB', '\u0000',
+	]) {
+		t.throws(
+			() => parseRegions(`${MAPS}${line}\n`),
+			{ message: `not a line of /proc/PID/smaps: ${JSON.stringify(line)}` }
+		);
 	}
 });
 
@@ -71,21 +88,31 @@ const at = (region: Region, start: number, end: number): Region => ({ ...region,
 
 test('uncovered: the parts that no other region covers', (t) => {
 	const all = [at(HEAP, 0x10000, 0x20000), at(HEAP, 0x30000, 0x40000)];
-	const left = (...others: Array<[number, number]>): Array<[number, number]> => places(uncovered(all, others.map(([start, end]) => ({ start, end }))));
+	const left = (...others: Array<[number, number]>): Array<[number, number]> =>
+		places(uncovered(all, others.map(([start, end]) => ({ start, end }))));
 	const whole: Array<[number, number]> = [[0x10000, 0x20000], [0x30000, 0x40000]];
 	t.deepEqual(left(), whole);
 	t.deepEqual(left([0x10000, 0x20000], [0x30000, 0x40000]), []);
 	t.deepEqual(left([0, 0x50000]), []);
 	t.deepEqual(left([0, 0x10000], [0x20000, 0x30000], [0x40000, 0x50000]), whole, 'neighbours cover nothing');
 	t.deepEqual(left([0x14000, 0x18000]), [[0x10000, 0x14000], [0x18000, 0x20000], [0x30000, 0x40000]]);
-	t.deepEqual(left([0x11000, 0x12000], [0x13000, 0x14000], [0x1f000, 0x31000]), [[0x10000, 0x11000], [0x12000, 0x13000], [0x14000, 0x1f000], [0x31000, 0x40000]]);
+	t.deepEqual(
+		left([0x11000, 0x12000], [0x13000, 0x14000], [0x1f000, 0x31000]),
+		[[0x10000, 0x11000], [0x12000, 0x13000], [0x14000, 0x1f000], [0x31000, 0x40000]]
+	);
 	t.deepEqual(left([0x10000, 0x18000], [0x14000, 0x16000], [0x18000, 0x40000]), [], 'overlapping ones');
 });
 
 test('uncovered: a part of a file begins later in it, a part of no file does not', (t) => {
 	const file = { ...at(FILE, 0x10000, 0x20000), fileOffset: 0x5000 };
-	t.deepEqual(uncovered([file], [{ start: 0x12000, end: 0x13000 }]).map(({ start, fileOffset }) => [start, fileOffset]), [[0x10000, 0x5000], [0x13000, 0x8000]]);
-	t.deepEqual(uncovered([at(HEAP, 0x10000, 0x20000)], [{ start: 0x10000, end: 0x13000 }]).map(({ fileOffset }) => fileOffset), [0]);
+	t.deepEqual(
+		uncovered([file], [{ start: 0x12000, end: 0x13000 }]).map(({ start, fileOffset }) => [start, fileOffset]),
+		[[0x10000, 0x5000], [0x13000, 0x8000]]
+	);
+	t.deepEqual(
+		uncovered([at(HEAP, 0x10000, 0x20000)], [{ start: 0x10000, end: 0x13000 }]).map(({ fileOffset }) => fileOffset),
+		[0]
+	);
 });
 
 test('uncovered: of tens of thousands of regions each is looked at a few times', (t) => {

@@ -1,4 +1,7 @@
-/** An HTTP server: a POST is answered with the SHA-256 of its body, which a worker thread makes. Its port is its first line of output. */
+/**
+ * An HTTP server: a POST is answered with the SHA-256 of its body, which a worker thread makes. Its port is its first
+ * line of output.
+ */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -10,7 +13,10 @@ interface Job { id: number; body: Uint8Array }
 interface Result { id: number; digest: string }
 
 function work(): void {
-	parentPort?.on('message', ({ id, body }: Job) => parentPort?.postMessage({ id, digest: createHash('sha256').update(body).digest('hex') }));
+	parentPort?.on(
+		'message',
+		({ id, body }: Job) => parentPort?.postMessage({ id, digest: createHash('sha256').update(body).digest('hex') })
+	);
 }
 
 function serve(): void {

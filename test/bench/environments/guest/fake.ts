@@ -63,7 +63,8 @@ ${behaviour}
 		starts: () => readFileSync(join(folder, 'starts'), 'utf8').trim().split('\n').filter((line) => line !== ''),
 		left: () => readdirSync(temporary),
 		options: {
-			kernelDir: join(folder, 'kernel'), cpus: 1, memoryMiB: 512, accelerator: 'tcg', command: ['true'], cwd: '/', env: {}, timeoutS: 30,
+			kernelDir: join(folder, 'kernel'), cpus: 1, memoryMiB: 512, accelerator: 'tcg', command: ['true'],
+			cwd: '/', env: {}, timeoutS: 30,
 			onOutput: (stream, data) => { output[stream] += data.toString('utf8'); },
 			onNote: (text) => { notes.push(text); },
 		},

@@ -39,26 +39,46 @@ test('a console\'s tail has no control sequences', (t) => {
 });
 
 test('the script runs exactly the words it is given, in its folder, with its environment alone', (t) => {
-	const script = guestScript({ command: ['sh', '-c', 'printf "%s|" "$@" "$ODD" "$LEFT" "$TMPDIR" "$PROCSNAP_SHARE" "$PWD"', 'sh', 'a b', '"\'$x', ''], cwd: '/usr', env: { PATH: process.env['PATH'], ODD: 'it\'s\n$HOME', TMPDIR: '/home/x' } });
-	const { stdout } = spawnSync('sh', ['-s'], { input: script, encoding: 'utf8', env: { ...process.env, LEFT: 'in' } });
+	const script = guestScript({
+		command: [
+			'sh', '-c', 'printf "%s|" "$@" "$ODD" "$LEFT" "$TMPDIR" "$PROCSNAP_SHARE" "$PWD"', 'sh', 'a b', '"\'$x', '',
+		],
+		cwd: '/usr', env: { PATH: process.env['PATH'], ODD: 'it\'s\n$HOME', TMPDIR: '/home/x' },
+	});
+	const { stdout } = spawnSync(
+		'sh', ['-s'], { input: script, encoding: 'utf8', env: { ...process.env, LEFT: 'in' } }
+	);
 	t.is(stdout, 'a b|"\'$x||it\'s\n$HOME||\n'.replace('\n$HOME||\n', '\n$HOME|||/run/share|/usr|'));
-	t.is(spawnSync('sh', ['-s'], { input: guestScript({ command: ['true'], cwd: '/no such', env: {} }), encoding: 'utf8' }).status, 126);
+	t.is(
+		spawnSync(
+			'sh', ['-s'], { input: guestScript({ command: ['true'], cwd: '/no such', env: {} }), encoding: 'utf8' }
+		).status,
+		126
+	);
 });
 
 test('QEMU\'s arguments: commas in paths, the share, what counting takes', (t) => {
-	const machine = { kernel: '/k/bzImage', cpus: 2, memoryMiB: 99, accelerator: 'tcg', countInstructions: false, console: '/a,b/console', control: '/a,b/control', share: undefined, append: '' } as const;
+	const machine = {
+		kernel: '/k/bzImage', cpus: 2, memoryMiB: 99, accelerator: 'tcg', countInstructions: false,
+		console: '/a,b/console', control: '/a,b/control', share: undefined, append: '',
+	} as const;
 	const plain = qemuArguments(machine).join(' ');
 	t.regex(plain, /path=\/a,,b\/control,security_model=none,multidevs=remap/);
 	t.regex(plain, /path=\/,security_model=none,multidevs=remap,readonly=on/);
 	t.regex(plain, /-accel tcg,thread=multi -cpu max,-erms,-fsrm -smp 2 -m 99 .*-no-reboot .*file:\/a,,b\/console/);
 	t.notRegex(plain, /procsnap\.share|id=share|norandmaps/);
 	t.regex(qemuArguments({ ...machine, share: '/s' }).join(' '), /procsnap\.share .*id=share,path=\/s,/);
-	t.regex(qemuArguments({ ...machine, countInstructions: true }).join(' '), /thread=single -icount shift=0,sleep=off -cpu max,-erms,-fsrm .*norandmaps/);
+	t.regex(
+		qemuArguments({ ...machine, countInstructions: true }).join(' '),
+		/thread=single -icount shift=0,sleep=off -cpu max,-erms,-fsrm .*norandmaps/
+	);
 	t.regex(qemuArguments({ ...machine, accelerator: 'kvm' }).join(' '), /-accel kvm -cpu host /);
 });
 
 test('what the host tells of the guest is in the manifest, and outweighs what is seen', (t) => {
-	const guest = { accelerator: 'tcg', reason: null, qemu: '7', kernel: 'k', cpus: 1, memoryMiB: 1, countInstructions: false };
+	const guest = {
+		accelerator: 'tcg', reason: null, qemu: '7', kernel: 'k', cpus: 1, memoryMiB: 1, countInstructions: false,
+	};
 	const here = describeHere({ PROCSNAP_GUEST: JSON.stringify({ id: 'x', outer: 'emulated', guest }) });
 	t.is(here.id, 'x');
 	t.like(here.environment, { name: 'guest', label: 'emulated', guest });
@@ -66,18 +86,30 @@ test('what the host tells of the guest is in the manifest, and outweighs what is
 	t.throws(() => describeHere({ PROCSNAP_GUEST: 'yes' }), { instanceOf: Failure, message: /PROCSNAP_GUEST/ });
 });
 
-const variant = (rounds: number, factors: Variant['factors'] = {}): Variant => ({ id: 'x', factors, rounds, warmupRounds: 3, blockRounds: 100 });
+const variant = (rounds: number, factors: Variant['factors'] = {}): Variant =>
+	({ id: 'x', factors, rounds, warmupRounds: 3, blockRounds: 100 });
 
 const BACKENDS = [{ name: 'stop', duplicates: false }, { name: 'inject', duplicates: true }];
 
 test('rounds are cut where instructions are emulated, but never below what a median needs', (t) => {
-	t.like(cutRounds([variant(1000)], BACKENDS, false)[0], { rounds: 40, blockRounds: 40, warmupRounds: 1, budgetMs: 600 });
+	t.like(
+		cutRounds([variant(1000)], BACKENDS, false)[0], { rounds: 40, blockRounds: 40, warmupRounds: 1, budgetMs: 600 }
+	);
 	t.like(cutRounds([variant(1000, { rssMiB: 64 })], BACKENDS, false)[0], { rounds: 40, blockRounds: 20 });
 	t.is(cutRounds([variant(30)], BACKENDS, false)[0]?.rounds, 10);
 	t.is(cutRounds([variant(2)], BACKENDS, false)[0]?.rounds, 2);
-	t.deepEqual(cutRounds([variant(9, { way: 'peek', sizeKiB: 1024 }), variant(9, { way: 'memcpy', sizeKiB: 1024 })], BACKENDS, false).map(({ factors }) => factors['way']), ['memcpy']);
-	const sized = ['stop', 'inject'].flatMap((mechanism) => [64, 256].map((rssMiB) => variant(9, { mechanism, rssMiB })));
-	t.deepEqual(cutRounds(sized, BACKENDS, false).map(({ factors }) => `${factors['mechanism']} ${factors['rssMiB']}`), ['stop 64', 'inject 64', 'inject 256']);
+	t.deepEqual(
+		cutRounds(
+			[variant(9, { way: 'peek', sizeKiB: 1024 }), variant(9, { way: 'memcpy', sizeKiB: 1024 })], BACKENDS, false
+		).map(({ factors }) => factors['way']),
+		['memcpy']
+	);
+	const sized =
+		['stop', 'inject'].flatMap((mechanism) => [64, 256].map((rssMiB) => variant(9, { mechanism, rssMiB })));
+	t.deepEqual(
+		cutRounds(sized, BACKENDS, false).map(({ factors }) => `${factors['mechanism']} ${factors['rssMiB']}`),
+		['stop 64', 'inject 64', 'inject 256']
+	);
 	const [counted] = cutRounds([variant(1000)], BACKENDS, true);
 	t.is(counted?.rounds, 11);
 	t.is(counted?.budgetMs, undefined, 'a clock would make the rounds differ between runs');
