@@ -93,6 +93,8 @@ export default tseslint.config(
 		rules: {
 			'no-restricted-properties': ['error', ...RULES.exit],
 			'no-restricted-syntax': ['error', ...RULES.paths, ...RULES.erasable],
+			// Markup, programs in texts and patterns are not broken.
+			'max-len': ['error', { code: 120, tabWidth: 4, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }],
 			'@typescript-eslint/no-explicit-any': 'error',
 			// Code points are what is wanted where a text is spread.
 			'@typescript-eslint/no-misused-spread': ['error', { allow: ['string'] }],

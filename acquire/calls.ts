@@ -15,7 +15,9 @@ export function sumOf(calls: readonly CallCount[], more: readonly CallCount[]): 
 }
 
 /** Of the stop for the copy and of the stop for its end. null: the mechanism counts nothing. */
-export function withEnd(taken: CallCounts | null, end: CallCounts): { [Key in keyof CallCounts]: CallCounts[Key] | null } {
+export function withEnd(
+	taken: CallCounts | null, end: CallCounts
+): { [Key in keyof CallCounts]: CallCounts[Key] | null } {
 	if (taken === null) return { restartedCalls: null, lengthenedTimeouts: null, cutCalls: null, calls: null };
 	return {
 		restartedCalls: taken.restartedCalls + end.restartedCalls,

@@ -14,10 +14,9 @@ export async function folderTimestamp(
 		statSync(path);
 	} catch (error) {
 		if (codeOf(error) !== 'ENOENT' || tsaCa !== undefined) {
-			faults.push(
-				`${FILES.timestamp}: ` +
-					`${codeOf(error) === 'ENOENT' ? 'missing: this evidence has no time stamp, or has it no more' : messageOf(error)}`
-			);
+			const missing = codeOf(error) === 'ENOENT';
+			const why = missing ? 'missing: this evidence has no time stamp, or has it no more' : messageOf(error);
+			faults.push(`${FILES.timestamp}: ${why}`);
 		}
 		return null;
 	}

@@ -57,7 +57,8 @@ export function checkCore(dir: string, { core, regions }: Manifest, faults: stri
 	if (chunks !== null) {
 		const altered = [...digests.altered, ...digests.unfinished];
 		faults.push(...chunks.altered.map((range) => rangeText(range, altered)));
-	} else if (digests.altered.length > 0 || (size >= core.bytes && root.digest().toString('hex') !== core.merkleRoot)) {
+	} else if (digests.altered.length > 0 ||
+		(size >= core.bytes && root.digest().toString('hex') !== core.merkleRoot)) {
 		faults.push(`${FILES.core}: was altered: ${namesOf(digests.altered)}`);
 	}
 	return size;

@@ -58,11 +58,9 @@ export function parseOptions<Name extends string>(
 	}
 	const extra = parsed.positionals[positionals];
 	if (extra !== undefined) {
-		throw new UsageError(
-			`unexpected argument ${JSON.stringify(extra)}: ` +
-				`${positionals === 0 ? 'there are only options' : `there is one argument and the options`} ` +
-					`${names.map((known) => `--${known}`).join(', ')}`
-		);
+		const there = positionals === 0 ? 'there are only options' : 'there is one argument and the options';
+		const known = names.map((name) => `--${name}`).join(', ');
+		throw new UsageError(`unexpected argument ${JSON.stringify(extra)}: ${there} ${known}`);
 	}
 	return parsed;
 }
@@ -73,8 +71,8 @@ export function expectOneOf<Name extends string>(what: string, name: string, val
 	if (found === undefined) {
 		const names = [...new Set(valid)];
 		throw new UsageError(
-			`unknown ${what} ${JSON.stringify(name)}: there ${names.length === 1 ? 'is' : 'are'} ` +
-				`${names.join(', ') || 'none'}`
+			`unknown ${what} ${JSON.stringify(name)}: there ` +
+				`${names.length === 1 ? 'is' : 'are'} ${names.join(', ') || 'none'}`
 		);
 	}
 	return found;

@@ -28,7 +28,6 @@ function reason(): string | null {
 	if (process.getuid?.() !== 0) return 'it takes root to become somebody else';
 	const { status, error } = asUser(NOBODY, ['sys_ptrace', 'dac_read_search'], 'true');
 	if (error !== undefined || status !== 0) return 'setpriv cannot give CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH here';
-	return asUser(NOBODY, [], 'test', '-r', realpathSync('acquire/cli.ts'), '-a', '-x', realpathSync(process.execPath)).status === 0
-		? null
-		: 'this checkout cannot be read by nobody';
+	const files = ['-r', realpathSync('acquire/cli.ts'), '-a', '-x', realpathSync(process.execPath)];
+	return asUser(NOBODY, [], 'test', ...files).status === 0 ? null : 'this checkout cannot be read by nobody';
 }

@@ -79,8 +79,8 @@ function lines(pid: number, { mechanism, estimating, estimate, refusals }: Check
 		...(pauseNs === null
 			? []
 			: [
-				`  pause: about ${durationText(pauseNs)}, of ${threads} thread${threads === 1 ? '' : 's'} and ` +
-					`${kib(residentKib)}`,
+				`  pause: about ${durationText(pauseNs)}, of ${threads} ` +
+					`thread${threads === 1 ? '' : 's'} and ${kib(residentKib)}`,
 			]),
 		...(threads === 0 ? [] : [`  memory: at most ${kib(growthKib)} more while the duplicate is there, of ${
 			headroomKib === null ? 'a room that is not limited' : `${kib(headroomKib)} that are free`}`]),

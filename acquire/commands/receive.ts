@@ -71,8 +71,8 @@ function eventText(event: ReceiverEvent): string {
 	if ('kept' in event)
 		return `kept ${event.kept}: ${bytesText(event.bytes)} from ${from}, sealed by ${event.sealedBy}`;
 	if ('refused' in event) return `refused from ${from}: ${printable(event.refused.slice(0, 500))}`;
-	return `waiting for the rest of ${event.waiting}: ${bytesText(event.bytes)} are there; from ${from}: ` +
-		`${printable(event.because)}`;
+	return `waiting for the rest of ${event.waiting}: ${bytesText(event.bytes)} are there; ` +
+		`from ${from}: ${printable(event.because)}`;
 }
 
 

@@ -128,13 +128,12 @@ export function describe(
 ): string {
 	const ended = regions.filter(({ readFrom, unreadable }) =>
 		readFrom === 'target' && unreadable.some(({ errno }) => errno === 'ESRCH')).length;
+	const endPause = ledger.endPauseNs === null ? 'nobody knows for how long' : `for ${atMostText(ledger.endPauseNs)} at most`;
 	const lines = [
-		`${where}: process ${target.pid} (${printable(target.command)}) as of ${before.wallClock}, by ` +
-			`${mechanism.name}`,
+		`${where}: process ${target.pid} (${printable(target.command)}) as of ${before.wallClock}, ` +
+			`by ${mechanism.name}`,
 		`  ${bytesText(core.bytes)}, registers of ${counted(threads.length, 'thread')}`,
-		`  the target was paused for ${atMostText(ledger.pauseNs)} at most, and ` +
-			`${ledger.endPauseNs === null ? 'nobody knows for how long' : `for ${atMostText(ledger.endPauseNs)} at ` +
-				`most`} when the duplicate was ended`,
+		`  the target was paused for ${atMostText(ledger.pauseNs)} at most, and ${endPause} when the duplicate was ended`,
 		...cutTexts(ledger.calls ?? []).map((text) => `  ${text}`),
 		...lengthenedTexts(ledger.lengthenedTimeouts).map((text) => `  ${text}`),
 		...(Object.keys(CAPTURES) as Capture[]).flatMap((capture) => {

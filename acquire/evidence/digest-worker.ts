@@ -28,7 +28,9 @@ let current: Hash | undefined;
 let next = 0;
 
 const range = (ranges: DigestTask['ranges'], index: number, end: number): { start: number; end: number } | undefined =>
-	(ranges === 'chunks' ? { start: index * CHUNK_BYTES, end: Math.min((index + 1) * CHUNK_BYTES, end) } : ranges[index]);
+	(ranges === 'chunks'
+		? { start: index * CHUNK_BYTES, end: Math.min((index + 1) * CHUNK_BYTES, end) }
+		: ranges[index]);
 
 function digest({ memory, blockBytes, ranges }: DigestTask, { block, bytes, place }: DigestRequest): Buffer[] {
 	const data = new Uint8Array(memory, place * blockBytes, bytes);

@@ -89,7 +89,9 @@ const FIELDS = {
 
 /** A field that is in the types and not here does not compile, nor one of another type. */
 const MANIFEST =
-	v.object({ schemaVersion: v.literal(SCHEMA_VERSION), ...FIELDS, partial: v.nullable(partial), ledger }) satisfies v.GenericSchema<unknown, Manifest>;
+	v.object({
+		schemaVersion: v.literal(SCHEMA_VERSION), ...FIELDS, partial: v.nullable(partial), ledger,
+	}) satisfies v.GenericSchema<unknown, Manifest>;
 const MANIFEST_1 = v.object({ schemaVersion: v.literal(1), ...FIELDS, ledger: ledger1 });
 
 /** What it did not tell is not known. */
@@ -138,8 +140,8 @@ const NAMES: Record<string, string> = {
 function issueText({ kind, expected, message, input, path }: v.BaseIssue<unknown>): string {
 	const where = path === undefined ? 'it' : `its field ${shortened(path.map(({ key }) => String(key)).join('.'))}`;
 	if (input === undefined) return `${where} is missing`;
-	return `${where} is ${described(input)}, and should be ` +
-		`${kind === 'schema' ? NAMES[expected ?? ''] ?? expected ?? '' : message}`;
+	const right = kind === 'schema' ? NAMES[expected ?? ''] ?? expected ?? '' : message;
+	return `${where} is ${described(input)}, and should be ${right}`;
 }
 
 const described = (input: unknown): string =>

@@ -84,7 +84,8 @@ export class CoreStream {
  */
 function alignedMemory(bytes: number): SharedArrayBuffer {
 	const pages = bytes / WASM_PAGE_BYTES;
-	return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer as unknown as SharedArrayBuffer;
+	const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+	return buffer as unknown as SharedArrayBuffer;
 }
 
 class DigestThread {

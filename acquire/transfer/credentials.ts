@@ -26,7 +26,9 @@ export function readCredentials(paths: CredentialPaths, now = new Date()): Crede
 	if (!certificate.checkPrivateKey(parsed(() => createPrivateKey(key), paths.key ?? CREDENTIAL_FILES.key))) {
 		throw new Failure('the link\'s key is not that of its certificate: --link-key and --cert belong together');
 	}
-	for (const [each, what] of [[certificate, 'the link\'s certificate'], [authority, 'the authority\'s certificate']] as const) {
+	for (const [each, what] of [
+		[certificate, 'the link\'s certificate'], [authority, 'the authority\'s certificate'],
+	] as const) {
 		if (now < each.validFromDate || now > each.validToDate) {
 			throw new Failure(
 				`${what} is valid from ${each.validFromDate.toISOString()} to ${each.validToDate.toISOString()}, ` +

@@ -116,7 +116,8 @@ export function parseAnswer(text: string): Answer {
 	const { id, have, verified, kept, refused } = record(text);
 	if (typeof refused === 'string') return { refused };
 	if ((id !== undefined && (typeof id !== 'string' || !ID.test(id))) || (have !== undefined && !isCount(have))
-		|| (kept !== undefined && typeof kept !== 'string') || (verified !== undefined && typeof verified !== 'boolean')) {
+		|| (kept !== undefined && typeof kept !== 'string')
+		|| (verified !== undefined && typeof verified !== 'boolean')) {
 		throw new Malformed('an answer that no receiver gives');
 	}
 	return {

@@ -108,7 +108,8 @@ function begin(run: Run, draft: Manifest): SampleWriter {
 /** On a full disk this cannot be written either: then the manifest goes on saying `running`. */
 function noteFailure(run: Run, draft: Manifest, error: unknown): void {
 	try {
-		run.writeManifest({ ...draft, status: 'failed', error: messageOf(error), finishedAt: new Date().toISOString() });
+		const finishedAt = new Date().toISOString();
+		run.writeManifest({ ...draft, status: 'failed', error: messageOf(error), finishedAt });
 	} catch {
 		// The first error is the one to tell.
 	}

@@ -48,9 +48,9 @@ export async function measureSeveral(
 	if (parts.every(({ run }) => run === null)) {
 		several.discard();
 		throw new Failure(
-			`nothing was measured in any ` +
-				`environment:\n${parts.map(({ environment, failure }) => `${environment.heading}: ` +
-					`${failure ?? 'no reason given'}`).join('\n')}`
+			`nothing was measured in any environment:\n${
+				parts.map(({ environment, failure }) => `${environment.heading}: ${failure ?? 'no reason given'}`).join('\n')
+			}`
 		);
 	}
 	writeIndex();

@@ -35,8 +35,8 @@ function compareRegion(lab: Lab, pid: number, still: Still, { start, end, name }
 			throw new Error(`0x${at.toString(16)}: ${bytes} bytes of the original, ${copy.length} of the duplicate`);
 		compared += bytes;
 		if (copy.equals(original)) continue;
-		first ??= (`0x${(at + BigInt(original.findIndex((byte, i) => byte !== copy[i]))).toString(16)} in ` +
-			`${name || 'anonymous memory'}`);
+		const address = at + BigInt(original.findIndex((byte, i) => byte !== copy[i]));
+		first ??= `0x${address.toString(16)} in ${name || 'anonymous memory'}`;
 		differing += original.reduce((sum, byte, i) => sum + Number(byte !== copy[i]), 0);
 	}
 	return { compared, differing, first };

@@ -124,8 +124,8 @@ export const experiment: Experiment = {
 						field: 'sizeKiB', type: 'quantitative',
 						scale: { type: 'log', base: 2, nice: false, padding: 12 }, title: 'one read (KiB)',
 						axis: {
-							values: levels(results, 'sizeKiB')
-								.filter((each) => results.where({ target: 'resident', sizeKiB: each }).length > 0) as number[],
+							values: levels(results, 'sizeKiB').filter((each) =>
+								results.where({ target: 'resident', sizeKiB: each }).length > 0) as number[],
 						},
 					},
 					color: { field: 'way', type: 'nominal', scale: colourScale(WAYS), title: null },

@@ -48,9 +48,9 @@ function createRedrawn(plan: PlannedBlock[], screen: Screen): Progress {
 	const update = (name: string) => {
 		const { done, blocks, tookMs, leftMs } = estimate.of(name);
 		const failed = failures > 0 ? `, ${failures} failed` : '';
+		const left = leftMs === undefined ? 'time left not known yet' : `${formatDuration(leftMs)} left`;
 		draw(done < blocks
-			? `${name}: ${Math.floor(100 * done / blocks)} %, ${done} of ${blocks} blocks${failed}, ` +
-				`${leftMs === undefined ? 'time left not known yet' : `${formatDuration(leftMs)} left`}`
+			? `${name}: ${Math.floor(100 * done / blocks)} %, ${done} of ${blocks} blocks${failed}, ${left}`
 			: `${name}: ${blocks} blocks in ${formatDuration(tookMs)}${failed}`);
 	};
 	return {
@@ -93,10 +93,9 @@ function createPlain(plan: PlannedBlock[], screen: Screen): Progress {
 		const failed = failures.get(variant) ?? 0;
 		const early = endedEarly.get(variant) ?? 0;
 		const { leftMs } = estimate.of(experiment.name);
+		const rounds = early > 0 ? `${early} of ${own.blocks} blocks ended early,` : `${own.rounds} rounds`;
 		screen.write([
-			`${experiment.name}: ${variant.id}: ` +
-				`${early > 0 ? `${early} of ${own.blocks} blocks ended early,` : `${own.rounds} rounds`} in ` +
-					`${formatDuration(own.tookMs)}`,
+			`${experiment.name}: ${variant.id}: ${rounds} in ${formatDuration(own.tookMs)}`,
 			failed > 0 ? `, ${failed} failed` : '',
 			leftMs === undefined || leftMs === 0 ? '' : `; ${formatDuration(leftMs)} left`,
 			'\n',

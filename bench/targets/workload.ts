@@ -60,10 +60,8 @@ export class Workload implements Target {
 		while (!shared.waitFor(WORD.ready, 1, 5)) {
 			await setImmediate();
 			if (child.exitCode !== null || child.signalCode !== null) {
-				throw new Error(
-					`the workload ${name} ${args.join(' ')} did not start: ` +
-						`${said.trim() || (child.signalCode ?? `exit ${child.exitCode}`)}`
-				);
+				const why = said.trim() || (child.signalCode ?? `exit ${child.exitCode}`);
+				throw new Error(`the workload ${name} ${args.join(' ')} did not start: ${why}`);
 			}
 		}
 		return new Workload(child, shared);

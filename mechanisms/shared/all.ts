@@ -35,10 +35,8 @@ export function mechanismFor(name?: string): Mechanism {
 	const found = known.find((mechanism) => mechanism.name === name);
 	if (found !== undefined) return found;
 	const reason = MECHANISMS.find((mechanism) => mechanism.name === name)?.notForEvidence;
-	throw new UsageError(
-		`--mechanism ${name}: ${reason == null ? '' : `${reason}; `}the mechanisms are ` +
-			`${listed(known.map((mechanism) => mechanism.name))}`
-	);
+	const names = listed(known.map((mechanism) => mechanism.name));
+	throw new UsageError(`--mechanism ${name}: ${reason == null ? '' : `${reason}; `}the mechanisms are ${names}`);
 }
 
 /** `a, b and c`. */

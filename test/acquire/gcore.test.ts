@@ -58,7 +58,8 @@ gcoreTest('gcore: the same memory; what ours has not is zeros, or the file\'s', 
 			}
 			if (!our.equals(their))
 				different.push(`${start.toString(16)}-${end.toString(16)} ${have === null ? 'not taken' : 'taken'}`);
-			sums[have !== null ? 'same' : regionAt(evidence.manifest, start)?.file ? 'file' : 'unpopulated'] += end - start;
+			const missing = regionAt(evidence.manifest, start)?.file ? 'file' : 'unpopulated';
+			sums[have !== null ? 'same' : missing] += end - start;
 		}
 	}
 	t.deepEqual(different, []);
@@ -110,7 +111,7 @@ gcoreTest('gcore: the same registers of all threads, the same auxiliary vector',
 			t.true(
 				ourBytes.equals(theirBytes),
 				`note ${type} of thread ${tid}: ` +
-					`${[...ourBytes.keys()].filter((i) => ourBytes[i] !== theirBytes[i]).join(' ')}`
+					[...ourBytes.keys()].filter((i) => ourBytes[i] !== theirBytes[i]).join(' ')
 			);
 		}
 	}

@@ -277,7 +277,8 @@ test('a target that ends while it is taken: what only it had is unreadable, and 
 	);
 });
 
-injectTest('a target that executes another program meanwhile: that one\'s memory is not taken for the first one\'s', async (t) => {
+injectTest('a target that executes another program meanwhile: that one\'s memory is not taken for the first one\'s',
+	async (t) => {
 	const target = await startTarget(t, 'again');
 	const { dir, manifest } = await taken(t, target.pid, {
 		first: async () => {

@@ -9,9 +9,10 @@ import { startTarget, temporaryFolder } from './help.ts';
 export const PAGE = 4096, HUGE = 2 << 20;
 const TABLE = 16;
 
-const NAMES =
-	['anonymous', 'heap', 'sharedAnonymous', 'sharedMemfd', 'fileModified', 'fileUnread', 'dontfork', 'wipeonfork', 'protNone', 'secret',
-	'partlyPastEnd', 'pastEnd', 'device', 'hugetlb', 'thp', 'reserved'] as const;
+const NAMES = [
+	'anonymous', 'heap', 'sharedAnonymous', 'sharedMemfd', 'fileModified', 'fileUnread', 'dontfork', 'wipeonfork',
+	'protNone', 'secret', 'partlyPastEnd', 'pastEnd', 'device', 'hugetlb', 'thp', 'reserved',
+] as const;
 export type RegionName = (typeof NAMES)[number];
 
 export interface TargetRegion {

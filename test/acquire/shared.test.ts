@@ -55,7 +55,9 @@ injectTest('shared memory and files with a lock are read from the target, which 
 	t.deepEqual(within(residentPages(target.pid)), before);
 	t.is(before.length, 6, 'those that it has written to, and no others that the files have');
 	const file = CoreFile.open(t, core);
-	for (const [n, capture] of [[LOCKED, 'private-live'], [SHARED, 'shared-live'], [HIDDEN, 'hidden-by-dontfork']] as const) {
+	for (const [n, capture] of [
+		[LOCKED, 'private-live'], [SHARED, 'shared-live'], [HIDDEN, 'hidden-by-dontfork'],
+	] as const) {
 		const at = target.number(n), region = regionAt(manifest, at);
 		t.deepEqual(
 			[region?.capture, region?.readFrom, region?.bytes, region?.unreadable], [capture, 'target', 2 * PAGE, []]

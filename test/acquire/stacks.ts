@@ -17,7 +17,8 @@ export const FUNCTIONS = [
 
 /** What a thread keeps: the n-th has values of its own. */
 export const id = (n: number): bigint => 0x5a00000000000000n + 0x100n * BigInt(n);
-export const ymm = (n: number, k: number): bigint[] => [0n, 1n, 2n, 3n].map((i) => id(n) + 0x10000n * BigInt(k + 1) + i);
+export const ymm = (n: number, k: number): bigint[] =>
+	[0n, 1n, 2n, 3n].map((i) => id(n) + 0x10000n * BigInt(k + 1) + i);
 
 const HELD = { rsi: 0, rbx: 1, r12: 2, r13: 3, r14: 4, r15: 5, r8: 6, r9: 7, r10: 8, rdi: 9, rdx: 10 };
 /** Registers of the thread that spins, and of the one in a call, less their id. A call clobbers three. */

@@ -94,7 +94,7 @@ test('altered: which bytes, of which region; neighbours are one range', async (t
 	),
 		[
 			`core: bytes 0 to 1048576 were altered: ` +
-				`${[first, second].map((region) => `${region!.start}-${region!.end} ${region!.name}`).join(', ')}`,
+				[first, second].map((region) => `${region!.start}-${region!.end} ${region!.name}`).join(', '),
 		]);
 });
 

@@ -54,7 +54,8 @@ for (const mechanism of MECHANISMS) {
 					still.image();
 				t.true(image.momentNs > before && image.momentNs < after && image.skewNs >= 0);
 				t.deepEqual(image.threads().map(({ tid }) => tid), [writer.pid]);
-				t.true(image.threads().every(({ general, xstate }) => general.length === 27 * 8 && xstate.length >= 576));
+				t.true(image.threads().every(({ general, xstate }) =>
+					general.length === 27 * 8 && xstate.length >= 576));
 				const start = Number(writer.regionAddress), end = start + writer.regionBytes;
 				const region = image.regions().find((each) => each.start <= start && each.end >= end);
 				t.true(

@@ -7,7 +7,8 @@ test('packages: the machine\'s configuration, the call turned on, keys that are 
 	const { at, run, cached } = checkout(t);
 	writeFileSync(
 		at('config-lab'),
-		'CONFIG_MODULES=y\nCONFIG_DEBUG_INFO=y\nCONFIG_DEBUG_INFO_BTF=y\nCONFIG_SYSTEM_TRUSTED_KEYS="debian/certs/uefi.pem"\nCONFIG_MODULE_SIG_KEY="certs/signing_key.pem"\n'
+		'CONFIG_MODULES=y\nCONFIG_DEBUG_INFO=y\nCONFIG_DEBUG_INFO_BTF=y\n' +
+			'CONFIG_SYSTEM_TRUSTED_KEYS="debian/certs/uefi.pem"\nCONFIG_MODULE_SIG_KEY="certs/signing_key.pem"\n'
 	);
 	const { status, stdout, stderr } = run(['deb', '--config', 'config-lab', '--out', 'lab packages']);
 	t.is(status, 0, stderr);

@@ -18,7 +18,11 @@ const settings = (unit: string, name: string): string[] =>
 
 const analyze = (...args: string[]) => spawnSync('systemd-analyze', args, { encoding: 'utf8' });
 
-testUnless(analyze('--version').status === 0 ? null : 'there is no systemd-analyze: apt-get install systemd')('systemd finds nothing wrong with the units', (t) => {
+const analyzeTest = testUnless(
+	analyze('--version').status === 0 ? null : 'there is no systemd-analyze: apt-get install systemd'
+);
+
+analyzeTest('systemd finds nothing wrong with the units', (t) => {
 	const dir = mkdtempSync(join(tmpdir(), 'procsnap-units-'));
 	t.teardown(() => rmSync(dir, { recursive: true, force: true }));
 	// A command's path in a unit has no spaces; this checkout's may.

@@ -32,8 +32,8 @@ export async function collect({ folder, targets, random, tally, stopped, gapMs }
 	const procsnap = (...args: string[]): string[] => [...flags, CLI, ...args];
 	for (let round = 0; !stopped(); round++) {
 		for (const until = performance.now() + gapMs; performance.now() < until && !stopped();) await sleep(100);
-		const target = targets[Math.floor(random() * targets.length)]!, killed = round > 0 && random() < KILLED, afterMs =
-			150 + random() * 1200;
+		const target = targets[Math.floor(random() * targets.length)]!;
+		const killed = round > 0 && random() < KILLED, afterMs = 150 + random() * 1200;
 		const pid = target.page.pid();
 		if (pid === 0 || stopped()) continue;
 		const out = join(folder, `evidence-${round}`), partial = `${out}.partial`;

@@ -82,7 +82,8 @@ async function hurt(target: Target, signal: AbortSignal): Promise<boolean> {
  * that stay.
  */
 async function leaveBehind(check: (what: string, seen: boolean, detail?: string) => void): Promise<void> {
-	const kind = (name: string): Kind => ({ ...KINDS.find((known) => known.name === 'sleep')!, name, program: 'sleep' });
+	const kind = (name: string): Kind =>
+		({ ...KINDS.find((known) => known.name === 'sleep')!, name, program: 'sleep' });
 	const tally = emptyTally(['stuck', 'traced', 'zombie', 'child', 'grouped']), mark = setMark();
 	const targets = await Targets.create(Object.keys(tally.kinds).map(kind), tally, STUCK_MS, () => {});
 	const [stuck, traced, zombie, child, grouped] = targets.all as [Target, Target, Target, Target, Target];

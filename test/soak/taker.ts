@@ -188,7 +188,8 @@ class Taker {
 	/** What `calls` have of the effects that docs/inject.md names for this target. */
 	#documentedIn(calls: readonly CallCount[], target: number): number {
 		const { documented } = this.#options.targets[target]!;
-		return documented === null ? 0 : calls.find(({ call }) => call === documented.call)?.[documented.countedAs] ?? 0;
+		if (documented === null) return 0;
+		return calls.find(({ call }) => call === documented.call)?.[documented.countedAs] ?? 0;
 	}
 }
 

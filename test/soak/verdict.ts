@@ -43,7 +43,7 @@ export function toMarkdown(verdict: Verdict): string {
 		lines.length === 0 ? [] : ['', `## ${title}`, '', ...lines.map((line) => `- ${cell(line)}`)];
 	return [
 		`# ${verdict.control ? 'Control of the soak, without takes' : 'Soak'}: ` +
-			`${isGood(verdict) ? 'no target was harmed, and nothing is left' : 'FAILED'}`, '',
+			(isGood(verdict) ? 'no target was harmed, and nothing is left' : 'FAILED'), '',
 		`${summaryLine(verdict)}.`, '',
 		`Started ${verdict.startedAt}, ${Math.round(verdict.seconds / 6) / 10} minutes, Linux ${verdict.kernel} on ` +
 			`${verdict.cpus} CPUs, seed ${verdict.seed}. It ended because ${verdict.ended}.`, '',

@@ -177,7 +177,9 @@ export class Authority {
 				.matchAll(/^ *(\d+):d=(\d+) +hl=(\d+) l= *(\d+) (.*)$/gm),
 		]
 			.map(([, offset, depth, header, length, text = '']) =>
-				({ offset: Number(offset), depth: Number(depth), header: Number(header), length: Number(length), text }));
+				({
+					offset: Number(offset), depth: Number(depth), header: Number(header), length: Number(length), text,
+				}));
 	}
 
 	/** A token with other signed attributes, signed again: for an RSA key, whose signatures are all as long. */

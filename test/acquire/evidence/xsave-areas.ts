@@ -5,8 +5,8 @@
 import type { XsaveComponent } from '../../../native/index.ts';
 
 /** Numbers of components in XCR0. */
-export const AVX = 2, BNDREGS = 3, BNDCSR = 4, K = 5, ZMM_HI256 = 6, HI16_ZMM = 7, PKRU = 9, TILECFG = 17, TILEDATA = 18, APX =
-	19;
+export const AVX = 2, BNDREGS = 3, BNDCSR = 4, K = 5, ZMM_HI256 = 6, HI16_ZMM = 7, PKRU = 9, TILECFG = 17,
+	TILEDATA = 18, APX = 19;
 export const AVX512 = [K, ZMM_HI256, HI16_ZMM];
 const BYTES: Record<number, number> = {
 	[AVX]: 256, [BNDREGS]: 64, [BNDCSR]: 64, [K]: 64, [ZMM_HI256]: 512, [HI16_ZMM]: 1024, [PKRU]: 8, [TILECFG]: 64,

@@ -121,7 +121,9 @@ testUnless(missing === undefined ? null : `there is no ${missing}`)('Redis goes 
 			/\berror|crash|fail|BUG REPORT|by signal/i.test(line) && !line.includes('overcommit')),
 		[]
 	);
-	for (const [checker, file] of [[SERVER, 'dump.rdb'], ['redis-check-aof', 'appendonlydir/appendonly.aof.manifest']] as const) {
+	for (const [checker, file] of [
+		[SERVER, 'dump.rdb'], ['redis-check-aof', 'appendonlydir/appendonly.aof.manifest'],
+	] as const) {
 		const checked = await run(checker, [join(folder, file)]);
 		t.is(checked.code, 0, checked.stdout);
 	}

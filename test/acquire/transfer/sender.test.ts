@@ -38,7 +38,8 @@ const takesAll: Act = async (socket, wire) => {
 	await wire.line();
 };
 
-linkTest('a receiver that loses what it said it had: the sender, which has let it go, does not wait for it', async (t) => {
+linkTest('a receiver that loses what it said it had: the sender, which has let it go, does not wait for it',
+	async (t) => {
 	const authority = new Authority(t, HOST, 'collector');
 	const port = await falseReceiver(t, authority, takesAll, async (socket, wire) => {
 		socket.write(line({ id: ID, have: 0 }));

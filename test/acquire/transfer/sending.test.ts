@@ -61,7 +61,8 @@ linkTest('what is sent is whole, and nothing of it is kept where it was taken', 
 	t.like(each.receiver.events.at(-1), { bytes: core.bytes });
 });
 
-linkTest('a link that is cut 20 times, a receiver that is killed five times: whole, of one moment, by one duplicate', async (t) => {
+linkTest('a link that is cut 20 times, a receiver that is killed five times: whole, of one moment, by one duplicate',
+	async (t) => {
 	// A third of it is shared and never the same: what is sent again must be what was read before.
 	const each = await setting(t, 'sharing', 32, 16);
 	const { link, receiver, children } = each;
@@ -93,7 +94,8 @@ linkTest('a link that is cut 20 times, a receiver that is killed five times: who
 	t.true(isFree(each.target.pid));
 });
 
-linkTest('a link that is cut before the receiver has kept anything: the same duplicate, in a transfer of its own', async (t) => {
+linkTest('a link that is cut before the receiver has kept anything: the same duplicate, in a transfer of its own',
+	async (t) => {
 	const each = await setting(t, 'reserve', 16, 12, 1);
 	const { link, children } = each;
 	link.onCut = () => { if (link.cuts < 2) link.cutAfter = MIB / 2; };

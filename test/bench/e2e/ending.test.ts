@@ -41,7 +41,8 @@ for (const [signal, wait] of [['SIGINT', 0], ['SIGINT', 37], ['SIGTERM', 90]] as
 	});
 }
 
-test('kill -9 of the requester: tracer, duplicates and targets go, and the blocks so far can be reported', async (t) => {
+test('kill -9 of the requester: tracer, duplicates and targets go, and the blocks so far can be reported',
+	async (t) => {
 	const dir = join(aFolder(t), 'run');
 	const { child, ended, mark } = start([...LONG, dir]);
 	await eventually(() => (blocksIn(dir) >= 1 ? true : undefined), 'a block');
@@ -53,7 +54,8 @@ test('kill -9 of the requester: tracer, duplicates and targets go, and the block
 	t.is(report.code, 0, report.output);
 });
 
-test('a target that is killed in mid-measurement: its block fails with a reason, the others are measured, exit 1', async (t) => {
+test('a target that is killed in mid-measurement: its block fails with a reason, the others are measured, exit 1',
+	async (t) => {
 	const dir = join(aFolder(t), 'run');
 	const { child, ended, output, mark } = start([
 		'bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'copy-on-write', '--backend', 'inject',

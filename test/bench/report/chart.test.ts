@@ -84,8 +84,8 @@ test('text is measured with the bundled font’s widths', (t) => {
 test('labels keep their room: neither the title nor the legend is wider than the picture', async (t) => {
 	const who = ['proc-mem-paper', 'proc-mem', 'peek', 'vm-readv', 'memcpy'];
 	const values = who.flatMap((name, i) => [1, 1000].map((size) => ({ name, size, speed: size * (i + 1) * 1e6 })));
-	const svg =
-		await chartToSvg({ ...chart, title: 'A title that is long enough to need a second line in a chart so narrow', spec: {
+	const title = 'A title that is long enough to need a second line in a chart so narrow';
+	const svg = await chartToSvg({ ...chart, title, spec: {
 		data: { values }, mark: 'point',
 		encoding: {
 			x: { field: 'size', type: 'quantitative' }, y: { field: 'speed', type: 'quantitative' },

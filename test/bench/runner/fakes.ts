@@ -29,7 +29,8 @@ export function fakeExperiment(
 			name: 'table-fake',
 			title: 'Fake',
 			columns: [{ key: 'variant', title: 'variant' }, { key: 'median', title: 'median', unit: 'ns' }],
-			rows: results.variants.map(({ id, summary }) => ({ variant: id, median: summary['costNs']?.median ?? null })),
+			rows: results.variants.map(({ id, summary }) =>
+				({ variant: id, median: summary['costNs']?.median ?? null })),
 			notes: [],
 		}],
 		charts: () => [],

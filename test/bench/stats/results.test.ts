@@ -10,7 +10,8 @@ function block(seq: number, variant: string, given: Partial<Block>): Block {
 	};
 }
 
-test('warm-ups of every block, failed rounds and rounds without a value are left out, for each metric by itself', (t) => {
+test('warm-ups of every block, failed rounds and rounds without a value are left out, for each metric by itself',
+	(t) => {
 	const { variants } = collect([
 		block(
 			1, 'inject',
