@@ -2,7 +2,63 @@
 import { createRequire } from 'node:module';
 import type { Clock, XsaveComponent } from './machine.ts';
 
-interface Reply { code: number; message: string; left: string; result: BigInt64Array }
+/**
+ * The results of each operation, by the names of native/tracer/protocol.h. The types of replies come from here; that C
+ * has these operations and results, and no others, is seen when this file is loaded.
+ */
+const RESULTS = {
+	hello: ['affinityCode', 'priorityCode', 'oomCode', 'pid'],
+	inject: ['pid', 'threads', 'takeNs', 'pauseNs', 'windowNs', 'cloneNs', 'momentNs', 'registers'],
+	end: ['killNs', 'reapNs', 'pauseNs', 'unaskedPauseNs', 'unburied', 'endedEarly'],
+	stopCopy: ['bytes', 'threads', 'takeNs', 'pauseNs', 'unreadableBytes', 'regions', 'registers'],
+	readCopy: ['bytes'],
+	hold: ['threads', 'registers'],
+	letGo: ['heldNs'],
+	read: ['ns', 'bytes'],
+	count: [],
+	hook: [],
+	snap: [
+		'pid', 'threads', 'takeNs', 'pauseNs', 'momentNs', 'lockWaitNs', 'skewNs', 'pagesShared', 'pagesCopied',
+		'regionsTaken', 'regionsLive', 'regionsUncovered', 'regionsLeftOut',
+	],
+	registers: ['registers'],
+	check: ['reasons', 'threads', 'residentKib', 'tablesKib', 'growthKib', 'headroomKib', 'pauseNs'],
+	untold: ['pauseNs'],
+} as const;
+
+export type Operation = keyof typeof RESULTS;
+export type Results<Op extends Operation> = Record<(typeof RESULTS)[Op][number], number>;
+
+/** C's table: the number of each operation, and its results' names. */
+export type OperationTable = Record<string, { op: number; results: readonly string[] }>;
+
+/** Throws where C's table is not the one that TypeScript reads replies by. Pure. */
+export function checkOperations(table: OperationTable): void {
+	const sorted = (names: readonly string[] | undefined): string => names?.toSorted().join(', ') ?? 'no such operation';
+	for (const name of new Set([...Object.keys(RESULTS), ...Object.keys(table)])) {
+		const here = sorted((RESULTS as Record<string, readonly string[]>)[name]), there = sorted(table[name]?.results);
+		if (here !== there)
+			throw new Error(`the native core's operation ${name} is not as native/addon.ts has it (C: ${there}; here: ${here}): npm run bench builds it anew`);
+	}
+}
+
+interface Reply { code: number; message: string; left: string; result: Record<string, number> }
+
+/** Of structs in the shared area, and of numbers in requests: native/binding.cc. */
+interface Constants {
+	registersBytes: number; skewOffset: number; flagsOffset: number; generalOffset: number; generalBytes: number; xstateOffset: number; maxThreads: number;
+	/** Bits of a thread's flags. */
+	running: number; partial: number;
+	/** struct ps_reason. */
+	reasonBytes: number; reasonNameOffset: number; reasonTextOffset: number;
+	/** struct ps_calls: the sums and how many kinds follow, then four numbers for each kind. */
+	callsHeadBytes: number; callBytes: number; callKinds: number;
+	/** So many numbers of system calls are counted. */
+	countedCalls: number;
+	/** What a hook does. */
+	killTracer: number; killRequester: number;
+	steps: string[]; ways: string[];
+}
 
 interface Addon {
 	createShared: (bytes: number) => { fd: number; buffer: ArrayBuffer };
@@ -21,9 +77,9 @@ interface Addon {
 	snapUnavailable: () => string | null;
 	callName: (number: number) => string;
 	xsaveComponents: () => XsaveComponent[];
-	sizes: () => { registersBytes: number; skewOffset: number; flagsOffset: number; generalOffset: number; generalBytes: number; xstateOffset: number; maxThreads: number };
-	steps: string[];
+	constants: Constants;
+	operations: Record<Operation, { op: number; results: readonly string[] }>;
 }
 
 export const addon = createRequire(import.meta.url)('./build/procsnap.node') as Addon;
-export const sizes = addon.sizes();
+checkOperations(addon.operations);

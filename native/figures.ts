@@ -139,23 +139,22 @@ export interface Preflight {
 	pauseNs: number | null;
 }
 
-// struct ps_calls of procsnap.h: the sums and how many kinds follow, then four numbers for each kind.
-export const CALLS_HEAD_BYTES = 16, CALL_BYTES = 16, CALL_KINDS = 64;
+const { callsHeadBytes, callBytes, callKinds } = addon.constants;
 
 /** What `bytes`, a struct ps_calls, says of each kind of call. Pure. */
 export function callsIn(bytes: Uint8Array): { cutCalls: number; calls: CallCount[] } {
-	if (bytes.length < CALLS_HEAD_BYTES) return { cutCalls: 0, calls: [] };
+	if (bytes.length < callsHeadBytes) return { cutCalls: 0, calls: [] };
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const int = (at: number): number => view.getInt32(at, true);
-	const kinds = Math.min(int(12), CALL_KINDS, Math.floor((bytes.length - CALLS_HEAD_BYTES) / CALL_BYTES));
+	const kinds = Math.min(int(12), callKinds, Math.floor((bytes.length - callsHeadBytes) / callBytes));
 	const calls = Array.from({ length: Math.max(0, kinds) }, (_, i): CallCount => {
-		const at = CALLS_HEAD_BYTES + i * CALL_BYTES;
+		const at = callsHeadBytes + i * callBytes;
 		return { call: addon.callName(int(at)), restarted: int(at + 4), lengthened: int(at + 8), cut: int(at + 12) };
 	});
 	return { cutCalls: int(8), calls };
 }
 
 export function countsIn(bytes: Uint8Array): CallCounts {
-	const sums = new DataView(bytes.buffer, bytes.byteOffset, CALLS_HEAD_BYTES);
+	const sums = new DataView(bytes.buffer, bytes.byteOffset, callsHeadBytes);
 	return { restartedCalls: sums.getInt32(0, true), lengthenedTimeouts: sums.getInt32(4, true), ...callsIn(bytes) };
 }

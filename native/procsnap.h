@@ -404,6 +404,7 @@ bool ps_watch_run(void);
 /* ---- reading -------------------------------------------------------------- */
 
 enum ps_way { PS_WAY_PROC_MEM_PAPER, PS_WAY_PROC_MEM, PS_WAY_PEEK, PS_WAY_VM_READV, PS_WAY_MEMCPY, PS_WAYS };
+const char *ps_way_name(enum ps_way way);	/* such as "proc-mem-paper" */
 
 struct ps_reader {			/* a process's memory, ready to be read in one of the ways */
 	enum ps_way way;

@@ -1,27 +1,21 @@
 /** The tracer, and what it can be asked for. */
 import { fileURLToPath } from 'node:url';
-import { addon, sizes } from './addon.ts';
+import { addon, type Operation, type Results } from './addon.ts';
 import { errnoName, ProcsnapError } from './error.ts';
 import {
-	CALLS_HEAD_BYTES, countsIn, type CallCounts, type Copy, type Duplicate, type Ended, type Preflight, type Reason, type Snapshot,
+	countsIn, type CallCounts, type Copy, type Duplicate, type Ended, type Preflight, type Reason, type Snapshot,
 	type ThreadRegisters,
 } from './figures.ts';
 
+const { constants, operations } = addon;
+
+export type Way = 'proc-mem-paper' | 'proc-mem' | 'peek' | 'vm-readv' | 'memcpy';
+
 /** Ways of reading another process's memory, as `read` names them. */
-export const WAYS = ['proc-mem-paper', 'proc-mem', 'peek', 'vm-readv', 'memcpy'] as const;
-export type Way = (typeof WAYS)[number];
+export const WAYS = constants.ways as readonly Way[];
 
 /** The steps of a take and an end, in order; tests kill requester or tracer at each. */
-export const STEPS: readonly string[] = addon.steps;
-
-// As in kernel-patch/proc_snap.h.
-const RUNNING = 1, PARTIAL = 2;
-
-// As in tracer/protocol.h.
-const OP = { inject: 1, end: 2, stopCopy: 3, readCopy: 4, hold: 5, letGo: 6, read: 7, count: 8, hook: 9, snap: 10, registers: 11, check: 12, untold: 13 } as const;
-
-// sizeof(struct ps_reason): code, name[28], text[224].
-const REASON_BYTES = 256;
+export const STEPS: readonly string[] = constants.steps;
 
 export interface TracerOptions {
 	/** CPU that the tracer runs on, and that ended duplicates are cleaned up on. Default: any. */
@@ -69,9 +63,10 @@ export class Tracer {
 		this.cpu = cpu;
 		this.#timeoutNs = timeoutMs * 1e6;
 		this.#stopLimitNs = stopLimitMs * 1e6;
-		this.data = new Uint8Array(area, sizes.registersBytes * sizes.maxThreads);
-		this.notGot = ['sched_setaffinity', 'sched_setscheduler', 'oom_score_adj'].flatMap((name, i) =>
-			hello.result[i] === 0n ? [] : [`${name}: ${errnoName(Number(hello.result[i]))}`]);
+		this.data = new Uint8Array(area, constants.registersBytes * constants.maxThreads);
+		const { affinityCode, priorityCode, oomCode } = hello.result as Results<'hello'>;
+		this.notGot = Object.entries({ sched_setaffinity: affinityCode, sched_setscheduler: priorityCode, oom_score_adj: oomCode })
+			.flatMap(([name, code]) => code === 0 ? [] : [`${name}: ${errnoName(code)}`]);
 		if (hello.code !== 0) throw new ProcsnapError(errnoName(hello.code), hello.message);
 	}
 
@@ -79,20 +74,20 @@ export class Tracer {
 		return new Tracer(options);
 	}
 
-	#ask(op: number, pid: number, ...args: Array<number | bigint>): number[] {
+	#ask<Op extends Operation>(op: Op, pid: number, ...args: Array<number | bigint>): Results<Op> {
 		return this.#answer(op, pid, ...args).result;
 	}
 
-	#answer(op: number, pid: number, ...args: Array<number | bigint>): { result: number[]; message: string; left: string } {
+	#answer<Op extends Operation>(op: Op, pid: number, ...args: Array<number | bigint>): { result: Results<Op>; message: string; left: string } {
 		if (!this.#open) throw new ProcsnapError('EBADF', 'this tracer was closed');
-		const { code, message, left, result } = addon.request(this.#socket, op, pid, this.#timeoutNs, ...args);
+		const { code, message, left, result } = addon.request(this.#socket, operations[op].op, pid, this.#timeoutNs, ...args);
 		if (code !== 0) throw new ProcsnapError(errnoName(code), message);
-		return { result: Array.from(result, Number), message, left };
+		return { result: result as Results<Op>, message, left };
 	}
 
 	/** Of a request that stops a process: what that did to its blocked calls is told also where the request is refused. */
-	#stopping(op: number, pid: number, ...args: number[]): { result: number[]; message: string; left: string } {
-		this.data.fill(0, 0, CALLS_HEAD_BYTES);
+	#stopping<Op extends Operation>(op: Op, pid: number, ...args: number[]): { result: Results<Op>; message: string; left: string } {
+		this.data.fill(0, 0, constants.callsHeadBytes);
 		try {
 			return this.#answer(op, pid, ...args);
 		} finally {
@@ -107,44 +102,40 @@ export class Tracer {
 
 	/** What stops of all targets have done that nobody asked for, and that no end has told: the tracer has tried again to bury a duplicate, or a thread came late. */
 	untold(): CallCounts & { pauseNs: number } {
-		const { result } = this.#stopping(OP.untold, 0);
-		return { pauseNs: result[5] as number, ...this.#lastCalls };
+		const { pauseNs } = this.#stopping('untold', 0).result;
+		return { pauseNs, ...this.#lastCalls };
 	}
 
 	/** A still duplicate of a process, by one clone() in it. See native/duplicate/inject.c. */
 	inject(pid: number): Duplicate {
-		const [duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, , , registers] =
-			this.#stopping(OP.inject, pid, this.cpu, this.#stopLimitNs).result as [number, number, number, number, number, number, number, number, number, number];
+		const { registers, ...figures } = this.#stopping('inject', pid, this.cpu, this.#stopLimitNs).result;
 		this.#haveRegisters(registers);
-		return { pid: duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs, ...this.#lastCalls };
+		return { ...figures, ...this.#lastCalls };
 	}
 
 	/** A still duplicate of a process, made by a patched kernel. See native/duplicate/syscall.c. */
 	snap(pid: number): Snapshot {
-		const [duplicate, threads, takeNs, pauseNs, momentNs, lockWaitNs, skewNs, pagesShared, pagesCopied, regionsTaken, regionsLive,
-			regionsUncovered, regionsLeftOut] = this.#ask(OP.snap, pid, 0) as [number, number, number, number, number, number, number,
-			number, number, number, number, number, number];
+		const figures = this.#ask('snap', pid, 0);
 		this.#unread = true;
-		return { pid: duplicate, threads, takeNs, pauseNs, momentNs, lockWaitNs, skewNs, pagesShared, pagesCopied, regionsTaken, regionsLive,
-			regionsUncovered, regionsLeftOut };
+		return figures;
 	}
 
 	/** The same by the paper's own call, create_proc_snap(), which tells nothing but the pid. */
 	snapPlain(pid: number): Pick<Snapshot, 'pid' | 'threads' | 'takeNs'> {
-		const [duplicate, threads, takeNs] = this.#ask(OP.snap, pid, 1) as [number, number, number];
+		const { pid: duplicate, threads, takeNs } = this.#ask('snap', pid, 1);
 		this.#unread = true;
 		return { pid: duplicate, threads, takeNs };
 	}
 
 	/** What `inject` would cost and what speaks against it. Nothing is done to the process. */
 	check(pid: number): Preflight {
-		const [count, threads, residentKib, tablesKib, growthKib, headroomKib, pauseNs] =
-			this.#ask(OP.check, pid) as [number, number, number, number, number, number, number];
+		const { reasonBytes, reasonNameOffset, reasonTextOffset } = constants;
+		const { reasons: count, threads, residentKib, tablesKib, growthKib, headroomKib, pauseNs } = this.#ask('check', pid);
 		const reasons = Array.from({ length: count }, (_, i): Reason => {
-			const record = Buffer.from(this.data.buffer, this.data.byteOffset + i * REASON_BYTES, REASON_BYTES);
+			const record = Buffer.from(this.data.buffer, this.data.byteOffset + i * reasonBytes, reasonBytes);
 			const text = (from: number, to: number): string => record.toString('utf8', from, record.subarray(0, to).indexOf(0, from));
 			const code = record.readInt32LE(0);
-			return { name: text(4, 32), code: code === 0 ? null : errnoName(code), text: text(32, 256) };
+			return { name: text(reasonNameOffset, reasonTextOffset), code: code === 0 ? null : errnoName(code), text: text(reasonTextOffset, reasonBytes) };
 		});
 		return {
 			reasons, threads, residentKib, tablesKib, growthKib,
@@ -154,10 +145,9 @@ export class Tracer {
 
 	/** Stop, copy everything, let go. */
 	stopCopy(pid: number): Copy {
-		const [bytes, threads, takeNs, pauseNs, unreadableBytes, regions, , , , registers] =
-			this.#stopping(OP.stopCopy, pid, 0, this.#stopLimitNs).result as [number, number, number, number, number, number, number, number, number, number];
+		const { registers, ...figures } = this.#stopping('stopCopy', pid, 0, this.#stopLimitNs).result;
 		this.#haveRegisters(registers);
-		return { bytes, threads, takeNs, pauseNs, unreadableBytes, regions, ...this.#lastCalls };
+		return { ...figures, ...this.#lastCalls };
 	}
 
 	/**
@@ -165,38 +155,38 @@ export class Tracer {
 	 * and no error: the tracer tries again by itself, until its own end.
 	 */
 	end(): Ended {
-		const { result, message, left } = this.#stopping(OP.end, 0, 0, this.#stopLimitNs);
-		const [killNs, reapNs, pauseNs, unburied, early, unaskedPauseNs] = result as [number, number, number, number, number, number];
-		return { killNs, reapNs, pauseNs, unaskedPauseNs, unburied: unburied === 1 ? left : null, endedEarly: early === 1 ? message : null, ...this.#lastCalls };
+		const { result, message, left } = this.#stopping('end', 0, 0, this.#stopLimitNs);
+		return {
+			...result, unburied: result.unburied === 1 ? left : null, endedEarly: result.endedEarly === 1 ? message : null, ...this.#lastCalls,
+		};
 	}
 
 	/** Stop a process until `letGo`; it goes on too if this process or the tracer dies. Returns its number of threads; see `lastCalls`. */
 	hold(pid: number): number {
-		const [threads, registers] = this.#stopping(OP.hold, pid, 0, this.#stopLimitNs).result as [number, number];
+		const { threads, registers } = this.#stopping('hold', pid, 0, this.#stopLimitNs).result;
 		this.#haveRegisters(registers);
 		return threads;
 	}
 
 	/** Returns for how many nanoseconds it was held. */
 	letGo(): number {
-		return this.#ask(OP.letGo, 0)[0] as number;
+		return this.#ask('letGo', 0).heldNs;
 	}
 
 	/** Read into `data`. `bytes` is short where the region ends. `peek` works on duplicates and held targets only. */
 	read(way: Way, pid: number, address: bigint, length: number): { ns: number; bytes: number } {
-		const [ns, bytes] = this.#ask(OP.read, pid, WAYS.indexOf(way), address, length) as [number, number];
-		return { ns, bytes };
+		return this.#ask('read', pid, WAYS.indexOf(way), address, length);
 	}
 
 	/** Read from the copy of `stopCopy` into `data`; the number of bytes. */
 	readCopy(address: bigint, length: number): number {
-		return this.#ask(OP.readCopy, 0, address, length)[1] as number;
+		return this.#ask('readCopy', 0, address, length).bytes;
 	}
 
 	/** System-call number -> how often one read of `length` bytes makes it, counted by an observer. */
 	countCalls(way: Way, length: number): Map<number, number> {
-		this.#ask(OP.count, 0, WAYS.indexOf(way), length);
-		const calls = new Uint32Array(this.data.buffer, this.data.byteOffset, 512);
+		this.#ask('count', 0, WAYS.indexOf(way), length);
+		const calls = new Uint32Array(this.data.buffer, this.data.byteOffset, constants.countedCalls);
 		return new Map([...calls.entries()].filter(([, count]) => count > 0));
 	}
 
@@ -207,24 +197,24 @@ export class Tracer {
 
 	/** All threads' registers at the moment of the last take or hold; of a snapshot, ask before its end. */
 	registers(): ThreadRegisters[] {
-		if (this.#unread) this.#haveRegisters(this.#ask(OP.registers, 0)[0] as number);
+		if (this.#unread) this.#haveRegisters(this.#ask('registers', 0).registers);
 		return Array.from({ length: this.#registers }, (_, i) => {
-			const base = i * sizes.registersBytes;
-			const head = new DataView(this.#area, base, sizes.generalOffset);
+			const base = i * constants.registersBytes;
+			const head = new DataView(this.#area, base, constants.generalOffset);
 			return {
 				tid: head.getInt32(0, true),
-				skewNs: Number(head.getBigInt64(sizes.skewOffset, true)),
-				running: (head.getUint32(sizes.flagsOffset, true) & RUNNING) !== 0,
-				partial: (head.getUint32(sizes.flagsOffset, true) & PARTIAL) !== 0,
-				general: new Uint8Array(this.#area.slice(base + sizes.generalOffset, base + sizes.generalOffset + sizes.generalBytes)),
-				xstate: new Uint8Array(this.#area.slice(base + sizes.xstateOffset, base + sizes.xstateOffset + head.getUint32(4, true))),
+				skewNs: Number(head.getBigInt64(constants.skewOffset, true)),
+				running: (head.getUint32(constants.flagsOffset, true) & constants.running) !== 0,
+				partial: (head.getUint32(constants.flagsOffset, true) & constants.partial) !== 0,
+				general: new Uint8Array(this.#area.slice(base + constants.generalOffset, base + constants.generalOffset + constants.generalBytes)),
+				xstate: new Uint8Array(this.#area.slice(base + constants.xstateOffset, base + constants.xstateOffset + head.getUint32(4, true))),
 			};
 		});
 	}
 
 	/** For tests: at a step of the next take or end, kill the tracer or the requester. */
 	killAt(step: string, whom: 'tracer' | 'requester'): void {
-		this.#ask(OP.hook, 0, STEPS.indexOf(step), whom === 'tracer' ? 1 : 2);
+		this.#ask('hook', 0, STEPS.indexOf(step), whom === 'tracer' ? constants.killTracer : constants.killRequester);
 	}
 
 	/** End what it holds, and the tracer. */

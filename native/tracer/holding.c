@@ -74,10 +74,10 @@ int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
 	if (err)
 		return err;
 	duplicate = taken;
-	const int64_t result[] = { taken.pid, taken.threads, taken.take_ns, taken.pause_ns, taken.window_ns, taken.clone_ns,
-				   taken.moment_ns, taken.calls.restarted, taken.calls.lengthened, taken.registers,
-				   taken.calls.cut, taken.dropped };
-	memcpy(reply->result, result, sizeof(result));
+	reply->result.inject = (struct inject_results){
+		.pid = taken.pid, .threads = taken.threads, .take_ns = taken.take_ns, .pause_ns = taken.pause_ns,
+		.window_ns = taken.window_ns, .clone_ns = taken.clone_ns, .moment_ns = taken.moment_ns, .registers = taken.registers,
+	};
 	return 0;
 }
 
@@ -90,11 +90,14 @@ int do_snap(const struct tracer_request *request, struct tracer_reply *reply)
 	err = ps_snap(request->pid, request->argument[0], &snapshot);
 	if (err)
 		return err;
-	const int64_t result[] = { snapshot.pid, snapshot.threads, snapshot.take_ns, snapshot.pause_ns, snapshot.moment_ns,
-				   snapshot.told.lock_wait_ns, snapshot.told.registers_skew_ns, snapshot.told.pages_shared,
-				   snapshot.told.pages_copied, snapshot.told.regions_taken, snapshot.told.regions_live,
-				   snapshot.told.regions_uncovered, snapshot.told.regions_left_out };
-	memcpy(reply->result, result, sizeof(result));
+	reply->result.snap = (struct snap_results){
+		.pid = snapshot.pid, .threads = snapshot.threads, .take_ns = snapshot.take_ns, .pause_ns = snapshot.pause_ns,
+		.moment_ns = snapshot.moment_ns, .lock_wait_ns = snapshot.told.lock_wait_ns,
+		.skew_ns = snapshot.told.registers_skew_ns, .pages_shared = snapshot.told.pages_shared,
+		.pages_copied = snapshot.told.pages_copied, .regions_taken = snapshot.told.regions_taken,
+		.regions_live = snapshot.told.regions_live, .regions_uncovered = snapshot.told.regions_uncovered,
+		.regions_left_out = snapshot.told.regions_left_out,
+	};
 	return 0;
 }
 
@@ -105,7 +108,7 @@ int do_registers(const struct tracer_request *request, struct tracer_reply *repl
 	if (!snapshot.pid)
 		return ps_fail(-ENOENT, "a snapshot's registers are read from it, and this tracer holds none: read them before its end");
 	count = ps_snapshot_registers(&snapshot, request->timeout_ns, registers, PS_MAX_THREADS);
-	reply->result[0] = count;
+	reply->result.registers.registers = count;
 	return count < 0 ? count : 0;
 }
 
@@ -120,9 +123,10 @@ int do_stop_copy(const struct tracer_request *request, struct tracer_reply *repl
 	tell_calls(&copy.calls);
 	if (err)
 		return err;
-	const int64_t result[] = { copy.used, copy.threads, copy.take_ns, copy.pause_ns, copy.unreadable, copy.regions,
-				   0, copy.calls.restarted, copy.calls.lengthened, copy.registers, copy.calls.cut };
-	memcpy(reply->result, result, sizeof(result));
+	reply->result.stop_copy = (struct stop_copy_results){
+		.bytes = copy.used, .threads = copy.threads, .take_ns = copy.take_ns, .pause_ns = copy.pause_ns,
+		.unreadable_bytes = copy.unreadable, .regions = copy.regions, .registers = copy.registers,
+	};
 	return 0;
 }
 
@@ -174,17 +178,18 @@ void look_after_duplicate(void)
 }
 
 /* And what has not been told of @target (0: of all). */
-static void tell_with_untold(pid_t target, struct ps_calls *calls, struct tracer_reply *reply)
+static void tell_with_untold(pid_t target, struct ps_calls *calls, int64_t *pause_ns)
 {
-	ps_tell_untold(target, calls, &reply->result[5]);
+	ps_tell_untold(target, calls, pause_ns);
 	tell_calls(calls);
 }
 
-int do_untold(struct tracer_reply *reply)
+int do_untold(const struct tracer_request *request, struct tracer_reply *reply)
 {
 	struct ps_calls calls = { 0 };
 
-	tell_with_untold(0, &calls, reply);
+	(void)request;
+	tell_with_untold(0, &calls, &reply->result.untold.pause_ns);
 	return 0;
 }
 
@@ -205,16 +210,16 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 		target = early.target;
 		ended = early.figures;
 		early.ended = false;
-		reply->result[4] = 1;
+		reply->result.end.ended_early = 1;
 		snprintf(reply->message, sizeof(reply->message), "%s", early.why);
 		/* It may have been buried since; where there was no room to note it, nobody ever will. */
-		reply->result[3] = ps_burying(early.pid) || early.err == -ENOSPC;
+		reply->result.end.unburied = ps_burying(early.pid) || early.err == -ENOSPC;
 		snprintf(reply->left, sizeof(reply->left), "%s", early.left);
 	} else if (duplicate.pid) {
 		target = duplicate.target;
 		/* What is left of it harms nothing, and is seen to later: no reason to call the end a failure. */
 		if (ps_end(&duplicate, request->timeout_ns, request->argument[1], &ended)) {
-			reply->result[3] = 1;
+			reply->result.end.unburied = 1;
 			snprintf(reply->left, sizeof(reply->left), "%s", ps_error());
 		}
 		duplicate.pid = 0;
@@ -225,11 +230,11 @@ int do_end(const struct tracer_request *request, struct tracer_reply *reply)
 	} else {
 		return ps_fail(-ENOENT, "this tracer holds nothing that could be ended");
 	}
-	reply->result[0] = ended.kill_ns;
-	reply->result[1] = ended.reap_ns;
-	reply->result[2] = ended.pause_ns;
+	reply->result.end.kill_ns = ended.kill_ns;
+	reply->result.end.reap_ns = ended.reap_ns;
+	reply->result.end.pause_ns = ended.pause_ns;
 	/* What was done to other targets is not this one's to tell, and is left to OP_UNTOLD or to their ends. */
-	tell_with_untold(target, &ended.calls, reply);
+	tell_with_untold(target, &ended.calls, &reply->result.end.unasked_pause_ns);
 	return 0;
 }
 
@@ -239,17 +244,18 @@ void end_all(void)
 	struct tracer_reply reply;
 
 	if (held.threads)
-		do_let_go(&reply);
+		do_let_go(&none, &reply);
 	if (duplicate.pid || early.ended || snapshot.pid || copy.bytes)
 		do_end(&none, &reply);
 }
 
 void forget_all(void)
 {
+	struct tracer_request none = { 0 };
 	struct tracer_reply reply;
 
 	if (held.threads)
-		do_let_go(&reply);
+		do_let_go(&none, &reply);
 	ps_reader_close(&reader);
 	reader.pid = -1;
 	if (duplicate.pid)
@@ -285,17 +291,18 @@ int do_hold(const struct tracer_request *request, struct tracer_reply *reply)
 	tell_calls(&calls);
 	if (err)
 		return err;
-	reply->result[0] = held.threads;
-	reply->result[1] = ps_read_registers(&held, registers, PS_MAX_THREADS);
+	reply->result.hold.threads = held.threads;
+	reply->result.hold.registers = ps_read_registers(&held, registers, PS_MAX_THREADS);
 	return 0;
 }
 
-int do_let_go(struct tracer_reply *reply)
+int do_let_go(const struct tracer_request *request, struct tracer_reply *reply)
 {
+	(void)request;
 	if (!held.threads)
 		return ps_fail(-ENOENT, "this tracer holds no stopped process");
 	ps_release(&held, -1);
-	reply->result[0] = ps_now_ns() - held.first_ns;
+	reply->result.let_go.held_ns = ps_now_ns() - held.first_ns;
 	held.threads = 0;
 	return 0;
 }

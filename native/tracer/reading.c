@@ -66,8 +66,8 @@ int do_read(const struct tracer_request *request, struct tracer_reply *reply)
 	}
 	start = ps_now_ns();
 	got = read_in_blocks(address, length);
-	reply->result[0] = ps_now_ns() - start;
-	reply->result[1] = got;
+	reply->result.read.ns = ps_now_ns() - start;
+	reply->result.read.bytes = got;
 	if (got == -ESRCH && way == PS_WAY_PEEK)
 		return ps_fail(got, "process %d is neither a duplicate nor held by this tracer, and peek reads no others: hold it first",
 			       request->pid);
@@ -97,7 +97,7 @@ int do_read_copy(const struct tracer_request *request, struct tracer_reply *repl
 		if (length > copy.region[i].length - offset)
 			length = copy.region[i].length - offset;
 		memcpy(data, copy.bytes + copy.region[i].offset + offset, length);
-		reply->result[1] = length;
+		reply->result.read_copy.bytes = length;
 		return 0;
 	}
 	return ps_fail(-EFAULT, "the copy has nothing at 0x%llx", (unsigned long long)address);

@@ -192,7 +192,7 @@ static void be_safe(struct tracer_reply *reply)
 	sigset_t all;
 
 	if (fd >= 0) {
-		reply->result[2] = write(fd, "-1000", 5) < 0 ? -errno : 0;
+		reply->result.hello.oom_code = write(fd, "-1000", 5) < 0 ? -errno : 0;
 		close(fd);
 	}
 	/*
@@ -214,10 +214,10 @@ static void place(int cpu, int priority, struct tracer_reply *reply)
 	if (cpu >= 0) {
 		CPU_ZERO(&cpus);
 		CPU_SET(cpu, &cpus);
-		reply->result[0] = sched_setaffinity(0, sizeof(cpus), &cpus) ? -errno : 0;
+		reply->result.hello.affinity_code = sched_setaffinity(0, sizeof(cpus), &cpus) ? -errno : 0;
 	}
 	if (priority > 0)
-		reply->result[1] = sched_setscheduler(0, SCHED_FIFO, &param) ? -errno : 0;
+		reply->result.hello.priority_code = sched_setscheduler(0, SCHED_FIFO, &param) ? -errno : 0;
 }
 
 /* Returns in the child, which is the tracer. The parent ends with it, or when it stays for nothing but chores. */
@@ -266,7 +266,7 @@ int main(int argc, char **argv)
 	be_safe(&hello);
 	err = split();
 	place(atoi(argv[1]), atoi(argv[2]), &hello);
-	hello.result[3] = getpid();
+	hello.result.hello.pid = getpid();
 	sigemptyset(&of_interest);
 	sigaddset(&of_interest, SIGCHLD);
 	sigaddset(&of_interest, SIGUSR1);
