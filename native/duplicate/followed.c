@@ -80,6 +80,24 @@ void ps_drop_followed(struct followed *followed)
 		used_up_to = unused = 0;
 }
 
+struct followed *ps_next_followed(const struct followed *last)
+{
+	for (int i = last ? last - pool + 1 : 0; i < used_up_to; i++)
+		if (pool[i].tid)
+			return &pool[i];
+	return NULL;
+}
+
+bool ps_any_followed(void)
+{
+	return count;
+}
+
+bool ps_all_are_held(void)
+{
+	return count == held_count;
+}
+
 /* ---- what a stop shows of the call ------------------------------------------ */
 
 static bool is_interrupted(const struct followed *followed, long result)
@@ -431,11 +449,9 @@ void ps_follow_run(void)
 {
 	int64_t now = ps_now_ns();
 
-	if (count == held_count)
+	if (ps_all_are_held())
 		return;
-	for (int i = 0; i < used_up_to; i++) {
-		struct followed *followed = &pool[i];
-
+	for (struct followed *followed = NULL; (followed = ps_next_followed(followed));) {
 		while (followed->tid && !followed->held && see_to(followed))
 			;
 		if (followed->tid && !followed->held && !followed->due && is_due(followed, now)) {
@@ -448,13 +464,11 @@ void ps_follow_run(void)
 
 int64_t ps_follow_next_ns(void)
 {
-	int64_t now = ps_now_ns(), next = count ? now + LOOK_NS : INT64_MAX;
+	int64_t now = ps_now_ns(), next = ps_any_followed() ? now + LOOK_NS : INT64_MAX;
 	bool gives_way = false;
 
-	for (int i = 0; i < used_up_to; i++) {
-		const struct followed *followed = &pool[i];
-
-		if (!followed->tid || followed->held)
+	for (const struct followed *followed = NULL; (followed = ps_next_followed(followed));) {
+		if (followed->held)
 			continue;
 		if (!followed->due && followed->deadline_ns < next)
 			next = followed->deadline_ns;
@@ -568,8 +582,8 @@ void ps_follow_entered(void)
 	do {
 		ps_follow_run();
 		entering = false;
-		for (int i = 0; i < used_up_to && !entering; i++)
-			entering = pool[i].tid && pool[i].entering && !pool[i].held;
+		for (const struct followed *followed = NULL; !entering && (followed = ps_next_followed(followed));)
+			entering = followed->entering && !followed->held;
 		if (entering)
 			ps_nap();
 	} while (entering && ps_now_ns() - start < ENTER_NS);
@@ -585,10 +599,8 @@ static int prepare_to_leave(void)
 {
 	int left = 0;
 
-	for (int i = 0; i < used_up_to; i++) {
-		struct followed *followed = &pool[i];
-
-		if (!followed->tid || followed->held)
+	for (struct followed *followed = NULL; (followed = ps_next_followed(followed));) {
+		if (followed->held)
 			continue;
 		if (followed->done && !followed->leaving)
 			interrupt(followed);
@@ -602,13 +614,11 @@ static int prepare_to_leave(void)
 void ps_follow_hand_over(pid_t pid)
 {
 	/* Of a call that has done a part the rest's result alone would be wrong: who asks is told that it is traced. */
-	for (int i = 0; i < used_up_to; i++)
-		if (pool[i].tid && pool[i].pid == pid && pool[i].done)
+	for (const struct followed *followed = NULL; (followed = ps_next_followed(followed));)
+		if (followed->pid == pid && followed->done)
 			return;
-	for (int i = 0; i < used_up_to; i++) {
-		struct followed *followed = &pool[i];
-
-		if (!followed->tid || followed->pid != pid || followed->held || followed->handed)
+	for (struct followed *followed = NULL; (followed = ps_next_followed(followed));) {
+		if (followed->pid != pid || followed->held || followed->handed)
 			continue;
 		followed->handed = true;
 		interrupt(followed);
@@ -625,7 +635,6 @@ void ps_follow_leave(int64_t limit_ns)
 		ps_nap();
 		ps_follow_run();
 	}
-	for (int i = 0; i < used_up_to; i++)
-		if (pool[i].tid)
-			ps_drop_followed(&pool[i]);
+	for (struct followed *followed = NULL; (followed = ps_next_followed(followed));)
+		ps_drop_followed(followed);
 }
