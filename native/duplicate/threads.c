@@ -57,10 +57,40 @@ static int64_t limit_ns(const struct ps_stop *stop)
 	return stop->limit_ns + stop->threads * PS_STOP_LIMIT_THREAD_NS;
 }
 
+/* None is known yet: another stop begins. */
+static void begin_listing(void)
+{
+	tids_clear(&known);
+	tids_clear(&ended);
+	tids_clear(&workers);
+}
+
 static void forget_thread(struct ps_stop *stop, int index)
 {
 	tids_remove(&known, stop->thread[index].tid);
 	stop->thread[index] = stop->thread[--stop->threads];
+}
+
+/* It had ended when it was to be seized, or seemed to. */
+static void forget_ended(struct ps_stop *stop, int index)
+{
+	pid_t tid = stop->thread[index].tid;
+
+	tids_add(&ended, tid);
+	if (gone_count < MAX_GONE)
+		gone[gone_count++] = tid;
+	forget_thread(stop, index);
+}
+
+/* exec() has given it the first thread's tid, if that one is none of those that are known: true. */
+static bool rename_first(const struct ps_stop *stop, struct ps_thread *thread)
+{
+	if (tids_has(&known, stop->pid) || !ps_took_first_tid(stop->pid, thread->tid))
+		return false;
+	tids_remove(&known, thread->tid);
+	thread->tid = stop->pid;
+	tids_add(&known, thread->tid);
+	return true;
 }
 
 /* ---- before the stop: the target runs ------------------------------------- */
@@ -211,10 +241,7 @@ static int seize_new(struct ps_stop *stop, int first)
 		else if (ps_follow_is_held(thread->tid))
 			err = ps_fail(-EBUSY, "thread %d of process %d is in another stop", thread->tid, stop->pid);
 		if (err == -ESRCH) {	/* it ended, or is a leader that did: a zombie has no registers */
-			tids_add(&ended, thread->tid);
-			if (gone_count < MAX_GONE)
-				gone[gone_count++] = thread->tid;
-			forget_thread(stop, i);
+			forget_ended(stop, i);
 			err = 0;
 		} else if (!err) {
 			thread->seized = true;
@@ -237,12 +264,8 @@ static int await_stop(struct ps_stop *stop, struct ps_thread *thread, int64_t ti
 
 	for (;;) {
 		err = ps_wait_stop(thread->tid, timeout_ns, stop->spin_ns, &status);
-		if (err == -ESRCH && !tids_has(&known, stop->pid) && ps_took_first_tid(stop->pid, thread->tid)) {
-			tids_remove(&known, thread->tid);
-			thread->tid = stop->pid;
-			tids_add(&known, thread->tid);
+		if (err == -ESRCH && rename_first(stop, thread))
 			continue;
-		}
 		if (err)
 			return err;
 		if (status >> 16 == PTRACE_EVENT_STOP)
@@ -508,9 +531,7 @@ static int stop_once(struct ps_stop *stop)
 	int err, got;
 	bool more;
 
-	tids_clear(&known);
-	tids_clear(&ended);
-	tids_clear(&workers);
+	begin_listing();
 	/*
 	 * A thread that is not stopped yet may start another, and end before it is
 	 * seized. Workers come and go by themselves: their number may be another now.
