@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "call_stops.h"
+#include "counts.h"
 #include "disposition.h"
 #include "task_file.h"
 

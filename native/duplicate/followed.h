@@ -44,8 +44,6 @@ bool ps_any_followed(void);
 /* No more of them than are held: nobody is to be seen to. */
 bool ps_all_are_held(void);
 
-void ps_count_cut(struct ps_calls *calls, long number);
-
 enum progress {
 	NOT_ENTERED,		/* it is about to be made again */
 	INTERRUPTED,		/* without a result */
