@@ -4,6 +4,7 @@
 #include <string.h>
 #include "preflight/estimate.h"
 #include "preflight/preflight.h"
+#include "area.h"
 #include "requests.h"
 #include "state.h"
 

@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "duplicate/burial.h"
 #include "duplicate/child.h"
+#include "area.h"
+#include "reader.h"
 #include "requests.h"
 #include "state.h"
 
@@ -37,27 +37,6 @@ static int busy(void)
 	if (duplicate.pid || early.ended || snapshot.pid || copy.bytes || held.threads)
 		return ps_fail(-EBUSY, "this tracer still holds a duplicate, a copy or a stopped process: end it first");
 	return 0;
-}
-
-/* Their memory is there before the target is stopped: a first touch may be slow. */
-static void touch_registers(pid_t pid)
-{
-	struct stat task;
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	if (stat(path, &task))
-		return;
-	for (int i = 0; i < (int)task.st_nlink && i < PS_MAX_THREADS; i++) {
-		((volatile struct ps_registers *)registers)[i].tid = 0;
-		((volatile struct ps_registers *)registers)[i].xstate[4096] = 0;
-	}
-}
-
-/* The counts by call, where the requester finds them. */
-static void tell_calls(const struct ps_calls *calls)
-{
-	memcpy(data, calls, sizeof(*calls) < data_bytes ? sizeof(*calls) : data_bytes);
 }
 
 int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
@@ -130,12 +109,25 @@ int do_stop_copy(const struct tracer_request *request, struct tracer_reply *repl
 	return 0;
 }
 
-static void close_reader(pid_t pid)
+int do_read_copy(const struct tracer_request *request, struct tracer_reply *reply)
 {
-	if (reader.pid < 0 || reader.pid != pid)
-		return;
-	ps_reader_close(&reader);
-	reader.pid = -1;
+	uint64_t address = request->argument[0], length = request->argument[1];
+	int err = check_length(request->argument[1]);
+
+	if (err)
+		return err;
+	for (int i = 0; i < copy.regions; i++) {
+		uint64_t offset = address - copy.region[i].address;
+
+		if (offset >= copy.region[i].length)
+			continue;
+		if (length > copy.region[i].length - offset)
+			length = copy.region[i].length - offset;
+		memcpy(data, copy.bytes + copy.region[i].offset + offset, length);
+		reply->result.read_copy.bytes = length;
+		return 0;
+	}
+	return ps_fail(-EFAULT, "the copy has nothing at 0x%llx", (unsigned long long)address);
 }
 
 static void end_early(const char *why)

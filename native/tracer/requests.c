@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <unistd.h>
+#include "area.h"
 #include "requests.h"
-#include "state.h"
 
 static enum ps_step hook_step;
 static enum hook_action hook_action;

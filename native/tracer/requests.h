@@ -11,7 +11,5 @@ TRACER_OPS(TRACER_FUNCTION)
 
 int answer(const struct tracer_request *request, struct tracer_reply *reply);
 void hook(enum ps_step step);		/* what OP_HOOK asked for */
-/* Does so much fit into the data? */
-int check_length(int64_t length);
 
 #endif

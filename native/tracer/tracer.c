@@ -32,6 +32,7 @@
 #include "duplicate/burial.h"
 #include "duplicate/injection.h"
 #include "duplicate/late.h"
+#include "area.h"
 #include "protocol.h"
 #include "requests.h"
 #include "state.h"
@@ -41,10 +42,6 @@
 #define STAYS		1		/* said to the parent */
 /* So often is looked at what brings no news by SIGCHLD. */
 #define LOOK_NS		(5 * 1000 * 1000LL)
-
-struct ps_registers *registers;
-uint8_t *data;
-size_t data_bytes;
 
 /* News of tracees; and the process that the requester waits for, which ends when this is closed. */
 static int news_fd, parent_fd;
