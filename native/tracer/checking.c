@@ -5,15 +5,15 @@
 #include "preflight/estimate.h"
 #include "preflight/preflight.h"
 #include "area.h"
+#include "held.h"
 #include "requests.h"
-#include "state.h"
 
 int do_check(const struct tracer_request *request, struct tracer_reply *reply)
 {
 	struct ps_preflight preflight;
 	int refused;
 
-	if (duplicate.pid)	/* its watch uses what would be gathered anew */
+	if (watches())	/* its watch uses what would be gathered anew */
 		return ps_fail(-EBUSY, "this tracer watches over a duplicate: check with another");
 	refused = ps_preflight(request->pid, &preflight);
 	if (check_length(sizeof(preflight.reason)))

@@ -9,16 +9,16 @@
 #include "duplicate/burial.h"
 #include "duplicate/child.h"
 #include "area.h"
+#include "held.h"
 #include "reader.h"
 #include "requests.h"
-#include "state.h"
 
-struct ps_duplicate duplicate;
-struct ps_snapshot snapshot;
-struct ps_copy copy;
+static struct ps_duplicate duplicate;
+static struct ps_snapshot snapshot;
+static struct ps_copy copy;
 static pid_t copied;			/* the target that the copy is of */
 static struct ps_thread held_threads[PS_MAX_THREADS];
-struct ps_stop held = { .thread = held_threads };
+static struct ps_stop held = { .thread = held_threads };
 
 /* A duplicate that had to be ended before it was asked for. */
 static struct {
@@ -30,22 +30,11 @@ static struct {
 	struct ps_ended figures;
 } early;
 
-static int busy(void)
-{
-	if (ps_stranded())
-		return ps_fail(-EBUSY, "this tracer still waits for a thread of process %d to come back from the kernel, to put it back", ps_stranded());
-	if (duplicate.pid || early.ended || snapshot.pid || copy.bytes || held.threads)
-		return ps_fail(-EBUSY, "this tracer still holds a duplicate, a copy or a stopped process: end it first");
-	return 0;
-}
-
 int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
 {
 	struct ps_duplicate taken;
-	int err = busy();
+	int err;
 
-	if (err)
-		return err;
 	touch_registers(request->pid);
 	err = ps_inject(request->pid, request->argument[0], request->timeout_ns, request->argument[1], &taken, registers,
 			PS_MAX_THREADS);
@@ -62,11 +51,8 @@ int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
 
 int do_snap(const struct tracer_request *request, struct tracer_reply *reply)
 {
-	int err = busy();
+	int err = ps_snap(request->pid, request->argument[0], &snapshot);
 
-	if (err)
-		return err;
-	err = ps_snap(request->pid, request->argument[0], &snapshot);
 	if (err)
 		return err;
 	reply->result.snap = (struct snap_results){
@@ -93,10 +79,8 @@ int do_registers(const struct tracer_request *request, struct tracer_reply *repl
 
 int do_stop_copy(const struct tracer_request *request, struct tracer_reply *reply)
 {
-	int err = busy();
+	int err;
 
-	if (err)
-		return err;
 	copied = request->pid;
 	err = ps_stop_copy(request->pid, request->timeout_ns, request->argument[1], &copy, registers, PS_MAX_THREADS);
 	tell_calls(&copy.calls);
@@ -130,6 +114,12 @@ int do_read_copy(const struct tracer_request *request, struct tracer_reply *repl
 	return ps_fail(-EFAULT, "the copy has nothing at 0x%llx", (unsigned long long)address);
 }
 
+/* The process that is stopped for the requester, 0: none. */
+static pid_t held_process(void)
+{
+	return held.threads ? held.pid : 0;
+}
+
 static void end_early(const char *why)
 {
 	early.ended = true;
@@ -138,7 +128,7 @@ static void end_early(const char *why)
 	/* @why may be ps_error(), which the end changes. */
 	snprintf(early.why, sizeof(early.why), "%s", why);
 	close_reader(duplicate.pid);
-	if (held.threads && held.pid == duplicate.target) {	/* it is buried when the target runs again */
+	if (held_process() == duplicate.target) {	/* it is buried when the target runs again */
 		ps_watch_end();
 		ps_kill_child(duplicate.pid);
 		ps_bury_later(&duplicate, duplicate.target_fd);
@@ -153,7 +143,7 @@ static void end_early(const char *why)
 	duplicate.pid = 0;
 }
 
-void look_after_duplicate(void)
+static void look_after_duplicate(void)
 {
 	siginfo_t info = { 0 };
 
@@ -185,49 +175,154 @@ int do_untold(const struct tracer_request *request, struct tracer_reply *reply)
 	return 0;
 }
 
-int do_end(const struct tracer_request *request, struct tracer_reply *reply)
+static bool duplicate_is_held(void)
 {
-	struct ps_ended ended = { 0 };
-	int64_t start = ps_now_ns();
-	pid_t target;
+	return duplicate.pid || early.ended;
+}
 
-	if (duplicate.pid && held.threads && held.pid == duplicate.target)
-		return ps_fail(-EBUSY, "process %d is held, and has to run to end its duplicate: let it go first", held.pid);
+static bool duplicate_is_watched(void)
+{
+	return duplicate.pid;
+}
+
+static int end_duplicate(const struct tracer_request *request, struct tracer_reply *reply, struct ps_ended *ended, pid_t *target)
+{
+	if (duplicate.pid && held_process() == duplicate.target)
+		return ps_fail(-EBUSY, "process %d is held, and has to run to end its duplicate: let it go first", held_process());
 	look_after_duplicate();		/* has it ended by itself? */
-	close_reader(duplicate.pid ? duplicate.pid : snapshot.pid);
-	if (snapshot.pid) {
-		target = snapshot.target;
-		ps_snapshot_end(&snapshot, &ended);
-	} else if (early.ended) {
-		target = early.target;
-		ended = early.figures;
+	close_reader(duplicate.pid);
+	if (early.ended) {
+		*target = early.target;
+		*ended = early.figures;
 		early.ended = false;
 		reply->result.end.ended_early = 1;
 		snprintf(reply->message, sizeof(reply->message), "%s", early.why);
 		/* It may have been buried since; where there was no room to note it, nobody ever will. */
 		reply->result.end.unburied = ps_burying(early.pid) || early.err == -ENOSPC;
 		snprintf(reply->left, sizeof(reply->left), "%s", early.left);
-	} else if (duplicate.pid) {
-		target = duplicate.target;
-		/* What is left of it harms nothing, and is seen to later: no reason to call the end a failure. */
-		if (ps_end(&duplicate, request->timeout_ns, request->argument[1], &ended)) {
-			reply->result.end.unburied = 1;
-			snprintf(reply->left, sizeof(reply->left), "%s", ps_error());
-		}
-		duplicate.pid = 0;
-	} else if (copy.bytes) {
-		target = copied;
-		ps_copy_free(&copy);
-		ended.reap_ns = ps_now_ns() - start;
-	} else {
-		return ps_fail(-ENOENT, "this tracer holds nothing that could be ended");
+		return 0;
 	}
-	reply->result.end.kill_ns = ended.kill_ns;
-	reply->result.end.reap_ns = ended.reap_ns;
-	reply->result.end.pause_ns = ended.pause_ns;
-	/* What was done to other targets is not this one's to tell, and is left to OP_UNTOLD or to their ends. */
-	tell_with_untold(target, &ended.calls, &reply->result.end.unasked_pause_ns);
+	*target = duplicate.target;
+	/* What is left of it harms nothing, and is seen to later: no reason to call the end a failure. */
+	if (ps_end(&duplicate, request->timeout_ns, request->argument[1], ended)) {
+		reply->result.end.unburied = 1;
+		snprintf(reply->left, sizeof(reply->left), "%s", ps_error());
+	}
+	duplicate.pid = 0;
 	return 0;
+}
+
+static void forget_duplicate(void)
+{
+	if (duplicate.pid)
+		end_early("the duplicate had to be ended: a thread of a process could not be stopped, and only the end of the tracing thread "
+			  "lets it go");
+}
+
+static int64_t duplicate_next_ns(void)
+{
+	int64_t next_ns = ps_watch_next_ns(), look_ns = ps_now_ns() + LOOK_NS;
+
+	return duplicate.pid && duplicate.shares_files && look_ns < next_ns ? look_ns : next_ns;
+}
+
+static const struct kind duplicates = {
+	.taken_by = OP_INJECT, .beside = true, .is_held = duplicate_is_held, .end = end_duplicate, .forget = forget_duplicate,
+	.look_after = look_after_duplicate, .next_ns = duplicate_next_ns, .is_watched = duplicate_is_watched,
+};
+
+static bool snapshot_is_held(void)
+{
+	return snapshot.pid;
+}
+
+static int end_snapshot(const struct tracer_request *request, struct tracer_reply *reply, struct ps_ended *ended, pid_t *target)
+{
+	(void)request;
+	(void)reply;
+	close_reader(snapshot.pid);
+	*target = snapshot.target;
+	ps_snapshot_end(&snapshot, ended);
+	return 0;
+}
+
+/* PEEKTEXT works on what is traced and stopped; a snapshot is parked, and traced only for this. */
+static int attach_snapshot(pid_t pid, int64_t timeout_ns)
+{
+	return snapshot.pid && pid == snapshot.pid ? ps_snapshot_attach(&snapshot, timeout_ns) : 0;
+}
+
+static const struct kind snapshots = {
+	.taken_by = OP_SNAP, .beside = true, .is_held = snapshot_is_held, .end = end_snapshot, .prepare_peek = attach_snapshot,
+};
+
+static bool copy_is_held(void)
+{
+	return copy.bytes;
+}
+
+static int end_copy(const struct tracer_request *request, struct tracer_reply *reply, struct ps_ended *ended, pid_t *target)
+{
+	int64_t start = ps_now_ns();
+
+	(void)request;
+	(void)reply;
+	*target = copied;
+	ps_copy_free(&copy);
+	ended->reap_ns = ps_now_ns() - start;
+	return 0;
+}
+
+static const struct kind copies = { .taken_by = OP_STOP_COPY, .is_held = copy_is_held, .end = end_copy };
+
+int do_end(const struct tracer_request *request, struct tracer_reply *reply)
+{
+	struct ps_ended ended = { 0 };
+	pid_t target = 0;
+	int err;
+
+	for_each_kind(kind) {
+		if (!kind->end || !kind->is_held())
+			continue;
+		err = kind->end(request, reply, &ended, &target);
+		if (err)
+			return err;
+		reply->result.end.kill_ns = ended.kill_ns;
+		reply->result.end.reap_ns = ended.reap_ns;
+		reply->result.end.pause_ns = ended.pause_ns;
+		/* What was done to other targets is not this one's to tell, and is left to OP_UNTOLD or to their ends. */
+		tell_with_untold(target, &ended.calls, &reply->result.end.unasked_pause_ns);
+		return 0;
+	}
+	return ps_fail(-ENOENT, "this tracer holds nothing that could be ended");
+}
+
+int check_free_for(enum tracer_op op)
+{
+	bool takes = false, stops = false, in_the_way = false;
+
+	for_each_kind(kind)
+		if (kind->taken_by == op) {
+			takes = true;
+			stops = kind->stops_target;
+		}
+	if (!takes)
+		return 0;
+	for_each_kind(kind)
+		in_the_way |= kind->is_held() && !(stops && kind->beside);
+	if (ps_stranded())
+		return ps_fail(-EBUSY, "this tracer still waits for a thread of process %d to come back from the kernel, to put it back", ps_stranded());
+	if (in_the_way)
+		return ps_fail(-EBUSY, "this tracer still holds a duplicate, a copy or a stopped process: end it first");
+	return 0;
+}
+
+bool holds_stopped(void)
+{
+	for_each_kind(kind)
+		if (kind->stops_target && kind->is_held())
+			return true;
+	return false;
 }
 
 void end_all(void)
@@ -235,24 +330,66 @@ void end_all(void)
 	struct tracer_request none = { .timeout_ns = PS_NSEC_PER_SEC };
 	struct tracer_reply reply;
 
-	if (held.threads)
-		do_let_go(&none, &reply);
-	if (duplicate.pid || early.ended || snapshot.pid || copy.bytes)
-		do_end(&none, &reply);
+	for_each_kind(kind) {
+		if (!kind->is_held())
+			continue;
+		if (kind->end)
+			do_end(&none, &reply);
+		else
+			kind->forget();
+	}
 }
 
 void forget_all(void)
 {
-	struct tracer_request none = { 0 };
-	struct tracer_reply reply;
-
-	if (held.threads)
-		do_let_go(&none, &reply);
+	for_each_kind(kind)
+		if (kind->forget && kind->is_held())
+			kind->forget();
 	ps_reader_close(&reader);
 	reader.pid = -1;
-	if (duplicate.pid)
-		end_early("the duplicate had to be ended: a thread of a process could not be stopped, and only the end of the tracing thread "
-			  "lets it go");
+}
+
+void note_held_deaths(void)
+{
+	for_each_kind(kind)
+		if (kind->note_deaths && kind->is_held())
+			kind->note_deaths();
+}
+
+void look_after_held(void)
+{
+	for_each_kind(kind)
+		if (kind->look_after)
+			kind->look_after();
+}
+
+int64_t held_next_ns(void)
+{
+	int64_t next_ns = INT64_MAX, of_kind_ns;
+
+	for_each_kind(kind) {
+		of_kind_ns = kind->next_ns ? kind->next_ns() : INT64_MAX;
+		next_ns = of_kind_ns < next_ns ? of_kind_ns : next_ns;
+	}
+	return next_ns;
+}
+
+bool watches(void)
+{
+	for_each_kind(kind)
+		if (kind->is_watched && kind->is_watched())
+			return true;
+	return false;
+}
+
+int prepare_peek(pid_t pid, int64_t timeout_ns)
+{
+	int err = 0;
+
+	for_each_kind(kind)
+		if (!err && kind->prepare_peek)
+			err = kind->prepare_peek(pid, timeout_ns);
+	return err;
 }
 
 int do_hold(const struct tracer_request *request, struct tracer_reply *reply)
@@ -260,9 +397,6 @@ int do_hold(const struct tracer_request *request, struct tracer_reply *reply)
 	struct ps_calls calls = { 0 };
 	int err, pidfd;
 
-	/* Beside a duplicate a target may be held: that is how the two are compared. */
-	if (held.threads || copy.bytes || ps_stranded())
-		return busy();
 	/* Before it is looked at: so it is that process which is stopped, and no later one with its pid. */
 	pidfd = syscall(SYS_pidfd_open, request->pid, 0);
 	err = ps_check_target(request->pid);
@@ -298,3 +432,28 @@ int do_let_go(const struct tracer_request *request, struct tracer_reply *reply)
 	held.threads = 0;
 	return 0;
 }
+
+static bool process_is_held(void)
+{
+	return held.threads;
+}
+
+static void let_go_process(void)
+{
+	struct tracer_request none = { 0 };
+	struct tracer_reply reply;
+
+	do_let_go(&none, &reply);
+}
+
+static void note_process_deaths(void)
+{
+	ps_note_deaths(&held);
+}
+
+static const struct kind processes = {
+	.taken_by = OP_HOLD, .stops_target = true, .is_held = process_is_held, .forget = let_go_process, .note_deaths = note_process_deaths,
+};
+
+/* Of a duplicate whose target is held, too, the target comes first: it has to run to end its duplicate. */
+const struct kind *const kinds[] = { &processes, &duplicates, &snapshots, &copies, NULL };

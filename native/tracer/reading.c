@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <string.h>
 #include "area.h"
+#include "held.h"
 #include "reader.h"
 #include "requests.h"
-#include "state.h"
 
 /* So much is read before somebody else is seen to: by PTRACE_PEEKTEXT, a word a call, it takes 40 ms; by others less than 4. */
 #define PEEK_BLOCK	(64UL << 10)
@@ -41,9 +41,8 @@ int do_read(const struct tracer_request *request, struct tracer_reply *reply)
 	ssize_t got;
 	int err = check_length(request->argument[2]);
 
-	/* PEEKTEXT works on what is traced and stopped; a snapshot is parked, and traced only for this. */
-	if (!err && way == PS_WAY_PEEK && snapshot.pid && request->pid == snapshot.pid)
-		err = ps_snapshot_attach(&snapshot, request->timeout_ns);
+	if (!err && way == PS_WAY_PEEK)
+		err = prepare_peek(request->pid, request->timeout_ns);
 	if (err)
 		return err;
 	if (reader.pid != request->pid || reader.way != way) {

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 #include "area.h"
+#include "held.h"
 #include "requests.h"
 
 static enum ps_step hook_step;
@@ -43,5 +44,5 @@ int answer(const struct tracer_request *request, struct tracer_reply *reply)
 {
 	if (request->op < 0 || request->op >= TRACER_OPERATIONS || !operations[request->op])
 		return ps_fail(-ENOSYS, "the tracer has no operation %d", request->op);
-	return operations[request->op](request, reply);
+	return check_free_for(request->op) ?: operations[request->op](request, reply);
 }

@@ -33,15 +33,13 @@
 #include "duplicate/injection.h"
 #include "duplicate/late.h"
 #include "area.h"
+#include "held.h"
 #include "protocol.h"
 #include "requests.h"
-#include "state.h"
 
 /* After the requester has gone: how long to stay for calls that are followed, and for burials. */
 #define LINGER_NS	(60 * PS_NSEC_PER_SEC)
 #define STAYS		1		/* said to the parent */
-/* So often is looked at what brings no news by SIGCHLD. */
-#define LOOK_NS		(5 * 1000 * 1000LL)
 
 /* News of tracees; and the process that the requester waits for, which ends when this is closed. */
 static int news_fd, parent_fd;
@@ -57,12 +55,12 @@ static int64_t earliest(int64_t a, int64_t b)
 /* When something has to be done that nobody asks for, or INT64_MAX. */
 static int64_t next_chore_ns(void)
 {
-	int64_t next = earliest(ps_follow_next_ns(), ps_watch_next_ns());
+	int64_t next = earliest(ps_follow_next_ns(), held_next_ns());
 
 	/* What is not to be done now is not due, however late it is: else nobody would listen to the requester. */
-	if (!ps_stranded() && !held.threads)
+	if (!ps_stranded() && !holds_stopped())
 		next = earliest(next, ps_burial_next_ns());
-	return ps_stranded() || ps_any_late() || (duplicate.pid && duplicate.shares_files) ? earliest(next, ps_now_ns() + LOOK_NS) : next;
+	return ps_stranded() || ps_any_late() ? earliest(next, ps_now_ns() + LOOK_NS) : next;
 }
 
 static void do_chores(void)
@@ -73,14 +71,13 @@ static void do_chores(void)
 	while (read(news_fd, &news, sizeof(news)) > 0)
 		if (news.ssi_signo == SIGUSR1 && leaving)
 			ps_follow_hand_over(news.ssi_int);
-	if (held.threads)
-		ps_note_deaths(&held);
+	note_held_deaths();
 	ps_strand_run();
 	ps_late_run();
 	ps_follow_run();
-	look_after_duplicate();
+	look_after_held();
 	/* What was injected into a target is put back before anything else is done to it. */
-	if (!ps_stranded() && !held.threads)
+	if (!ps_stranded() && !holds_stopped())
 		ps_burial_run();
 }
 
