@@ -31,7 +31,11 @@ struct kind {
 	int	(*prepare_peek)(pid_t pid, int64_t timeout_ns);
 };
 
+extern const struct kind duplicates, snapshots, copies, processes;
 extern const struct kind *const kinds[];	/* NULL ends them */
 #define for_each_kind(kind) for (const struct kind *const *at_ = kinds, *kind; (kind = *at_); at_++)
+
+/* The process that is stopped for the requester, 0: none. */
+pid_t held_process(void);
 
 #endif
