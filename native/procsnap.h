@@ -49,6 +49,9 @@ extern pid_t ps_requester;
 
 #define PS_NO_PERMISSION "no permission to trace process %d: run as root or with CAP_SYS_PTRACE, or lower kernel.yama.ptrace_scope"
 
+/* Of the running kernel: 6012 is Linux 6.12. */
+int ps_kernel_version(void);
+
 struct ps_region {			/* a line of /proc/PID/maps, proc_pid_maps(5) */
 	uint64_t start, end;
 	bool	readable, writable, executable, shared;

@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 #include "workers.h"
 
@@ -17,13 +16,9 @@
 static unsigned int worker_flags(void)
 {
 	static unsigned int flags;
-	struct utsname kernel;
-	int major = 0, minor = 0;
 
-	if (!flags && !uname(&kernel)) {
-		sscanf(kernel.release, "%d.%d", &major, &minor);
-		flags = major * 1000 + minor < 6004 ? PF_IO_WORKER : PF_IO_WORKER | PF_USER_WORKER;
-	}
+	if (!flags)
+		flags = ps_kernel_version() < 6004 ? PF_IO_WORKER : PF_IO_WORKER | PF_USER_WORKER;
 	return flags;
 }
 
