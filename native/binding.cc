@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The one file that knows Node-API: arguments in, numbers and arrays out.
-// What it exports is typed and explained in index.ts.
+// What it exports is typed in addon.ts, and explained in the files that use it.
+#include <cctype>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -19,6 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <vector>
 extern "C" {
 #include "tracer/protocol.h"
 }
@@ -148,13 +150,32 @@ bool receive(int socket, tracer_reply &reply)
 	return got == sizeof(reply);
 }
 
-Napi::Object describe(Napi::Env env, const tracer_reply &reply)
+// The operations of tracer/protocol.h, by number, with the names of their results in the order of the structs.
+#define TRACER_NAME(name) #name,
+#define TRACER_OPERATION(OP, name) { #name, { OP##_RESULTS(TRACER_NAME) } },
+const struct { const char *name; std::vector<const char *> results; } operations[] = {
+	TRACER_HELLO(TRACER_OPERATION) TRACER_OPS(TRACER_OPERATION)
+};
+static_assert(sizeof(operations) / sizeof(*operations) == TRACER_OPERATIONS, "an operation has no names");
+
+// "take_ns" is "takeNs" in TypeScript.
+std::string camel(const char *name)
+{
+	std::string result;
+
+	for (; *name; name++)
+		result += *name == '_' && name[1] ? static_cast<char>(std::toupper(*++name)) : *name;
+	return result;
+}
+
+Napi::Object describe(Napi::Env env, int op, const tracer_reply &reply)
 {
 	Napi::Object result = Napi::Object::New(env);
-	Napi::BigInt64Array numbers = Napi::BigInt64Array::New(env, TRACER_RESULTS);
+	Napi::Object numbers = Napi::Object::New(env);
 
-	for (size_t i = 0; i < TRACER_RESULTS; i++)
-		numbers[i] = reply.result[i];
+	if (op >= 0 && op < TRACER_OPERATIONS)
+		for (size_t i = 0; i < operations[op].results.size(); i++)
+			numbers[camel(operations[op].results[i])] = Napi::Number::New(env, reply.result.all[i]);
 	result["code"] = Napi::Number::New(env, reply.code);
 	result["message"] = Napi::String::New(env, reply.message);
 	result["left"] = Napi::String::New(env, reply.left);
@@ -249,10 +270,10 @@ Napi::Value start_tracer(const Napi::CallbackInfo &info)
 	}
 	Napi::Object result = Napi::Object::New(env);
 	result["process"] = Napi::Number::New(env, pid);
-	result["pid"] = Napi::Number::New(env, hello.result[3]);
+	result["pid"] = Napi::Number::New(env, hello.result.hello.pid);
 	result["socket"] = Napi::Number::New(env, pair[0]);
 	result["area"] = area.Get("buffer");
-	result["hello"] = describe(env, hello);
+	result["hello"] = describe(env, OP_HELLO, hello);
 	return result;
 }
 
@@ -281,7 +302,7 @@ Napi::Value request(const Napi::CallbackInfo &info)
 		reply.code = -EPIPE;
 		snprintf(reply.message, sizeof(reply.message), "the tracer is gone, or has not answered for five minutes");
 	}
-	return describe(info.Env(), reply);
+	return describe(info.Env(), asked.op, reply);
 }
 
 // stop_tracer(socket, pid): it ends what it holds and leaves; waits for that, but not for ever: false, it goes on by itself.
@@ -330,17 +351,49 @@ Napi::Value call_name(const Napi::CallbackInfo &info)
 	return Napi::String::New(info.Env(), ps_call_name(integer(info, 0)));
 }
 
-Napi::Value sizes(const Napi::CallbackInfo &info)
+// What both sides must know of the structs in the shared area, and of numbers in requests.
+Napi::Object constants(Napi::Env env)
 {
-	Napi::Object result = Napi::Object::New(info.Env());
+	const struct { const char *name; size_t value; } numbers[] = {
+		{ "registersBytes", sizeof(struct ps_registers) }, { "skewOffset", offsetof(struct ps_registers, skew_ns) },
+		{ "flagsOffset", offsetof(struct ps_registers, flags) }, { "generalOffset", offsetof(struct ps_registers, general) },
+		{ "generalBytes", sizeof(struct user_regs_struct) }, { "xstateOffset", offsetof(struct ps_registers, xstate) },
+		{ "maxThreads", PS_MAX_THREADS }, { "running", PROC_SNAP_RUNNING }, { "partial", PROC_SNAP_PARTIAL },
+		{ "reasonBytes", sizeof(struct ps_reason) }, { "reasonNameOffset", offsetof(struct ps_reason, name) },
+		{ "reasonTextOffset", offsetof(struct ps_reason, text) }, { "callsHeadBytes", offsetof(struct ps_calls, by_call) },
+		{ "callBytes", sizeof(ps_calls::by_call[0]) }, { "callKinds", PS_CALL_KINDS },
+		{ "countedCalls", TRACER_COUNTED_CALLS },
+		{ "killTracer", HOOK_KILL_TRACER }, { "killRequester", HOOK_KILL_REQUESTER },
+	};
+	Napi::Object result = Napi::Object::New(env);
+	Napi::Array steps = Napi::Array::New(env), ways = Napi::Array::New(env);
 
-	result["registersBytes"] = Napi::Number::New(info.Env(), sizeof(struct ps_registers));
-	result["skewOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, skew_ns));
-	result["flagsOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, flags));
-	result["generalOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, general));
-	result["generalBytes"] = Napi::Number::New(info.Env(), sizeof(struct user_regs_struct));
-	result["xstateOffset"] = Napi::Number::New(info.Env(), offsetof(struct ps_registers, xstate));
-	result["maxThreads"] = Napi::Number::New(info.Env(), PS_MAX_THREADS);
+	for (uint32_t i = 0; i < PS_STEPS; i++)
+		steps[i] = Napi::String::New(env, ps_step_names[i]);
+	for (uint32_t i = 0; i < PS_WAYS; i++)
+		ways[i] = Napi::String::New(env, ps_way_name(static_cast<enum ps_way>(i)));
+	for (const auto &entry : numbers)
+		result[entry.name] = Napi::Number::New(env, entry.value);
+	result["steps"] = steps;
+	result["ways"] = ways;
+	return result;
+}
+
+// { inject: { op: 1, results: ["pid", ...] }, ... }
+Napi::Object operation_table(Napi::Env env)
+{
+	Napi::Object result = Napi::Object::New(env);
+
+	for (int op = 0; op < TRACER_OPERATIONS; op++) {
+		Napi::Object operation = Napi::Object::New(env);
+		Napi::Array results = Napi::Array::New(env);
+
+		for (uint32_t i = 0; i < operations[op].results.size(); i++)
+			results[i] = Napi::String::New(env, camel(operations[op].results[i]));
+		operation["op"] = Napi::Number::New(env, op);
+		operation["results"] = results;
+		result[camel(operations[op].name)] = operation;
+	}
 	return result;
 }
 
@@ -350,16 +403,14 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "createShared", create_shared }, { "closeFd", close_fd }, { "futexWake", futex_wake },
 		{ "waitFor", wait_for }, { "nowNs", now_ns }, { "clock", clock },
 		{ "setAffinity", set_affinity }, { "setFifo", set_fifo },
-		{ "endProcess", end_process }, { "startTracer", start_tracer }, { "request", request }, { "stopTracer", stop_tracer }, { "sizes", sizes },
+		{ "endProcess", end_process }, { "startTracer", start_tracer }, { "request", request }, { "stopTracer", stop_tracer },
 		{ "snapUnavailable", snap_unavailable }, { "callName", call_name }, { "xsaveComponents", xsave_components },
 	};
 
 	for (const auto &entry : functions)
 		exports[entry.name] = Napi::Function::New(env, entry.function, entry.name);
-	Napi::Array steps = Napi::Array::New(env);
-	for (uint32_t i = 0; i < PS_STEPS; i++)
-		steps[i] = Napi::String::New(env, ps_step_names[i]);
-	exports["steps"] = steps;
+	exports["constants"] = constants(env);
+	exports["operations"] = operation_table(env);
 	return exports;
 }
 

@@ -49,6 +49,9 @@ extern pid_t ps_requester;
 
 #define PS_NO_PERMISSION "no permission to trace process %d: run as root or with CAP_SYS_PTRACE, or lower kernel.yama.ptrace_scope"
 
+/* Of the running kernel: 6012 is Linux 6.12. */
+int ps_kernel_version(void);
+
 struct ps_region {			/* a line of /proc/PID/maps, proc_pid_maps(5) */
 	uint64_t start, end;
 	bool	readable, writable, executable, shared;
@@ -404,6 +407,7 @@ bool ps_watch_run(void);
 /* ---- reading -------------------------------------------------------------- */
 
 enum ps_way { PS_WAY_PROC_MEM_PAPER, PS_WAY_PROC_MEM, PS_WAY_PEEK, PS_WAY_VM_READV, PS_WAY_MEMCPY, PS_WAYS };
+const char *ps_way_name(enum ps_way way);	/* such as "proc-mem-paper" */
 
 struct ps_reader {			/* a process's memory, ready to be read in one of the ways */
 	enum ps_way way;

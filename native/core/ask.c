@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Of two procsnaps one after the other: the first may still follow calls of the target (followed.c). */
+/* Of two procsnaps one after the other: the first may still follow calls of the target (follow.c). */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/stat.h>

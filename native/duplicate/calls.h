@@ -2,7 +2,7 @@
 /*
  * The system calls that a stop may end too early, or that the kernel restarts
  * with their whole timeout: where each has its timeout, and how the rest of what
- * it was asked for is asked for again. For blocked.c and followed.c.
+ * it was asked for is asked for again. For blocked.c, waited.c and progress.c.
  */
 #ifndef PROCSNAP_CALLS_H
 #define PROCSNAP_CALLS_H

@@ -109,3 +109,26 @@ int ps_pty_settings(pid_t pid, int fd, struct termios *settings)
 	close(mine);
 	return err;
 }
+
+bool is_stream(pid_t pid, int fd)
+{
+	int type = 0;
+
+	return !ps_socket_option(pid, fd, SO_TYPE, &type, sizeof(type)) && type == SOCK_STREAM;
+}
+
+/* Bytes without which a read from this socket goes on waiting. */
+uint64_t low_water(pid_t pid, int fd)
+{
+	int bytes = 1;
+
+	return ps_socket_option(pid, fd, SO_RCVLOWAT, &bytes, sizeof(bytes)) || bytes < 1 ? 1 : bytes;
+}
+
+/* What writes to a file or a device of another kind returns is its own affair; short results that a stop made are not known. */
+bool writes_all(pid_t pid, int fd)
+{
+	enum descriptor kind = ps_descriptor(pid, fd);
+
+	return kind == FD_SOCKET || kind == FD_PIPE || kind == FD_PTY || kind == FD_TTY;
+}

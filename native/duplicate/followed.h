@@ -38,8 +38,11 @@ struct followed *ps_find_followed(pid_t tid);
 struct followed *ps_new_followed(pid_t pid, pid_t tid);
 void ps_drop_followed(struct followed *followed);
 void ps_hold_followed(struct followed *followed, bool held);
-
-void ps_count_cut(struct ps_calls *calls, long number);
+/* Those that there are, one after the other: NULL begins, and ends. The one that is at hand may be dropped. */
+struct followed *ps_next_followed(const struct followed *last);
+bool ps_any_followed(void);
+/* No more of them than are held: nobody is to be seen to. */
+bool ps_all_are_held(void);
 
 enum progress {
 	NOT_ENTERED,		/* it is about to be made again */

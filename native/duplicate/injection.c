@@ -127,19 +127,25 @@ int ps_next_call_stop(pid_t tid, int64_t timeout_ns)
 	return -EBUSY;
 }
 
+/* Registers with which a thread makes a call when it goes on, from where it has the instruction. */
+static void set_call(struct user_regs_struct *regs, uint64_t instruction, long number, const long arguments[4])
+{
+	regs->rip = instruction;
+	regs->rax = number;
+	regs->orig_rax = -1;
+	regs->rdi = arguments[0];
+	regs->rsi = arguments[1];
+	regs->rdx = arguments[2];
+	regs->r10 = arguments[3];
+	regs->eflags &= ~TRAP_FLAG;
+}
+
 int ps_call_in_duplicate(const struct ps_duplicate *duplicate, long number, const long arguments[4], int64_t timeout_ns)
 {
 	struct user_regs_struct regs = duplicate->first.general;
 	int err;
 
-	regs.rip = duplicate->instruction;
-	regs.rax = number;
-	regs.orig_rax = -1;
-	regs.rdi = arguments[0];
-	regs.rsi = arguments[1];
-	regs.rdx = arguments[2];
-	regs.r10 = arguments[3];
-	regs.eflags &= ~TRAP_FLAG;
+	set_call(&regs, duplicate->instruction, number, arguments);
 	if (ptrace(PTRACE_SETREGS, duplicate->pid, 0, &regs))
 		return -ESRCH;
 	err = ps_next_call_stop(duplicate->pid, timeout_ns);
@@ -220,16 +226,9 @@ int ps_inject_call(struct injection *in, long number, const long arguments[4], l
 		in->masked = true;
 	}
 	ps_at(PS_STEP_MASKED);
-	regs.rip = in->instruction;
-	regs.rax = number;
-	regs.orig_rax = -1;
-	regs.rdi = arguments[0];
-	regs.rsi = arguments[1];
-	regs.rdx = arguments[2];
-	regs.r10 = arguments[3];
+	set_call(&regs, in->instruction, number, arguments);
 	regs.r8 = regs.r9 = 0;
 	regs.rbp = regs.rbx = regs.r12 = regs.r13 = regs.r14 = regs.r15 = NOWHERE;
-	regs.eflags &= ~TRAP_FLAG;
 	for (int tries = 0; tries < MAX_CALLS; tries++) {
 		err = call(in, thread, &regs, result, took_ns);
 		if (err == -EAGAIN)	/* a signal came instead, and is kept for later */

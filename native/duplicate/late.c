@@ -7,6 +7,8 @@
 
 #define MAX_LATE	256
 
+bool ps_thread_lost;
+
 static struct late { pid_t pid; struct ps_thread thread; } late[MAX_LATE];
 static int count;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The clock by which the kernel tells when a thread last ran: for blocked.c. */
+/* The clock by which the kernel tells when a thread last ran: for waited.c and wait.c. */
 #ifndef PROCSNAP_QUEUE_CLOCK_H
 #define PROCSNAP_QUEUE_CLOCK_H
 #include "procsnap.h"

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 #include "core/living.h"
 #include "facts.h"
@@ -211,16 +210,11 @@ static void gather_status(struct ps_facts *facts)
 
 void ps_gather(pid_t pid, struct ps_facts *facts)
 {
-	struct utsname machine;
-	int major = 0, minor = 0;
-
 	ps_gather_identity(pid, facts);
 	if (facts->first <= 0 || facts->denied || facts->is_32_bit)
 		return;
 	ps_cgroup_forget();
-	uname(&machine);
-	sscanf(machine.release, "%d.%d", &major, &minor);
-	facts->kernel = major * 1000 + minor;
+	facts->kernel = ps_kernel_version();
 	gather_status(facts);
 	gather_scheduling(facts);
 	ps_cgroup_levels(pid, "freezer", look_frozen, facts);

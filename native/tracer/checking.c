@@ -4,18 +4,16 @@
 #include <string.h>
 #include "preflight/estimate.h"
 #include "preflight/preflight.h"
+#include "area.h"
+#include "held.h"
 #include "requests.h"
-#include "state.h"
-
-/* index.ts reads the records as they are. */
-_Static_assert(sizeof(struct ps_reason) == 256, "REASON_BYTES in index.ts");
 
 int do_check(const struct tracer_request *request, struct tracer_reply *reply)
 {
 	struct ps_preflight preflight;
 	int refused;
 
-	if (duplicate.pid)	/* its watch uses what would be gathered anew */
+	if (watches())	/* its watch uses what would be gathered anew */
 		return ps_fail(-EBUSY, "this tracer watches over a duplicate: check with another");
 	refused = ps_preflight(request->pid, &preflight);
 	if (check_length(sizeof(preflight.reason)))
@@ -23,8 +21,10 @@ int do_check(const struct tracer_request *request, struct tracer_reply *reply)
 	if (!refused)
 		preflight.pause_ns = ps_estimate_pause_ns(request->pid, &preflight, ps_anonymous_kib());
 	memcpy(data, preflight.reason, sizeof(preflight.reason));
-	const int64_t result[] = { preflight.reasons, preflight.threads, preflight.resident_kib, preflight.tables_kib,
-				   preflight.growth_kib, preflight.headroom_kib, preflight.pause_ns };
-	memcpy(reply->result, result, sizeof(result));
+	reply->result.check = (struct check_results){
+		.reasons = preflight.reasons, .threads = preflight.threads, .resident_kib = preflight.resident_kib,
+		.tables_kib = preflight.tables_kib, .growth_kib = preflight.growth_kib, .headroom_kib = preflight.headroom_kib,
+		.pause_ns = preflight.pause_ns,
+	};
 	return 0;
 }

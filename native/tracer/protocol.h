@@ -8,29 +8,78 @@
 #ifndef PROCSNAP_PROTOCOL_H
 #define PROCSNAP_PROTOCOL_H
 
+#include <assert.h>
 #include "procsnap.h"
 
 #define TRACER_SOCKET_FD	3
 #define TRACER_AREA_FD		4
 #define TRACER_REGISTERS_BYTES	(PS_MAX_THREADS * sizeof(struct ps_registers))
 #define TRACER_RESULTS		16
+#define TRACER_COUNTED_CALLS	512
 
-enum tracer_op {
-	OP_INJECT = 1,	/* pid, cpu, limit -> struct ps_duplicate's figures, registers; data: struct ps_calls */
-	OP_END,		/* the duplicate, snapshot or copy, -, limit -> struct ps_ended's figures; message: why it ended early; left: why it is not buried; data: struct ps_calls */
-	OP_STOP_COPY,	/* pid, -, limit -> struct ps_copy's figures, registers; data: struct ps_calls */
-	OP_READ_COPY,	/* address, length -> bytes, data */
-	OP_HOLD,	/* pid, -, limit -> threads, registers: stopped until OP_LET_GO; data: struct ps_calls */
-	OP_LET_GO,	/* -> for how long it was held */
-	OP_READ,	/* pid, way, address, length -> ns, bytes, data */
-	OP_COUNT,	/* way, length -> data: uint32_t calls[512] */
-	OP_HOOK,	/* step, action: tests only */
-	OP_SNAP,	/* pid, plain -> struct ps_snapshot's figures */
-	OP_REGISTERS,	/* of the snapshot -> how many, registers */
-	OP_CHECK,	/* pid -> data: struct ps_preflight */
-	/* What stops did that belong to no request, which OP_END tells too of its own target: */
-	OP_UNTOLD,	/* -> for how long, as OP_END's result 5; data: struct ps_calls */
+/*
+ * Every operation, in one table. From it come the operations' numbers, the
+ * functions that answer them (do_inject() ...), and their names for TypeScript:
+ * stop_copy is stopCopy there. What each is asked with, and what is in the area
+ * afterwards:
+ *
+ * inject	pid, cpu, limit; registers; data: struct ps_calls
+ * end		the duplicate, snapshot or copy, -, limit; message: why it ended early; left: why it is not buried;
+ *		data: struct ps_calls
+ * stop_copy	pid, -, limit; registers; data: struct ps_calls
+ * read_copy	address, length; data
+ * hold		pid, -, limit: stopped until let_go; registers; data: struct ps_calls
+ * let_go
+ * read		pid, way, address, length; data
+ * count	way, length; data: uint32_t calls[TRACER_COUNTED_CALLS]
+ * hook		step, action: tests only
+ * snap		pid, plain
+ * registers	of the snapshot; registers
+ * check	pid; data: struct ps_reason, as many as there are
+ * untold	what stops did that belong to no request, which end tells too of its own target; data: struct ps_calls
+ */
+#define TRACER_OPS(X) \
+	X(INJECT, inject) X(END, end) X(STOP_COPY, stop_copy) X(READ_COPY, read_copy) X(HOLD, hold) X(LET_GO, let_go) \
+	X(READ, read) X(COUNT, count) X(HOOK, hook) X(SNAP, snap) X(REGISTERS, registers) X(CHECK, check) X(UNTOLD, untold)
+/* Not asked for: what the tracer says first. */
+#define TRACER_HELLO(X) X(HELLO, hello)
+
+/*
+ * The results of each, by name: the struct that the tracer fills in and the record
+ * that TypeScript gets (take_ns is takeNs there) are made from the same list.
+ */
+#define HELLO_RESULTS(R)	R(affinity_code) R(priority_code) R(oom_code) R(pid)
+#define INJECT_RESULTS(R)	R(pid) R(threads) R(take_ns) R(pause_ns) R(window_ns) R(clone_ns) R(moment_ns) R(registers)
+#define END_RESULTS(R)		R(kill_ns) R(reap_ns) R(pause_ns) R(unasked_pause_ns) R(unburied) R(ended_early)
+#define STOP_COPY_RESULTS(R)	R(bytes) R(threads) R(take_ns) R(pause_ns) R(unreadable_bytes) R(regions) R(registers)
+#define READ_COPY_RESULTS(R)	R(bytes)
+#define HOLD_RESULTS(R)		R(threads) R(registers)
+#define LET_GO_RESULTS(R)	R(held_ns)
+#define READ_RESULTS(R)		R(ns) R(bytes)
+#define COUNT_RESULTS(R)
+#define HOOK_RESULTS(R)
+#define SNAP_RESULTS(R) \
+	R(pid) R(threads) R(take_ns) R(pause_ns) R(moment_ns) R(lock_wait_ns) R(skew_ns) R(pages_shared) R(pages_copied) \
+	R(regions_taken) R(regions_live) R(regions_uncovered) R(regions_left_out)
+#define REGISTERS_RESULTS(R)	R(registers)
+#define CHECK_RESULTS(R) \
+	R(reasons) R(threads) R(resident_kib) R(tables_kib) R(growth_kib) R(headroom_kib) R(pause_ns)
+#define UNTOLD_RESULTS(R)	R(pause_ns)
+
+#define TRACER_NUMBER(OP, name)	OP_##OP,
+enum tracer_op { TRACER_HELLO(TRACER_NUMBER) TRACER_OPS(TRACER_NUMBER) TRACER_OPERATIONS };
+#undef TRACER_NUMBER
+
+#define TRACER_RESULT(name)	int64_t name;
+#define TRACER_STRUCT(OP, name)	struct name##_results { OP##_RESULTS(TRACER_RESULT) } name;
+union tracer_results {
+	int64_t	all[TRACER_RESULTS];
+	TRACER_HELLO(TRACER_STRUCT)
+	TRACER_OPS(TRACER_STRUCT)
 };
+#undef TRACER_STRUCT
+#undef TRACER_RESULT
+static_assert(sizeof(union tracer_results) == TRACER_RESULTS * sizeof(int64_t), "an operation has more than TRACER_RESULTS results");
 
 /*
  * "limit" is how long, in nanoseconds, threads that are stopped may wait for
@@ -51,7 +100,7 @@ struct tracer_reply {
 	int32_t	code;			/* 0, or a negative errno */
 	char	message[256];
 	char	left[256];
-	int64_t	result[TRACER_RESULTS];
+	union tracer_results result;
 	uint64_t id;
 };
 

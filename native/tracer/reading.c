@@ -1,23 +1,15 @@
 // SPDX-License-Identifier: MIT
-/* Reading into the data that the requester maps: from a process's memory, or from the copy that is held. */
+/* Reading into the data that the requester maps: from a process's memory. */
 #include <errno.h>
 #include <string.h>
+#include "area.h"
+#include "held.h"
+#include "reader.h"
 #include "requests.h"
-#include "state.h"
 
 /* So much is read before somebody else is seen to: by PTRACE_PEEKTEXT, a word a call, it takes 40 ms; by others less than 4. */
 #define PEEK_BLOCK	(64UL << 10)
 #define BLOCK		(4UL << 20)
-
-struct ps_reader reader = { .pid = -1, .fd = -1 };
-
-int check_length(int64_t length)
-{
-	if (length < 1 || (size_t)length > data_bytes)
-		return ps_fail(-EINVAL, "%lld bytes cannot be read at once: 1 to %zu can (Tracer.start({dataBytes}))",
-			       (long long)length, data_bytes);
-	return 0;
-}
 
 /* As ps_read(), which ends at the first byte that cannot be read. */
 static ssize_t read_in_blocks(uint64_t address, size_t length)
@@ -49,9 +41,8 @@ int do_read(const struct tracer_request *request, struct tracer_reply *reply)
 	ssize_t got;
 	int err = check_length(request->argument[2]);
 
-	/* PEEKTEXT works on what is traced and stopped; a snapshot is parked, and traced only for this. */
-	if (!err && way == PS_WAY_PEEK && snapshot.pid && request->pid == snapshot.pid)
-		err = ps_snapshot_attach(&snapshot, request->timeout_ns);
+	if (!err && way == PS_WAY_PEEK)
+		err = prepare_peek(request->pid, request->timeout_ns);
 	if (err)
 		return err;
 	if (reader.pid != request->pid || reader.way != way) {
@@ -66,8 +57,8 @@ int do_read(const struct tracer_request *request, struct tracer_reply *reply)
 	}
 	start = ps_now_ns();
 	got = read_in_blocks(address, length);
-	reply->result[0] = ps_now_ns() - start;
-	reply->result[1] = got;
+	reply->result.read.ns = ps_now_ns() - start;
+	reply->result.read.bytes = got;
 	if (got == -ESRCH && way == PS_WAY_PEEK)
 		return ps_fail(got, "process %d is neither a duplicate nor held by this tracer, and peek reads no others: hold it first",
 			       request->pid);
@@ -80,25 +71,4 @@ int do_read(const struct tracer_request *request, struct tracer_reply *reply)
 		return ps_fail(got, "%zu bytes at 0x%llx of process %d cannot be read: %s", length,
 			       (unsigned long long)address, request->pid, strerror(-got));
 	return 0;
-}
-
-int do_read_copy(const struct tracer_request *request, struct tracer_reply *reply)
-{
-	uint64_t address = request->argument[0], length = request->argument[1];
-	int err = check_length(request->argument[1]);
-
-	if (err)
-		return err;
-	for (int i = 0; i < copy.regions; i++) {
-		uint64_t offset = address - copy.region[i].address;
-
-		if (offset >= copy.region[i].length)
-			continue;
-		if (length > copy.region[i].length - offset)
-			length = copy.region[i].length - offset;
-		memcpy(data, copy.bytes + copy.region[i].offset + offset, length);
-		reply->result[1] = length;
-		return 0;
-	}
-	return ps_fail(-EFAULT, "the copy has nothing at 0x%llx", (unsigned long long)address);
 }

@@ -4,26 +4,12 @@
 #define PROCSNAP_REQUESTS_H
 #include "protocol.h"
 
+/* With what a request is answered: one for each operation of protocol.h. */
+#define TRACER_FUNCTION(OP, name) int do_##name(const struct tracer_request *request, struct tracer_reply *reply);
+TRACER_OPS(TRACER_FUNCTION)
+#undef TRACER_FUNCTION
+
 int answer(const struct tracer_request *request, struct tracer_reply *reply);
 void hook(enum ps_step step);		/* what OP_HOOK asked for */
-
-/* holding.c */
-int do_inject(const struct tracer_request *request, struct tracer_reply *reply);
-int do_snap(const struct tracer_request *request, struct tracer_reply *reply);
-int do_registers(const struct tracer_request *request, struct tracer_reply *reply);
-int do_stop_copy(const struct tracer_request *request, struct tracer_reply *reply);
-int do_end(const struct tracer_request *request, struct tracer_reply *reply);
-int do_hold(const struct tracer_request *request, struct tracer_reply *reply);
-int do_let_go(struct tracer_reply *reply);
-int do_untold(struct tracer_reply *reply);
-
-/* checking.c */
-int do_check(const struct tracer_request *request, struct tracer_reply *reply);
-
-/* reading.c */
-int do_read(const struct tracer_request *request, struct tracer_reply *reply);
-int do_read_copy(const struct tracer_request *request, struct tracer_reply *reply);
-/* Does so much fit into the data? */
-int check_length(int64_t length);
 
 #endif

@@ -32,19 +32,14 @@
 #include "duplicate/burial.h"
 #include "duplicate/injection.h"
 #include "duplicate/late.h"
+#include "area.h"
+#include "held.h"
 #include "protocol.h"
 #include "requests.h"
-#include "state.h"
 
 /* After the requester has gone: how long to stay for calls that are followed, and for burials. */
 #define LINGER_NS	(60 * PS_NSEC_PER_SEC)
 #define STAYS		1		/* said to the parent */
-/* So often is looked at what brings no news by SIGCHLD. */
-#define LOOK_NS		(5 * 1000 * 1000LL)
-
-struct ps_registers *registers;
-uint8_t *data;
-size_t data_bytes;
 
 /* News of tracees; and the process that the requester waits for, which ends when this is closed. */
 static int news_fd, parent_fd;
@@ -60,12 +55,12 @@ static int64_t earliest(int64_t a, int64_t b)
 /* When something has to be done that nobody asks for, or INT64_MAX. */
 static int64_t next_chore_ns(void)
 {
-	int64_t next = earliest(ps_follow_next_ns(), ps_watch_next_ns());
+	int64_t next = earliest(ps_follow_next_ns(), held_next_ns());
 
 	/* What is not to be done now is not due, however late it is: else nobody would listen to the requester. */
-	if (!ps_stranded() && !held.threads)
+	if (!ps_stranded() && !holds_stopped())
 		next = earliest(next, ps_burial_next_ns());
-	return ps_stranded() || ps_any_late() || (duplicate.pid && duplicate.shares_files) ? earliest(next, ps_now_ns() + LOOK_NS) : next;
+	return ps_stranded() || ps_any_late() ? earliest(next, ps_now_ns() + LOOK_NS) : next;
 }
 
 static void do_chores(void)
@@ -76,14 +71,13 @@ static void do_chores(void)
 	while (read(news_fd, &news, sizeof(news)) > 0)
 		if (news.ssi_signo == SIGUSR1 && leaving)
 			ps_follow_hand_over(news.ssi_int);
-	if (held.threads)
-		ps_note_deaths(&held);
+	note_held_deaths();
 	ps_strand_run();
 	ps_late_run();
 	ps_follow_run();
-	look_after_duplicate();
+	look_after_held();
 	/* What was injected into a target is put back before anything else is done to it. */
-	if (!ps_stranded() && !held.threads)
+	if (!ps_stranded() && !holds_stopped())
 		ps_burial_run();
 }
 
@@ -192,7 +186,7 @@ static void be_safe(struct tracer_reply *reply)
 	sigset_t all;
 
 	if (fd >= 0) {
-		reply->result[2] = write(fd, "-1000", 5) < 0 ? -errno : 0;
+		reply->result.hello.oom_code = write(fd, "-1000", 5) < 0 ? -errno : 0;
 		close(fd);
 	}
 	/*
@@ -214,10 +208,10 @@ static void place(int cpu, int priority, struct tracer_reply *reply)
 	if (cpu >= 0) {
 		CPU_ZERO(&cpus);
 		CPU_SET(cpu, &cpus);
-		reply->result[0] = sched_setaffinity(0, sizeof(cpus), &cpus) ? -errno : 0;
+		reply->result.hello.affinity_code = sched_setaffinity(0, sizeof(cpus), &cpus) ? -errno : 0;
 	}
 	if (priority > 0)
-		reply->result[1] = sched_setscheduler(0, SCHED_FIFO, &param) ? -errno : 0;
+		reply->result.hello.priority_code = sched_setscheduler(0, SCHED_FIFO, &param) ? -errno : 0;
 }
 
 /* Returns in the child, which is the tracer. The parent ends with it, or when it stays for nothing but chores. */
@@ -266,7 +260,7 @@ int main(int argc, char **argv)
 	be_safe(&hello);
 	err = split();
 	place(atoi(argv[1]), atoi(argv[2]), &hello);
-	hello.result[3] = getpid();
+	hello.result.hello.pid = getpid();
 	sigemptyset(&of_interest);
 	sigaddset(&of_interest, SIGCHLD);
 	sigaddset(&of_interest, SIGUSR1);

@@ -1,0 +1,85 @@
+/** The loaded addon and its raw interface, which only native/ knows: native/binding.cc is the other side of it. */
+import { createRequire } from 'node:module';
+import type { Clock, XsaveComponent } from './machine.ts';
+
+/**
+ * The results of each operation, by the names of native/tracer/protocol.h. The types of replies come from here; that C
+ * has these operations and results, and no others, is seen when this file is loaded.
+ */
+const RESULTS = {
+	hello: ['affinityCode', 'priorityCode', 'oomCode', 'pid'],
+	inject: ['pid', 'threads', 'takeNs', 'pauseNs', 'windowNs', 'cloneNs', 'momentNs', 'registers'],
+	end: ['killNs', 'reapNs', 'pauseNs', 'unaskedPauseNs', 'unburied', 'endedEarly'],
+	stopCopy: ['bytes', 'threads', 'takeNs', 'pauseNs', 'unreadableBytes', 'regions', 'registers'],
+	readCopy: ['bytes'],
+	hold: ['threads', 'registers'],
+	letGo: ['heldNs'],
+	read: ['ns', 'bytes'],
+	count: [],
+	hook: [],
+	snap: [
+		'pid', 'threads', 'takeNs', 'pauseNs', 'momentNs', 'lockWaitNs', 'skewNs', 'pagesShared', 'pagesCopied',
+		'regionsTaken', 'regionsLive', 'regionsUncovered', 'regionsLeftOut',
+	],
+	registers: ['registers'],
+	check: ['reasons', 'threads', 'residentKib', 'tablesKib', 'growthKib', 'headroomKib', 'pauseNs'],
+	untold: ['pauseNs'],
+} as const;
+
+export type Operation = keyof typeof RESULTS;
+export type Results<Op extends Operation> = Record<(typeof RESULTS)[Op][number], number>;
+
+/** C's table: the number of each operation, and its results' names. */
+export type OperationTable = Record<string, { op: number; results: readonly string[] }>;
+
+/** Throws where C's table is not the one that TypeScript reads replies by. Pure. */
+export function checkOperations(table: OperationTable): void {
+	const sorted = (names: readonly string[] | undefined): string => names?.toSorted().join(', ') ?? 'no such operation';
+	for (const name of new Set([...Object.keys(RESULTS), ...Object.keys(table)])) {
+		const here = sorted((RESULTS as Record<string, readonly string[]>)[name]), there = sorted(table[name]?.results);
+		if (here !== there)
+			throw new Error(`the native core's operation ${name} is not as native/addon.ts has it (C: ${there}; here: ${here}): npm run bench builds it anew`);
+	}
+}
+
+interface Reply { code: number; message: string; left: string; result: Record<string, number> }
+
+/** Of structs in the shared area, and of numbers in requests: native/binding.cc. */
+interface Constants {
+	registersBytes: number; skewOffset: number; flagsOffset: number; generalOffset: number; generalBytes: number; xstateOffset: number; maxThreads: number;
+	/** Bits of a thread's flags. */
+	running: number; partial: number;
+	/** struct ps_reason. */
+	reasonBytes: number; reasonNameOffset: number; reasonTextOffset: number;
+	/** struct ps_calls: the sums and how many kinds follow, then four numbers for each kind. */
+	callsHeadBytes: number; callBytes: number; callKinds: number;
+	/** So many numbers of system calls are counted. */
+	countedCalls: number;
+	/** What a hook does. */
+	killTracer: number; killRequester: number;
+	steps: string[]; ways: string[];
+}
+
+interface Addon {
+	createShared: (bytes: number) => { fd: number; buffer: ArrayBuffer };
+	closeFd: (fd: number) => void;
+	futexWake: (buffer: ArrayBuffer, offset: number) => void;
+	waitFor: (buffer: ArrayBuffer, offset: number, value: number | bigint, timeoutMs: number) => boolean;
+	nowNs: () => bigint;
+	clock: () => Clock;
+	setAffinity: (tid: number, ...cpus: number[]) => number;
+	setFifo: (tid: number, priority: number) => number;
+	endProcess: (pid: number, cpu: number) => { killNs: number; reapNs: number };
+	startTracer: (path: string, cpu: number, priority: number, dataBytes: number) =>
+		{ process: number; pid: number; socket: number; area: ArrayBuffer; hello: Reply };
+	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;
+	stopTracer: (socket: number, pid: number) => boolean;
+	snapUnavailable: () => string | null;
+	callName: (number: number) => string;
+	xsaveComponents: () => XsaveComponent[];
+	constants: Constants;
+	operations: Record<Operation, { op: number; results: readonly string[] }>;
+}
+
+export const addon = createRequire(import.meta.url)('./build/procsnap.node') as Addon;
+checkOperations(addon.operations);

@@ -1,0 +1,46 @@
+/** This machine and this process on it: the clock, CPUs and priorities, what the kernel and the processors have. */
+import { readdirSync } from 'node:fs';
+import { constants } from 'node:os';
+import { addon } from './addon.ts';
+import { errnoName, ProcsnapError } from './error.ts';
+
+export interface Clock { source: string; resolutionNs: number; overheadNs: number }
+
+/** The clock of every figure, its resolution, and the median time of one reading (measured now, about 3 ms). */
+export const clock = (): Clock => addon.clock();
+
+/** CLOCK_MONOTONIC_RAW. */
+export const nowNs = (): bigint => addon.nowNs();
+
+/** null if this kernel has create_proc_snap() and lets it be called; otherwise why not, and what to do. */
+export const snapUnavailable = (): string | null => addon.snapUnavailable();
+
+/** A component of an XSAVE area beyond x87 and SSE, by its number in XCR0 (2: AVX), and where it lies. */
+export interface XsaveComponent { number: number; bytes: number; offset: number }
+
+/** Where this machine's processors keep what in `xstate`: not all of it need be in use here. */
+export const xsaveComponents = (): XsaveComponent[] => addon.xsaveComponents();
+
+const allThreads = (pid: number): number[] => readdirSync(`/proc/${pid}/task`).map(Number);
+
+/** Let this process, all threads of it and whatever it starts, run on these CPUs only. Throws if the machine forbids it. */
+export function pinProcess(cpus: number[]): void {
+	for (const tid of allThreads(process.pid)) {
+		const code = addon.setAffinity(tid, ...cpus);
+		if (code !== 0 && code !== -constants.errno.ESRCH) throw new ProcsnapError(errnoName(code), `CPU ${cpus.join(', ')} cannot be used: ${errnoName(code)}`);
+	}
+}
+
+/** Place a process (its first thread) on a CPU, and under SCHED_FIFO where priority is over 0. What failed, or null. */
+export function place(pid: number, cpu: number, priority: number): string | null {
+	const pinned = addon.setAffinity(pid, cpu);
+	if (pinned !== 0) return `sched_setaffinity: ${errnoName(pinned)}`;
+	const code = priority > 0 ? addon.setFifo(pid, priority) : 0;
+	return code === 0 ? null : `sched_setscheduler: ${errnoName(code)}`;
+}
+
+/**
+ * Kill a process that is not ours to reap, and wait until its memory is gone. It is moved to `cpu` first (-1: left
+ * where it is). Nanoseconds: the kill alone, and from its start until the end.
+ */
+export const endProcess = (pid: number, cpu: number): { killNs: number; reapNs: number } => addon.endProcess(pid, cpu);
