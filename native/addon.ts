@@ -34,11 +34,15 @@ export type OperationTable = Record<string, { op: number; results: readonly stri
 
 /** Throws where C's table is not the one that TypeScript reads replies by. Pure. */
 export function checkOperations(table: OperationTable): void {
-	const sorted = (names: readonly string[] | undefined): string => names?.toSorted().join(', ') ?? 'no such operation';
+	const sorted = (names: readonly string[] | undefined): string =>
+		names?.toSorted().join(', ') ?? 'no such operation';
 	for (const name of new Set([...Object.keys(RESULTS), ...Object.keys(table)])) {
 		const here = sorted((RESULTS as Record<string, readonly string[]>)[name]), there = sorted(table[name]?.results);
 		if (here !== there)
-			throw new Error(`the native core's operation ${name} is not as native/addon.ts has it (C: ${there}; here: ${here}): npm run bench builds it anew`);
+			throw new Error(
+				`the native core's operation ${name} is not as native/addon.ts has it (C: ${there}; here: ${here}): ` +
+					`npm run bench builds it anew`
+			);
 	}
 }
 
@@ -46,7 +50,8 @@ interface Reply { code: number; message: string; left: string; result: Record<st
 
 /** Of structs in the shared area, and of numbers in requests: native/binding.cc. */
 interface Constants {
-	registersBytes: number; skewOffset: number; flagsOffset: number; generalOffset: number; generalBytes: number; xstateOffset: number; maxThreads: number;
+	registersBytes: number; skewOffset: number; flagsOffset: number; generalOffset: number; generalBytes: number;
+	xstateOffset: number; maxThreads: number;
 	/** Bits of a thread's flags. */
 	running: number; partial: number;
 	/** struct ps_reason. */

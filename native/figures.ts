@@ -71,7 +71,10 @@ export interface Snapshot {
 	regionsLeftOut: number;
 }
 
-/** The counts are of the stop that `pauseNs` is of, and of those of this target that nobody asked for and nobody was told of. */
+/**
+ * The counts are of the stop that `pauseNs` is of, and of those of this target that nobody asked for and nobody was
+ * told of.
+ */
 export interface Ended extends CallCounts {
 	/** The kill() call alone. */
 	killNs: number;
@@ -79,7 +82,10 @@ export interface Ended extends CallCounts {
 	reapNs: number;
 	/** How long the target was stopped a second time, to reap its child, or in vain; 0 where that was not needed. */
 	pauseNs: number;
-	/** How long it was stopped, all in all, to bury duplicates that were left as zombies; what was told before is not told again. */
+	/**
+	 * How long it was stopped, all in all, to bury duplicates that were left as zombies; what was told before is not
+	 * told again.
+	 */
 	unaskedPauseNs: number;
 	/** Why the ended duplicate is still in the process table, as a zombie child of the target's; null: it is not. */
 	unburied: string | null;

@@ -9,8 +9,11 @@
  */
 export { ProcsnapError } from './error.ts';
 export {
-	callsIn, type CallCount, type CallCounts, type Copy, type Duplicate, type Ended, type Preflight, type Reason, type Snapshot, type ThreadRegisters,
+	callsIn, type CallCount, type CallCounts, type Copy, type Duplicate, type Ended, type Preflight, type Reason,
+	type Snapshot, type ThreadRegisters,
 } from './figures.ts';
-export { clock, endProcess, nowNs, pinProcess, place, snapUnavailable, xsaveComponents, type Clock, type XsaveComponent } from './machine.ts';
+export {
+	clock, endProcess, nowNs, pinProcess, place, snapUnavailable, xsaveComponents, type Clock, type XsaveComponent,
+} from './machine.ts';
 export { Shared } from './shared-memory.ts';
 export { STEPS, Tracer, WAYS, type TracerOptions, type Way } from './tracer.ts';

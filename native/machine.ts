@@ -23,11 +23,15 @@ export const xsaveComponents = (): XsaveComponent[] => addon.xsaveComponents();
 
 const allThreads = (pid: number): number[] => readdirSync(`/proc/${pid}/task`).map(Number);
 
-/** Let this process, all threads of it and whatever it starts, run on these CPUs only. Throws if the machine forbids it. */
+/**
+ * Let this process, all threads of it and whatever it starts, run on these CPUs only. Throws if the machine forbids
+ * it.
+ */
 export function pinProcess(cpus: number[]): void {
 	for (const tid of allThreads(process.pid)) {
 		const code = addon.setAffinity(tid, ...cpus);
-		if (code !== 0 && code !== -constants.errno.ESRCH) throw new ProcsnapError(errnoName(code), `CPU ${cpus.join(', ')} cannot be used: ${errnoName(code)}`);
+		if (code !== 0 && code !== -constants.errno.ESRCH)
+			throw new ProcsnapError(errnoName(code), `CPU ${cpus.join(', ')} cannot be used: ${errnoName(code)}`);
 	}
 }
 

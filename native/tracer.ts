@@ -24,9 +24,14 @@ export interface TracerOptions {
 	priority?: number;
 	/** The most that one `read` can return. Default: 64 MiB, of which only what is used takes memory. */
 	dataBytes?: number;
-	/** How long the tracer waits until a target can be stopped: it runs meanwhile. Default: a second, or stopLimitMs where that is more. */
+	/**
+	 * How long the tracer waits until a target can be stopped: it runs meanwhile. Default: a second, or stopLimitMs
+	 * where that is more.
+	 */
 	timeoutMs?: number;
-	/** How long threads that are stopped may wait for others to stop. Default: 50 ms, and 0.1 ms more for each thread. */
+	/**
+	 * How long threads that are stopped may wait for others to stop. Default: 50 ms, and 0.1 ms more for each thread.
+	 */
 	stopLimitMs?: number;
 }
 
@@ -53,7 +58,9 @@ export class Tracer {
 	#lastCalls: CallCounts = { restartedCalls: 0, lengthenedTimeouts: 0, cutCalls: 0, calls: [] };
 
 	private constructor(options: TracerOptions) {
-		const { cpu = -1, priority = 0, dataBytes = 64 << 20, stopLimitMs = 0, timeoutMs = Math.max(1000, stopLimitMs) } = options;
+		const {
+			cpu = -1, priority = 0, dataBytes = 64 << 20, stopLimitMs = 0, timeoutMs = Math.max(1000, stopLimitMs),
+		} = options;
 		const path = fileURLToPath(new URL('build/procsnap-tracer', import.meta.url));
 		const { process: started, pid, socket, area, hello } = addon.startTracer(path, cpu, priority, dataBytes);
 		this.pid = pid;
@@ -65,7 +72,9 @@ export class Tracer {
 		this.#stopLimitNs = stopLimitMs * 1e6;
 		this.data = new Uint8Array(area, constants.registersBytes * constants.maxThreads);
 		const { affinityCode, priorityCode, oomCode } = hello.result as Results<'hello'>;
-		this.notGot = Object.entries({ sched_setaffinity: affinityCode, sched_setscheduler: priorityCode, oom_score_adj: oomCode })
+		this.notGot = Object.entries({
+			sched_setaffinity: affinityCode, sched_setscheduler: priorityCode, oom_score_adj: oomCode,
+		})
 			.flatMap(([name, code]) => code === 0 ? [] : [`${name}: ${errnoName(code)}`]);
 		if (hello.code !== 0) throw new ProcsnapError(errnoName(hello.code), hello.message);
 	}
@@ -78,15 +87,24 @@ export class Tracer {
 		return this.#answer(op, pid, ...args).result;
 	}
 
-	#answer<Op extends Operation>(op: Op, pid: number, ...args: Array<number | bigint>): { result: Results<Op>; message: string; left: string } {
+	#answer<Op extends Operation>(
+		op: Op, pid: number, ...args: Array<number | bigint>
+	): { result: Results<Op>; message: string; left: string } {
 		if (!this.#open) throw new ProcsnapError('EBADF', 'this tracer was closed');
-		const { code, message, left, result } = addon.request(this.#socket, operations[op].op, pid, this.#timeoutNs, ...args);
+		const { code, message, left, result } = addon.request(
+			this.#socket, operations[op].op, pid, this.#timeoutNs, ...args
+		);
 		if (code !== 0) throw new ProcsnapError(errnoName(code), message);
 		return { result: result as Results<Op>, message, left };
 	}
 
-	/** Of a request that stops a process: what that did to its blocked calls is told also where the request is refused. */
-	#stopping<Op extends Operation>(op: Op, pid: number, ...args: number[]): { result: Results<Op>; message: string; left: string } {
+	/**
+	 * Of a request that stops a process: what that did to its blocked calls is told also where the request is
+	 * refused.
+	 */
+	#stopping<Op extends Operation>(op: Op, pid: number, ...args: number[]): {
+		result: Results<Op>; message: string; left: string;
+	} {
 		this.data.fill(0, 0, constants.callsHeadBytes);
 		try {
 			return this.#answer(op, pid, ...args);
@@ -95,12 +113,18 @@ export class Tracer {
 		}
 	}
 
-	/** What the last `inject`, `stopCopy`, `hold`, `end` or `untold` did to blocked calls, whether it was refused or not. */
+	/**
+	 * What the last `inject`, `stopCopy`, `hold`, `end` or `untold` did to blocked calls, whether it was refused or
+	 * not.
+	 */
 	get lastCalls(): CallCounts {
 		return this.#lastCalls;
 	}
 
-	/** What stops of all targets have done that nobody asked for, and that no end has told: the tracer has tried again to bury a duplicate, or a thread came late. */
+	/**
+	 * What stops of all targets have done that nobody asked for, and that no end has told: the tracer has tried again
+	 * to bury a duplicate, or a thread came late.
+	 */
 	untold(): CallCounts & { pauseNs: number } {
 		const { pauseNs } = this.#stopping('untold', 0).result;
 		return { pauseNs, ...this.#lastCalls };
@@ -130,12 +154,18 @@ export class Tracer {
 	/** What `inject` would cost and what speaks against it. Nothing is done to the process. */
 	check(pid: number): Preflight {
 		const { reasonBytes, reasonNameOffset, reasonTextOffset } = constants;
-		const { reasons: count, threads, residentKib, tablesKib, growthKib, headroomKib, pauseNs } = this.#ask('check', pid);
+		const { reasons: count, threads, residentKib, tablesKib, growthKib, headroomKib, pauseNs } = this.#ask(
+			'check', pid
+		);
 		const reasons = Array.from({ length: count }, (_, i): Reason => {
 			const record = Buffer.from(this.data.buffer, this.data.byteOffset + i * reasonBytes, reasonBytes);
-			const text = (from: number, to: number): string => record.toString('utf8', from, record.subarray(0, to).indexOf(0, from));
+			const text = (from: number, to: number): string =>
+				record.toString('utf8', from, record.subarray(0, to).indexOf(0, from));
 			const code = record.readInt32LE(0);
-			return { name: text(reasonNameOffset, reasonTextOffset), code: code === 0 ? null : errnoName(code), text: text(reasonTextOffset, reasonBytes) };
+			return {
+				name: text(reasonNameOffset, reasonTextOffset), code: code === 0 ? null : errnoName(code),
+				text: text(reasonTextOffset, reasonBytes),
+			};
 		});
 		return {
 			reasons, threads, residentKib, tablesKib, growthKib,
@@ -157,11 +187,15 @@ export class Tracer {
 	end(): Ended {
 		const { result, message, left } = this.#stopping('end', 0, 0, this.#stopLimitNs);
 		return {
-			...result, unburied: result.unburied === 1 ? left : null, endedEarly: result.endedEarly === 1 ? message : null, ...this.#lastCalls,
+			...result, unburied: result.unburied === 1 ? left : null,
+			endedEarly: result.endedEarly === 1 ? message : null, ...this.#lastCalls,
 		};
 	}
 
-	/** Stop a process until `letGo`; it goes on too if this process or the tracer dies. Returns its number of threads; see `lastCalls`. */
+	/**
+	 * Stop a process until `letGo`; it goes on too if this process or the tracer dies. Returns its number of threads;
+	 * see `lastCalls`.
+	 */
 	hold(pid: number): number {
 		const { threads, registers } = this.#stopping('hold', pid, 0, this.#stopLimitNs).result;
 		this.#haveRegisters(registers);
@@ -206,8 +240,12 @@ export class Tracer {
 				skewNs: Number(head.getBigInt64(constants.skewOffset, true)),
 				running: (head.getUint32(constants.flagsOffset, true) & constants.running) !== 0,
 				partial: (head.getUint32(constants.flagsOffset, true) & constants.partial) !== 0,
-				general: new Uint8Array(this.#area.slice(base + constants.generalOffset, base + constants.generalOffset + constants.generalBytes)),
-				xstate: new Uint8Array(this.#area.slice(base + constants.xstateOffset, base + constants.xstateOffset + head.getUint32(4, true))),
+				general: new Uint8Array(this.#area.slice(
+					base + constants.generalOffset, base + constants.generalOffset + constants.generalBytes
+				)),
+				xstate: new Uint8Array(this.#area.slice(
+					base + constants.xstateOffset, base + constants.xstateOffset + head.getUint32(4, true)
+				)),
 			};
 		});
 	}

@@ -1,4 +1,7 @@
-/** An ended duplicate that its target cannot be made to wait for yet: no failure of the end, and it goes as soon as it can. */
+/**
+ * An ended duplicate that its target cannot be made to wait for yet: no failure of the end, and it goes as soon as it
+ * can.
+ */
 import test, { type ExecutionContext } from 'ava';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -36,7 +39,8 @@ test('another tracer has come by the end: the duplicate is ended, and goes when 
 });
 
 test('a process is held while there is something to bury: the tracer hears that it is to be let go', async (t) => {
-	const target = await start(t, 'death', 'asleep'), other = await start(t, 'states', 'idle'), tracer = tracerFor(t), rival = tracerFor(t);
+	const target = await start(t, 'death', 'asleep'), other = await start(t, 'states', 'idle');
+	const tracer = tracerFor(t), rival = tracerFor(t);
 	await inTheEnd(() => tracer.inject(target.pid));
 	await inTheEnd(() => rival.hold(target.pid));
 	tracer.end();
@@ -73,7 +77,9 @@ test('many of them, and some after their tracer was closed', async (t) => {
 
 for (const version of FREEZERS)
 	test(`the target is frozen (${version}) by the end`, async (t) => {
-		const target = await start(t, 'death', 'asleep'), tracer = tracerFor(t, { timeoutMs: 200 }), group = freezer(t, version);
+		const target = await start(t, 'death', 'asleep'), tracer = tracerFor(t, { timeoutMs: 200 }), group = freezer(
+			t, version
+		);
 		if (!group) return t.pass();
 		group.add(target.pid);
 		const { pid } = await inTheEnd(() => tracer.inject(target.pid));
@@ -148,7 +154,8 @@ async function strangerWith(t: ExecutionContext, pid: number): Promise<ChildProc
 	return null;
 }
 
-const switches = (pid: number): number => Number(status(pid, 'voluntary_ctxt_switches')) + Number(status(pid, 'nonvoluntary_ctxt_switches'));
+const switches = (pid: number): number =>
+	Number(status(pid, 'voluntary_ctxt_switches')) + Number(status(pid, 'nonvoluntary_ctxt_switches'));
 
 for (const way of ['hold', 'stopCopy'] as const)
 	test(`a stranger that has the pid of a target which ended before its stop is let be: ${way}`, async (t) => {
@@ -156,7 +163,9 @@ for (const way of ['hold', 'stopCopy'] as const)
 			t.log(`not here: ${LAST_PID} cannot be written`);
 			return t.pass();
 		}
-		const [CHILD, GO, REUSED] = [1, 2, 3], target = await start(t, 'reused'), tracer = tracerFor(t, { timeoutMs: 5000 });
+		const [CHILD, GO, REUSED] = [1, 2, 3], target = await start(t, 'reused'), tracer = tracerFor(
+			t, { timeoutMs: 5000 }
+		);
 		const pid = target.number(CHILD);
 		await until('it is in vfork()', () => state(pid) === 'D');
 		target.word[GO] = 1n;

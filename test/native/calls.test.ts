@@ -31,10 +31,18 @@ test('a blocked call that is put back is told by its number or name, and the sum
 	tracer.data.fill(0xff, 0, 4096);	// what an earlier request left there
 	const { restartedCalls, lengthenedTimeouts, cutCalls, calls } = tracer.inject(target.pid);
 	tracer.end();
-	const sum = (of: (count: typeof calls[number]) => number): number => calls.reduce((total, each) => total + of(each), 0);
+	const sum = (of: (count: typeof calls[number]) => number): number =>
+		calls.reduce((total, each) => total + of(each), 0);
 	t.true(restartedCalls >= 1);
-	t.deepEqual([sum(({ restarted }) => restarted), sum(({ lengthened }) => lengthened), sum(({ cut }) => cut)], [restartedCalls, lengthenedTimeouts, cutCalls]);
-	t.true(calls.some(({ call, restarted }) => /^(?:epoll_wait|epoll_pwait|syscall (?:232|281))$/.test(call) && restarted === 1), JSON.stringify(calls));
+	t.deepEqual(
+		[sum(({ restarted }) => restarted), sum(({ lengthened }) => lengthened), sum(({ cut }) => cut)],
+		[restartedCalls, lengthenedTimeouts, cutCalls]
+	);
+	t.true(
+		calls.some(({ call, restarted }) =>
+			/^(?:epoll_wait|epoll_pwait|syscall (?:232|281))$/.test(call) && restarted === 1),
+		JSON.stringify(calls)
+	);
 });
 
 /** Blocked with a part of what it waits for, whose rest cannot be asked for: the next stop cuts it. */
@@ -88,7 +96,8 @@ test('what a burial does that the tracer tries again by itself is told afterward
 });
 
 test('what was done to one target is not told by the end of another', async (t) => {
-	const tracer = tracerFor(t), rival = tracerFor(t), target = await start(t, 'partial', 'recvmsg-waitall'), other = await start(t, 'states', 'idle');
+	const tracer = tracerFor(t), rival = tracerFor(t), target = await start(t, 'partial', 'recvmsg-waitall'), other =
+		await start(t, 'states', 'idle');
 	await target.asleep();
 	await inTheEnd(() => tracer.inject(target.pid));
 	await inTheEnd(() => rival.hold(target.pid));

@@ -1,4 +1,7 @@
-/** What a take did to blocked calls, by call: struct ps_calls of native/procsnap.h, which the tracer leaves in its data. */
+/**
+ * What a take did to blocked calls, by call: struct ps_calls of native/procsnap.h, which the tracer leaves in its
+ * data.
+ */
 import type { Tracer } from '../../native/index.ts';
 
 export interface Counts { restarted: number; lengthened: number; cut: number }

@@ -7,14 +7,17 @@ leastRightsTest('a duplicate of another user\'s process is ended without CAP_KIL
 	const [name = '', value] = aMark().split('=');
 	const target = spawn('sleep', ['1000'], { env: { ...process.env, [name]: value } });
 	t.teardown(() => marked(`${name}=${value}`).forEach((pid) => process.kill(pid, 'SIGKILL')));
-	const script = `const { Tracer } = await import(${JSON.stringify(new URL('../../native/index.ts', import.meta.url).href)});
+	const script =
+		`const { Tracer } = await import(${JSON.stringify(new URL('../../native/index.ts', import.meta.url).href)});
 		const tracer = Tracer.start();
 		const { pid } = tracer.inject(${target.pid});
 		const { reapNs } = tracer.end();
 		tracer.inject(${target.pid});
 		tracer.close();
 		console.log(pid, reapNs > 0); process.exit(0)`;
-	const { status, stdout, stderr, error } = asUser(NOBODY, ['sys_ptrace'], 'env', `${name}=${value}`, ...NODE, '--input-type=module', '-e', script);
+	const { status, stdout, stderr, error } = asUser(
+		NOBODY, ['sys_ptrace'], 'env', `${name}=${value}`, ...NODE, '--input-type=module', '-e', script
+	);
 	t.is(error, undefined);
 	t.is(status, 0, stderr);
 	t.regex(stdout, /^\d+ true\n$/);

@@ -25,7 +25,9 @@ for (const [mode, rounds] of [['exec', 300], ['exit', 300]] as const)
 		const counts = new Map<string, number>();
 		// Those that end are there for less long than a look at them takes: most are gone by then.
 		for (let i = 0; i < rounds || (i < 10 * rounds && (counts.get('taken') ?? 0) <= rounds / 20); i++) {
-			const result = take(tracer, mode === 'exec' ? target.pid : target.number(CURRENT), i % 4 === 3 ? 'stopCopy' : 'inject');
+			const result = take(
+				tracer, mode === 'exec' ? target.pid : target.number(CURRENT), i % 4 === 3 ? 'stopCopy' : 'inject'
+			);
 			counts.set(result, (counts.get(result) ?? 0) + 1);
 			if (i % 4 === 0) await sleep(Math.random() * 3);
 		}
@@ -33,9 +35,14 @@ for (const [mode, rounds] of [['exec', 300], ['exit', 300]] as const)
 		t.deepEqual([...counts.keys()].filter((code) => code !== 'taken' && !CLEAN.includes(code)), []);
 		t.true((counts.get('taken') ?? 0) > rounds / 20, 'some were taken');
 		await target.runs(DONE);
-		t.is(target.number(WRONG), 0, mode === 'exec' ? 'EINTR, or an exec() that failed' : 'children that ended otherwise than they should');
+		t.is(
+			target.number(WRONG), 0,
+			mode === 'exec' ? 'EINTR, or an exec() that failed' : 'children that ended otherwise than they should'
+		);
 		tracer.close();
-		await until('nothing is left', () => children(target.pid).filter((pid) => status(pid, 'TracerPid') !== '0').length === 0);
+		await until(
+			'nothing is left', () => children(target.pid).filter((pid) => status(pid, 'TracerPid') !== '0').length === 0
+		);
 		await target.runs(DONE);
 	});
 

@@ -19,9 +19,13 @@ test('10,000 threads: registers of all, and the target goes on', async (t) => {
 		t.is(threads, COUNT);
 		const registers = tracer.registers();
 		t.deepEqual(registers.map(({ tid }) => tid).sort((a, b) => a - b), tids);
-		t.true(registers.every(({ general, xstate }) => new BigUint64Array(general.slice().buffer)[RIP]! > 0n && xstate.length > 512));
+		t.true(registers.every(({ general, xstate }) =>
+			new BigUint64Array(general.slice().buffer)[RIP]! > 0n && xstate.length > 512));
 		const { pauseNs: again } = tracer.end();
-		t.log(`take ${(takeNs / 1e6).toFixed(0)} ms, pause ${(pauseNs / 1e6).toFixed(0)} ms, at the end ${(again / 1e6).toFixed(0)} ms`);
+		t.log(
+			`take ${(takeNs / 1e6).toFixed(0)} ms, pause ${(pauseNs / 1e6).toFixed(0)} ms, at the end ` +
+				`${(again / 1e6).toFixed(0)} ms`
+		);
 		await target.runs(TURNS);
 	}
 	t.true(isFree(target.pid));

@@ -20,7 +20,10 @@ const [TURNS, BAD, SIGNALS, OTHER_PID, FAILED_SLEEPS, CUT_SLEEPS] = [1, 2, 3, 5,
 const MODES = ['busy', 'asleep'];
 
 /** Of a take and of an end, in order. */
-const TAKE = ['checked', 'stopped', 'registers', 'masked', 'injected', 'entered', 'cloned', 'restored', 'unmasked', 'released', 'held'];
+const TAKE = [
+	'checked', 'stopped', 'registers', 'masked', 'injected', 'entered', 'cloned', 'restored', 'unmasked', 'released',
+	'held',
+];
 const END = ['killed', 'masked', 'injected', 'entered', 'restored', 'unmasked', 'buried'];
 
 test('every step is among those tried', (t) => {
@@ -36,7 +39,8 @@ function request(t: ExecutionContext, ...args: Array<string | number>): Requeste
 	t.teardown(() => child.kill('SIGKILL'));
 	const said: unknown[] = [];
 	createInterface({ input: child.stdout }).on('line', (line) => said.push(JSON.parse(line)));
-	const ended = new Promise<string>((resolve) => child.on('close', (code, signal) => resolve(signal ?? `code ${String(code)}`)));
+	const ended = new Promise<string>((resolve) =>
+		child.on('close', (code, signal) => resolve(signal ?? `code ${String(code)}`)));
 	return { process: child, said, ended };
 }
 
@@ -123,15 +127,21 @@ for (const mode of MODES) {
  * lost	it runs on with registers that are not its own, and dies of SIGSEGV.
  * This is the window, windowNs; at all other steps the target is unharmed.
  */
-const WINDOW: Record<string, 'deaf' | 'lost'> = { masked: 'deaf', injected: 'lost', entered: 'lost', cloned: 'lost', restored: 'deaf' };
+const WINDOW: Record<string, 'deaf' | 'lost'> = {
+	masked: 'deaf', injected: 'lost', entered: 'lost', cloned: 'lost', restored: 'deaf',
+};
 
-/** A duplicate was there, and the tracer that would have had it reaped is gone: it is a zombie until the target ends. */
+/**
+ * A duplicate was there, and the tracer that would have had it reaped is gone: it is a zombie until the target ends.
+ */
 const ZOMBIE = ['take restored', 'take unmasked', 'take released', 'take held', 'end killed', 'end masked'];
 
 /** SIGKILL and SIGSTOP cannot be blocked. */
 const ALL_BLOCKED = 0xffff_ffff_fffb_feffn;
 
-async function afterTracer(t: ExecutionContext, target: Target, where: string, fate: 'unharmed' | 'deaf' | 'lost'): Promise<void> {
+async function afterTracer(
+	t: ExecutionContext, target: Target, where: string, fate: 'unharmed' | 'deaf' | 'lost'
+): Promise<void> {
 	if (fate === 'lost') {
 		await target.ended();
 		t.is(target.process.signalCode, 'SIGSEGV', where);
@@ -150,7 +160,10 @@ async function afterTracer(t: ExecutionContext, target: Target, where: string, f
 	}
 	if (fate !== 'lost') {
 		const left = children(target.pid);
-		t.is(left.length, ZOMBIE.includes(where) ? 1 : 0, `${where}: children ${left.map((pid) => `${pid} ${state(pid)}`).join(', ')}`);
+		t.is(
+			left.length, ZOMBIE.includes(where) ? 1 : 0,
+			`${where}: children ${left.map((pid) => `${pid} ${state(pid)}`).join(', ')}`
+		);
 		for (const child of left) {
 			await until('the duplicate is dead', () => state(child) === 'Z');
 			const code = Number(readFileSync(`/proc/${child}/stat`, 'utf8').trim().split(' ').at(-1));

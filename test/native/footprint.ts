@@ -2,10 +2,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { statusField } from '../processes.ts';
 
-export interface Footprint { rssKiB: number; fds: number; threads: number; children: number; traced: number; mappings: string[] }
+export interface Footprint {
+	rssKiB: number; fds: number; threads: number; children: number; traced: number; mappings: string[];
+}
 
 const withField = (name: string, pid: number): number =>
-	readdirSync('/proc').filter((other) => Number(other) > 0 && statusField(Number(other), name) === String(pid)).length;
+	readdirSync('/proc').filter((other) =>
+		Number(other) > 0 && statusField(Number(other), name) === String(pid)).length;
 
 export const footprint = (pid: number): Footprint => ({
 	rssKiB: parseInt(statusField(pid, 'VmRSS')),

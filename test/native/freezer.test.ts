@@ -1,4 +1,6 @@
-/** A target that is frozen, before a take or amid it: an error in time, and nothing of the take is left when it thaws. */
+/**
+ * A target that is frozen, before a take or amid it: an error in time, and nothing of the take is left when it thaws.
+ */
 import test, { type ExecutionContext } from 'ava';
 import { setTimeout } from 'node:timers/promises';
 import { ProcsnapError, type Tracer } from '../../native/index.ts';
@@ -12,7 +14,7 @@ const [TURNS, BAD, OTHER_PID, FAILED_SLEEPS, CUT_SLEEPS] = [1, 2, 5, 6, 8];
 async function assertUnharmed(t: ExecutionContext, target: Target): Promise<void> {
 	await until('nobody holds the target', () => isFree(target.pid));
 	await target.runs(TURNS);
-	t.deepEqual([target.number(BAD), target.number(OTHER_PID), target.number(FAILED_SLEEPS), target.number(CUT_SLEEPS)], [0, 0, 0, 0],
+	t.deepEqual([BAD, OTHER_PID, FAILED_SLEEPS, CUT_SLEEPS].map((word) => target.number(word)), [0, 0, 0, 0],
 		'a register changed, code ran elsewhere, a sleep failed or was cut off');
 	t.is(BigInt(`0x${status(target.pid, 'SigBlk')}`), 0n, 'the signal mask');
 	await until(`no child is left: ${children(target.pid).map((pid) => `${pid} ${state(pid)}`).join(', ')}`,
@@ -38,7 +40,9 @@ async function takeInTheEnd(tracer: Tracer, pid: number): Promise<void> {
 
 for (const version of FREEZERS) {
 	test(`a ${version} freezer, frozen before the take`, async (t) => {
-		const target = await start(t, 'death', 'asleep'), tracer = tracerFor(t, { timeoutMs: 200 }), group = freezer(t, version);
+		const target = await start(t, 'death', 'asleep'), tracer = tracerFor(t, { timeoutMs: 200 }), group = freezer(
+			t, version
+		);
 		if (!group) return t.pass();
 		group.add(target.pid);
 		await group.freeze();
@@ -54,7 +58,9 @@ for (const version of FREEZERS) {
 	});
 
 	test(`a ${version} freezer that freezes and thaws all the time`, async (t) => {
-		const target = await start(t, 'death', 'asleep'), tracer = tracerFor(t, { timeoutMs: 200 }), group = freezer(t, version);
+		const target = await start(t, 'death', 'asleep'), tracer = tracerFor(t, { timeoutMs: 200 }), group = freezer(
+			t, version
+		);
 		if (!group) return t.pass();
 		group.add(target.pid);
 		const calm = group.storm(), results: string[] = [];
@@ -64,8 +70,10 @@ for (const version of FREEZERS) {
 		}
 		await calm();
 		const count = (what: RegExp): number => results.filter((result) => what.test(result)).length;
-		t.log(`${results.length} takes: ${count(/^taken/)} taken, ${count(/does not come back/)} with a first thread that did not come back, ` +
-			`${count(/does not get/)} that did not get to run, ${count(/state D/)} in state D, ${count(/did not stop/)} not stopped`);
+		t.log(`${results.length} takes: ${count(/^taken/)} taken, ${count(/does not come back/)} with a first ` +
+			`thread that did not come back, ` +
+			`${count(/does not get/)} that did not get to run, ${count(/state D/)} in state D, ` +
+				`${count(/did not stop/)} not stopped`);
 		t.deepEqual(results.filter((result) => !/^(taken|EBUSY|ETIMEDOUT)/.test(result)), []);
 		t.true(count(/^taken/) > 0 && count(/^E/) > 0, 'some were taken, and some were met by the freezer');
 		await assertUnharmed(t, target);

@@ -26,13 +26,16 @@ export const FREEZERS = ['v1', 'v2'] as const;
 /** Where that hierarchy is mounted. */
 function rootOf(version: (typeof FREEZERS)[number]): string | undefined {
 	const mounts = readFileSync('/proc/mounts', 'utf8').trim().split('\n').map((line) => line.split(' '));
-	return mounts.find(([, , type, options]) => version === 'v2' ? type === 'cgroup2' : type === 'cgroup' && options?.split(',').includes('freezer'))?.[1];
+	return mounts.find(([, , type, options]) =>
+		version === 'v2' ? type === 'cgroup2' : type === 'cgroup' && options?.split(',').includes('freezer'))?.[1];
 }
 
 /** A group that goes with the test; null, and it is said why, where there can be none. */
 export function freezer(t: ExecutionContext, version: (typeof FREEZERS)[number]): Freezer | null {
 	const root = rootOf(version), group = `${root ?? ''}/procsnap-test-${process.pid}-${Date.now()}`;
-	const [file, frozen, thawed] = version === 'v2' ? ['cgroup.freeze', '1', '0'] : ['freezer.state', 'FROZEN', 'THAWED'];
+	const [file, frozen, thawed] = version === 'v2'
+		? ['cgroup.freeze', '1', '0']
+		: ['freezer.state', 'FROZEN', 'THAWED'];
 	const set = (value: string): void => writeFileSync(`${group}/${file}`, value);
 	try {
 		if (root === undefined) throw new Error(`there is no hierarchy of ${version} freezers`);
@@ -41,7 +44,8 @@ export function freezer(t: ExecutionContext, version: (typeof FREEZERS)[number])
 		t.log(`not here: ${String(error)}`);
 		return null;
 	}
-	const isFrozen = (): boolean => version === 'v2' ? readFileSync(`${group}/cgroup.events`, 'utf8').includes('frozen 1')
+	const isFrozen = (): boolean =>
+		version === 'v2' ? readFileSync(`${group}/cgroup.events`, 'utf8').includes('frozen 1')
 		: readFileSync(`${group}/${file}`, 'utf8').trim() === 'FROZEN';
 	const pids: number[] = [];
 	t.teardown(async () => {
@@ -62,7 +66,9 @@ export function freezer(t: ExecutionContext, version: (typeof FREEZERS)[number])
 		},
 		thaw: () => set(thawed),
 		storm: () => {
-			const child = spawn(process.execPath, ['-e', STORM, `${group}/${file}`, frozen, thawed], { stdio: 'ignore' });
+			const child = spawn(
+				process.execPath, ['-e', STORM, `${group}/${file}`, frozen, thawed], { stdio: 'ignore' }
+			);
 			t.teardown(() => child.kill('SIGKILL'));
 			return async () => {
 				child.kill('SIGKILL');

@@ -36,9 +36,12 @@ let count = 0;
 /** null: this controller is in no hierarchy that we may make a cgroup in. '' is version 2 without any. */
 export function aGroup(t: ExecutionContext, controller: string): Group | null {
 	const name = `procsnap-test-${process.pid}-${count++}`;
-	const unified = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'].find((root) => existsSync(`${root}/cgroup.controllers`));
+	const unified =
+		['/sys/fs/cgroup', '/sys/fs/cgroup/unified'].find((root) => existsSync(`${root}/cgroup.controllers`));
 	const roots: Array<[string, 'v1' | 'v2']> = controller === '' ? [] : [[`/sys/fs/cgroup/${controller}`, 'v1']];
-	if (unified !== undefined && (controller === '' || readFileSync(`${unified}/cgroup.subtree_control`, 'utf8').split(/\s+/).includes(controller))) {
+	if (unified !== undefined &&
+		(controller === '' || readFileSync(`${unified}/cgroup.subtree_control`, 'utf8').split(/\s+/)
+			.includes(controller))) {
 		roots.push([unified, 'v2']);
 	}
 	for (const [root, version] of roots) {
@@ -54,7 +57,10 @@ export function aGroup(t: ExecutionContext, controller: string): Group | null {
 		t.teardown(async () => {
 			const folders = [`${group.folder}/inner`, group.folder].filter((folder) => existsSync(folder));
 			// Teardowns run last to first: the targets were killed, and are leaving.
-			await until(`${group.folder} is empty`, () => folders.every((folder) => readFileSync(`${folder}/cgroup.procs`, 'utf8') === ''));
+			await until(
+				`${group.folder} is empty`,
+				() => folders.every((folder) => readFileSync(`${folder}/cgroup.procs`, 'utf8') === '')
+			);
 			for (const folder of folders) rmdirSync(folder);
 		});
 		return group;

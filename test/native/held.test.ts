@@ -15,12 +15,15 @@ function folderFor(t: ExecutionContext): string {
 /** Locks of all files in there. */
 function locks(folder: string): string[] {
 	const inodes = readdirSync(folder).map((name) => statSync(join(folder, name)).ino);
-	return readFileSync('/proc/locks', 'utf8').split('\n').filter((line) => inodes.some((inode) => line.includes(`:${inode} `)));
+	return readFileSync('/proc/locks', 'utf8').split('\n')
+		.filter((line) => inodes.some((inode) => line.includes(`:${inode} `)));
 }
 
 for (const [what, count] of [['flock', 1], ['flock-private', 100], ['ofd-private', 1]] as const)
 	test(`locks of mapped files (${what}) go with the target that is killed`, async (t) => {
-		const folder = folderFor(t), target = await start(t, 'holding', what, join(folder, 'file')), tracer = tracerFor(t);
+		const folder = folderFor(t), target = await start(t, 'holding', what, join(folder, 'file')), tracer = tracerFor(
+			t
+		);
 		t.is(locks(folder).length, count);
 		const { pid } = tracer.inject(target.pid);
 		t.is(locks(folder).length, count, 'they are the target\'s as long as it lives');
@@ -45,7 +48,8 @@ test('a socket that is only registered with an io_uring is closed with the targe
 	return undefined;
 });
 
-const segments = (): string[] => readFileSync('/proc/sysvipc/shm', 'utf8').split('\n').slice(1).map((line) => line.trim().split(/\s+/)[1] ?? '');
+const segments = (): string[] =>
+	readFileSync('/proc/sysvipc/shm', 'utf8').split('\n').slice(1).map((line) => line.trim().split(/\s+/)[1] ?? '');
 
 test('a SysV segment goes with its last user', async (t) => {
 	const target = await start(t, 'holding', 'shm'), tracer = tracerFor(t), id = String(target.number(1));
@@ -82,7 +86,8 @@ test('POSIX locks outlive exec(), also where a duplicate is made just then', asy
 			if (taken % 3 === 0) await target.runs(PROGRAMS);
 			tracer.end();
 		} catch (error) {
-			if (!(error instanceof ProcsnapError) || !['EBUSY', 'ETIMEDOUT', 'EAGAIN', 'ESRCH'].includes(error.code)) throw error;
+			if (!(error instanceof ProcsnapError) || !['EBUSY', 'ETIMEDOUT', 'EAGAIN', 'ESRCH'].includes(error.code))
+				throw error;
 		}
 	await target.runs(PROGRAMS);
 	t.log(`${taken} takes, ${target.number(PROGRAMS) - begun} programs`);

@@ -69,7 +69,8 @@ export class Target {
 	/** Its next line of output; '' at its end. */
 	async line(): Promise<string> {
 		const next = await Promise.race([this.#lines.next(), sleep(PATIENCE_MS, null, { ref: false })]);
-		if (next === null) throw new Error(`process ${this.pid} has said nothing for too long (state ${state(this.pid)})`);
+		if (next === null)
+			throw new Error(`process ${this.pid} has said nothing for too long (state ${state(this.pid)})`);
 		return next.done === true ? '' : next.value;
 	}
 
@@ -96,7 +97,9 @@ export class Target {
 	}
 
 	async ended(): Promise<void> {
-		await until(`process ${this.pid} ends`, () => this.process.exitCode !== null || this.process.signalCode !== null);
+		await until(
+			`process ${this.pid} ends`, () => this.process.exitCode !== null || this.process.signalCode !== null
+		);
 	}
 }
 
@@ -135,7 +138,8 @@ export async function inTheEnd<T>(action: () => T): Promise<T> {
 		try {
 			return action();
 		} catch (error) {
-			if (!(error instanceof ProcsnapError) || !['EBUSY', 'ETIMEDOUT'].includes(error.code) || Date.now() > end) throw error;
+			if (!(error instanceof ProcsnapError) || !['EBUSY', 'ETIMEDOUT'].includes(error.code) || Date.now() > end)
+				throw error;
 			await sleep(5);
 		}
 }

@@ -41,12 +41,17 @@ test('takes amid calls: no register changes, no call fails', async (t) => {
 	t.true(restarted > 50, `only ${restarted} takes met a blocked call`);
 	t.is(target.number(CHANGED), 0, 'argument registers');
 	t.is(target.number(WRONG), 0, 'results');
-	t.log(`${target.number(CALLS)} calls of 20 ms, the longest took ${target.number(LONGEST_US)} us, the longest pause ${pauseNs / 1000} us; ${restarted} put back, ${lengthened} of them perhaps longer`);
+	t.log(
+		`${target.number(CALLS)} calls of 20 ms, the longest took ${target.number(LONGEST_US)} us, the longest ` +
+			`pause ${pauseNs / 1000} us; ${restarted} put back, ${lengthened} of them perhaps longer`
+	);
 });
 
 const [FLUSHES, INTERRUPTS, RESULT, ANSWER, RETURNED] = [2, 3, 4, 5, 6];
 
-for (const call of ['read', 'pread']) test(`${call}() from a file server that answers an interruption goes on, and its file is not closed for it`, async (t) => {
+for (const call of ['read', 'pread'])
+	test(`${call}() from a file server that answers an interruption goes on, and its file is not closed for it`,
+		async (t) => {
 	const folder = mkdtempSync(join(tmpdir(), 'procsnap-fuse-'));
 	const target = await start(t, 'fuse', folder, call), tracer = tracerFor(t);
 	try {

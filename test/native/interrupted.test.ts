@@ -8,7 +8,10 @@ test.after.always(() => tracer.close());
 
 const EINTR = '-4';
 /** Kinds that the core restarts; SIGUSR1 has a handler there, SIGUSR2 is ignored. */
-const KINDS = ['epoll_wait', 'epoll_pwait2', 'semop', 'semtimedop', 'io_getevents', 'recv-rcvtimeo', 'accept-rcvtimeo', 'poll', 'futex-timeout'];
+const KINDS = [
+	'epoll_wait', 'epoll_pwait2', 'semop', 'semtimedop', 'io_getevents', 'recv-rcvtimeo', 'accept-rcvtimeo', 'poll',
+	'futex-timeout',
+];
 
 for (const kind of KINDS) {
 	test(`${kind}: a handler that is due during a hold ends the call`, async (t) => {

@@ -1,4 +1,7 @@
-/** A target of several threads that is killed while one of them makes the copy: it is gone at once, and the take says so. */
+/**
+ * A target of several threads that is killed while one of them makes the copy: it is gone at once, and the take says
+ * so.
+ */
 import test from 'ava';
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';

@@ -15,10 +15,17 @@ process.env[mark.split('=')[0]!] = mark.split('=')[1];
 
 type Footprints = Record<string, Footprint>;
 
-/** Have mortal.ts do something many times; what all concerned had before and after. Its stderr, which is the tracer's too, must be silent. */
-async function repeat(t: ExecutionContext, ...args: Array<string | number>): Promise<{ before: Footprints; after: Footprints }> {
+/**
+ * Have mortal.ts do something many times; what all concerned had before and after. Its stderr, which is the tracer's
+ * too, must be silent.
+ */
+async function repeat(t: ExecutionContext, ...args: Array<string | number>): Promise<{
+	before: Footprints; after: Footprints;
+}> {
 	const script = fileURLToPath(new URL('mortal.ts', import.meta.url));
-	const child = spawn(process.execPath, ['--expose-gc', script, ...args.map(String)], { stdio: ['ignore', 'pipe', 'pipe'] });
+	const child = spawn(
+		process.execPath, ['--expose-gc', script, ...args.map(String)], { stdio: ['ignore', 'pipe', 'pipe'] }
+	);
 	t.teardown(() => child.kill('SIGKILL'));
 	let out = '', errors = '';
 	child.stdout.on('data', (text: Buffer) => void (out += text.toString()));
@@ -33,17 +40,22 @@ function assertSame(t: ExecutionContext, name: string, before: Footprint, after:
 	// The slack is far less than a page a round.
 	t.true(after.rssKiB - before.rssKiB < 1500, `${name}: RSS grew from ${before.rssKiB} to ${after.rssKiB} KiB`);
 	t.is(after.mappings.length, before.mappings.length, `${name}: mappings`);
-	for (const what of ['fds', 'threads', 'children', 'traced'] as const) t.is(after[what], before[what], `${name}: ${what}`);
+	for (const what of ['fds', 'threads', 'children', 'traced'] as const)
+		t.is(after[what], before[what], `${name}: ${what}`);
 }
 
 /** Node's heap comes and goes. */
 function assertSameInNode(t: ExecutionContext, before: Footprint, after: Footprint): void {
-	t.true(after.rssKiB - before.rssKiB < 40_000, `the requester's RSS grew from ${before.rssKiB} to ${after.rssKiB} KiB`);
+	t.true(
+		after.rssKiB - before.rssKiB < 40_000, `the requester's RSS grew from ${before.rssKiB} to ${after.rssKiB} KiB`
+	);
 	t.true(after.mappings.length - before.mappings.length < 60, 'its mappings');
 	for (const what of ['fds', 'children', 'traced'] as const) t.is(after[what], before[what], `requester: ${what}`);
 }
 
-for (const [what, verb, rounds] of [['duplicates', 'cycles', 2000], ['times stop and copy', 'copy-cycles', 100]] as const)
+for (const [what, verb, rounds] of [
+	['duplicates', 'cycles', 2000], ['times stop and copy', 'copy-cycles', 100],
+] as const)
 	test(`${rounds} ${what} of one target`, async (t) => {
 		const target = await start(t, verb === 'cycles' ? 'states' : 'region', 'threaded');
 		const { before, after } = await repeat(t, verb, rounds, target.pid);
@@ -58,7 +70,8 @@ for (const [what, verb, rounds] of [['duplicates', 'cycles', 2000], ['times stop
 test('200 tracers, one after the other', async (t) => {
 	const { before, after } = await repeat(t, 'starts', 200);
 	assertSameInNode(t, before['requester']!, after['requester']!);
-	const areas = ({ mappings }: Footprint): number => mappings.filter((line) => line.includes('memfd:procsnap')).length;
+	const areas = ({ mappings }: Footprint): number =>
+		mappings.filter((line) => line.includes('memfd:procsnap')).length;
 	t.true(areas(after['requester']!) <= 2, `${areas(after['requester']!)} areas of closed tracers are mapped`);
 	t.deepEqual(await leftOver(mark), []);
 });

@@ -15,7 +15,8 @@ function limit(group: Group, mib: number): void {
 		if (existsSync(`${group.folder}/memory.swap.max`)) group.set('memory.swap.max', '0');
 		return;
 	}
-	const files = ['memory.limit_in_bytes', 'memory.memsw.limit_in_bytes'].filter((file) => existsSync(`${group.folder}/${file}`));
+	const files = ['memory.limit_in_bytes', 'memory.memsw.limit_in_bytes'].filter((file) =>
+		existsSync(`${group.folder}/${file}`));
 	// Memory must not be above memory with swap, before or after.
 	for (const file of [...files, ...files]) {
 		try {
@@ -26,7 +27,10 @@ function limit(group: Group, mib: number): void {
 	}
 }
 
-const kills = (group: Group): number => Number(/^oom_kill (\d+)$/m.exec(group.get(group.version === 'v2' ? 'memory.events' : 'memory.oom_control'))?.[1] ?? -1);
+const kills = (group: Group): number =>
+	Number(
+		/^oom_kill (\d+)$/m.exec(group.get(group.version === 'v2' ? 'memory.events' : 'memory.oom_control'))?.[1] ?? -1
+	);
 
 function memoryGroup(t: ExecutionContext): Group | null {
 	const group = aGroup(t, 'memory');
@@ -47,11 +51,15 @@ const writes = async (target: Target, turns: number): Promise<void> =>
 
 async function early(t: ExecutionContext, tracer: Tracer, duplicate: number): Promise<void> {
 	await until('the duplicate has ended', () => ['', 'Z'].includes(state(duplicate)));
-	t.regex(tracer.end().endedEarly ?? '', /duplicate was ended so that process \d+ is not harmed: .* has room for \d+ KiB .* \d+ are kept free/);
+	t.regex(
+		tracer.end().endedEarly ?? '',
+		/duplicate was ended so that process \d+ is not harmed: .* has room for \d+ KiB .* \d+ are kept free/
+	);
 }
 
 for (const threads of [1, 2]) {
-	test(`a target of ${threads} threads at 60 % of its limit that writes on: its duplicate is ended, and it is not`, async (t) => {
+	test(`a target of ${threads} threads at 60 % of its limit that writes on: its duplicate is ended, and it is not`,
+		async (t) => {
 		const group = memoryGroup(t);
 		if (group === null) return;
 		// Of two writers more must be kept free.

@@ -5,7 +5,8 @@
  *   mortal.ts duplicate|hold|snap PID  holds it until it is killed
  *   mortal.ts copies PID               stops and copies without end
  *   mortal.ts cycles|copy-cycles|snap-cycles N PID, starts N
- * Duplicates are injected, or with "snap" create_proc_snap()'s. Its first line of output is the tracer's pid; that of the last three, what grew.
+ * Duplicates are injected, or with "snap" create_proc_snap()'s. Its first line of output is the tracer's pid; that of
+ * the last three, what grew.
  */
 import { readFileSync, writeSync } from 'node:fs';
 import { Tracer } from '../../native/index.ts';

@@ -1,4 +1,7 @@
-/** Of what a take meets beside the threads that it has looked at: other tracees, threads that begin in the stop, the kernel's workers. */
+/**
+ * Of what a take meets beside the threads that it has looked at: other tracees, threads that begin in the stop, the
+ * kernel's workers.
+ */
 import test from 'ava';
 import { readFileSync } from 'node:fs';
 import { Tracer } from '../../native/index.ts';
@@ -23,7 +26,8 @@ rootTest('a child of the target whose call is followed is not taken for the dupl
 	t.true(['S', 't'].includes(state(child)), state(child));
 });
 
-rootTest('threads that begin in the stop are not made to call restart_syscall(2), which their filter forbids', async (t) => {
+rootTest('threads that begin in the stop are not made to call restart_syscall(2), which their filter forbids',
+	async (t) => {
 	const target = await start(t, 'neighbours', 'starting'), before = target.number(1);
 	for (let i = 0; i < 25; i++) {
 		await inTheEnd(() => duplicated(tracer, target.pid));
@@ -46,7 +50,8 @@ test('no thread runs on in a stop, though each makes the next one and ends', asy
 });
 
 /** For how long the first thread has waited for a CPU until now, in ms: proc_pid_schedstat(5), the second field. */
-const waitedForCpu = (pid: number): number => Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'latin1').split(' ')[1]) / 1e6;
+const waitedForCpu = (pid: number): number =>
+	Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'latin1').split(' ')[1]) / 1e6;
 
 test('signals to the process are for its first thread after a take, as before it', async (t) => {
 	const [interrupted, made] = [1, 2];

@@ -24,7 +24,10 @@ test('an io_uring_enter() of which nobody knows what has completed is cut, unles
 });
 
 /** System call numbers of x86-64. */
-const CUT: Record<string, number> = { 'writev-further': 20, 'writev-within': 20, 'recvmsg-waitall-rcvtimeo': 47, sendmsg: 46, 'recvmsg-waitall': 47, 'close-linger': 3 };
+const CUT: Record<string, number> = {
+	'writev-further': 20, 'writev-within': 20, 'recvmsg-waitall-rcvtimeo': 47, sendmsg: 46, 'recvmsg-waitall': 47,
+	'close-linger': 3,
+};
 
 /** Run a kind; `disturb` is called while it is blocked, before the part, after it, and again. */
 async function run(t: ExecutionContext, kind: string, disturb: (target: Target) => Promise<void>): Promise<string> {
@@ -52,7 +55,8 @@ for (const kind of kinds) {
 		else t.regex(line, /^\d+ 0 1$/, line);
 	});
 
-	test(`${kind}: stops ${kind in CUT ? 'cut it, and that is counted' : 'do not show in its result, nor in its registers'}`, async (t) => {
+	const outcome = kind in CUT ? 'cut it, and that is counted' : 'do not show in its result, nor in its registers';
+	test(`${kind}: stops ${outcome}`, async (t) => {
 		const control = await run(t, kind, () => Promise.resolve());
 		const tracer = tracerFor(t);
 		let restarted = 0, cut = 0;
@@ -62,7 +66,8 @@ for (const kind of kinds) {
 			const counts = countsOf(tracer);
 			restarted += counts.restarted;
 			cut += counts.cut;
-			if (counts.cut > 0) t.is(counts.byCall.get(CUT[kind] ?? -1)?.cut, counts.cut, JSON.stringify([...counts.byCall]));
+			if (counts.cut > 0)
+				t.is(counts.byCall.get(CUT[kind] ?? -1)?.cut, counts.cut, JSON.stringify([...counts.byCall]));
 			tracer.end();
 			await sleep(10);
 		});
@@ -100,7 +105,8 @@ test('a followed call that an ignored signal cuts is counted', async (t) => {
 	t.deepEqual([cutCalls, calls.map(({ cut }) => cut)], [1, [1]]);
 });
 
-test('a call whose rest cannot be asked for is not followed for its timeout, so that an ignored signal does not cut it', async (t) => {
+test('a call whose rest cannot be asked for is not followed for its timeout, so that an ignored signal does not cut ' +
+	'it', async (t) => {
 	const tracer = tracerFor(t), target = await start(t, 'partial', 'recvmsg-waitall-rcvtimeo');
 	await target.asleep();
 	tracer.hold(target.pid);

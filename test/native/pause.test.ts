@@ -28,7 +28,9 @@ for (const [mode, what] of [['idle', 'no signals'], ['alarms', 'SIGALRM every 2 
 			if (momentNs < begin || momentNs > end) continue;
 			met++;
 			figures.push(`${(pauseNs / 1e6).toFixed(1)}/${(seen / 1e6).toFixed(1)}`);
-			t.true(pauseNs + SLACK_NS >= seen, `told ${pauseNs / 1e6} ms, and the target stood still for ${seen / 1e6} ms`);
+			t.true(
+				pauseNs + SLACK_NS >= seen, `told ${pauseNs / 1e6} ms, and the target stood still for ${seen / 1e6} ms`
+			);
 		}
 		t.log(`told/seen in ms: ${figures.join(' ')}`);
 		t.true(met >= 5, `${met} of 15 takes were seen`);

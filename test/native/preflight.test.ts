@@ -1,4 +1,7 @@
-/** Processes in which a duplicate would do harm: the preflight sees it, nothing is done to them, and afterwards they are taken. */
+/**
+ * Processes in which a duplicate would do harm: the preflight sees it, nothing is done to them, and afterwards they
+ * are taken.
+ */
 import test, { type ExecutionContext } from 'ava';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +15,10 @@ test.after.always(() => tracer.close());
 
 const [TURNS, WHO, GO, RESULT, DONE] = [1, 2, 3, 4, 5];
 
-/** The refusals of check and of inject are one, and the target has not been stopped: no thread has a switch more that it did not make itself. */
+/**
+ * The refusals of check and of inject are one, and the target has not been stopped: no thread has a switch more that
+ * it did not make itself.
+ */
 function refused(t: ExecutionContext, target: Target, name: string, code: string, text: RegExp): void {
 	const { reasons, pauseNs } = tracer.check(target.pid);
 	const refusals = reasons.filter((reason) => reason.code !== null);
@@ -21,7 +27,10 @@ function refused(t: ExecutionContext, target: Target, name: string, code: string
 	const error = failure(t, () => tracer.inject(target.pid));
 	t.is(error.code, code);
 	t.regex(error.message, text);
-	t.deepEqual(children(target.pid).filter((pid) => status(pid, 'Name') === status(target.pid, 'Name') && state(pid) === 't'), []);
+	t.deepEqual(
+		children(target.pid).filter((pid) => status(pid, 'Name') === status(target.pid, 'Name') && state(pid) === 't'),
+		[]
+	);
 	t.is(status(target.pid, 'TracerPid'), '0');
 }
 
@@ -33,7 +42,9 @@ function taken(t: ExecutionContext, target: Target): void {
 
 const noted = (t: ExecutionContext, target: Target, name: string, text: RegExp): void => {
 	const { reasons } = tracer.check(target.pid);
-	t.regex(reasons.find((reason) => reason.name === name && reason.code === null)?.text ?? JSON.stringify(reasons), text);
+	t.regex(
+		reasons.find((reason) => reason.name === name && reason.code === null)?.text ?? JSON.stringify(reasons), text
+	);
 };
 
 /** False, with the reason printed, where the machine does not let the target get there. */
@@ -75,12 +86,16 @@ test('a userfaultfd that wants to be told of fork(): refused', async (t) => {
 	await target.runs(TURNS);
 });
 
-test('a thread in vfork(): refused with its tid and where it waits, the others go on, and it is taken afterwards', async (t) => {
+test('a thread in vfork(): refused with its tid and where it waits, the others go on, and it is taken afterwards',
+	async (t) => {
 	const target = await start(t, 'hazards', 'vfork');
 	await until('the thread waits', () => target.number(WHO) > 0 && state(target.number(WHO)) === 'D');
 	const before = status(target.pid, 'nonvoluntary_ctxt_switches');
 	refused(t, target, 'uninterruptible', 'ETIMEDOUT', new RegExp(`^thread ${target.number(WHO)} .*state D`));
-	t.log(`involuntary switches of the first thread before and after: ${before}, ${status(target.pid, 'nonvoluntary_ctxt_switches')}`);
+	t.log(
+		`involuntary switches of the first thread before and after: ${before}, ` +
+			status(target.pid, 'nonvoluntary_ctxt_switches')
+	);
 	await target.runs(TURNS);
 	target.word[GO] = 1n;
 	await until('the thread is back', () => state(target.number(WHO)) !== 'D');
@@ -104,7 +119,8 @@ test('SCHED_DEADLINE: refused before anything is done', async (t) => {
 });
 
 for (const kind of ['v1', 'v2'] as const) {
-	test(`frozen by a cgroup of version ${kind.slice(1)}, also by one above its own: refused, and taken when thawed`, async (t) => {
+	test(`frozen by a cgroup of version ${kind.slice(1)}, also by one above its own: refused, and taken when thawed`,
+		async (t) => {
 		const outer = aGroup(t, kind === 'v1' ? 'freezer' : '');
 		if (outer?.version !== kind) {
 			t.log(`not here: no freezer of version ${kind.slice(1)}`);
@@ -116,10 +132,18 @@ for (const kind of ['v1', 'v2'] as const) {
 		t.teardown(() => outer.set(kind === 'v1' ? 'freezer.state' : 'cgroup.freeze', kind === 'v1' ? 'THAWED' : '0'));
 		inner.add(target.pid);
 		taken(t, target);
-		const [file, frozen, thawed] = kind === 'v1' ? ['freezer.state', 'FROZEN', 'THAWED'] as const : ['cgroup.freeze', '1', '0'] as const;
+		const [file, frozen, thawed] = kind === 'v1'
+			? ['freezer.state', 'FROZEN', 'THAWED'] as const
+			: ['cgroup.freeze', '1', '0'] as const;
 		for (const group of [inner, outer]) {
 			group.set(file, frozen);
-			await until('it is frozen', () => (kind === 'v1' ? inner.get(file).trim() === 'FROZEN' : inner.get('cgroup.events').includes('frozen 1')));
+			await until(
+				'it is frozen',
+				() =>
+					(kind === 'v1'
+						? inner.get(file).trim() === 'FROZEN'
+						: inner.get('cgroup.events').includes('frozen 1'))
+			);
 			refused(t, target, 'frozen', 'EBUSY', /thaw it first/);
 			group.set(file, thawed);
 			await target.runs(TURNS);
@@ -210,12 +234,16 @@ test('O_DIRECT is a hazard on kernels that do not pin', async (t) => {
 	if (major * 1000 + minor < 6005) noted(t, target, 'direct-io', /O_DIRECT/);
 });
 
-test('figures: the estimate grows with the memory, as the target\'s does, and nothing is done to the target', async (t) => {
+test('figures: the estimate grows with the memory, as the target\'s does, and nothing is done to the target',
+	async (t) => {
 	const small = await start(t, 'states', 'idle'), large = await start(t, 'states', 'large');
 	const stalls = (): string => status(large.pid, 'voluntary_ctxt_switches');
 	const [a, b] = [tracer.check(small.pid), tracer.check(large.pid)];
 	t.true(a.pauseNs !== null && b.pauseNs !== null);
-	t.true((b.pauseNs ?? 0) > 3 * (a.pauseNs ?? 0), `${a.pauseNs} for ${a.residentKib} KiB, ${b.pauseNs} for ${b.residentKib} KiB`);
+	t.true(
+		(b.pauseNs ?? 0) > 3 * (a.pauseNs ?? 0),
+		`${a.pauseNs} for ${a.residentKib} KiB, ${b.pauseNs} for ${b.residentKib} KiB`
+	);
 	t.is(b.threads, 2);
 	t.true(b.residentKib > 128 * 1024 && b.growthKib > 128 * 1024 && b.tablesKib >= 256);
 	t.true(b.headroomKib !== null && b.headroomKib > 0);

@@ -29,7 +29,9 @@ async function startRegion(t: ExecutionContext): Promise<Region> {
 }
 
 /** What a running target, but for peek, a held one and a duplicate give. */
-function each(t: ExecutionContext, { target, tracer }: Region, check: (way: Way, pid: number, whose: string) => void): void {
+function each(
+	t: ExecutionContext, { target, tracer }: Region, check: (way: Way, pid: number, whose: string) => void
+): void {
 	for (const way of READING) if (way !== 'peek') check(way, target.pid, `${way}, running`);
 	tracer.hold(target.pid);
 	for (const way of READING) check(way, target.pid, `${way}, held`);
@@ -46,9 +48,18 @@ test('the same bytes in every way', async (t) => {
 		for (const size of SIZES)
 			for (const offset of OFFSETS) {
 				tracer.data.fill(0xee, 0, size + 16);
-				t.is(tracer.read(way, pid, address + BigInt(offset), size).bytes, size, `${whose}: ${size} bytes at ${offset}`);
-				t.is(Buffer.compare(tracer.data.subarray(0, size), bytes.subarray(offset, offset + size)), 0, `${whose}: ${size} bytes at ${offset} differ`);
-				t.true(tracer.data.subarray(size, size + 16).every((byte) => byte === 0xee), `${whose}: more than ${size} bytes were written`);
+				t.is(
+					tracer.read(way, pid, address + BigInt(offset), size).bytes, size,
+					`${whose}: ${size} bytes at ${offset}`
+				);
+				t.is(
+					Buffer.compare(tracer.data.subarray(0, size), bytes.subarray(offset, offset + size)), 0,
+					`${whose}: ${size} bytes at ${offset} differ`
+				);
+				t.true(
+					tracer.data.subarray(size, size + 16).every((byte) => byte === 0xee),
+					`${whose}: more than ${size} bytes were written`
+				);
 			}
 	});
 });
@@ -58,8 +69,14 @@ test('a read is short where the region ends, in every way', async (t) => {
 	each(t, region, (way, pid, whose) => {
 		for (const left of [1, 4, 7, 8, 100, 4096, 4099])
 			for (const size of [left, left + 1, 8192]) {
-				t.is(tracer.read(way, pid, end - BigInt(left), size).bytes, left, `${whose}: ${size} bytes, ${left} before the end`);
-				t.is(Buffer.compare(tracer.data.subarray(0, left), bytes.subarray(bytes.length - left)), 0, `${whose}: ${left} bytes differ`);
+				t.is(
+					tracer.read(way, pid, end - BigInt(left), size).bytes, left,
+					`${whose}: ${size} bytes, ${left} before the end`
+				);
+				t.is(
+					Buffer.compare(tracer.data.subarray(0, left), bytes.subarray(bytes.length - left)), 0,
+					`${whose}: ${left} bytes differ`
+				);
 			}
 	});
 });
@@ -70,7 +87,9 @@ test('unmapped memory: an error that names address and process', async (t) => {
 		for (const at of [end, address - 8n, 0n, 0xffff_8000_0000_0000n]) {
 			const { code, message } = failure(t, () => tracer.read(way, pid, at, 16));
 			t.true(['EFAULT', 'EIO'].includes(code), `${whose}: ${code}`);
-			t.true(message.includes(`0x${at.toString(16)}`) && message.includes(`process ${pid}`), `${whose}: ${message}`);
+			t.true(
+				message.includes(`0x${at.toString(16)}`) && message.includes(`process ${pid}`), `${whose}: ${message}`
+			);
 		}
 		t.is(tracer.read(way, pid, address, 16).bytes, 16, `${whose}: and reads again`);
 	});
@@ -135,10 +154,14 @@ test('stop and copy has the same bytes', async (t) => {
 		for (const offset of OFFSETS) {
 			const there = Math.min(size, bytes.length - offset);
 			t.is(tracer.readCopy(address + BigInt(offset), size), there);
-			t.is(Buffer.compare(tracer.data.subarray(0, there), bytes.subarray(offset, offset + there)), 0, `${size} bytes at ${offset} differ`);
+			t.is(
+				Buffer.compare(tracer.data.subarray(0, there), bytes.subarray(offset, offset + there)), 0,
+				`${size} bytes at ${offset} differ`
+			);
 		}
 	t.is(tracer.readCopy(end - 7n, 4096), 7);
-	for (const at of [end, address - 1n, 0n]) t.regex(failure(t, () => tracer.readCopy(at, 8)).message, new RegExp(`0x${at.toString(16)}`));
+	for (const at of [end, address - 1n, 0n])
+		t.regex(failure(t, () => tracer.readCopy(at, 8)).message, new RegExp(`0x${at.toString(16)}`));
 	tracer.end();
 	failure(t, () => tracer.readCopy(address, 8));
 	t.is(failure(t, () => tracer.end()).code, 'ENOENT');
@@ -149,7 +172,8 @@ for (const way of READING.filter((name) => name !== 'peek'))
 		const target = await start(t, 'pattern'), tracer = tracerFor(t);
 		const same = (): boolean => {
 			const { bytes } = tracer.read(way, target.pid, target.word[ADDRESS]!, 1000);
-			return bytes === 1000 && tracer.data.subarray(0, bytes).every((byte, i) => byte === ((i * 7 + (i >> 8) * 13) & 0xff));
+			return bytes === 1000 &&
+				tracer.data.subarray(0, bytes).every((byte, i) => byte === ((i * 7 + (i >> 8) * 13) & 0xff));
 		};
 		t.true(same());
 		target.word[ADDRESS] = 0n;
@@ -184,14 +208,17 @@ const calls = (way: Way, length: number): Partial<typeof SYSCALLS> => ({
 })[way];
 
 const named = (counted: Map<number, number>): Record<string, number> => Object.fromEntries(
-	[...counted].map(([number, count]) => [Object.entries(SYSCALLS).find(([, value]) => value === number)?.[0] ?? String(number), count]));
+	[...counted].map(([number, count]) =>
+		[Object.entries(SYSCALLS).find(([, value]) => value === number)?.[0] ?? String(number), count]));
 
 for (const way of WAYS)
 	test(`the system calls of one read: ${way}`, (t) => {
 		// Observer and observed on one CPU: for peek there are 160,000 switches between them.
 		const tracer = tracerFor(t, { cpu: allowedCpus()[0] ?? 0 });
-		for (const kib of [1, 64, 256]) t.deepEqual(named(tracer.countCalls(way, kib * 1024)), calls(way, kib * 1024), `${kib} KiB`);
-		for (const mib of [1, 4, 16]) if (way !== 'peek') t.deepEqual(named(tracer.countCalls(way, mib * MIB)), calls(way, mib * MIB), `${mib} MiB`);
+		for (const kib of [1, 64, 256])
+			t.deepEqual(named(tracer.countCalls(way, kib * 1024)), calls(way, kib * 1024), `${kib} KiB`);
+		for (const mib of [1, 4, 16]) if (way !== 'peek')
+			t.deepEqual(named(tracer.countCalls(way, mib * MIB)), calls(way, mib * MIB), `${mib} MiB`);
 		if (way === 'peek') t.deepEqual(named(tracer.countCalls(way, 13)), { ptrace: 2 });
 		for (const length of [0, -1]) t.regex(failure(t, () => tracer.countCalls(way, length)).message, /1 or more/);
 	});

@@ -37,7 +37,10 @@ for (const [name, stop] of [
 		}
 		target.word[ENOUGH] = 1n;
 		t.is(await target.line(), 'done');
-		t.log(`${hits} of ${stops} stops landed inside; ${target.number(ABORTS)} aborts, ${target.number(ADDED)} additions`);
+		t.log(
+			`${hits} of ${stops} stops landed inside; ${target.number(ABORTS)} aborts, ${target.number(ADDED)} ` +
+				`additions`
+		);
 		t.is(hits, HITS, `only ${hits} of ${stops} stops landed inside`);
 		t.true(target.number(ABORTS) > 0);
 		t.is(target.number(COUNTED), target.number(ADDED));

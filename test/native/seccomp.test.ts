@@ -1,4 +1,6 @@
-/** A seccomp filter that kills its process on clone() does not see the core's calls, and goes on seeing the target's. */
+/**
+ * A seccomp filter that kills its process on clone() does not see the core's calls, and goes on seeing the target's.
+ */
 import test from 'ava';
 import { execFileSync } from 'node:child_process';
 import { Tracer } from '../../native/index.ts';
@@ -43,7 +45,8 @@ test('strict mode', async (t) => {
 });
 
 test('filters are judged as the kernel judges them', (t) => {
-	const [judged, different, stricter] = execFileSync(program('filter-results'), { encoding: 'utf8' }).trim().split(' ').map(Number);
+	const [judged, different, stricter] = execFileSync(program('filter-results'), { encoding: 'utf8' }).trim()
+		.split(' ').map(Number);
 	t.is(judged, 400);
 	t.is(different, 0, 'one filter');
 	t.is(stricter, 0, 'two filters');
@@ -57,7 +60,8 @@ for (const [kind, expired] of Object.entries(EXPIRED))
 			const target = await start(t, 'restricted', kind), began = Date.now();
 			for (const part of [0.25, 0.5, 0.75]) {
 				await sleep(Math.max(0, began + part * 800 - Date.now()));
-				duplicated(tracer, target.pid);	// false where it has ended: this machine is busy, and it is tried again
+				// false where it has ended: this machine is busy, and it is tried again
+				duplicated(tracer, target.pid);
 			}
 			const [result, ns] = (await target.line()).split(' ').map(Number);
 			t.is(result, expired);
@@ -84,7 +88,10 @@ test('a supervisor acts once for each call that it answers', async (t) => {
 		own.end();
 	}
 	await target.atLeast(CALLS, target.number(CALLS) + 3);
-	t.log(`${target.number(ANSWERS)} answers, ${target.number(REFUSED)} to nobody, ${restarted} calls counted in ${TAKES} takes`);
+	t.log(
+		`${target.number(ANSWERS)} answers, ${target.number(REFUSED)} to nobody, ${restarted} calls counted in ` +
+			`${TAKES} takes`
+	);
 	// Where the tracer is kept from its CPU between the look and the interruption, another call may begin.
 	if (own.notGot.length === 0) t.true(target.number(REFUSED) <= TAKES / 6, 'answers that came to nothing');
 	t.is(target.number(WRONG), 0);

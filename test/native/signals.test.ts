@@ -32,7 +32,9 @@ test('SIGUSR1 to the process, one at a time', async (t) => {
 	const target = await start(t, 'signals', 'asleep');
 	for (let i = 1; i <= 300; i++) {
 		// Before, at and after the duplicate: the signal is on its way in every phase of it.
-		const later = i % 3 === 0 ? sleep(0).then(() => target.process.kill('SIGUSR1')) : target.process.kill('SIGUSR1');
+		const later = i % 3 === 0 ? sleep(0).then(() => target.process.kill('SIGUSR1')) : target.process.kill(
+			'SIGUSR1'
+		);
 		tracer.inject(target.pid);
 		tracer.end();
 		await later;

@@ -33,7 +33,9 @@ test('a job-stopped target is duplicated, stays stopped, and goes on at SIGCONT'
 test('a target that is traced already: the error names its tracer', async (t) => {
 	const other = tracerFor(t), target = await start(t, 'states', 'idle');
 	other.hold(target.pid);
-	for (const ask of [() => tracer.inject(target.pid), () => tracer.hold(target.pid), () => tracer.stopCopy(target.pid)]) {
+	for (const ask of [
+		() => tracer.inject(target.pid), () => tracer.hold(target.pid), () => tracer.stopCopy(target.pid),
+	]) {
 		const error = failure(t, ask);
 		t.is(error.code, 'EBUSY');
 		t.true(error.message.includes(`traced by process ${other.pid} `), error.message);
@@ -102,9 +104,13 @@ test('a 32-bit process', async (t) => {
 	const child = spawn(program('thirtytwo'), { stdio: 'ignore' });
 	t.teardown(() => child.kill('SIGKILL'));
 	let end: string | undefined;
-	child.once('error', (error) => { end = error.message; }).once('exit', (code, signal) => { end = `it ended by ${signal ?? String(code)}`; });
+	child.once('error', (error) => { end = error.message; })
+		.once('exit', (code, signal) => { end = `it ended by ${signal ?? String(code)}`; });
 	// A kernel may be without 32 bits (CONFIG_IA32_EMULATION, ia32_emulation=off): only a program that tries can tell.
-	await until('it waits, or has ended', () => end !== undefined || (state(child.pid ?? 0) === 'S' && status(child.pid ?? 0, 'Name') === 'thirtytwo'));
+	await until(
+		'it waits, or has ended',
+		() => end !== undefined || (state(child.pid ?? 0) === 'S' && status(child.pid ?? 0, 'Name') === 'thirtytwo')
+	);
 	if (end !== undefined) {
 		notHere(`this kernel runs no 32-bit programs: ${end}`);
 		return;
@@ -119,7 +125,9 @@ test('a 32-bit process', async (t) => {
 });
 
 test('a target in a pid namespace of its own, where pids are others', async (t) => {
-	const outer = spawn('unshare', ['--pid', '--fork', '--kill-child', program('family')], { stdio: ['ignore', 'ignore', 'inherit'] });
+	const outer = spawn(
+		'unshare', ['--pid', '--fork', '--kill-child', program('family')], { stdio: ['ignore', 'ignore', 'inherit'] }
+	);
 	t.teardown(() => outer.kill('SIGKILL'));
 	const child = (pid: number): number => children(pid)[0] ?? 0;
 	await until('the target runs', () => status(child(child(outer.pid ?? 0)), 'Name') === 'family');
@@ -144,7 +152,8 @@ test('a target that may have no further process: the error says so', async (t) =
 });
 
 test('a frozen cgroup: a clean error, and the target goes on when it thaws', async (t) => {
-	const root = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((folder) => existsSync(`${folder}/cgroup.controllers`));
+	const root = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((folder) =>
+		existsSync(`${folder}/cgroup.controllers`));
 	const group = `${root ?? ''}/procsnap-test-${process.pid}`;
 	try {
 		if (root === undefined) throw new Error('there is no cgroup2 file system');

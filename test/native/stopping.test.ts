@@ -9,7 +9,8 @@ import { failure, program, start, state, status, tracerFor, until } from './help
 /** Of targets/gaps.c. */
 const [LOOKS, END_CHILD, GAP, TID] = [1, 2, 3, 7];
 
-test('a thread that waits in the kernel: the take is refused, and names it; the others never stand still', async (t) => {
+test('a thread that waits in the kernel: the take is refused, and names it; the others never stand still',
+	async (t) => {
 	const target = await start(t, 'gaps', 'vfork'), tracer = tracerFor(t, { timeoutMs: 3000 });
 	await until('its thread is in vfork()', () => state(target.number(TID)) === 'D');
 	for (const ask of ['inject', 'hold', 'stopCopy'] as const) {
@@ -18,7 +19,10 @@ test('a thread that waits in the kernel: the take is refused, and names it; the 
 		t.is(error.code, 'ETIMEDOUT');
 		t.regex(error.message, new RegExp(`thread ${target.number(TID)} of process ${target.pid} .*state D.*vfork`));
 		await target.runs(LOOKS);
-		t.true(target.number(GAP) < 1000e6, `${ask} was tried for 3 s, and another thread stood still for ${target.number(GAP) / 1e6} ms`);
+		t.true(
+			target.number(GAP) < 1000e6,
+			`${ask} was tried for 3 s, and another thread stood still for ${target.number(GAP) / 1e6} ms`
+		);
 	}
 	t.true(isFree(target.pid));
 	target.word[END_CHILD] = 1n;
@@ -49,7 +53,10 @@ test('a thread that was willing, and does not stop: the stop is undone in time, 
 		undone++;
 		leastMs = Math.min(leastMs, target.number(GAP) / 1e6);
 	}
-	t.log(`${taken} taken, ${undone} after a stop that was undone or refused after some, ${refused} refused before anything was stopped`);
+	t.log(
+		`${taken} taken, ${undone} after a stop that was undone or refused after some, ${refused} refused before ` +
+			`anything was stopped`
+	);
 	t.is(undone, 2);
 	// On a busy machine each may come late to its CPU by itself.
 	t.true(leastMs < 130, `a thread is in vfork() for 180 ms, and another one stood still for ${leastMs} ms at least`);
@@ -75,11 +82,14 @@ test('a target that has its calls dispatched to itself is refused, and goes on',
 	return target.runs(TURNS);
 });
 
-test('a target whose duplicate cannot be buried was stopped for that all the same: the end tells for how long', async (t) => {
+test('a target whose duplicate cannot be buried was stopped for that all the same: the end tells for how long',
+	async (t) => {
 	const [BEGIN, BEGUN] = [3, 4], target = await start(t, 'dispatch', 'later'), tracer = tracerFor(t);
 	tracer.inject(target.pid);
 	target.word[BEGIN] = 1n;
-	await until('its calls are dispatched, or cannot be', () => target.number(BEGUN) === 1 || target.process.exitCode !== null);
+	await until(
+		'its calls are dispatched, or cannot be', () => target.number(BEGUN) === 1 || target.process.exitCode !== null
+	);
 	const { unburied, pauseNs } = tracer.end();
 	if (target.process.exitCode !== null) {
 		t.log(`not here: ${await target.line()}`);
@@ -96,8 +106,10 @@ const tasks = (pid: number): number[] => readdirSync(`/proc/${pid}/task`).map(Nu
 const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;
 
 test('a real-time tracer on the only CPU that the target may use does not keep it from stopping', async (t) => {
-	const target = await start(t, 'states', 'threaded'), urgent = tracerFor(t, { cpu: 0, priority: 50 }), ordinary = tracerFor(t, { cpu: 0 });
-	const refused = urgent.notGot.find((what) => what.startsWith('sched_')) ?? place(target.pid, 0, 0) ?? place(target.number(2), 0, 0);
+	const target = await start(t, 'states', 'threaded'), urgent = tracerFor(t, { cpu: 0, priority: 50 }), ordinary =
+		tracerFor(t, { cpu: 0 });
+	const refused = urgent.notGot.find((what) => what.startsWith('sched_')) ?? place(target.pid, 0, 0) ??
+		place(target.number(2), 0, 0);
 	if (refused !== null) {
 		t.log(`not here: ${refused}`);
 		return t.pass();

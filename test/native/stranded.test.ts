@@ -56,7 +56,8 @@ async function takeInTheEnd(t: ExecutionContext, tracer: Tracer, target: Target)
 		}
 }
 
-test('a clone() that waits for the target\'s own monitor: the others go on, and the first thread is put back', async (t) => {
+test('a clone() that waits for the target\'s own monitor: the others go on, and the first thread is put back',
+	async (t) => {
 	const target = await startMonitored(t), tracer = tracerFor(t), other = await start(t, 'states', 'idle');
 	if (target === null) return;
 	const before = mask(target);

@@ -20,18 +20,25 @@ const TAKE = ['checked', 'released', 'held'], END = ['killed', 'buried'];
 async function assertUnharmed(target: Target): Promise<void> {
 	await until('only the target is left', () => marked(mark).every((pid) => pid === target.pid));
 	await target.runs(TURNS);
-	for (const word of [BAD, SIGNALS, OTHER_PID, FAILED_SLEEPS, CUT_SLEEPS]) if (target.number(word) !== 0) throw new Error(`word ${word} is ${target.number(word)}`);
+	for (const word of [BAD, SIGNALS, OTHER_PID, FAILED_SLEEPS, CUT_SLEEPS]) if (target.number(word) !== 0)
+		throw new Error(`word ${word} is ${target.number(word)}`);
 	if (!isFree(target.pid)) throw new Error('the target is held');
 	if (children(target.pid).length > 0) throw new Error('the target has a child');
 }
 
-const mortal = (...args: Array<string | number>) => spawn(NODE[0], [...NODE.slice(1), '--expose-gc', fileURLToPath(new URL('mortal.ts', import.meta.url)), ...args.map(String)], { stdio: ['ignore', 'pipe', 'inherit'] });
+const mortal = (...args: Array<string | number>) =>
+	spawn(
+		NODE[0],
+		[...NODE.slice(1), '--expose-gc', fileURLToPath(new URL('mortal.ts', import.meta.url)), ...args.map(String)],
+		{ stdio: ['ignore', 'pipe', 'inherit'] }
+	);
 
 snapTest('the requester is killed at each step, or while it has a duplicate', async (t) => {
 	const target = await start(t, 'death', 'asleep');
 	for (const [verb, steps] of [['at', TAKE], ['at-end', END]] as const)
 		for (const step of steps) {
-			const [, signal] = await once(mortal(verb, step, target.pid, 'snap'), 'close') as [number | null, string | null];
+			const [, signal] =
+				await once(mortal(verb, step, target.pid, 'snap'), 'close') as [number | null, string | null];
 			t.is(signal, 'SIGKILL', step);
 			await assertUnharmed(target);
 		}
@@ -71,7 +78,9 @@ snapTest('the tracer is killed at each step, or while it has a duplicate that is
 });
 
 snapTest('a tracing thread that is given up leaves the duplicate as it is', async (t) => {
-	const tracer = tracerFor(t, { timeoutMs: 200 }), target = await start(t, 'pattern'), vforking = await start(t, 'vforking');
+	const tracer = tracerFor(t, { timeoutMs: 200 }), target = await start(t, 'pattern'), vforking = await start(
+		t, 'vforking'
+	);
 	const { pid } = tracer.snap(target.pid), read = (): number => tracer.read('peek', pid, target.word[1]!, 64).bytes;
 	t.is(read(), 64);
 	t.is(failure(t, () => tracer.hold(vforking.pid)).code, 'ETIMEDOUT');
@@ -87,9 +96,12 @@ snapTest('300 duplicates, and nothing has grown', async (t) => {
 	let out = '';
 	child.stdout.on('data', (text: Buffer) => void (out += text.toString()));
 	await once(child, 'close');
-	const { before, after } = JSON.parse(out.trim().split('\n').at(-1)!) as Record<'before' | 'after', Record<'tracer' | 'target', Footprint>>;
+	const last = out.trim().split('\n').at(-1)!;
+	const { before, after } = JSON.parse(last) as Record<'before' | 'after', Record<'tracer' | 'target', Footprint>>;
 	for (const who of ['tracer', 'target'] as const) {
-		t.true(after[who].rssKiB - before[who].rssKiB < 300, `${who}: ${before[who].rssKiB}, then ${after[who].rssKiB} KiB`);
+		t.true(
+			after[who].rssKiB - before[who].rssKiB < 300, `${who}: ${before[who].rssKiB}, then ${after[who].rssKiB} KiB`
+		);
 		t.deepEqual({ ...after[who], rssKiB: 0 }, { ...before[who], rssKiB: 0 });
 	}
 	t.deepEqual(marked(mark), [target.pid]);

@@ -8,7 +8,9 @@ import { VERSIONS } from '../../bench/environments/guest/kernel.ts';
 import { readRegions } from '../../bench/targets/program.ts';
 import { isFree, NODE } from '../processes.ts';
 import { children, failure, program, sleep, snapTest, start, state, status, tracerFor, until } from './help.ts';
-import { assertGoesOn, assertOneMoment, assertRegisters, counts, memoryOf, startThreads, tidsFound, tidsOf } from './turns.ts';
+import {
+	assertGoesOn, assertOneMoment, assertRegisters, counts, memoryOf, startThreads, tidsFound, tidsOf,
+} from './turns.ts';
 
 const reason = snapUnavailable();
 const PAGE = 4096;
@@ -26,17 +28,23 @@ test(`this kernel: ${reason ?? 'has create_proc_snap()'}`, (t) => {
 });
 
 test('a seccomp filter that refuses it, or hides it: the error says so', (t) => {
-	const script = `const { snapUnavailable, Tracer } = await import(${JSON.stringify(new URL('../../native/index.ts', import.meta.url).href)});
+	const script =
+		`const { snapUnavailable, Tracer } = await import(${JSON.stringify(new URL('../../native/index.ts', import.meta.url).href)});
 		const tracer = Tracer.start();
 		console.log(snapUnavailable());
 		try { tracer.snap(process.pid) } catch (error) { console.log(error.code, error.message) }
 		tracer.close();`;
 	const under = (errno: number): string[] => {
-		const { stdout, stderr } = spawnSync(program('refused'), [String(errno), ...NODE, '--input-type=module', '-e', script], { encoding: 'utf8' });
+		const { stdout, stderr } = spawnSync(
+			program('refused'), [String(errno), ...NODE, '--input-type=module', '-e', script], { encoding: 'utf8' }
+		);
 		t.is(stderr, '');
 		return stdout.trim().split('\n');
 	};
-	for (const [name, said] of [['EPERM', /refused here.*does not let it through.*seccomp=unconfined/], ['ENOSYS', /no create_proc_snap\(\).*seccomp filter.*hides it/]] as const) {
+	for (const [name, said] of [
+		['EPERM', /refused here.*does not let it through.*seccomp=unconfined/],
+		['ENOSYS', /no create_proc_snap\(\).*seccomp filter.*hides it/],
+	] as const) {
 		const [probed, taken] = under(constants.errno[name]);
 		t.regex(probed ?? '', said);
 		t.is(taken, `${name} ${probed}`, 'a take says the same');
@@ -47,28 +55,41 @@ test('the kernel\'s words are those of the patches', (t) => {
 	const ours = readFileSync('kernel-patch/proc_snap.h', 'utf8');
 	for (const version of VERSIONS) {
 		const folder = `kernel-patch/${version}`;
-		const patches = readdirSync(folder).filter((name) => name.endsWith('.patch')).sort().map((name) => readFileSync(`${folder}/${name}`, 'utf8')).join('\n');
-		const added = /^\+\+\+ b\/include\/uapi\/linux\/proc_snap\.h\n@@ .*\n((?:\+.*\n)+)/m.exec(patches)?.[1]?.replace(/^\+/gm, '');
+		const patches = readdirSync(folder).filter((name) => name.endsWith('.patch')).sort()
+			.map((name) => readFileSync(`${folder}/${name}`, 'utf8')).join('\n');
+		const added =
+			/^\+\+\+ b\/include\/uapi\/linux\/proc_snap\.h\n@@ .*\n((?:\+.*\n)+)/m.exec(patches)?.[1]?.replace(
+				/^\+/gm, ''
+			);
 		t.is(added, ours, `${version}: include/uapi/linux/proc_snap.h`);
-		const numbers = [...patches.matchAll(/^\+(\d+)\s+\w+\s+(create_proc_snap2?)\s/gm)].map(([, number, name]) => `${name} ${number}`);
+		const numbers = [...patches.matchAll(/^\+(\d+)\s+\w+\s+(create_proc_snap2?)\s/gm)].map(([, number, name]) =>
+			`${name} ${number}`);
 		t.deepEqual(numbers, ['create_proc_snap 600', 'create_proc_snap2 601'], `${version}: syscall_64.tbl`);
 	}
 });
 
 for (const threads of [1, 4, 16])
 	snapTest(`${threads} threads: one moment, the registers of all, and the target goes on`, async (t) => {
-		const tracer = tracerFor(t), target = await startThreads(t, tracer, threads), tids = tidsOf(tracer, target, threads);
+		const tracer = tracerFor(t), target = await startThreads(t, tracer, threads), tids = tidsOf(
+			tracer, target, threads
+		);
 		for (let round = 0; round < 15; round++) {
-			const before = Number(nowNs()), snapshot = tracer.snap(target.pid), copy = counts(target, memoryOf(tracer, snapshot.pid));
+			const before = Number(nowNs()), snapshot = tracer.snap(target.pid), copy = counts(
+				target, memoryOf(tracer, snapshot.pid)
+			);
 			t.true(isFree(target.pid), 'nobody stops or traces it');
 			t.is(snapshot.threads, threads);
 			assertOneMoment(t, copy);
 			const found = assertRegisters(t, tracer, target, threads, copy);
 			t.deepEqual(tidsFound(found), tids);
-			for (const { skewNs } of tracer.registers()) t.true(skewNs <= snapshot.skewNs, `read ${skewNs} ns after the moment, the last ${snapshot.skewNs}`);
+			for (const { skewNs } of tracer.registers())
+				t.true(skewNs <= snapshot.skewNs, `read ${skewNs} ns after the moment, the last ${snapshot.skewNs}`);
 			t.deepEqual(counts(target, memoryOf(tracer, snapshot.pid)), copy, 'a duplicate stands still');
 			const { takeNs, pauseNs, momentNs, lockWaitNs, pagesShared } = snapshot;
-			t.true(pauseNs > 0 && lockWaitNs >= 0 && lockWaitNs + pauseNs <= takeNs, `${lockWaitNs} + ${pauseNs} of ${takeNs} ns`);
+			t.true(
+				pauseNs > 0 && lockWaitNs >= 0 && lockWaitNs + pauseNs <= takeNs,
+				`${lockWaitNs} + ${pauseNs} of ${takeNs} ns`
+			);
 			t.true(momentNs > before && momentNs < Number(nowNs()), 'the moment is within the call');
 			t.true(pagesShared > (8 << 20) / PAGE, 'at least what the target wrote to');
 			const { pauseNs: endPauseNs } = tracer.end();
@@ -96,7 +117,8 @@ snapTest('threads that come and go all the time', async (t) => {
 
 snapTest('all private memory that can be read is the target\'s, byte for byte', async (t) => {
 	const tracer = tracerFor(t), target = await start(t, 'pattern');
-	// It would go on between the two readings, if only to another CPU, of which the kernel leaves the number in its memory (rseq).
+	// It would go on between the two readings, if only to another CPU, of which the kernel leaves the number in its
+	// memory (rseq).
 	process.kill(target.pid, 'SIGSTOP');
 	await until('the target is stopped', () => state(target.pid) === 'T');
 	const { pid } = tracer.snap(target.pid);
@@ -105,7 +127,8 @@ snapTest('all private memory that can be read is the target\'s, byte for byte', 
 		if (!permissions.startsWith('r') || permissions.endsWith('s') || /^\[v(var|syscall)/.test(name)) continue;
 		for (let at = from; at < end; at += 1n << 20n) {
 			const length = Math.min(1 << 20, Number(end - at));
-			const read = (whose: number): Buffer => Buffer.from(tracer.data.subarray(0, tracer.read('vm-readv', whose, at, length).bytes));
+			const read = (whose: number): Buffer =>
+				Buffer.from(tracer.data.subarray(0, tracer.read('vm-readv', whose, at, length).bytes));
 			t.true(read(pid).equals(read(target.pid)), `0x${at.toString(16)} ${name}`);
 			bytes += length;
 		}
@@ -212,7 +235,8 @@ snapTest('targets that cannot be stopped or traced: held, in vfork(), job-stoppe
 snapTest('one thing at a time; a target may be held beside its snapshot', async (t) => {
 	const tracer = tracerFor(t), target = await start(t, 'states', 'threaded');
 	tracer.snap(target.pid);
-	for (const ask of ['snap', 'snapPlain', 'inject', 'stopCopy'] as const) t.is(failure(t, () => tracer[ask](target.pid)).code, 'EBUSY');
+	for (const ask of ['snap', 'snapPlain', 'inject', 'stopCopy'] as const)
+		t.is(failure(t, () => tracer[ask](target.pid)).code, 'EBUSY');
 	tracer.hold(target.pid);
 	tracer.end();
 	tracer.letGo();
@@ -258,7 +282,8 @@ snapTest('somebody else\'s process, and no room for one more: errors that say wh
 		t.pass();
 		return;
 	}
-	const script = `const { Tracer } = await import(${JSON.stringify(new URL('../../native/index.ts', import.meta.url).href)});
+	const script =
+		`const { Tracer } = await import(${JSON.stringify(new URL('../../native/index.ts', import.meta.url).href)});
 		const { spawn } = await import('node:child_process');
 		const own = spawn('sleep', ['60']), tracer = Tracer.start();
 		await new Promise((resolve) => setTimeout(resolve, 300));
@@ -270,7 +295,8 @@ snapTest('somebody else\'s process, and no room for one more: errors that say wh
 			try { tracer.snap(pid); console.log('taken'); } catch (error) { console.log(error.code, error.message); }
 			if (pid === own.pid) { own.kill(); tracer.close(); }
 		}`;
-	const { stdout, stderr } = spawnSync('setpriv', ['--reuid', NOBODY, '--regid', NOBODY, '--clear-groups', '--inh-caps=-all',
+	const { stdout, stderr } =
+		spawnSync('setpriv', ['--reuid', NOBODY, '--regid', NOBODY, '--clear-groups', '--inh-caps=-all',
 		...NODE, '--input-type=module', '-e', script], { encoding: 'utf8' });
 	const [foreign = '', full = ''] = stdout.trim().split('\n');
 	t.regex(foreign, /^EPERM no permission to trace process \d+: run as root/, stderr);

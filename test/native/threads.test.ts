@@ -3,7 +3,10 @@ import test from 'ava';
 import { readdirSync } from 'node:fs';
 import { Tracer } from '../../native/index.ts';
 import { PATIENT, sleep, start, state, type Target } from './help.ts';
-import { aheadOfOwn, assertGoesOn, assertOneMoment, assertRegisters, counts, memoryOf, startThreads, tidsFound, tidsOf, type Memory } from './turns.ts';
+import {
+	aheadOfOwn, assertGoesOn, assertOneMoment, assertRegisters, counts, memoryOf, startThreads, tidsFound, tidsOf,
+	type Memory,
+} from './turns.ts';
 
 // Threads that end have to get their CPU first, and the machine may be busy.
 const tracer = Tracer.start(PATIENT);
@@ -12,9 +15,11 @@ test.after.always(() => tracer.close());
 /** Of targets/registers.c: it looks at all of its registers, all the time. */
 const [ROUNDS, CHANGED, ENOUGH, TIDS] = [1, 2, 3, 16];
 const [R14, R13, R12] = [1, 2, 3];	// of struct user_regs_struct
-const XMM0 = 160, YMM0 = 576;		// of the XSAVE area, the upper halves where CPUID 0Dh has them on every processor with AVX
+// of the XSAVE area, the upper halves where CPUID 0Dh has them on every processor with AVX
+const XMM0 = 160, YMM0 = 576;
 
-const words = (bytes: Uint8Array, offset: number, count: number): bigint[] => Array.from(new BigUint64Array(bytes.slice(offset, offset + 8 * count).buffer));
+const words = (bytes: Uint8Array, offset: number, count: number): bigint[] =>
+	Array.from(new BigUint64Array(bytes.slice(offset, offset + 8 * count).buffer));
 
 function wrongRegisters(target: Target, count: number): string[] {
 	const all = tracer.registers();
@@ -23,8 +28,13 @@ function wrongRegisters(target: Target, count: number): string[] {
 		const thread = all.find(({ tid }) => tid === target.number(TIDS + n));
 		if (!thread) return [`thread ${n} is missing`];
 		const general = words(thread.general, 0, 27), value = BigInt(0x5000 + n);
-		const seen = [general[R12], general[R13], general[R14], ...words(thread.xstate, XMM0, 2), ...words(thread.xstate, YMM0, 2)];
-		return seen.every((word) => word === value) ? [] : [`thread ${n}: ${seen.map((word) => word?.toString(16)).join(' ')}`];
+		const seen = [
+			general[R12], general[R13], general[R14], ...words(thread.xstate, XMM0, 2),
+			...words(thread.xstate, YMM0, 2),
+		];
+		return seen.every((word) => word === value)
+			? []
+			: [`thread ${n}: ${seen.map((word) => word?.toString(16)).join(' ')}`];
 	});
 }
 

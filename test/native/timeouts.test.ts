@@ -24,14 +24,18 @@ const KINDS = [
 	// Restarted by the kernel:
 	'poll', 'ppoll', 'select', 'pselect', 'nanosleep', 'clock_nanosleep', 'futex',
 	// Put back, and ended by the tracer when the time is over:
-	'epoll_wait', 'epoll_pwait', 'epoll_pwait2', 'semtimedop', 'sigtimedwait', 'io_getevents', 'io_uring_enter', 'recv-rcvtimeo', 'read-rcvtimeo', 'recvmsg-rcvtimeo',
+	'epoll_wait', 'epoll_pwait', 'epoll_pwait2', 'semtimedop', 'sigtimedwait', 'io_getevents', 'io_uring_enter',
+	'recv-rcvtimeo', 'read-rcvtimeo', 'recvmsg-rcvtimeo',
 	'accept-rcvtimeo', 'connect-sndtimeo', 'send-sndtimeo', 'preadv2-rcvtimeo', 'recvmmsg-rcvtimeo', 'writev-sndtimeo',
 	'sendmmsg-sndtimeo', 'splice-rcvtimeo', 'sendfile-sndtimeo', 'waitall-rcvtimeo', 'ppoll-constant', 'io_pgetevents',
 	// Restarted by the kernel with the whole of its time:
 	'read-vtime',
 ];
 
-/** Where the machine is so busy that times say little, a kind is tried again; one that starts anew takes too long each time. */
+/**
+ * Where the machine is so busy that times say little, a kind is tried again; one that starts anew takes too long each
+ * time.
+ */
 const TRIES = 3;
 
 /** How long a target took, in timeouts. What it returned must be right in any case. */
@@ -44,7 +48,9 @@ async function ratio(t: ExecutionContext, kind: string, target: Target): Promise
 const wrong = (taken: number): boolean => taken < 0.98 || taken >= 1.35;
 
 /** Try some kinds, all at once; the ones that took a wrong time. */
-async function attempt(t: ExecutionContext, kinds: readonly string[], disturb: (target: Target) => Promise<void>): Promise<string[]> {
+async function attempt(
+	t: ExecutionContext, kinds: readonly string[], disturb: (target: Target) => Promise<void>
+): Promise<string[]> {
 	const runs = [];
 	for (const kind of kinds) {
 		const target = await start(t, 'blocked', kind, TIMEOUT_MS);
@@ -61,7 +67,9 @@ async function attempt(t: ExecutionContext, kinds: readonly string[], disturb: (
 	return failed;
 }
 
-async function keepTheirTime(t: ExecutionContext, kinds: readonly string[], disturb: (target: Target) => Promise<void>): Promise<void> {
+async function keepTheirTime(
+	t: ExecutionContext, kinds: readonly string[], disturb: (target: Target) => Promise<void>
+): Promise<void> {
 	let left = kinds;
 	for (let tries = 0; tries < TRIES && left.length > 0; tries++) left = await attempt(t, left, disturb);
 	t.deepEqual(left, []);
@@ -87,7 +95,8 @@ test('a call that gets a part, and then nothing, ends in its time with that part
 	}));
 
 /** Holds one after the other, so with a tracer each. */
-test('the time of a hold counts', (t) => keepTheirTime(t, ['epoll_wait', 'epoll_pwait2', 'semtimedop', 'recv-rcvtimeo', 'poll'], async (target) => {
+test('the time of a hold counts', (t) =>
+	keepTheirTime(t, ['epoll_wait', 'epoll_pwait2', 'semtimedop', 'recv-rcvtimeo', 'poll'], async (target) => {
 	const own = Tracer.start();
 	await sleep(TIMEOUT_MS * 0.2);
 	own.hold(target.pid);
@@ -114,7 +123,8 @@ test('what comes in a hold is found, though the time is over by its end', async 
 	t.deepEqual(results, results.map(() => '1'));
 });
 
-test('a look at a process changes nothing in the calls that another tracer follows', (t) => keepTheirTime(t, ['epoll_wait', 'semtimedop', 'recv-rcvtimeo'], async (target) => {
+test('a look at a process changes nothing in the calls that another tracer follows', (t) =>
+	keepTheirTime(t, ['epoll_wait', 'semtimedop', 'recv-rcvtimeo'], async (target) => {
 	const own = Tracer.start(), other = tracerFor(t);
 	await sleep(TIMEOUT_MS * 0.6);
 	duplicated(own, target.pid);
@@ -145,7 +155,9 @@ test('tracers that take turns end no call', async (t) => {
 	}
 	t.true(turns >= 3);
 	const results = (await ended).map((line) => line.split(' '));
-	t.deepEqual(results.map(([result], i) => [kinds[i], result]), results.map(([, expected], i) => [kinds[i], expected]));
+	t.deepEqual(
+		results.map(([result], i) => [kinds[i], result]), results.map(([, expected], i) => [kinds[i], expected])
+	);
 });
 
 /** Two tracees of one tracer: one is read for long, and the other's time is over meanwhile. */
@@ -170,7 +182,9 @@ test('a tracer that is asked hands over each of very many calls', async (t) => {
 	const MANY = 1500;
 	// On a busy machine the calls may be over before the second take has come to them: then the same with longer ones.
 	for (const waitMs of [5000, 20_000, 45_000]) {
-		const target = await start(t, 'patient', MANY, waitMs), first = Tracer.start(PATIENT), second = tracerFor(t, PATIENT);
+		const target = await start(t, 'patient', MANY, waitMs), first = Tracer.start(PATIENT), second = tracerFor(
+			t, PATIENT
+		);
 		await sleep(300);
 		await inTheEnd(() => first.inject(target.pid));
 		first.end();
@@ -179,7 +193,10 @@ test('a tracer that is asked hands over each of very many calls', async (t) => {
 		const { restartedCalls, lengthenedTimeouts } = await inTheEnd(() => second.inject(target.pid));
 		second.end();
 		await target.atLeast(2, MANY);
-		t.log(`${restartedCalls} of ${MANY} calls of ${waitMs} ms were put back, ${target.number(3)} took too long, ${lengthenedTimeouts} were counted`);
+		t.log(
+			`${restartedCalls} of ${MANY} calls of ${waitMs} ms were put back, ${target.number(3)} took too long, ` +
+				`${lengthenedTimeouts} were counted`
+		);
 		t.true(target.number(3) <= lengthenedTimeouts && lengthenedTimeouts < MANY);
 		if (restartedCalls === MANY) return;
 		target.process.kill('SIGKILL');
@@ -192,7 +209,8 @@ test('the timeout of a call is not that of an earlier one of its kind', (t) => {
 });
 
 test('the negative control: what a call takes that starts anew three times', async (t) => {
-	// SIGSTOP and SIGCONT give EINTR in sigtimedwait() and epoll_wait(), signal(7): so these calls are not restarted by anybody.
+	// SIGSTOP and SIGCONT give EINTR in sigtimedwait() and epoll_wait(), signal(7): so these calls are not restarted
+	// by anybody.
 	const target = await start(t, 'blocked', 'epoll_wait', TIMEOUT_MS);
 	await target.asleep();
 	target.process.kill('SIGSTOP');
@@ -201,7 +219,8 @@ test('the negative control: what a call takes that starts anew three times', asy
 	t.regex(await target.line(), /^-4 /, 'EINTR, as the core must not let it happen');
 });
 
-test('a timeout is kept by a tracer that has been closed', (t) => keepTheirTime(t, ['recv-rcvtimeo', 'semtimedop', 'epoll_wait'], async (target) => {
+test('a timeout is kept by a tracer that has been closed', (t) =>
+	keepTheirTime(t, ['recv-rcvtimeo', 'semtimedop', 'epoll_wait'], async (target) => {
 	const own = Tracer.start();
 	await sleep(TIMEOUT_MS / 4);
 	duplicated(own, target.pid);

@@ -16,7 +16,8 @@ const TURNS = 1;
 
 /** The process that was started; the tracer is its child. */
 const parentOf = (tracer: Tracer): number => Number(status(tracer.pid, 'PPid'));
-const groupOf = (pid: number): number => Number(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')[2]);
+const groupOf = (pid: number): number =>
+	Number(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')[2]);
 const isGone = (pid: number): boolean => ['', 'Z'].includes(state(pid));
 
 for (const has of ['inject', 'hold'] as const)
@@ -32,17 +33,22 @@ for (const has of ['inject', 'hold'] as const)
 
 /** Node closes those up to 15 at an exec(), and not one like that of `exec 200>lock`. */
 test('what the requester has inherited is open in neither of them', async (t) => {
-	const lock = join(mkdtempSync(join(tmpdir(), 'procsnap-test-')), 'lock'), script = fileURLToPath(new URL('mortal.ts', import.meta.url));
+	const lock = join(mkdtempSync(join(tmpdir(), 'procsnap-test-')), 'lock'), script = fileURLToPath(new URL(
+		'mortal.ts', import.meta.url
+	));
 	t.teardown(() => rmSync(dirname(lock), { recursive: true }));
 	const target = await start(t, 'states', 'idle');
 	const opening = ['-c', 'exec 200>"$1" && shift && exec "$@"', 'bash', lock, process.execPath];
-	const requester = spawn('bash', [...opening, script, 'duplicate', String(target.pid)], { stdio: ['ignore', 'pipe', 'inherit'] });
+	const requester = spawn(
+		'bash', [...opening, script, 'duplicate', String(target.pid)], { stdio: ['ignore', 'pipe', 'inherit'] }
+	);
 	t.teardown(() => requester.kill('SIGKILL'));
 	const said: number[] = [];
 	createInterface({ input: requester.stdout }).on('line', (line) => said.push(Number(line)));
 	await until('it has a duplicate', () => said.length === 2);
 	const tracer = said[0] ?? 0;
-	const open = (pid: number): string[] => readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+	const open = (pid: number): string[] =>
+		readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
 	t.true(open(requester.pid ?? 0).includes(lock), 'the requester has it');
 	t.false(open(tracer).includes(lock), 'the tracer');
 	t.false(open(Number(status(tracer, 'PPid'))).includes(lock), 'the process that was started');
@@ -52,7 +58,8 @@ test('what the requester has inherited is open in neither of them', async (t) =>
 
 test('nothing that can be blocked ends either of them', async (t) => {
 	const target = await start(t, 'states', 'idle'), tracer = tracerFor(t), both = [tracer.pid, parentOf(tracer)];
-	for (const pid of both) for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGTSTP'] as const) process.kill(pid, signal);
+	for (const pid of both) for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGTSTP'] as const)
+		process.kill(pid, signal);
 	tracer.inject(target.pid);
 	tracer.end();
 	t.deepEqual(both.map((pid) => 'RSD'.includes(state(pid))), [true, true]);
@@ -63,7 +70,10 @@ test('nothing that can be blocked ends either of them', async (t) => {
 
 test('Ctrl-C reaches the requester\'s group, and not the tracer', async (t) => {
 	const target = await start(t, 'states', 'idle'), script = fileURLToPath(new URL('mortal.ts', import.meta.url));
-	const requester = spawn(process.execPath, [script, 'duplicate', String(target.pid)], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+	const requester = spawn(
+		process.execPath, [script, 'duplicate', String(target.pid)],
+		{ stdio: ['ignore', 'pipe', 'inherit'], detached: true }
+	);
 	t.teardown(() => requester.kill('SIGKILL'));
 	const { pid: group = 0 } = requester;
 	const said: number[] = [];
@@ -94,8 +104,12 @@ test('close() does not wait for ever for a tracer that somebody has stopped', as
 });
 
 interface Addon {
-	startTracer: (path: string, cpu: number, priority: number, dataBytes: number) => { process: number; socket: number };
-	request: (socket: number, op: number, pid: number, timeoutNs: number) => { code: number; result: Record<string, number> };
+	startTracer: (
+		path: string, cpu: number, priority: number, dataBytes: number
+	) => { process: number; socket: number };
+	request: (socket: number, op: number, pid: number, timeoutNs: number) => {
+		code: number; result: Record<string, number>;
+	};
 	stopTracer: (socket: number, pid: number) => boolean;
 	operations: { letGo: { op: number } };
 }
@@ -110,7 +124,9 @@ test('an answer that comes late is not taken for the next one', (t) => {
 	t.true(addon.stopTracer(socket, pid));
 });
 
-for (const [what, uid] of [['of another user', 65534], ['with a FIFO where that has its last will', process.getuid?.() ?? 0]] as const)
+for (const [what, uid] of [
+	['of another user', 65534], ['with a FIFO where that has its last will', process.getuid?.() ?? 0],
+] as const)
 	test(`a process that only has the tracer's name (${what}) is not asked for anything, nor waited for`, async (t) => {
 		const CHILD = 1, SIGNALS = 2;
 		if (process.getuid?.() !== 0 && uid === 65534) {
@@ -120,7 +136,8 @@ for (const [what, uid] of [['of another user', 65534], ['with a FIFO where that 
 		const folder = mkdtempSync(join(tmpdir(), 'procsnap-impostor-')), fifo = join(folder, 'fifo');
 		t.teardown(() => rmSync(folder, { recursive: true }));
 		execFileSync('mkfifo', [fifo]);
-		const target = await start(t, 'impostor', uid, ...uid === 65534 ? [] : [fifo]), tracer = tracerFor(t), began = Date.now();
+		const target = await start(t, 'impostor', uid, ...uid === 65534 ? [] : [fifo]), tracer = tracerFor(t), began =
+			Date.now();
 		t.is(failure(t, () => tracer.inject(target.number(CHILD))).code, 'EBUSY');
 		t.true(Date.now() - began < 10_000);
 		t.is(target.number(SIGNALS), 0, 'it is sent no signal');

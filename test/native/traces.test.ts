@@ -8,13 +8,15 @@ import { sleep, start, state, status, until, type Target } from './help.ts';
 const tracer = Tracer.start();
 test.after.always(() => tracer.close());
 
-const PARENT_SIGCHLD = 1, SIGCHLD = 2, PID = 3, TURNS = 4, NOT_ECHILD = 5, HAVE_CHILD = 6, CHILD_CODE = 7, TOLD = 8, SETNS = 9, SETNS_RESULT = 10, CLOSE = 11;
+const PARENT_SIGCHLD = 1, SIGCHLD = 2, PID = 3, TURNS = 4, NOT_ECHILD = 5, HAVE_CHILD = 6, CHILD_CODE = 7, TOLD = 8,
+	SETNS = 9, SETNS_RESULT = 10, CLOSE = 11;
 
 const text = (pid: number, name: string): string => readFileSync(`/proc/${pid}/${name}`, 'utf8');
 /** Shared mappings are not in a duplicate: they would hold what is the target's after its end. */
 const privateMaps = (pid: number): string[] => text(pid, 'maps').split('\n').filter((line) => !/^\S+ ...s /.test(line));
 const files = (pid: number): string[] => readdirSync(`/proc/${pid}/fd`);
-const field = (pid: number, number: number): number => Number(text(pid, 'stat').replace(/^.*\) /s, '').split(' ')[number - 3]);
+const field = (pid: number, number: number): number =>
+	Number(text(pid, 'stat').replace(/^.*\) /s, '').split(' ')[number - 3]);
 
 test('no SIGCHLD, nothing for wait(), no zombie; children of its own as ever', async (t) => {
 	const family = await start(t, 'family'), pid = family.number(PID);
@@ -25,7 +27,10 @@ test('no SIGCHLD, nothing for wait(), no zombie; children of its own as ever', a
 		t.is(state(duplicate), '', 'no zombie');
 		if (i % 10 === 5) await family.runs(TURNS);
 	}
-	t.deepEqual([family.number(SIGCHLD), family.number(PARENT_SIGCHLD), family.number(NOT_ECHILD), family.number(TOLD)], [0, 0, 0, 0]);
+	t.deepEqual(
+		[family.number(SIGCHLD), family.number(PARENT_SIGCHLD), family.number(NOT_ECHILD), family.number(TOLD)],
+		[0, 0, 0, 0]
+	);
 
 	for (let i = 1; i <= 5; i++) {
 		tracer.inject(pid);
@@ -59,7 +64,8 @@ test('a job-stopped target: its parent is told of the stop once', async (t) => {
 test('files, maps, mask and children of the target stay', async (t) => {
 	const target = await start(t, 'states', 'idle'), { pid } = target;
 	const look = (): unknown => [files(pid), text(pid, 'maps'), text(pid, 'task/' + String(pid) + '/children'),
-		...['SigBlk', 'SigPnd', 'ShdPnd', 'SigIgn', 'SigCgt', 'Threads', 'TracerPid', 'Seccomp'].map((key) => status(pid, key))];
+		...['SigBlk', 'SigPnd', 'ShdPnd', 'SigIgn', 'SigCgt', 'Threads', 'TracerPid', 'Seccomp'].map((key) =>
+			status(pid, key))];
 	await target.runs(1);
 	const before = look();
 	for (let i = 0; i < 20; i++) {
@@ -106,7 +112,9 @@ test('CPU and priority stay the target\'s alone', async (t) => {
 	t.is(status(pid, 'Cpus_allowed_list'), String(cpu));
 	t.deepEqual([field(pid, PRIORITY), field(pid, POLICY)], [0, 0]);
 	own.end();
-	t.deepEqual([status(target.pid, 'Cpus_allowed_list'), field(target.pid, PRIORITY), field(target.pid, POLICY)], before);
+	t.deepEqual(
+		[status(target.pid, 'Cpus_allowed_list'), field(target.pid, PRIORITY), field(target.pid, POLICY)], before
+	);
 	await target.runs(1);
 });
 

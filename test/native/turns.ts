@@ -40,10 +40,13 @@ const field = (target: Target, memory: Memory, index: number, offset: number): b
 
 /** The threads' tids, by their numbers. */
 export const tidsOf = (tracer: Tracer, target: Target, threads: number): Map<number, number> =>
-	new Map(Array.from({ length: threads }, (_, i) => [i, Number(field(target, memoryOf(tracer, target.pid), i, TID))]));
+	new Map(Array.from({ length: threads }, (_, i) =>
+		[i, Number(field(target, memoryOf(tracer, target.pid), i, TID))]));
 
 /** All of the steady threads are in their loop. */
-export async function startThreads(t: ExecutionContext, tracer: Tracer, threads: number, ...args: string[]): Promise<Target> {
+export async function startThreads(
+	t: ExecutionContext, tracer: Tracer, threads: number, ...args: string[]
+): Promise<Target> {
 	const target = await start(t, 'threads', threads, ...args), live = memoryOf(tracer, target.pid);
 	await until('all threads make turns', () => counts(target, live).own.slice(0, threads).every((one) => one > 1n));
 	return target;
@@ -54,10 +57,13 @@ export const aheadOfOwn = ({ total, own }: Counts): bigint => total - own.reduce
 /** A moment that there was: no thread is further on in its own count than in everybody's. */
 export function assertOneMoment(t: ExecutionContext, copy: Counts): void {
 	const ahead = aheadOfOwn(copy);
-	t.true(ahead >= 0n && ahead <= BigInt(copy.own.length), `the threads' counts differ from the common one by ${ahead}`);
+	t.true(
+		ahead >= 0n && ahead <= BigInt(copy.own.length), `the threads' counts differ from the common one by ${ahead}`
+	);
 }
 
-const word64 = (bytes: Uint8Array, offset: number): bigint => new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(offset, true);
+const word64 = (bytes: Uint8Array, offset: number): bigint =>
+	new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(offset, true);
 
 /** What is wrong with the registers that thread number `index` had in its loop; '' if nothing is. */
 function wrongRegisters({ general, xstate }: ThreadRegisters, index: number, avx: boolean, own: bigint): string {
@@ -67,18 +73,22 @@ function wrongRegisters({ general, xstate }: ThreadRegisters, index: number, avx
 	const turns = word64(general, RBX * 8);
 	if (turns !== own && turns !== own + 1n) return `rbx is ${turns}, and the copy's memory has ${own}`;
 	if (!avx) return '';
-	if ((word64(xstate, STATES) & 6n) !== 6n) return `the XSAVE area has states ${word64(xstate, STATES).toString(2)}: without SSE or AVX`;
+	if ((word64(xstate, STATES) & 6n) !== 6n)
+		return `the XSAVE area has states ${word64(xstate, STATES).toString(2)}: without SSE or AVX`;
 	for (let i = 1; i < 16; i++)
 		for (let lane = 0; lane < 4; lane++) {
 			const offset = (lane < 2 ? XMM : YMM_HIGH - 16) + i * 16 + lane * 8;
 			const want = 0xabcd000000000000n | BigInt(index << 16 | i << 8 | lane);
-			if (word64(xstate, offset) !== want) return `lane ${lane} of ymm${i} is ${word64(xstate, offset).toString(16)}`;
+			if (word64(xstate, offset) !== want)
+				return `lane ${lane} of ymm${i} is ${word64(xstate, offset).toString(16)}`;
 		}
 	return '';
 }
 
 /** Every thread that is in the loop has the values of the one that it is. Returns them by their numbers. */
-export function assertRegisters(t: ExecutionContext, tracer: Tracer, target: Target, threads: number, { own }: Counts): Map<number, ThreadRegisters> {
+export function assertRegisters(
+	t: ExecutionContext, tracer: Tracer, target: Target, threads: number, { own }: Counts
+): Map<number, ThreadRegisters> {
 	const registers = tracer.registers(), found = new Map<number, ThreadRegisters>();
 	t.is(registers.length, threads);
 	t.is(new Set(registers.map(({ tid }) => tid)).size, threads, 'each thread once');
@@ -90,7 +100,10 @@ export function assertRegisters(t: ExecutionContext, tracer: Tracer, target: Tar
 			t.fail(`r12 of thread ${thread.tid} is ${word64(thread.general, R12 * 8).toString(16)}`);
 			continue;
 		}
-		t.is(wrongRegisters(thread, index, target.number(AVX) === 1, own[index]!), '', `thread ${thread.tid}, number ${index}`);
+		t.is(
+			wrongRegisters(thread, index, target.number(AVX) === 1, own[index]!), '',
+			`thread ${thread.tid}, number ${index}`
+		);
 		t.false(found.has(index), `two threads have the registers of number ${index}`);
 		found.set(index, thread);
 	}
@@ -106,6 +119,9 @@ export async function assertGoesOn(t: ExecutionContext, tracer: Tracer, target: 
 	const live = memoryOf(tracer, target.pid), before = counts(target, live).own;
 	t.true(isFree(target.pid));
 	t.deepEqual(children(target.pid), []);
-	await until('all threads go on', () => counts(target, live).own.slice(0, steady).every((one, i) => one > before[i]! + 1n));
-	for (let i = 0; i < target.number(COUNT); i++) t.is(field(target, live, i, BAD), 0n, `thread ${i} found its registers changed`);
+	await until(
+		'all threads go on', () => counts(target, live).own.slice(0, steady).every((one, i) => one > before[i]! + 1n)
+	);
+	for (let i = 0; i < target.number(COUNT); i++)
+		t.is(field(target, live, i, BAD), 0n, `thread ${i} found its registers changed`);
 }

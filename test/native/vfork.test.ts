@@ -23,7 +23,9 @@ async function untraced(t: ExecutionContext, pid: number): Promise<void> {
 
 for (const [name, ask] of asks)
 	test(`${name}: ETIMEDOUT, the target goes on, and so does the tracer`, async (t) => {
-		const tracer = tracerFor(t, { timeoutMs: 100 }), target = await start(t, 'vforking'), other = await start(t, 'states', 'idle');
+		const tracer = tracerFor(t, { timeoutMs: 100 }), target = await start(t, 'vforking'), other = await start(
+			t, 'states', 'idle'
+		);
 		await until('it is in vfork()', () => inCall(target.pid) === '58');
 		const error = failure(t, () => ask(tracer, target.pid));
 		t.is(error.code, 'ETIMEDOUT');

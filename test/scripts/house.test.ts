@@ -94,7 +94,7 @@ test('only binding.cc knows N-API', (t) => {
 	t.deepEqual(knowing, ['native/binding.cc']);
 });
 
-test('only native/index.ts loads the addon', (t) => {
+test('only native/addon.ts loads the addon', (t) => {
 	const loading = ['bench', 'native', 'acquire', 'scripts'].flatMap((room) => {
 		try {
 			return readdirSync(room, { recursive: true, withFileTypes: true });
@@ -104,5 +104,5 @@ test('only native/index.ts loads the addon', (t) => {
 	}).filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
 		.map((entry) => join(entry.parentPath, entry.name))
 		.filter((file) => /procsnap\.node/.test(readFileSync(file, 'utf8')));
-	t.deepEqual(loading, ['native/index.ts']);
+	t.deepEqual(loading, ['native/addon.ts']);
 });

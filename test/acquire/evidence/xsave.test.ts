@@ -146,8 +146,8 @@ test('a thread whose area could not be read has none, and the others theirs', (t
 	t.deepEqual(notes.filter(({ type }) => type === NT.X86_XSTATE).map(({ content }) => content.length), [0, 2688]);
 	t.deepEqual(notes.filter(({ type }) => type === RAW.XSTATE).map(({ content }) => content.length), [2432]);
 	t.deepEqual(table(notes.find(({ type }) => type === NT.X86_XSAVE_LAYOUT)!.content), known(shape));
-	const notes = allNotes([thread(9, new Uint8Array())], PROCESS, Buffer.alloc(0), [], shape.components);
-	t.true(layOut([], notes).head.length > 0);
+	const none = allNotes([thread(9, new Uint8Array())], PROCESS, Buffer.alloc(0), [], shape.components);
+	t.true(layOut([], none).head.length > 0);
 });
 
 test('tiles are in what was read alone', (t) => {
