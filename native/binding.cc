@@ -62,7 +62,8 @@ Napi::Object share(Napi::Env env, size_t bytes)
 	}
 	Napi::Object result = Napi::Object::New(env);
 	result["fd"] = Napi::Number::New(env, fd);
-	result["buffer"] = Napi::ArrayBuffer::New(env, memory, bytes, [bytes](Napi::Env, void *data) { munmap(data, bytes); });
+	result["buffer"] =
+		Napi::ArrayBuffer::New(env, memory, bytes, [bytes](Napi::Env, void *data) { munmap(data, bytes); });
 	return result;
 }
 
@@ -305,7 +306,8 @@ Napi::Value request(const Napi::CallbackInfo &info)
 	return describe(info.Env(), asked.op, reply);
 }
 
-// stop_tracer(socket, pid): it ends what it holds and leaves; waits for that, but not for ever: false, it goes on by itself.
+// stop_tracer(socket, pid): it ends what it holds and leaves; waits for that, but not for ever: false, it goes on by
+// itself.
 Napi::Value stop_tracer(const Napi::CallbackInfo &info)
 {
 	pid_t pid = integer(info, 1);
@@ -354,16 +356,26 @@ Napi::Value call_name(const Napi::CallbackInfo &info)
 // What both sides must know of the structs in the shared area, and of numbers in requests.
 Napi::Object constants(Napi::Env env)
 {
-	const struct { const char *name; size_t value; } numbers[] = {
-		{ "registersBytes", sizeof(struct ps_registers) }, { "skewOffset", offsetof(struct ps_registers, skew_ns) },
-		{ "flagsOffset", offsetof(struct ps_registers, flags) }, { "generalOffset", offsetof(struct ps_registers, general) },
-		{ "generalBytes", sizeof(struct user_regs_struct) }, { "xstateOffset", offsetof(struct ps_registers, xstate) },
-		{ "maxThreads", PS_MAX_THREADS }, { "running", PROC_SNAP_RUNNING }, { "partial", PROC_SNAP_PARTIAL },
-		{ "reasonBytes", sizeof(struct ps_reason) }, { "reasonNameOffset", offsetof(struct ps_reason, name) },
-		{ "reasonTextOffset", offsetof(struct ps_reason, text) }, { "callsHeadBytes", offsetof(struct ps_calls, by_call) },
-		{ "callBytes", sizeof(ps_calls::by_call[0]) }, { "callKinds", PS_CALL_KINDS },
+	const struct { const char *name; size_t value;
+	} numbers[] = {
+		{ "registersBytes", sizeof(struct ps_registers) },
+		{ "skewOffset", offsetof(struct ps_registers, skew_ns) },
+		{ "flagsOffset", offsetof(struct ps_registers, flags) },
+		{ "generalOffset", offsetof(struct ps_registers, general) },
+		{ "generalBytes", sizeof(struct user_regs_struct) },
+		{ "xstateOffset", offsetof(struct ps_registers, xstate) },
+		{ "maxThreads", PS_MAX_THREADS },
+		{ "running", PROC_SNAP_RUNNING },
+		{ "partial", PROC_SNAP_PARTIAL },
+		{ "reasonBytes", sizeof(struct ps_reason) },
+		{ "reasonNameOffset", offsetof(struct ps_reason, name) },
+		{ "reasonTextOffset", offsetof(struct ps_reason, text) },
+		{ "callsHeadBytes", offsetof(struct ps_calls, by_call) },
+		{ "callBytes", sizeof(ps_calls::by_call[0]) },
+		{ "callKinds", PS_CALL_KINDS },
 		{ "countedCalls", TRACER_COUNTED_CALLS },
-		{ "killTracer", HOOK_KILL_TRACER }, { "killRequester", HOOK_KILL_REQUESTER },
+		{ "killTracer", HOOK_KILL_TRACER },
+		{ "killRequester", HOOK_KILL_REQUESTER },
 	};
 	Napi::Object result = Napi::Object::New(env);
 	Napi::Array steps = Napi::Array::New(env), ways = Napi::Array::New(env);
@@ -399,12 +411,23 @@ Napi::Object operation_table(Napi::Env env)
 
 Napi::Object init(Napi::Env env, Napi::Object exports)
 {
-	const struct { const char *name; Napi::Value (*function)(const Napi::CallbackInfo &); } functions[] = {
-		{ "createShared", create_shared }, { "closeFd", close_fd }, { "futexWake", futex_wake },
-		{ "waitFor", wait_for }, { "nowNs", now_ns }, { "clock", clock },
-		{ "setAffinity", set_affinity }, { "setFifo", set_fifo },
-		{ "endProcess", end_process }, { "startTracer", start_tracer }, { "request", request }, { "stopTracer", stop_tracer },
-		{ "snapUnavailable", snap_unavailable }, { "callName", call_name }, { "xsaveComponents", xsave_components },
+	const struct { const char *name; Napi::Value (*function)(const Napi::CallbackInfo &);
+	} functions[] = {
+		{ "createShared", create_shared },
+		{ "closeFd", close_fd },
+		{ "futexWake", futex_wake },
+		{ "waitFor", wait_for },
+		{ "nowNs", now_ns },
+		{ "clock", clock },
+		{ "setAffinity", set_affinity },
+		{ "setFifo", set_fifo },
+		{ "endProcess", end_process },
+		{ "startTracer", start_tracer },
+		{ "request", request },
+		{ "stopTracer", stop_tracer },
+		{ "snapUnavailable", snap_unavailable },
+		{ "callName", call_name },
+		{ "xsaveComponents", xsave_components },
 	};
 
 	for (const auto &entry : functions)

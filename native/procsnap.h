@@ -47,7 +47,8 @@ const char *ps_error(void);
 /* Whoever asked this process for its work: no target. 0: nobody else. */
 extern pid_t ps_requester;
 
-#define PS_NO_PERMISSION "no permission to trace process %d: run as root or with CAP_SYS_PTRACE, or lower kernel.yama.ptrace_scope"
+#define PS_NO_PERMISSION                                                                                               \
+	"no permission to trace process %d: run as root or with CAP_SYS_PTRACE, or lower kernel.yama.ptrace_scope"
 
 /* Of the running kernel: 6012 is Linux 6.12. */
 int ps_kernel_version(void);

@@ -20,5 +20,7 @@ pid_t ps_living_thread(pid_t pid)
 	for (int i = 0; i < count; i++)
 		if (lives(tids[i]))
 			return tids[i];
-	return count < 0 ? count : ps_fail(-ESRCH, "process %d has ended, and is only kept until its parent takes note (a zombie)", pid);
+	return count < 0
+		? count
+		: ps_fail(-ESRCH, "process %d has ended, and is only kept until its parent takes note (a zombie)", pid);
 }

@@ -17,9 +17,10 @@ int ps_snap_probe(void)
 		return 0;
 	filtered = !ps_identify(getpid(), &self) && self.seccomp;
 	if (error == ENOSYS)
-		return ps_fail(-ENOSYS, "this kernel has no create_proc_snap(): boot the patched one (kernel-patch/README.md), or measure "
-			       "in the guest: npm run bench -- --environment guest%s",
-			       filtered ? " (or the seccomp filter that this process runs under, as containers have, hides it)" : "");
+		return ps_fail(-ENOSYS,
+			"this kernel has no create_proc_snap(): boot the patched one (kernel-patch/README.md), or measure in "
+			"the guest: npm run bench -- --environment guest%s",
+			filtered ? " (or the seccomp filter that this process runs under, as containers have, hides it)" : "");
 	return ps_fail(-error, "create_proc_snap() is refused here (%s)%s", strerror(error),
 		       filtered ? ": the seccomp filter that this process runs under does not let it through; for Docker, "
 		       "start the container with --security-opt seccomp=unconfined" : "");

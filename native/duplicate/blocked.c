@@ -42,7 +42,8 @@ static struct followed *follow(pid_t pid, struct ps_thread *thread, const struct
 }
 
 /* What the thread gets if we die before it is let go, and its mended registers, which it gets then. */
-static void set(struct ps_thread *thread, const struct user_regs_struct *meanwhile, const struct user_regs_struct *mended)
+static void set(
+	struct ps_thread *thread, const struct user_regs_struct *meanwhile, const struct user_regs_struct *mended)
 {
 	thread->mended = *mended;
 	thread->changed = true;
@@ -222,7 +223,9 @@ static bool is_asked_again(pid_t pid, const struct ps_thread *thread, long resul
 {
 	if (result != -ERESTARTSYS)
 		return false;
-	return thread->supervised || (!thread->asleep && is_filtered(pid, thread) && ps_filters_notify(thread->tid, thread->general.orig_rax, &thread->general));
+	return thread->supervised ||
+		(!thread->asleep && is_filtered(pid, thread) &&
+			ps_filters_notify(thread->tid, thread->general.orig_rax, &thread->general));
 }
 
 void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls)
@@ -247,7 +250,8 @@ void ps_mend_call(pid_t pid, struct ps_thread *thread, struct ps_calls *calls)
 		ps_count_cut(calls, number);
 	else if (result == -EINTR)
 		make_again(pid, thread, call, calls);
-	else if (result == -ERESTART_RESTARTBLOCK && is_filtered(pid, thread) && !ps_filters_allow(thread->tid, SYS_restart_syscall, regs))
+	else if (result == -ERESTART_RESTARTBLOCK && is_filtered(pid, thread) &&
+		!ps_filters_allow(thread->tid, SYS_restart_syscall, regs))
 		make_again(pid, thread, call, calls);
 	else if ((result == -ERESTARTSYS || result == -ERESTARTNOHAND) && call)
 		meet_timeout(pid, thread, call, calls);

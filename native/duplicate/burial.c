@@ -152,14 +152,15 @@ static int try_now(int index, int64_t timeout_ns, int64_t limit_ns, struct ps_en
 	return 0;
 }
 
-int ps_bury(const struct ps_duplicate *duplicate, int pidfd, int64_t timeout_ns, int64_t limit_ns, struct ps_ended *ended)
+int ps_bury(
+	const struct ps_duplicate *duplicate, int pidfd, int64_t timeout_ns, int64_t limit_ns, struct ps_ended *ended)
 {
 	int before = count;
 
 	ps_bury_later(duplicate, pidfd);
 	if (count == before)
-		return ps_fail(-ENOSPC, "the ended duplicate %d stays in the process table until process %d ends", duplicate->pid,
-			       duplicate->target);
+		return ps_fail(-ENOSPC, "the ended duplicate %d stays in the process table until process %d ends",
+			duplicate->pid, duplicate->target);
 	return try_now(count - 1, timeout_ns, limit_ns, ended);
 }
 

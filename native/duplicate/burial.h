@@ -16,7 +16,8 @@ void ps_bury_later(const struct ps_duplicate *duplicate, int pidfd);
  * stays for now. ended->pause_ns is what the target was stopped for,
  * ended->calls what that did.
  */
-int ps_bury(const struct ps_duplicate *duplicate, int pidfd, int64_t timeout_ns, int64_t limit_ns, struct ps_ended *ended);
+int ps_bury(
+	const struct ps_duplicate *duplicate, int pidfd, int64_t timeout_ns, int64_t limit_ns, struct ps_ended *ended);
 /* Is @pid an ended duplicate that is not buried yet? */
 bool ps_burying(pid_t pid);
 int64_t ps_burial_next_ns(void);		/* INT64_MAX: there is nothing to bury */

@@ -12,7 +12,7 @@
 
 void resume(struct followed *followed, int sig)
 {
-	ptrace(PTRACE_SYSCALL, followed->tid, 0, (long)sig);	/* it fails where it was killed: its death is news to come */
+	ptrace(PTRACE_SYSCALL, followed->tid, 0, (long)sig); /* it fails where it was killed: its death is news to come */
 }
 
 void interrupt(struct followed *followed)
@@ -73,14 +73,18 @@ static void hand_over(struct followed *followed, struct user_regs_struct *regs, 
 	let_go(followed, 0);
 }
 
-/* Less than it asked for is what these never return by themselves, but at an end or an error, which come again at once. */
+/* Less than it asked for is what these never return by themselves, but at an end or an error, which come again at once.
+ */
 static bool returns_all(const struct call *call)
 {
 	return call->rest == BYTES || call->rest == BYTES_AT || call->rest == RANDOM || call->rest == RECEIVED ||
 	       call->rest == SENT_FILE || call->rest == COPIED_RANGE;
 }
 
-/* A stop for a signal, or that of a process that was stopped by one (@sig 0): the call is over, or is made again after an ignored one. */
+/*
+ * A stop for a signal, or that of a process that was stopped by one (@sig 0): the call is over, or is made
+ * again after an ignored one.
+ */
 static void on_signal(struct followed *followed, struct user_regs_struct *regs, int sig)
 {
 	enum progress progress = ps_progress(followed, regs);

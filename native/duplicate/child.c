@@ -50,7 +50,10 @@ static pid_t unknown_tracee(const struct injection *in)
 	return info.si_pid;
 }
 
-/* A child of the target that we trace and that is not known: its other children may be, as targets whose calls are followed. */
+/*
+ * A child of the target that we trace and that is not known: its other children may be, as targets whose
+ * calls are followed.
+ */
 static bool is_new(pid_t target, pid_t pid)
 {
 	struct ps_identity identity;
@@ -161,8 +164,9 @@ static void restore_rseq(const struct ps_duplicate *duplicate, const struct ps_t
 	uint8_t now[sizeof(thread->rseq)];
 	struct iovec local = { now, thread->rseq_bytes }, remote = { (void *)thread->rseq_address, thread->rseq_bytes };
 
-	if (!thread->rseq_bytes || process_vm_readv(duplicate->pid, &local, 1, &remote, 1, 0) != (ssize_t)thread->rseq_bytes ||
-	    !memcmp(now, thread->rseq, thread->rseq_bytes))
+	if (!thread->rseq_bytes ||
+		process_vm_readv(duplicate->pid, &local, 1, &remote, 1, 0) != (ssize_t)thread->rseq_bytes ||
+		!memcmp(now, thread->rseq, thread->rseq_bytes))
 		return;
 	local.iov_base = (void *)thread->rseq;
 	if (process_vm_writev(duplicate->pid, &local, 1, &remote, 1, 0) < 0)

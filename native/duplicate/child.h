@@ -11,7 +11,8 @@
 pid_t ps_find_child(const struct injection *in, long inner_pid);
 /* Whoever has to die for want of memory in the target's cgroup: rather the duplicate. */
 void ps_offer_to_oom_killer(pid_t pid);
-/* Wait until the child that clone() made has stopped, and see that it never runs and does no harm: -ETIMEDOUT, -ESRCH. */
+/* Wait until the child that clone() made has stopped, and see that it never runs and does no harm: -ETIMEDOUT, -ESRCH.
+ */
 int ps_hold_child(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns, bool hurry);
 /* Out of the real-time class, in which it is where the target waits for it (@hurry). */
 void ps_calm_child(pid_t pid);

@@ -125,7 +125,10 @@ uint64_t low_water(pid_t pid, int fd)
 	return ps_socket_option(pid, fd, SO_RCVLOWAT, &bytes, sizeof(bytes)) || bytes < 1 ? 1 : bytes;
 }
 
-/* What writes to a file or a device of another kind returns is its own affair; short results that a stop made are not known. */
+/*
+ * What writes to a file or a device of another kind returns is its own affair; short results that a stop made
+ * are not known.
+ */
 bool writes_all(pid_t pid, int fd)
 {
 	enum descriptor kind = ps_descriptor(pid, fd);

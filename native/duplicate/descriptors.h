@@ -17,7 +17,10 @@ enum descriptor { FD_OTHER, FD_SOCKET, FD_PIPE, FD_PTY, FD_TTY, FD_ENDLESS };
 enum descriptor ps_descriptor(pid_t pid, int fd);
 /* Does it never wait, O_NONBLOCK? False where that cannot be told. */
 bool ps_never_waits(pid_t pid, int fd);
-/* Only while the target is stopped: so it is not us who closes a descriptor last. 0 or -errno; -ENOTSOCK without asking. */
+/*
+ * Only while the target is stopped: so it is not us who closes a descriptor last. 0 or -errno; -ENOTSOCK
+ * without asking.
+ */
 int ps_socket_option(pid_t pid, int fd, int option, void *value, unsigned int length);
 int ps_pty_settings(pid_t pid, int fd, struct termios *settings);
 /* A socket of bytes without borders. */

@@ -9,7 +9,8 @@
 /* On a CPU for so long, it has come from its stop to the code of signals, which is the next thing it does. */
 #define LOOK_NS		(20 * 1000LL)
 
-/* How many signals, of those sent to the process, a stopped thread sees waiting: 0 or 1; negative: it is not stopped. */
+/* How many signals, of those sent to the process, a stopped thread sees waiting: 0 or 1; negative: it is not stopped.
+ */
 static long signals_wait(pid_t tid)
 {
 	const struct __ptrace_peeksiginfo_args first = { .flags = PTRACE_PEEKSIGINFO_SHARED, .nr = 1 };

@@ -22,7 +22,8 @@ struct mounts { int count; struct { uint32_t major, minor; } device[MAX_MOUNTS];
 /* File systems whose files have flush(), Documentation/filesystems/vfs.rst; an overlay passes it on. */
 static bool is_told(const char *type)
 {
-	static const char *const types[] = { "fuse", "nfs", "cifs", "smb3", "9p", "ceph", "afs", "ecryptfs", "orangefs", "overlay" };
+	static const char *const types[] = { "fuse", "nfs", "cifs", "smb3", "9p", "ceph", "afs", "ecryptfs", "orangefs",
+		"overlay" };
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
 		if (!strncmp(type, types[i], strlen(types[i])))
@@ -42,7 +43,8 @@ static void find_mounts(pid_t pid, struct mounts *mounts)
 	while (file && mounts->count < MAX_MOUNTS && fgets(line, sizeof(line), file)) {
 		const char *rest = strstr(line, " - ");
 
-		if (sscanf(line, "%*d %*d %u:%u", &major, &minor) != 2 || !rest || sscanf(rest, " - %31s", type) != 1 || !is_told(type))
+		if (sscanf(line, "%*d %*d %u:%u", &major, &minor) != 2 || !rest || sscanf(rest, " - %31s", type) != 1 ||
+			!is_told(type))
 			continue;
 		mounts->device[mounts->count].major = major;
 		mounts->device[mounts->count++].minor = minor;
@@ -56,7 +58,8 @@ static bool is_flushed(const struct mounts *mounts, const struct statx *about)
 	uint32_t major = about->stx_rdev_major;
 
 	if (S_ISCHR(about->stx_mode))
-		return major != MEMORY_MAJOR && major != TTY_MAJOR && major != CONSOLE_MAJOR && (major < PTY_FIRST || major > PTY_LAST);
+		return major != MEMORY_MAJOR && major != TTY_MAJOR && major != CONSOLE_MAJOR &&
+			(major < PTY_FIRST || major > PTY_LAST);
 	for (int i = 0; i < mounts->count; i++)
 		if (about->stx_dev_major == mounts->device[i].major && about->stx_dev_minor == mounts->device[i].minor)
 			return true;

@@ -70,7 +70,8 @@ static bool is_job_stopped(pid_t tid)
 {
 	siginfo_t info = { 0 };
 
-	return !ptrace(PTRACE_GETSIGINFO, tid, 0, &info) && info.si_code >> 8 == PTRACE_EVENT_STOP && info.si_signo != SIGTRAP;
+	return !ptrace(PTRACE_GETSIGINFO, tid, 0, &info) && info.si_code >> 8 == PTRACE_EVENT_STOP &&
+		info.si_signo != SIGTRAP;
 }
 
 void ps_follow(pid_t pid, struct ps_thread *thread)
@@ -86,7 +87,8 @@ void ps_follow(pid_t pid, struct ps_thread *thread)
 	}
 	ps_hold_followed(followed, false);
 	/* The filter that was suspended for the injected call is in force again. */
-	if (ptrace(PTRACE_SETOPTIONS, thread->tid, 0, PTRACE_O_TRACESYSGOOD) || ptrace(PTRACE_GETREGS, thread->tid, 0, &regs)) {
+	if (ptrace(PTRACE_SETOPTIONS, thread->tid, 0, PTRACE_O_TRACESYSGOOD) ||
+		ptrace(PTRACE_GETREGS, thread->tid, 0, &regs)) {
 		ps_drop_followed(followed);
 		return;		/* killed: the caller takes note */
 	}
@@ -95,7 +97,10 @@ void ps_follow(pid_t pid, struct ps_thread *thread)
 		finish(followed, &regs, 0);
 		return;
 	}
-	/* The kernel looks for codes of restart only on its way from an interruption: not from the end of the injected call. */
+	/*
+	 * The kernel looks for codes of restart only on its way from an interruption: not from the end of the
+	 * injected call.
+	 */
 	ptrace(PTRACE_GET_SYSCALL_INFO, thread->tid, sizeof(info), &info);
 	if (info.op != PTRACE_SYSCALL_INFO_NONE)
 		interrupt(followed);

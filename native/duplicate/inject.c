@@ -44,15 +44,18 @@ static int clone_failed(pid_t target, long result)
 		return ps_fail(result, "process %d may have no further child: RLIMIT_NPROC, its pids cgroup (pids.max) "
 			       "or SCHED_DEADLINE forbids it", target);
 	case -ENOMEM:
-		return ps_fail(result, "there is not enough memory to duplicate process %d: vm.overcommit_memory=2 or its memory cgroup "
-			       "forbids it", target);
+		return ps_fail(result,
+			"there is not enough memory to duplicate process %d: vm.overcommit_memory=2 or its memory cgroup "
+			"forbids it",
+			target);
 	default:
 		return ps_fail(result, "clone() in process %d failed: %s", target, strerror(-result));
 	}
 }
 
 /* The child is found and held. -ETIMEDOUT: it has not stopped yet, try again. */
-static int hold(struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns, bool hurry, bool watch)
+static int hold(
+	struct ps_duplicate *duplicate, const struct injection *in, int cpu, int64_t timeout_ns, bool hurry, bool watch)
 {
 	int err;
 
@@ -65,8 +68,9 @@ static int hold(struct ps_duplicate *duplicate, const struct injection *in, int 
 		ps_watch_begin(duplicate);
 	err = ps_hold_child(duplicate, in, cpu, timeout_ns, hurry);
 	if (err == -ETIMEDOUT)
-		return ps_fail(err, "the duplicate of process %d does not get to run: its cgroup is frozen, or others keep its CPU",
-			       duplicate->target);
+		return ps_fail(err,
+			"the duplicate of process %d does not get to run: its cgroup is frozen, or others keep its CPU",
+			duplicate->target);
 	if (!err && !duplicate->shares_files)
 		err = ps_drop_files(duplicate, timeout_ns);
 	if (hurry)

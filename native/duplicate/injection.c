@@ -32,8 +32,10 @@
 
 static int refuse_dispatch(pid_t pid)
 {
-	return ps_fail(REFUSED, "process %d uses syscall user dispatch (Wine and others do, prctl(2)): a call made in its name would be taken "
-		       "for one of its own, and end it; use the patched kernel's system call instead", pid);
+	return ps_fail(REFUSED,
+		"process %d uses syscall user dispatch (Wine and others do, prctl(2)): a call made in its name would be "
+		"taken for one of its own, and end it; use the patched kernel's system call instead",
+		pid);
 }
 
 /* A signal that could not be held back, or tells that the call was dispatched to the target's own handler. */
@@ -105,7 +107,8 @@ static int next_call_stop(struct injection *in, struct ps_thread *thread, int64_
 		sig = status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status);
 	} while (ps_now_ns() - start < most_ns);
 	thread->signal = sig;
-	return ps_fail(-EBUSY, "process %d is sent so many signals that it does not get to make a call: try again later", in->target);
+	return ps_fail(
+		-EBUSY, "process %d is sent so many signals that it does not get to make a call: try again later", in->target);
 }
 
 int ps_next_call_stop(pid_t tid, int64_t timeout_ns)
@@ -297,7 +300,8 @@ static int suspend_seccomp(struct injection *in)
 		return ps_fail(-ESRCH, "process %d ended", in->target);
 	if (!identity.seccomp)
 		return 0;
-	return ps_fail(-EACCES, "process %d has a seccomp filter, and suspending it wants CAP_SYS_ADMIN: run as root", in->target);
+	return ps_fail(
+		-EACCES, "process %d has a seccomp filter, and suspending it wants CAP_SYS_ADMIN: run as root", in->target);
 }
 
 static int check_dispatch(struct injection *in)
@@ -329,7 +333,8 @@ int ps_begin_injection(struct injection *in, const struct ps_patience *patience)
 
 	*in = (struct injection){ .target = target, .timeout_ns = patience->timeout_ns };
 	if (ps_stranded())
-		return ps_fail(-EBUSY, "this tracer still waits for a thread of process %d to come back from the kernel", ps_stranded());
+		return ps_fail(
+			-EBUSY, "this tracer still waits for a thread of process %d to come back from the kernel", ps_stranded());
 	for (int tries = 0; tries < MAX_TRIES; tries++) {
 		if (known != target) {
 			known = 0;

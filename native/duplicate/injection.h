@@ -47,7 +47,8 @@ void ps_put_back(struct injection *in);
 /* From a duplicate's stop to its next system-call stop. */
 int ps_next_call_stop(pid_t tid, int64_t timeout_ns);
 /* Make a system call in a duplicate, which is in a ptrace stop: ps_dress_child() has to follow. */
-int ps_call_in_duplicate(const struct ps_duplicate *duplicate, long number, const long arguments[4], int64_t timeout_ns);
+int ps_call_in_duplicate(
+	const struct ps_duplicate *duplicate, long number, const long arguments[4], int64_t timeout_ns);
 
 /*
  * The thread that was to make a call does not come back from it: it is frozen,

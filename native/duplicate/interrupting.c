@@ -42,7 +42,8 @@ int await_stop(struct ps_stop *stop, struct ps_thread *thread, int64_t timeout_n
 			continue;
 		ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);	/* again: a stop may clear one that is pending */
 		/* Signal-delivery stop: the interruption is still pending and stops the thread before its handler runs. */
-		ptrace(PTRACE_CONT, thread->tid, 0, (long)WSTOPSIG(status));	/* fails where it was killed: its death is waited for */
+		ptrace(PTRACE_CONT, thread->tid, 0,
+			(long)WSTOPSIG(status)); /* fails where it was killed: its death is waited for */
 	}
 	thread->stopped = true;
 	return 0;
@@ -56,7 +57,8 @@ static void pass_signals(struct ps_stop *stop, struct ps_thread *thread)
 {
 	int status;
 
-	if (ps_followed(thread->tid) || waitpid(thread->tid, &status, __WALL | WNOHANG) != thread->tid || !WIFSTOPPED(status))
+	if (ps_followed(thread->tid) || waitpid(thread->tid, &status, __WALL | WNOHANG) != thread->tid ||
+		!WIFSTOPPED(status))
 		return;
 	if (thread->seized_ns < stop->first_ns)
 		stop->first_ns = thread->seized_ns;
@@ -91,9 +93,10 @@ static int did_not_stop(const struct ps_stop *stop, pid_t tid, int64_t waited_ns
 	char wchan[64];
 
 	wchan_of(stop->pid, tid, wchan, sizeof(wchan));
-	return ps_fail(-ETIMEDOUT, "thread %d of process %d did not stop within %lld ms (state %c, in %s): it waits in the kernel, is ending, "
-		       "or does not get to run; try again later, or allow more (--max-stop)",
-		       tid, stop->pid, (long long)(waited_ns / 1000000), task_state(stop->pid, tid) ?: 'X', wchan);
+	return ps_fail(-ETIMEDOUT,
+		"thread %d of process %d did not stop within %lld ms (state %c, in %s): it waits in the kernel, is ending, "
+		"or does not get to run; try again later, or allow more (--max-stop)",
+		tid, stop->pid, (long long)(waited_ns / 1000000), task_state(stop->pid, tid) ?: 'X', wchan);
 }
 
 /*
@@ -158,8 +161,9 @@ int interrupt_new(struct ps_stop *stop, enum turn turn)
 			continue;
 		thread->interrupted = any = true;
 		ps_follow_hold(thread->tid);
-		ps_await_answer(stop->pid, thread, stop->first_ns ? stop->first_ns + limit_ns(stop) - ps_now_ns() : stop->timeout_ns,
-				stop->spin_ns > PS_SHORT_SPIN_NS);
+		ps_await_answer(stop->pid, thread,
+			stop->first_ns ? stop->first_ns + limit_ns(stop) - ps_now_ns() : stop->timeout_ns,
+			stop->spin_ns > PS_SHORT_SPIN_NS);
 		ps_confirm_wait(stop->pid, thread);
 		if (!stop->first_ns)
 			stop->first_ns = ps_now_ns();

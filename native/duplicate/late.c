@@ -39,7 +39,8 @@ bool ps_took_first_tid(pid_t pid, pid_t tid)
 {
 	struct ps_identity identity;
 
-	return tid != pid && !ps_followed(pid) && !ps_is_late(pid) && !ps_identify(pid, &identity) && identity.tracer == gettid();
+	return tid != pid && !ps_followed(pid) && !ps_is_late(pid) && !ps_identify(pid, &identity) &&
+		identity.tracer == gettid();
 }
 
 static void let_go(struct late *one)

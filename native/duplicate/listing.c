@@ -79,7 +79,8 @@ int list_new(struct ps_stop *stop)
 			continue;
 		}
 		found += !tids_has(&ended, tids[i]);
-		stop->thread[stop->threads++] = (struct ps_thread){ .tid = tids[i], .waited_call = -1, .waited_ns = -1, .due_ns = -1 };
+		stop->thread[stop->threads++] =
+			(struct ps_thread){ .tid = tids[i], .waited_call = -1, .waited_ns = -1, .due_ns = -1 };
 	}
 	return count < 0 ? count : found;
 }

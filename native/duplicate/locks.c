@@ -14,7 +14,8 @@ static bool for_locks(bool (*visit)(const struct lock *, void *), void *arg)
 	bool found = false;
 
 	while (locks && !found && fgets(line, sizeof(line), locks))
-		if (sscanf(line, "%*d: %15s %*s %*s %d %x:%x:%lu", lock.kind, &lock.pid, &lock.major, &lock.minor, &lock.inode) == 5)
+		if (sscanf(line, "%*d: %15s %*s %*s %d %x:%x:%lu", lock.kind, &lock.pid, &lock.major, &lock.minor,
+				&lock.inode) == 5)
 			found = visit(&lock, arg);
 	if (locks)
 		fclose(locks);

@@ -6,7 +6,10 @@
 
 #define MAX_LOCKED	4096		/* on the whole machine */
 
-/* Files with a lock that belongs to an open file: flock(2), and F_OFD_SETLK of fcntl(2). A mapping keeps that file open. */
+/*
+ * Files with a lock that belongs to an open file: flock(2), and F_OFD_SETLK of fcntl(2). A mapping keeps that
+ * file open.
+ */
 struct locked_files {
 	int	count;
 	struct { uint32_t major, minor; uint64_t inode; } file[MAX_LOCKED];

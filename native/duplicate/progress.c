@@ -3,7 +3,10 @@
 #include <errno.h>
 #include "followed.h"
 
-/* include/linux/errno.h of the kernel: codes by which it makes a call again, or returns EINTR if a handler is to run first. */
+/*
+ * include/linux/errno.h of the kernel: codes by which it makes a call again, or returns EINTR if a handler is
+ * to run first.
+ */
 #define ERESTARTSYS		512
 #define ERESTARTNOINTR		513
 #define ERESTARTNOHAND		514
@@ -55,7 +58,10 @@ enum progress ps_progress(const struct followed *followed, const struct user_reg
 	}
 }
 
-/* What has come is looked for before the time: a call whose time is over is made all the same, and has nothing if it is interrupted in it. */
+/*
+ * What has come is looked for before the time: a call whose time is over is made all the same, and has
+ * nothing if it is interrupted in it.
+ */
 bool ps_is_over(const struct followed *followed)
 {
 	return followed->due && !followed->entering;

@@ -18,7 +18,8 @@ int note_registers(struct ps_stop *stop)
 		if (ptrace(PTRACE_GETREGS, thread->tid, 0, &thread->general)) {
 			err = ps_fail(-ESRCH, "process %d ended, or called exec(), while it was being stopped", stop->pid);
 		} else if (thread->general.cs != 0x33) {
-			err = ps_fail(-ENOTSUP, "process %d runs 32-bit code: only 64-bit processes can be duplicated from outside", stop->pid);
+			err = ps_fail(-ENOTSUP, "process %d runs 32-bit code: only 64-bit processes can be duplicated from outside",
+				stop->pid);
 		} else {
 			thread->mended = thread->general;
 			ps_mend_rseq(thread);

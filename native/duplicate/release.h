@@ -4,7 +4,10 @@
 #define PROCSNAP_RELEASE_H
 #include "procsnap.h"
 
-/* All but @except (-1: none), with their mended registers. How many were killed meanwhile: their deaths have to be noted. */
+/*
+ * All but @except (-1: none), with their mended registers. How many were killed meanwhile: their deaths have
+ * to be noted.
+ */
 int let_go(struct ps_stop *stop, int except);
 
 #endif

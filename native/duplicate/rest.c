@@ -134,8 +134,10 @@ enum rest ps_rest(pid_t pid, const struct call *call, struct user_regs_struct *r
 	case RECEIVED:
 		return rest_of_received(pid, regs, done, asleep);
 	case RECEIVED_VECTOR:
-		return asleep && regs->rdx & MSG_WAITALL && is_stream(pid, regs->rdi) && message_bytes(pid, regs->rsi, &bytes) &&
-		       (uint64_t)done < bytes ? REST_CUT : REST_NONE;
+		return asleep && regs->rdx & MSG_WAITALL && is_stream(pid, regs->rdi) &&
+				message_bytes(pid, regs->rsi, &bytes) && (uint64_t)done < bytes
+			? REST_CUT
+			: REST_NONE;
 	case READ_VECTOR:
 		return asleep && is_stream(pid, regs->rdi) && (uint64_t)done < low_water(pid, regs->rdi) ? REST_CUT : REST_NONE;
 	case VECTOR:

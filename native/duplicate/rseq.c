@@ -10,7 +10,8 @@ void ps_mend_rseq(struct ps_thread *thread)
 	struct { uint32_t version, flags; uint64_t start, length, abort; } section;
 	uint64_t area;
 
-	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, thread->tid, sizeof(rseq), &rseq) != sizeof(rseq) || !rseq.rseq_abi_pointer)
+	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, thread->tid, sizeof(rseq), &rseq) != sizeof(rseq) ||
+		!rseq.rseq_abi_pointer)
 		return;
 	thread->rseq_bytes = rseq.rseq_abi_size < sizeof(thread->rseq) ? rseq.rseq_abi_size : sizeof(thread->rseq);
 	if (!read_target(thread->tid, rseq.rseq_abi_pointer, thread->rseq, thread->rseq_bytes)) {

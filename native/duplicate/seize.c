@@ -38,7 +38,8 @@ static void take_note(int sig)
 	for (int i = 0; i < seizing->threads; i++) {
 		siginfo_t info = { 0 };
 
-		/* Of a tracee, wait(2) reports stops whatever is asked for: this looks, and leaves a stop for who waits for it. */
+		/* Of a tracee, wait(2) reports stops whatever is asked for: this looks, and leaves a stop for who waits for it.
+		 */
 		if (!waitid(P_PID, seizing->thread[i].tid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) && info.si_pid &&
 		    info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED)
 			waitid(P_PID, seizing->thread[i].tid, &info, WEXITED | WNOHANG | __WALL);
@@ -106,8 +107,10 @@ int ps_seize(struct ps_stop *stop, struct ps_thread *thread)
 		if (!err)
 			return 0;
 		if (err == -EINTR)
-			return ps_fail(-EBUSY, "process %d is in execve(2), which has not ended yet (its program's file is on a device "
-				       "or a file server that does not answer?): try again later", pid);
+			return ps_fail(-EBUSY,
+				"process %d is in execve(2), which has not ended yet (its program's file is on a device or a file "
+				"server that does not answer?): try again later",
+				pid);
 		if (ps_identify(tid, &identity) || identity.state == 'Z' || identity.state == 'X')
 			return -ESRCH;
 		if (err == -EPERM && identity.tracer && !stop->first_ns && ps_ask_to_go(tid, identity.tracer))
@@ -116,10 +119,13 @@ int ps_seize(struct ps_stop *stop, struct ps_thread *thread)
 			break;
 	}
 	if (err == -EPERM && identity.tracer && ps_lets_go(identity.tracer))
-		return ps_fail(-EBUSY, "process %d is still traced by an earlier procsnap (thread %d), which puts right a call that an earlier take "
-			       "has interrupted: try again when that call is over", pid, identity.tracer);
+		return ps_fail(-EBUSY,
+			"process %d is still traced by an earlier procsnap (thread %d), which puts right a call that an earlier "
+			"take has interrupted: try again when that call is over",
+			pid, identity.tracer);
 	if (err == -EPERM && identity.tracer)
-		return ps_fail(-EBUSY, "process %d is traced by process %d (a debugger, strace?): end that first", pid, identity.tracer);
+		return ps_fail(
+			-EBUSY, "process %d is traced by process %d (a debugger, strace?): end that first", pid, identity.tracer);
 	if (err == -EPERM)
 		return ps_fail(err, PS_NO_PERMISSION, pid);
 	return err == -ESRCH ? err : ps_fail(err, "process %d cannot be traced: %s", pid, strerror(-err));

@@ -23,7 +23,8 @@
 /* Device mappings are shared; [vvar] gives EIO, [vsyscall] is the kernel's. */
 static bool wanted(const struct ps_region *region)
 {
-	return region->readable && !region->shared && strncmp(region->name, "[vvar", 5) && strcmp(region->name, "[vsyscall]");
+	return region->readable && !region->shared && strncmp(region->name, "[vvar", 5) &&
+		strcmp(region->name, "[vsyscall]");
 }
 
 static int measure(const struct ps_region *region, void *arg)
@@ -46,7 +47,8 @@ static int copy_region(const struct ps_region *region, void *arg)
 	if (!wanted(region))
 		return 0;
 	if (copy->used + length > copy->size || copy->regions == copy->max_regions)
-		return ps_fail(-EAGAIN, "the target grew by more than 16 MiB, or called exec(), while it was being stopped: try again");
+		return ps_fail(
+			-EAGAIN, "the target grew by more than 16 MiB, or called exec(), while it was being stopped: try again");
 	while (done < length) {
 		size_t wanted = length - done < BLOCK ? length - done : BLOCK;
 		ssize_t got = pread(fd, copy->bytes + copy->used + done, wanted, region->start + done);
@@ -91,9 +93,10 @@ static int make_room(struct ps_copy *copy, pid_t target)
 	int err = 0;
 
 	if (available_kib >= 0 && copy->size >> 10 > (size_t)available_kib)
-		return ps_fail(-ENOMEM, "a copy of process %d needs %zu MiB, and %lld MiB of memory are available (MemAvailable): "
-			       "take a duplicate, which needs only what is written to meanwhile", target, copy->size >> 20,
-			       (long long)available_kib >> 10);
+		return ps_fail(-ENOMEM,
+			"a copy of process %d needs %zu MiB, and %lld MiB of memory are available (MemAvailable): take a "
+			"duplicate, which needs only what is written to meanwhile",
+			target, copy->size >> 20, (long long)available_kib >> 10);
 	copy->region = calloc(copy->max_regions, sizeof(*copy->region));
 	copy->bytes = mmap(NULL, copy->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (copy->bytes == MAP_FAILED) {
@@ -168,8 +171,9 @@ int ps_stop_copy(pid_t target, int64_t timeout_ns, int64_t limit_ns, struct ps_c
 	living = stop.thread[0].tid;
 	snprintf(path, sizeof(path), "/proc/%d/mem", living);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	err = fd < 0 ? ps_fail(-errno, "%s cannot be opened: %s (run as root or with CAP_SYS_PTRACE)", path, strerror(errno)) :
-		       ps_for_regions(living, copy_region, arg);
+	err = fd < 0
+		? ps_fail(-errno, "%s cannot be opened: %s (run as root or with CAP_SYS_PTRACE)", path, strerror(errno))
+		: ps_for_regions(living, copy_region, arg);
 	ps_release(&stop, -1);
 	copy->take_ns = ps_now_ns() - start;
 	copy->pause_ns = start + copy->take_ns - stop.first_ns;

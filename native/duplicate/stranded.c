@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* A thread that does not come back from the call that was injected into it: waited for, however long that takes, and put back. */
+/*
+ * A thread that does not come back from the call that was injected into it: waited for, however long that
+ * takes, and put back.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -38,8 +41,11 @@ int ps_strand(struct injection *in, bool cloning)
 	ps_release(&in->stop, 0);
 	/* Where it is frozen, it stops for this before it makes the call. */
 	ptrace(PTRACE_INTERRUPT, stranded.tid, 0, 0);
-	return ps_fail(-EBUSY, "process %d: its first thread, which was to make the copy, does not come back from the kernel (frozen, or its own "
-		       "userfaultfd monitor does not answer); its other threads go on, and it is put back as soon as it comes", in->target);
+	return ps_fail(-EBUSY,
+		"process %d: its first thread, which was to make the copy, does not come back from the kernel (frozen, or "
+		"its own userfaultfd monitor does not answer); its other threads go on, and it is put back as soon as it "
+		"comes",
+		in->target);
 }
 
 /* The clone() was made after all: nobody wants its child any more. */
@@ -48,7 +54,9 @@ static void end_child(long inner_pid)
 	struct injection in = {
 		.target = stranded.target, .stop = { .threads = 1, .thread = &stranded.thread, .limit_ns = PS_NSEC_PER_SEC },
 	};
-	struct ps_duplicate child = { .pid = ps_find_child(&in, inner_pid), .target = stranded.target, .inner_pid = inner_pid };
+	struct ps_duplicate child = {
+		.pid = ps_find_child(&in, inner_pid), .target = stranded.target, .inner_pid = inner_pid
+	};
 
 	if (!child.pid)
 		return;

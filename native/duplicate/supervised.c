@@ -97,7 +97,8 @@ void ps_await_answer(pid_t pid, struct ps_thread *thread, int64_t limit_ns, bool
 		if (!thread->supervised || now == SLEEPS)
 			return;
 		waited = ps_now_ns() - start;
-		/* One that never sleeps: when it has just been answered it has the longest way, but that may be a microsecond. */
+		/* One that never sleeps: when it has just been answered it has the longest way, but that may be a microsecond.
+		 */
 		if (waited > limit_ns || (now == RUNS && waited > (before == ASKS ? RUNS_NS : 2 * RUNS_NS)))
 			return;
 		before = now;

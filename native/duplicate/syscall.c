@@ -26,7 +26,8 @@
 
 #define END_NS		(60 * PS_NSEC_PER_SEC)
 
-_Static_assert(sizeof(struct proc_snap_args) == PROC_SNAP_ARGS_SIZE_VER1, "struct proc_snap_args has grown: 0 has to ask for nothing new");
+_Static_assert(sizeof(struct proc_snap_args) == PROC_SNAP_ARGS_SIZE_VER1,
+	"struct proc_snap_args has grown: 0 has to ask for nothing new");
 
 static int failed(pid_t target, int err)
 {
@@ -38,7 +39,8 @@ static int failed(pid_t target, int err)
 	if (target <= 0)
 		return ps_fail(err, "%d is no process id: give a positive number", target);
 	if (ps_identify(target, &identity))
-		return ps_fail(-ESRCH, "there is no process %d: check the pid (in a container, that of procsnap's own pid namespace)", target);
+		return ps_fail(-ESRCH,
+			"there is no process %d: check the pid (in a container, that of procsnap's own pid namespace)", target);
 	switch (err) {
 	case -EINVAL:
 		if (identity.kernel_thread)
@@ -52,14 +54,21 @@ static int failed(pid_t target, int err)
 	case -EACCES:
 		return ps_fail(err, PS_NO_PERMISSION, target);
 	case -EAGAIN:
-		return ps_fail(err, "procsnap may not have as many more processes as process %d has threads: "
-			       "its RLIMIT_NPROC or pids cgroup (pids.max) forbids it; or the process makes threads faster than they "
-			       "can be taken: try again", target);
+		return ps_fail(err,
+			"procsnap may not have as many more processes as process %d has threads: its RLIMIT_NPROC or pids "
+			"cgroup (pids.max) forbids it; or the process makes threads faster than they can be taken: try again",
+			target);
 	case -ENOMEM:
-		return ps_fail(err, "there is not enough memory to duplicate process %d: vm.overcommit_memory=2 or procsnap's memory cgroup forbids it", target);
+		return ps_fail(err,
+			"there is not enough memory to duplicate process %d: vm.overcommit_memory=2 or procsnap's memory cgroup "
+			"forbids it",
+			target);
 	case -E2BIG:
 	case -EFAULT:
-		return ps_fail(err, "this kernel's create_proc_snap2() is another than procsnap's (%s): build both from one version of procsnap", strerror(-err));
+		return ps_fail(err,
+			"this kernel's create_proc_snap2() is another than procsnap's (%s): build both from one version of "
+			"procsnap",
+			strerror(-err));
 	default:
 		return ps_fail(err, "create_proc_snap() of process %d failed: %s", target, strerror(-err));
 	}
@@ -73,7 +82,10 @@ static int64_t monotonic_ns(void)
 	return now.tv_sec * PS_NSEC_PER_SEC + now.tv_nsec;
 }
 
-/* The kernel tells moments by CLOCK_MONOTONIC. Just after one, the clocks' distance is the same within some nanoseconds. */
+/*
+ * The kernel tells moments by CLOCK_MONOTONIC. Just after one, the clocks' distance is the same within some
+ * nanoseconds.
+ */
 static int64_t to_raw(int64_t moment_ns)
 {
 	int64_t before = ps_now_ns(), monotonic = monotonic_ns();
@@ -81,7 +93,8 @@ static int64_t to_raw(int64_t moment_ns)
 	return moment_ns - monotonic + (before + ps_now_ns()) / 2;
 }
 
-/* The plain call does not tell which tasks it made. The first is the first thread's; whose the others are is not known. */
+/* The plain call does not tell which tasks it made. The first is the first thread's; whose the others are is not known.
+ */
 static int list_tasks(struct ps_snapshot *snapshot)
 {
 	pid_t tids[PS_MAX_THREADS];
@@ -122,7 +135,10 @@ int ps_snap(pid_t target, bool plain, struct ps_snapshot *snapshot)
 		snapshot->threads = args->nr_threads;
 		snapshot->listed = snapshot->threads < PS_MAX_THREADS ? snapshot->threads : PS_MAX_THREADS;
 	}
-	/* They have our priority, and giving back its memory would keep a real-time target from its CPU where there is one only. */
+	/*
+	 * They have our priority, and giving back its memory would keep a real-time target from its CPU where
+	 * there is one only.
+	 */
 	for (int i = 0; i < snapshot->listed; i++)
 		sched_setscheduler(snapshot->thread[i].snap_tid, SCHED_OTHER, &other);
 	ps_at(PS_STEP_HELD);

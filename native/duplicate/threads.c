@@ -40,13 +40,15 @@ static int seize_new(struct ps_stop *stop, int first)
 {
 	int err = 0;
 
-	ps_begin_seizing(stop, ps_now_ns() + (stop->first_ns ? stop->first_ns + limit_ns(stop) - ps_now_ns() : stop->timeout_ns));
+	ps_begin_seizing(
+		stop, ps_now_ns() + (stop->first_ns ? stop->first_ns + limit_ns(stop) - ps_now_ns() : stop->timeout_ns));
 	for (int i = first; i < stop->threads && !err;) {
 		struct ps_thread *thread = &stop->thread[i];
 
 		if (ps_is_late(thread->tid))
-			err = ps_fail(-EBUSY, "thread %d of process %d has still not come to the stop of an earlier try: try again later",
-				      thread->tid, stop->pid);
+			err = ps_fail(-EBUSY,
+				"thread %d of process %d has still not come to the stop of an earlier try: try again later",
+				thread->tid, stop->pid);
 		else if (!ps_followed(thread->tid))
 			err = ps_seize(stop, thread);
 		else if (ps_follow_is_held(thread->tid))
@@ -107,8 +109,9 @@ static int stop_once(struct ps_stop *stop)
 		if (more && !stop->first_ns && ps_now_ns() - start > stop->timeout_ns)
 			err = ps_fail(-ETIMEDOUT, "process %d is ending, and does not come to its end", stop->pid);
 		else if (more && stop->first_ns && ps_now_ns() - stop->first_ns > limit_ns(stop))
-			err = ps_fail(-ETIMEDOUT, "process %d makes threads so fast that they could not be stopped within %lld ms: try again later",
-				      stop->pid, (long long)(limit_ns(stop) / 1000000));
+			err = ps_fail(-ETIMEDOUT,
+				"process %d makes threads so fast that they could not be stopped within %lld ms: try again later",
+				stop->pid, (long long)(limit_ns(stop) / 1000000));
 	} while (more && !err);
 	if (!err && !stop->threads)
 		err = ps_fail(-ESRCH, "process %d ended", stop->pid);

@@ -76,7 +76,8 @@ static int64_t vtime_ns(pid_t pid, int fd)
 {
 	struct termios settings;
 
-	if (ps_pty_settings(pid, fd, &settings) || settings.c_lflag & ICANON || settings.c_cc[VMIN] || !settings.c_cc[VTIME])
+	if (ps_pty_settings(pid, fd, &settings) || settings.c_lflag & ICANON || settings.c_cc[VMIN] ||
+		!settings.c_cc[VTIME])
 		return -1;
 	return settings.c_cc[VTIME] * (PS_NSEC_PER_SEC / 10);
 }

@@ -80,7 +80,8 @@ void ps_confirm_wait(pid_t pid, struct ps_thread *thread)
 	if (thread->waited_call < 0 || thread->waited_ns < 0)
 		return;
 	/* At a CPU since, it may have come to the end of that call, and be in another of the same kind by now. */
-	if (thread->slices >= 0 ? task_slices(pid, thread->tid) != thread->slices : voluntary_switches(pid, thread->tid) != thread->switches)
+	if (thread->slices >= 0 ? task_slices(pid, thread->tid) != thread->slices
+							: voluntary_switches(pid, thread->tid) != thread->switches)
 		thread->waited_ns = -1;
 }
 
@@ -105,7 +106,8 @@ int64_t deadline_of(pid_t pid, const struct ps_thread *thread, const struct call
 {
 	int64_t timeout_ns, deadline_ns;
 
-	*lengthened = call->number == SYS_recvmmsg && thread->general.r8;	/* looked at when a message has come, and then anew */
+	*lengthened =
+		call->number == SYS_recvmmsg && thread->general.r8; /* looked at when a message has come, and then anew */
 	timeout_ns = ps_timeout_of(pid, call, &thread->general);
 	/* What was noted is of this very call only if the thread has slept on: else of an earlier one of its kind. */
 	if (thread->timeout_ns != timeout_ns && was_asleep_in(thread, call->number) && slept_on(pid, thread))

@@ -24,8 +24,10 @@ void wchan_of(pid_t pid, pid_t tid, char *name, size_t size)
 
 static int waits_for_supervisor(const struct ps_stop *stop, pid_t tid)
 {
-	return ps_fail(-ETIMEDOUT, "thread %d of process %d waits for the supervisor of its seccomp filter (seccomp_unotify(2)), which would act "
-		       "a second time if it were interrupted; nothing was touched: try again later", tid, stop->pid);
+	return ps_fail(-ETIMEDOUT,
+		"thread %d of process %d waits for the supervisor of its seccomp filter (seccomp_unotify(2)), which would "
+		"act a second time if it were interrupted; nothing was touched: try again later",
+		tid, stop->pid);
 }
 
 /*
@@ -54,9 +56,10 @@ int await_willing(struct ps_stop *stop, int first)
 		while ((state = task_state(stop->pid, thread->tid)) == 'D') {
 			if (ps_now_ns() - start > stop->timeout_ns) {
 				wchan_of(stop->pid, thread->tid, wchan, sizeof(wchan));
-				return ps_fail(-ETIMEDOUT, "thread %d of process %d waits in the kernel and cannot be stopped (state D, in %s: vfork(2), "
-					       "or a device or file server that does not answer); nothing was touched: try again later",
-					       thread->tid, stop->pid, wchan);
+				return ps_fail(-ETIMEDOUT,
+					"thread %d of process %d waits in the kernel and cannot be stopped (state D, in %s: vfork(2), "
+					"or a device or file server that does not answer); nothing was touched: try again later",
+					thread->tid, stop->pid, wchan);
 			}
 			ps_sleep(LOOK_NS);
 			ps_note_wait(stop->pid, thread);

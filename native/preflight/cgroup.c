@@ -88,7 +88,8 @@ static const char *below(const char *path, const char *root)
 	return strcmp(path + length, "/") ? path + length : "";
 }
 
-/* The cgroup file systems that are mounted here; -1: not looked at. A machine with containers has thousands of others. */
+/* The cgroup file systems that are mounted here; -1: not looked at. A machine with containers has thousands of others.
+ */
 static struct mount { bool version_2; char root[PS_PATH], point[PS_PATH], options[512]; } mounts[MAX_MOUNTS];
 static int mount_count = -1;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* What a duplicate costs in memory, at most, and how long a clone of it is likely to take. Pure, but for the measuring. */
+/* What a duplicate costs in memory, at most, and how long a clone of it is likely to take. Pure, but for the measuring.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>

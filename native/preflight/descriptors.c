@@ -44,7 +44,8 @@ static void look(struct ps_facts *facts, int fd, const char *name)
 	unsigned long features;
 
 	/* Only these say something: the rest need not be read. */
-	if (*name && strncmp(name, "anon_inode:[userfaultfd]", 24) && strncmp(name, "anon_inode:[io_uring]", 21) && *name != '/')
+	if (*name && strncmp(name, "anon_inode:[userfaultfd]", 24) && strncmp(name, "anon_inode:[io_uring]", 21) &&
+		*name != '/')
 		return;
 	if (!strncmp(name, "anon_inode:[io_uring]", 21)) {
 		facts->io_uring = fd;
@@ -52,14 +53,18 @@ static void look(struct ps_facts *facts, int fd, const char *name)
 	}
 	if (ps_small_read(text, sizeof(text), "/proc/%d/fdinfo/%d", facts->first, fd) <= 0)
 		return;
-	/* "lock:\t1: FLOCK  ADVISORY ...", fs/locks.c. The pid that /proc/locks has may be that of a process that has ended. */
+	/*
+	 * "lock:\t1: FLOCK  ADVISORY ...", fs/locks.c. The pid that /proc/locks has may be that of a process that
+	 * has ended.
+	 */
 	for (const char *lock = strstr(text, "lock:\t"); lock; lock = strstr(lock + 1, "lock:\t"))
 		facts->locks += sscanf(lock, "lock: %*d: %7s", words) == 1 && !strcmp(words, "FLOCK");
 	/* "API:\taa:FEATURES:ffff...", fs/userfaultfd.c */
-	if (ps_line_words(text, "API", words, sizeof(words)) && sscanf(words, "%*x:%lx", &features) == 1 && features & EVENT_FORK)
+	if (ps_line_words(text, "API", words, sizeof(words)) && sscanf(words, "%*x:%lx", &features) == 1 &&
+		features & EVENT_FORK)
 		facts->fork_events = fd;
-	if (ps_line_words(text, "flags", words, sizeof(words)) && strtoul(words, NULL, 8) & O_DIRECT && (!*name || *name == '/') &&
-	    ps_line_number(text, "mnt_id") >= 0) {
+	if (ps_line_words(text, "flags", words, sizeof(words)) && strtoul(words, NULL, 8) & O_DIRECT &&
+		(!*name || *name == '/') && ps_line_number(text, "mnt_id") >= 0) {
 		bool remote = is_remote(facts, ps_line_number(text, "mnt_id"));
 
 		if (remote || facts->kernel < PINS_DIRECT) {

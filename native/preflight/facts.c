@@ -49,7 +49,10 @@ void ps_gather_identity(pid_t pid, struct ps_facts *facts)
 	facts->gone = ps_identify(pid, &facts->identity);
 	if (facts->gone || facts->identity.kernel_thread || facts->identity.tgid != pid)
 		return;
-	/* By us: a call of its first thread is followed. By a tracer that only stays for that: it lets go when it is asked to. */
+	/*
+	 * By us: a call of its first thread is followed. By a tracer that only stays for that: it lets go when it
+	 * is asked to.
+	 */
 	if (facts->identity.tracer && facts->identity.tracer != gettid() && !ps_lets_go(facts->identity.tracer)) {
 		/* TracerPid names a thread. */
 		facts->tracer = ps_identify(facts->identity.tracer, &tracer) ? facts->identity.tracer : tracer.tgid;
@@ -108,7 +111,8 @@ static bool has_no_namespace_for_children(const struct ps_facts *facts)
 {
 	char a[64], b[64];
 
-	return namespace_of(facts, "pid", a) && !namespace_of(facts, "pid_for_children", b) && errno == ENOENT && namespace_of(facts, "uts", a);
+	return namespace_of(facts, "pid", a) && !namespace_of(facts, "pid_for_children", b) && errno == ENOENT &&
+		namespace_of(facts, "uts", a);
 }
 
 static void gather_namespaces(struct ps_facts *facts)
@@ -134,7 +138,8 @@ static void gather_scheduling(struct ps_facts *facts)
 
 	if (!syscall(SYS_sched_getattr, facts->first, &attributes, sizeof(attributes), 0))
 		facts->deadline = attributes.policy == POLICY_DEADLINE && !(attributes.flags & FLAG_RESET_ON_FORK);
-	facts->cpus = sched_getaffinity(facts->first, sizeof(cpus), &cpus) ? (int)sysconf(_SC_NPROCESSORS_ONLN) : CPU_COUNT(&cpus);
+	facts->cpus =
+		sched_getaffinity(facts->first, sizeof(cpus), &cpus) ? (int)sysconf(_SC_NPROCESSORS_ONLN) : CPU_COUNT(&cpus);
 }
 
 /* All threads of a user; only where the machine has so many at all. */

@@ -72,7 +72,8 @@ void ps_gather_waiting(struct ps_facts *facts);
 void ps_gather_descriptors(struct ps_facts *facts);
 /* mappings.c: and whether it is 32-bit, where nothing else says so. */
 void ps_gather_mappings(struct ps_facts *facts);
-/* Which part of the target's anonymous memory is in transparent huge pages, in thousandths; 0 where it cannot be told. */
+/* Which part of the target's anonymous memory is in transparent huge pages, in thousandths; 0 where it cannot be told.
+ */
 int ps_huge_share(pid_t pid);
 
 /* What a duplicate costs at most. */

@@ -11,7 +11,8 @@
 /* Version 1 writes the largest number of whole pages where there is no limit. */
 #define NO_LIMIT	(1LL << 62)
 
-static struct ps_limit *add(struct ps_limits *limits, enum ps_limit_of of, const char *folder, const char *limit, const char *used)
+static struct ps_limit *add(
+	struct ps_limits *limits, enum ps_limit_of of, const char *folder, const char *limit, const char *used)
 {
 	struct ps_limit *entry = &limits->limit[limits->count];
 	char file[PS_PATH + 64];

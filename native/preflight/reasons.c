@@ -61,13 +61,15 @@ static bool own(const struct ps_facts *f, struct ps_reason *r)
 
 static bool gone(const struct ps_facts *f, struct ps_reason *r)
 {
-	return f->gone && say(r, -ESRCH, "there is no process %d: check the pid (in a container, that of procsnap's own pid namespace)",
-			      f->pid);
+	return f->gone &&
+		say(r, -ESRCH, "there is no process %d: check the pid (in a container, that of procsnap's own pid namespace)",
+			f->pid);
 }
 
 static bool kernel_thread(const struct ps_facts *f, struct ps_reason *r)
 {
-	return f->identity.kernel_thread && say(r, -EINVAL, "process %d is a kernel thread: it has no memory of its own to take", f->pid);
+	return f->identity.kernel_thread &&
+		say(r, -EINVAL, "process %d is a kernel thread: it has no memory of its own to take", f->pid);
 }
 
 static bool thread(const struct ps_facts *f, struct ps_reason *r)
@@ -78,12 +80,14 @@ static bool thread(const struct ps_facts *f, struct ps_reason *r)
 
 static bool traced(const struct ps_facts *f, struct ps_reason *r)
 {
-	return f->tracer && say(r, -EBUSY, "process %d is traced by process %d (a debugger, strace?): end that first", f->pid, f->tracer);
+	return f->tracer &&
+		say(r, -EBUSY, "process %d is traced by process %d (a debugger, strace?): end that first", f->pid, f->tracer);
 }
 
 static bool zombie(const struct ps_facts *f, struct ps_reason *r)
 {
-	return f->zombie && say(r, -ESRCH, "process %d has ended, and is only kept until its parent takes note (a zombie)", f->pid);
+	return f->zombie &&
+		say(r, -ESRCH, "process %d has ended, and is only kept until its parent takes note (a zombie)", f->pid);
 }
 
 static bool denied(const struct ps_facts *f, struct ps_reason *r)
@@ -93,56 +97,76 @@ static bool denied(const struct ps_facts *f, struct ps_reason *r)
 
 static bool is_32_bit(const struct ps_facts *f, struct ps_reason *r)
 {
-	return f->is_32_bit && say(r, -ENOTSUP, "process %d runs 32-bit code: only 64-bit processes can be duplicated from outside", f->pid);
+	return f->is_32_bit &&
+		say(r, -ENOTSUP, "process %d runs 32-bit code: only 64-bit processes can be duplicated from outside", f->pid);
 }
 
 /* ---- threads -------------------------------------------------------------- */
 
 static bool deadline(const struct ps_facts *f, struct ps_reason *r)
 {
-	return f->deadline && say(r, -EAGAIN, "thread %d runs under SCHED_DEADLINE, and the kernel lets such threads make no process: "
-				  "give it another policy, or SCHED_FLAG_RESET_ON_FORK (chrt --reset-on-fork)", f->first);
+	return f->deadline &&
+		say(r, -EAGAIN,
+			"thread %d runs under SCHED_DEADLINE, and the kernel lets such threads make no process: give it another "
+			"policy, or SCHED_FLAG_RESET_ON_FORK (chrt --reset-on-fork)",
+			f->first);
 }
 
 static bool frozen(const struct ps_facts *f, struct ps_reason *r)
 {
-	return *f->frozen && say(r, -EBUSY, "process %d is frozen by its cgroup (%s): thaw it first", f->pid, end_of(f->frozen, 100));
+	return *f->frozen &&
+		say(r, -EBUSY, "process %d is frozen by its cgroup (%s): thaw it first", f->pid, end_of(f->frozen, 100));
 }
 
 static bool stuck(const struct ps_facts *f, struct ps_reason *r)
 {
-	return f->stuck && say(r, -ETIMEDOUT, "thread %d of process %d waits in %s, and nothing can stop it there (state D: vfork(2), or a disk "
-			       "or file server that does not answer): try when it has gone on", f->stuck, f->pid, f->stuck_in);
+	return f->stuck &&
+		say(r, -ETIMEDOUT,
+			"thread %d of process %d waits in %s, and nothing can stop it there (state D: vfork(2), or a disk or "
+			"file server that does not answer): try when it has gone on",
+			f->stuck, f->pid, f->stuck_in);
 }
 
 static bool supervised(const struct ps_facts *f, struct ps_reason *r)
 {
-	return f->supervised && say(r, -EBUSY, "thread %d of process %d waits for its seccomp supervisor, which a stop would have asked a second "
-				    "time: try when that has answered", f->supervised, f->pid);
+	return f->supervised &&
+		say(r, -EBUSY,
+			"thread %d of process %d waits for its seccomp supervisor, which a stop would have asked a second time: "
+			"try when that has answered",
+			f->supervised, f->pid);
 }
 
 static bool filtered(const struct ps_facts *f, struct ps_reason *r)
 {
 	return f->filtered && !f->may_suspend &&
-	       say(r, -EACCES, "process %d has a seccomp filter, and suspending it wants CAP_SYS_ADMIN: run as root", f->pid);
+		say(r, -EACCES, "process %d has a seccomp filter, and suspending it wants CAP_SYS_ADMIN: run as root", f->pid);
 }
 
 static bool new_pid(const struct ps_facts *f, struct ps_reason *r)
 {
-	return f->new_pid_pending && say(r, -EBUSY, "process %d has called unshare(CLONE_NEWPID), and the duplicate would be process 1 of the new "
-					 "namespace: take it when it has made its first child", f->pid);
+	return f->new_pid_pending &&
+		say(r, -EBUSY,
+			"process %d has called unshare(CLONE_NEWPID), and the duplicate would be process 1 of the new "
+			"namespace: take it when it has made its first child",
+			f->pid);
 }
 
 static bool new_time(const struct ps_facts *f, struct ps_reason *r)
 {
-	return f->new_time_pending && say(r, -EBUSY, "process %d has called unshare(CLONE_NEWTIME), and a duplicate would end the time in which the "
-					  "new clocks can be set: take it when it has made its first child", f->pid);
+	return f->new_time_pending &&
+		say(r, -EBUSY,
+			"process %d has called unshare(CLONE_NEWTIME), and a duplicate would end the time in which the new "
+			"clocks can be set: take it when it has made its first child",
+			f->pid);
 }
 
 static bool fork_events(const struct ps_facts *f, struct ps_reason *r)
 {
-	return f->fork_events >= 0 && say(r, -EBUSY, "descriptor %d of process %d is a userfaultfd with UFFD_FEATURE_EVENT_FORK: clone() waits until "
-					  "its monitor has read the event, which it cannot while it is stopped", f->fork_events, f->pid);
+	return f->fork_events >= 0 &&
+		say(r, -EBUSY,
+			"descriptor %d of process %d is a userfaultfd with UFFD_FEATURE_EVENT_FORK: clone() waits until its "
+			"monitor has read the event, which it cannot while it is stopped",
+			f->fork_events, f->pid);
 }
 
 /* ---- memory --------------------------------------------------------------- */
@@ -150,8 +174,10 @@ static bool fork_events(const struct ps_facts *f, struct ps_reason *r)
 static bool unseen(const struct ps_facts *f, struct ps_reason *r)
 {
 	return f->limits.out_of_reach &&
-	       say(r, -EACCES, "the memory limits of process %d cannot be seen: its cgroup is in no cgroup file system here. Mount it, or "
-		   "run in the machine's own cgroup namespace (nsenter --cgroup --mount -t 1)", f->pid);
+		say(r, -EACCES,
+			"the memory limits of process %d cannot be seen: its cgroup is in no cgroup file system here. Mount it, "
+			"or run in the machine's own cgroup namespace (nsenter --cgroup --mount -t 1)",
+			f->pid);
 }
 
 /* Room for all that can be written, or for the clone and for the time until the watch has ended it. */
@@ -168,9 +194,10 @@ static bool too_little(const struct ps_facts *f, const struct ps_limit *limit, s
 		need = cost.growth;
 	if (limit->room >= need)
 		return false;
-	return say(r, -ENOMEM, "%s: %s used of %s, %s of that reclaimable; a duplicate needs %s, else process %d may be killed: %s",
-		   FILE_OF(limit), size_of(limit->used).text, size_of(limit->limit).text, size_of(limit->reclaimable).text,
-		   size_of(need).text, f->pid, hint);
+	return say(r, -ENOMEM,
+		"%s: %s used of %s, %s of that reclaimable; a duplicate needs %s, else process %d may be killed: %s",
+		FILE_OF(limit), size_of(limit->used).text, size_of(limit->limit).text, size_of(limit->reclaimable).text,
+		size_of(need).text, f->pid, hint);
 }
 
 static bool memory_cgroup(const struct ps_facts *f, struct ps_reason *r)
@@ -189,8 +216,9 @@ static bool commit(const struct ps_facts *f, struct ps_reason *r)
 	const struct ps_limit *limit = ps_tightest(&f->limits, PS_COMMIT, 0);
 
 	return limit && limit->room < f->data + COMMIT_LEFT_KIB &&
-	       say(r, -ENOMEM, "vm.overcommit_memory is 2: %s of the CommitLimit of %s are taken; a duplicate of process %d takes %s more",
-		   size_of(limit->used).text, size_of(limit->limit).text, f->pid, size_of(f->data).text);
+		say(r, -ENOMEM,
+			"vm.overcommit_memory is 2: %s of the CommitLimit of %s are taken; a duplicate of process %d takes %s more",
+			size_of(limit->used).text, size_of(limit->limit).text, f->pid, size_of(f->data).text);
 }
 
 static bool processes(const struct ps_facts *f, struct ps_reason *r)
@@ -198,15 +226,19 @@ static bool processes(const struct ps_facts *f, struct ps_reason *r)
 	const struct ps_limit *limit = ps_tightest(&f->limits, PS_PROCESSES, 0);
 
 	return limit && limit->room < 1 + PROCESSES_LEFT &&
-	       say(r, -EAGAIN, "%s: %lld of %lld processes are there; a duplicate is one more, and one must be left for process %d: raise it",
-		   FILE_OF(limit), (long long)limit->used, (long long)limit->limit, f->pid);
+		say(r, -EAGAIN,
+			"%s: %lld of %lld processes are there; a duplicate is one more, and one must be left for process %d: "
+			"raise it",
+			FILE_OF(limit), (long long)limit->used, (long long)limit->limit, f->pid);
 }
 
 static bool user_processes(const struct ps_facts *f, struct ps_reason *r)
 {
 	return f->user_limit >= 0 && f->user_limit - f->user_processes < 1 + PROCESSES_LEFT &&
-	       say(r, -EAGAIN, "RLIMIT_NPROC of process %d is %lld, and its user has %lld: a duplicate is one more, and one must be left for it: "
-		   "raise it (prlimit --nproc)", f->pid, (long long)f->user_limit, (long long)f->user_processes);
+		say(r, -EAGAIN,
+			"RLIMIT_NPROC of process %d is %lld, and its user has %lld: a duplicate is one more, and one must be "
+			"left for it: raise it (prlimit --nproc)",
+			f->pid, (long long)f->user_limit, (long long)f->user_processes);
 }
 
 static bool hugetlb(const struct ps_facts *f, struct ps_reason *r)
@@ -217,9 +249,10 @@ static bool hugetlb(const struct ps_facts *f, struct ps_reason *r)
 
 		if (!huge->unreserved_kib || !pool || pool->room >= huge->unreserved_kib)
 			continue;
-		return say(r, -ENOMEM, "process %d has %s of huge pages with MAP_NORESERVE, and %s has room for %s: its next write would be a "
-			   "SIGBUS: raise that", f->pid, size_of(huge->unreserved_kib).text,
-			   FILE_OF(pool), size_of(pool->room).text);
+		return say(r, -ENOMEM,
+			"process %d has %s of huge pages with MAP_NORESERVE, and %s has room for %s: its next write would be a "
+			"SIGBUS: raise that",
+			f->pid, size_of(huge->unreserved_kib).text, FILE_OF(pool), size_of(pool->room).text);
 	}
 	return false;
 }
@@ -237,13 +270,16 @@ static bool tight(const struct ps_facts *f, struct ps_reason *r)
 		return false;
 	ps_cost_of(f, &cost);
 	return limit->room < cost.growth + cost.reserve &&
-	       say(r, 0, "%s: room for %s, and a duplicate may cost up to %s: it is ended when less than %s are left, and what was read "
-		   "until then is kept", FILE_OF(limit), size_of(limit->room).text, size_of(cost.growth).text, size_of(cost.reserve).text);
+		say(r, 0,
+			"%s: room for %s, and a duplicate may cost up to %s: it is ended when less than %s are left, and what "
+			"was read until then is kept",
+			FILE_OF(limit), size_of(limit->room).text, size_of(cost.growth).text, size_of(cost.reserve).text);
 }
 
 static bool nested(const struct ps_facts *f, struct ps_reason *r)
 {
-	return f->limits.nested && say(r, 0, "procsnap runs in a cgroup namespace (a container): limits above that are not seen");
+	return f->limits.nested &&
+		say(r, 0, "procsnap runs in a cgroup namespace (a container): limits above that are not seen");
 }
 
 static bool hugetlb_reserved(const struct ps_facts *f, struct ps_reason *r)
@@ -254,9 +290,10 @@ static bool hugetlb_reserved(const struct ps_facts *f, struct ps_reason *r)
 
 		if (!huge->reserved_kib || !pool || pool->room >= huge->reserved_kib + huge->unreserved_kib)
 			continue;
-		return say(r, 0, "the pool of huge pages of %s has %s free, and process %d has %s: those that it writes to may be taken from the "
-			   "duplicate, and cannot be read then", size_of(huge->page_kib).text, size_of(pool->room).text, f->pid,
-			   size_of(huge->reserved_kib).text);
+		return say(r, 0,
+			"the pool of huge pages of %s has %s free, and process %d has %s: those that it writes to may be taken "
+			"from the duplicate, and cannot be read then",
+			size_of(huge->page_kib).text, size_of(pool->room).text, f->pid, size_of(huge->reserved_kib).text);
 	}
 	return false;
 }
@@ -266,11 +303,15 @@ static bool direct(const struct ps_facts *f, struct ps_reason *r)
 	const char *why = f->direct_remote ? "its file system" : "a kernel before 6.5";
 
 	if (f->direct >= 0)
-		return say(r, 0, "descriptor %d of process %d is open with O_DIRECT: what is being read into its memory at that moment may go to the "
-			   "duplicate, and be lost to it (%s does not pin pages)", f->direct, f->pid, why);
+		return say(r, 0,
+			"descriptor %d of process %d is open with O_DIRECT: what is being read into its memory at that moment "
+			"may go to the duplicate, and be lost to it (%s does not pin pages)",
+			f->direct, f->pid, why);
 	return f->kernel && f->kernel < 6005 && (f->aio || f->io_uring >= 0) &&
-	       say(r, 0, "process %d has %s: a direct read into its memory that is under way may go to the duplicate, and be lost to it "
-		   "(%s does not pin pages)", f->pid, f->aio ? "an io_setup(2) context" : "an io_uring", why);
+		say(r, 0,
+			"process %d has %s: a direct read into its memory that is under way may go to the duplicate, and be "
+			"lost to it (%s does not pin pages)",
+			f->pid, f->aio ? "an io_setup(2) context" : "an io_uring", why);
 }
 
 static bool held(const struct ps_facts *f, struct ps_reason *r)
@@ -281,25 +322,35 @@ static bool held(const struct ps_facts *f, struct ps_reason *r)
 		return false;
 	snprintf(what, sizeof(what), "%s%s%s", f->locks ? ", flock(2) locks" : "", f->sysv ? ", System V segments" : "",
 		 f->io_uring >= 0 ? ", an io_uring" : "");
-	return say(r, 0, "process %d has %s: if it ends while it is duplicated, these stay until the duplicate has let go of shared "
-		   "mappings", f->pid, what + 2);
+	return say(r, 0,
+		"process %d has %s: if it ends while it is duplicated, these stay until the duplicate has let go of shared "
+		"mappings",
+		f->pid, what + 2);
 }
 
 static bool hidden(const struct ps_facts *f, struct ps_reason *r)
 {
-	return f->descriptors_hidden && say(r, 0, "the descriptors of process %d were not all looked at: whether it has a userfaultfd or "
-					    "direct reads is not known", f->pid);
+	return f->descriptors_hidden &&
+		say(r, 0,
+			"the descriptors of process %d were not all looked at: whether it has a userfaultfd or direct reads is "
+			"not known",
+			f->pid);
 }
 
-/* What is no target is told alone; of the rest, everything. In this order: the first refusal is the one that take tells. */
+/*
+ * What is no target is told alone; of the rest, everything. In this order: the first refusal is the one that
+ * take tells.
+ */
 static const struct {
 	const char *name;
 	bool (*applies)(const struct ps_facts *, struct ps_reason *);
 } no_target[] = {
 	{ "bad-pid", bad_pid }, { "own-process", own }, { "no-process", gone }, { "kernel-thread", kernel_thread },
-	{ "thread", thread }, { "traced", traced }, { "zombie", zombie }, { "no-permission", denied }, { "32-bit", is_32_bit },
+	{ "thread", thread }, { "traced", traced }, { "zombie", zombie }, { "no-permission", denied },
+	{ "32-bit", is_32_bit },
 }, reasons[] = {
-	{ "frozen", frozen }, { "uninterruptible", stuck }, { "seccomp-supervisor", supervised }, { "seccomp-filter", filtered },
+	{ "frozen", frozen }, { "uninterruptible", stuck }, { "seccomp-supervisor", supervised },
+	{ "seccomp-filter", filtered },
 	{ "deadline", deadline }, { "new-pid-namespace", new_pid }, { "new-time-namespace", new_time },
 	{ "userfaultfd", fork_events }, { "cgroup-unseen", unseen }, { "memory-cgroup", memory_cgroup },
 	{ "machine-memory", machine_memory }, { "commit-limit", commit }, { "pids-cgroup", processes },

@@ -26,7 +26,8 @@ static void look(const struct ps_facts *facts, pid_t tid, struct wait *wait)
 	    !ps_line_words(text, "State", words, sizeof(words)))
 		return;
 	wait->state = *words;
-	wait->switches = ps_line_number(text, "voluntary_ctxt_switches") + ps_line_number(text, "nonvoluntary_ctxt_switches");
+	wait->switches =
+		ps_line_number(text, "voluntary_ctxt_switches") + ps_line_number(text, "nonvoluntary_ctxt_switches");
 	filtered = ps_line_number(text, "Seccomp") == 2;	/* each thread may have filters of its own */
 	if (wait->state != 'D' && !(wait->state == 'S' && filtered))
 		return;

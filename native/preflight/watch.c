@@ -68,7 +68,10 @@ static void over(const char *format, ...)
 	pthread_mutex_unlock(&watch.lock);
 }
 
-/* What the target and its duplicate still have in common: by so much, and no more, can the target's writing make it grow. */
+/*
+ * What the target and its duplicate still have in common: by so much, and no more, can the target's writing
+ * make it grow.
+ */
 static int64_t still_shared_kib(void)
 {
 	char text[4096];
@@ -110,9 +113,11 @@ static bool look(int64_t *next_ns)
 			}
 		}
 		if (spare < 0) {
-			over("the duplicate was ended so that process %d is not harmed: %s has room for %lld %s (%lld of %lld used), and %lld are kept free",
-			     watch.target, strlen(limit->file) > 80 ? limit->file + strlen(limit->file) - 80 : limit->file,
-			     (long long)limit->room, unit(limit), (long long)limit->used, (long long)limit->limit, (long long)limit->need);
+			over("the duplicate was ended so that process %d is not harmed: %s has room for %lld %s (%lld of %lld "
+				 "used), and %lld are kept free",
+				watch.target, strlen(limit->file) > 80 ? limit->file + strlen(limit->file) - 80 : limit->file,
+				(long long)limit->room, unit(limit), (long long)limit->used, (long long)limit->limit,
+				(long long)limit->need);
 			return true;
 		}
 		if (soon < *next_ns)
@@ -155,7 +160,8 @@ static void *run(void *arg)
 		if (ppoll(polled, 2, &timeout, NULL) <= 0)
 			continue;
 		if (polled[1].revents)
-			over("the duplicate of process %d was ended by somebody else (out of memory, or the end of its container)", watch.target);
+			over("the duplicate of process %d was ended by somebody else (out of memory, or the end of its container)",
+				watch.target);
 		return arg;
 	}
 }
@@ -232,7 +238,8 @@ bool ps_watch_is_tight(pid_t target)
 	for (int i = 0; i < facts->limits.count; i++) {
 		const struct ps_limit *limit = &facts->limits.limit[i];
 
-		if ((limit->of == PS_CGROUP_MEMORY || limit->of == PS_MACHINE_MEMORY) && limit->room < cost.growth + cost.reserve)
+		if ((limit->of == PS_CGROUP_MEMORY || limit->of == PS_MACHINE_MEMORY) &&
+			limit->room < cost.growth + cost.reserve)
 			return true;
 	}
 	return false;

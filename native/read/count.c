@@ -89,7 +89,8 @@ int ps_count_calls(enum ps_way way, size_t length, uint32_t *calls, int max)
 
 	memset(calls, 0, max * sizeof(*calls));
 	if ((ssize_t)length < 1)
-		return ps_fail(-EINVAL, "the system calls of reading 1 or more bytes can be counted, not of %zd", (ssize_t)length);
+		return ps_fail(
+			-EINVAL, "the system calls of reading 1 or more bytes can be counted, not of %zd", (ssize_t)length);
 	memory = mmap(NULL, length * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return ps_fail(-ENOMEM, "there is no memory to count the system calls of reading %zu bytes", length);

@@ -12,7 +12,8 @@ static bool peek(pid_t pid, uint64_t address, long *word)
 	return *word != -1 || !errno;
 }
 
-/* A word that reaches over a region's end cannot be read: its bytes from @address on are in the aligned word before it. */
+/* A word that reaches over a region's end cannot be read: its bytes from @address on are in the aligned word before it.
+ */
 static size_t peek_end(pid_t pid, uint64_t address, void *buffer, size_t length)
 {
 	size_t skip = address % sizeof(long);

@@ -46,7 +46,8 @@ static int open_kept(struct ps_reader *reader)
 {
 	reader->fd = open_mem(reader->pid);
 	if (reader->fd < 0)
-		return ps_fail(-errno, "the memory of process %d cannot be opened, /proc/%d/mem: %s", reader->pid, reader->pid, strerror(errno));
+		return ps_fail(-errno, "the memory of process %d cannot be opened, /proc/%d/mem: %s", reader->pid, reader->pid,
+			strerror(errno));
 	return 0;
 }
 

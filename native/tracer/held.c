@@ -58,7 +58,9 @@ int check_free_for(enum tracer_op op)
 	for_each_kind(kind)
 		in_the_way |= kind->is_held() && !(stops && kind->beside);
 	if (ps_stranded())
-		return ps_fail(-EBUSY, "this tracer still waits for a thread of process %d to come back from the kernel, to put it back", ps_stranded());
+		return ps_fail(-EBUSY,
+			"this tracer still waits for a thread of process %d to come back from the kernel, to put it back",
+			ps_stranded());
 	if (in_the_way)
 		return ps_fail(-EBUSY, "this tracer still holds a duplicate, a copy or a stopped process: end it first");
 	return 0;

@@ -18,7 +18,8 @@ struct kind {
 	bool	(*is_held)(void);
 	/* OP_END: fill in @ended and what of the reply is this kind's own; the target that it was of. */
 	int	(*end)(const struct tracer_request *request, struct tracer_reply *reply, struct ps_ended *ended, pid_t *target);
-	/* The tracing thread is about to end, and with it all that it traces; of one without end(): the requester is gone. */
+	/* The tracing thread is about to end, and with it all that it traces; of one without end(): the requester is gone.
+	 */
 	void	(*forget)(void);
 	/* Before anything else is seen to: deaths that somebody waits for are noted. */
 	void	(*note_deaths)(void);

@@ -79,7 +79,8 @@ union tracer_results {
 };
 #undef TRACER_STRUCT
 #undef TRACER_RESULT
-static_assert(sizeof(union tracer_results) == TRACER_RESULTS * sizeof(int64_t), "an operation has more than TRACER_RESULTS results");
+static_assert(sizeof(union tracer_results) == TRACER_RESULTS * sizeof(int64_t),
+	"an operation has more than TRACER_RESULTS results");
 
 /*
  * "limit" is how long, in nanoseconds, threads that are stopped may wait for

@@ -7,7 +7,10 @@
 #include "reader.h"
 #include "requests.h"
 
-/* So much is read before somebody else is seen to: by PTRACE_PEEKTEXT, a word a call, it takes 40 ms; by others less than 4. */
+/*
+ * So much is read before somebody else is seen to: by PTRACE_PEEKTEXT, a word a call, it takes 40 ms; by
+ * others less than 4.
+ */
 #define PEEK_BLOCK	(64UL << 10)
 #define BLOCK		(4UL << 20)
 
@@ -60,8 +63,9 @@ int do_read(const struct tracer_request *request, struct tracer_reply *reply)
 	reply->result.read.ns = ps_now_ns() - start;
 	reply->result.read.bytes = got;
 	if (got == -ESRCH && way == PS_WAY_PEEK)
-		return ps_fail(got, "process %d is neither a duplicate nor held by this tracer, and peek reads no others: hold it first",
-			       request->pid);
+		return ps_fail(got,
+			"process %d is neither a duplicate nor held by this tracer, and peek reads no others: hold it first",
+			request->pid);
 	if (!got) {		/* /proc/PID/mem that was opened before */
 		ps_reader_close(&reader);
 		reader.pid = -1;

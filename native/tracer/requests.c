@@ -38,7 +38,8 @@ int do_count(const struct tracer_request *request, struct tracer_reply *reply)
 }
 
 #define FUNCTION(OP, name) [OP_##OP] = do_##name,
-static int (*const operations[TRACER_OPERATIONS])(const struct tracer_request *, struct tracer_reply *) = { TRACER_OPS(FUNCTION) };
+static int (*const operations[TRACER_OPERATIONS])(
+	const struct tracer_request *, struct tracer_reply *) = { TRACER_OPS(FUNCTION) };
 
 int answer(const struct tracer_request *request, struct tracer_reply *reply)
 {

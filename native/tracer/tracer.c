@@ -100,7 +100,10 @@ static void sleep_until(struct pollfd *fds, int count, int64_t until_ns)
 		return;		/* no signal is let through, and the next turn finds out whatever it was */
 }
 
-/* Wait for a request, and see to what is due meanwhile. 1; 0: the requester is gone; -ETIMEDOUT: this thread must be given up. */
+/*
+ * Wait for a request, and see to what is due meanwhile. 1; 0: the requester is gone; -ETIMEDOUT: this thread
+ * must be given up.
+ */
 static int next_request(struct tracer_request *request)
 {
 	struct pollfd fds[] = {
@@ -272,7 +275,10 @@ int main(int argc, char **argv)
 		hello.code = ps_fail(-errno, "the tracer cannot map its %zu bytes of data: %s", data_bytes, strerror(errno));
 	if (hello.code)
 		snprintf(hello.message, sizeof(hello.message), "%s", ps_error());
-	/* After the mapping: without CAP_IPC_LOCK this fails as a whole, and nothing is locked, rather than all that follows. */
+	/*
+	 * After the mapping: without CAP_IPC_LOCK this fails as a whole, and nothing is locked, rather than all
+	 * that follows.
+	 */
 	mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 	registers = (struct ps_registers *)area;
 	data = area + TRACER_REGISTERS_BYTES;

@@ -51,7 +51,8 @@ static bool copy_is_held(void)
 	return copy.bytes;
 }
 
-static int end_copy(const struct tracer_request *request, struct tracer_reply *reply, struct ps_ended *ended, pid_t *target)
+static int end_copy(
+	const struct tracer_request *request, struct tracer_reply *reply, struct ps_ended *ended, pid_t *target)
 {
 	int64_t start = ps_now_ns();
 

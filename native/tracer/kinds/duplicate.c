@@ -35,8 +35,14 @@ int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
 		return err;
 	duplicate = taken;
 	reply->result.inject = (struct inject_results){
-		.pid = taken.pid, .threads = taken.threads, .take_ns = taken.take_ns, .pause_ns = taken.pause_ns,
-		.window_ns = taken.window_ns, .clone_ns = taken.clone_ns, .moment_ns = taken.moment_ns, .registers = taken.registers,
+		.pid = taken.pid,
+		.threads = taken.threads,
+		.take_ns = taken.take_ns,
+		.pause_ns = taken.pause_ns,
+		.window_ns = taken.window_ns,
+		.clone_ns = taken.clone_ns,
+		.moment_ns = taken.moment_ns,
+		.registers = taken.registers,
 	};
 	return 0;
 }
@@ -76,7 +82,8 @@ static void look_after_duplicate(void)
 	}
 	ps_see_to_files(&duplicate);
 	/* The init of its pid namespace, when that is killed, waits until we have taken note of its death. */
-	if (!waitid(P_PID, duplicate.pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) && info.si_pid && info.si_code != CLD_TRAPPED)
+	if (!waitid(P_PID, duplicate.pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) && info.si_pid &&
+		info.si_code != CLD_TRAPPED)
 		end_early("the duplicate was killed from outside: its container or cgroup was ended, or memory ran out");
 }
 
@@ -90,10 +97,12 @@ static bool duplicate_is_watched(void)
 	return duplicate.pid;
 }
 
-static int end_duplicate(const struct tracer_request *request, struct tracer_reply *reply, struct ps_ended *ended, pid_t *target)
+static int end_duplicate(
+	const struct tracer_request *request, struct tracer_reply *reply, struct ps_ended *ended, pid_t *target)
 {
 	if (duplicate.pid && held_process() == duplicate.target)
-		return ps_fail(-EBUSY, "process %d is held, and has to run to end its duplicate: let it go first", held_process());
+		return ps_fail(
+			-EBUSY, "process %d is held, and has to run to end its duplicate: let it go first", held_process());
 	look_after_duplicate();		/* has it ended by itself? */
 	close_reader(duplicate.pid);
 	if (early.ended) {
@@ -120,8 +129,9 @@ static int end_duplicate(const struct tracer_request *request, struct tracer_rep
 static void forget_duplicate(void)
 {
 	if (duplicate.pid)
-		end_early("the duplicate had to be ended: a thread of a process could not be stopped, and only the end of the tracing thread "
-			  "lets it go");
+		end_early("the duplicate had to be ended: a thread of a process could not be stopped, and only the end of the "
+				  "tracing thread "
+				  "lets it go");
 }
 
 static int64_t duplicate_next_ns(void)
@@ -132,6 +142,12 @@ static int64_t duplicate_next_ns(void)
 }
 
 const struct kind duplicates = {
-	.taken_by = OP_INJECT, .beside = true, .is_held = duplicate_is_held, .end = end_duplicate, .forget = forget_duplicate,
-	.look_after = look_after_duplicate, .next_ns = duplicate_next_ns, .is_watched = duplicate_is_watched,
+	.taken_by = OP_INJECT,
+	.beside = true,
+	.is_held = duplicate_is_held,
+	.end = end_duplicate,
+	.forget = forget_duplicate,
+	.look_after = look_after_duplicate,
+	.next_ns = duplicate_next_ns,
+	.is_watched = duplicate_is_watched,
 };

@@ -76,5 +76,9 @@ static void note_process_deaths(void)
 }
 
 const struct kind processes = {
-	.taken_by = OP_HOLD, .stops_target = true, .is_held = process_is_held, .forget = let_go_process, .note_deaths = note_process_deaths,
+	.taken_by = OP_HOLD,
+	.stops_target = true,
+	.is_held = process_is_held,
+	.forget = let_go_process,
+	.note_deaths = note_process_deaths,
 };

@@ -30,7 +30,8 @@ int do_registers(const struct tracer_request *request, struct tracer_reply *repl
 	int count;
 
 	if (!snapshot.pid)
-		return ps_fail(-ENOENT, "a snapshot's registers are read from it, and this tracer holds none: read them before its end");
+		return ps_fail(
+			-ENOENT, "a snapshot's registers are read from it, and this tracer holds none: read them before its end");
 	count = ps_snapshot_registers(&snapshot, request->timeout_ns, registers, PS_MAX_THREADS);
 	reply->result.registers.registers = count;
 	return count < 0 ? count : 0;
@@ -41,7 +42,8 @@ static bool snapshot_is_held(void)
 	return snapshot.pid;
 }
 
-static int end_snapshot(const struct tracer_request *request, struct tracer_reply *reply, struct ps_ended *ended, pid_t *target)
+static int end_snapshot(
+	const struct tracer_request *request, struct tracer_reply *reply, struct ps_ended *ended, pid_t *target)
 {
 	(void)request;
 	(void)reply;
@@ -58,5 +60,9 @@ static int attach_snapshot(pid_t pid, int64_t timeout_ns)
 }
 
 const struct kind snapshots = {
-	.taken_by = OP_SNAP, .beside = true, .is_held = snapshot_is_held, .end = end_snapshot, .prepare_peek = attach_snapshot,
+	.taken_by = OP_SNAP,
+	.beside = true,
+	.is_held = snapshot_is_held,
+	.end = end_snapshot,
+	.prepare_peek = attach_snapshot,
 };

@@ -13,8 +13,10 @@
 
 int main(int argc, char **argv)
 {
-	char *lower = mmap(LOWER, LOWER_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-	char *memory = mmap(AT, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0), byte;
+	char *lower =
+		mmap(LOWER, LOWER_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	char *memory = mmap(AT, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+		 byte;
 
 	need(memory == AT && lower == LOWER, "mmap");
 	memset(lower, 'L', LOWER_BYTES);

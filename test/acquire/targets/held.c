@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * held FILE [hide]: memory that a duplicate may not hold. FILE, of 8 pages, is locked (flock(2)) and mapped privately; a
- * memory file of 8 pages, each of which has content, is mapped shared, and its pages 1 and 2 are touched. Pages 1 and 2
- * of each are written to. `hide`: of another shared memory file, which a fork leaves out, as well. Words: 1 and on where
- * they are; 0 where there is none.
+ * held FILE [hide]: memory that a duplicate may not hold. FILE, of 8 pages, is locked (flock(2)) and mapped privately;
+ * a memory file of 8 pages, each of which has content, is mapped shared, and its pages 1 and 2 are touched. Pages 1 and
+ * 2 of each are written to. `hide`: of another shared memory file, which a fork leaves out, as well. Words: 1 and on
+ * where they are; 0 where there is none.
  */
 #include <fcntl.h>
 #include <sys/file.h>

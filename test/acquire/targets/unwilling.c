@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * unwilling THREADS: one thread computes; each of THREADS others reads 256 MiB of a memory file's holes in one call, over
- * and over, which nothing but its death interrupts. Word 1 counts their turns.
+ * unwilling THREADS: one thread computes; each of THREADS others reads 256 MiB of a memory file's holes in one call,
+ * over and over, which nothing but its death interrupts. Word 1 counts their turns.
  */
 #include <pthread.h>
 #include <sys/uio.h>

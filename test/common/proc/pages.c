@@ -29,8 +29,10 @@ static char *map(long bytes, int flags, int fd)
 
 int main(int argc, char **argv)
 {
-	char *own = map(PAGES * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1), *shared = map(PAGES * PAGE, MAP_SHARED | MAP_ANONYMOUS, -1);
-	char *file = map(PAGES * PAGE, MAP_PRIVATE, open(argv[argc - 1], O_RDONLY)), *large = map(LARGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	char *own = map(PAGES * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1),
+		 *shared = map(PAGES * PAGE, MAP_SHARED | MAP_ANONYMOUS, -1);
+	char *file = map(PAGES * PAGE, MAP_PRIVATE, open(argv[argc - 1], O_RDONLY)),
+		 *large = map(LARGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	const long touched[] = { 0, 131070, 131071, 131072, 131073, 262143, 262144, 299999 };
 	volatile char sum = 0;
 

@@ -206,7 +206,8 @@ static void make_ring(void)
 		printf("io_uring_setup: %s\n", strerror(errno));
 		exit(0);
 	}
-	queue = mmap(NULL, params.sq_off.array + 4 * sizeof(uint32_t), PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+	queue = mmap(
+		NULL, params.sq_off.array + 4 * sizeof(uint32_t), PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
 	entries = mmap(NULL, 4 * sizeof(*entries), PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
 	need(queue != MAP_FAILED && entries != MAP_FAILED, "io_uring");
 	entries[0] = (struct io_uring_sqe){ .opcode = IORING_OP_POLL_ADD, .fd = pair[0], .poll32_events = POLLIN };
@@ -221,7 +222,8 @@ static long block_ring(int ms)
 
 	if (ms < 0)
 		return raw(syscall(SYS_io_uring_enter, ring, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0));
-	return raw(syscall(SYS_io_uring_enter, ring, 0, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg, sizeof(arg)));
+	return raw(
+		syscall(SYS_io_uring_enter, ring, 0, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg, sizeof(arg)));
 }
 
 const struct kind poll_kinds[] = {

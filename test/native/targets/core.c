@@ -111,7 +111,12 @@ static const char *rests(void)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) || pipe(pipes))
 		return "there are no descriptors";
-	const struct { const char *name; long number; struct user_regs_struct regs; unsigned long long dont_wait_r10, dont_wait_r9; } calls[] = {
+	const struct {
+		const char *name;
+		long number;
+		struct user_regs_struct regs;
+		unsigned long long dont_wait_r10, dont_wait_r9;
+	} calls[] = {
 		{ "write", SYS_write, { .rdi = pipes[1], .rdx = WHOLE }, 0, 0 },
 		{ "sendto", SYS_sendto, { .rdi = sockets[0], .rdx = WHOLE }, MSG_DONTWAIT, 0 },
 		{ "recvfrom", SYS_recvfrom, { .rdi = sockets[0], .rdx = WHOLE, .r10 = MSG_WAITALL }, MSG_DONTWAIT, 0 },
@@ -150,7 +155,8 @@ static const char *ring(void)
 
 	if (fd < 0)
 		return "not here";
-	queue = mmap(NULL, params.sq_off.array + 4 * sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
+	queue =
+		mmap(NULL, params.sq_off.array + 4 * sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
 	entry = mmap(NULL, 4 * sizeof(*entry), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
 	waits.rsi = 0;
 	if (ps_rest(getpid(), call, &waits, 0, true) != REST_SET)

@@ -30,7 +30,8 @@ int main(int argc, char **argv)
 	size_t size = argc > 2 ? strtoul(argv[2], NULL, 10) << 20 : 0;
 	bool sleeps = argc > 1 && !strcmp(argv[1], "asleep");
 
-	need(!size || memset(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, size), "mmap");
+	need(
+		!size || memset(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, size), "mmap");
 	need(!sigaction(SIGUSR1, &action, NULL), "sigaction");
 	word[4] = getpid();
 	set_turns(&self, 1);

@@ -25,7 +25,8 @@ static uint32_t random_number(uint32_t below)
 /* Results that can be told apart, and none that ends the process. */
 static uint32_t random_result(void)
 {
-	const uint32_t results[] = { SECCOMP_RET_ALLOW, SECCOMP_RET_LOG, SECCOMP_RET_ERRNO | 1, SECCOMP_RET_ERRNO | 2, SECCOMP_RET_ERRNO | 3 };
+	const uint32_t results[] = { SECCOMP_RET_ALLOW, SECCOMP_RET_LOG, SECCOMP_RET_ERRNO | 1, SECCOMP_RET_ERRNO | 2,
+		SECCOMP_RET_ERRNO | 3 };
 
 	return results[random_number(5)];
 }

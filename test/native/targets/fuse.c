@@ -19,7 +19,10 @@ static int file;
 
 static void reply(int dev, uint64_t unique, int error, const void *body, size_t length)
 {
-	struct { struct fuse_out_header head; char body[256]; } out = { { sizeof(out.head) + length, error, unique }, { 0 } };
+	struct {
+		struct fuse_out_header head;
+		char body[256];
+	} out = { { sizeof(out.head) + length, error, unique }, { 0 } };
 
 	memcpy(out.body, body, length);
 	need(write(dev, &out, out.head.len) > 0 || errno == ENOENT, "write");
@@ -27,9 +30,16 @@ static void reply(int dev, uint64_t unique, int error, const void *body, size_t 
 
 static void answer(int dev, const struct fuse_in_header *in, uint64_t *reading)
 {
-	struct fuse_attr attr = { .ino = in->nodeid, .size = 100, .nlink = 1, .mode = in->nodeid == 1 ? S_IFDIR | 0755 : S_IFREG | 0644 };
-	struct fuse_init_out init = { .major = 7, .minor = 31, .max_write = 65536, .max_background = 8, .congestion_threshold = 6,
-				      .time_gran = 1, .max_pages = 16 };
+	struct fuse_attr attr = {
+		.ino = in->nodeid, .size = 100, .nlink = 1, .mode = in->nodeid == 1 ? S_IFDIR | 0755 : S_IFREG | 0644
+	};
+	struct fuse_init_out init = { .major = 7,
+		.minor = 31,
+		.max_write = 65536,
+		.max_background = 8,
+		.congestion_threshold = 6,
+		.time_gran = 1,
+		.max_pages = 16 };
 	struct fuse_open_out open = { .fh = 1, .open_flags = FOPEN_DIRECT_IO };
 	struct fuse_attr_out about = { .attr = attr };
 	struct fuse_entry_out entry = { .nodeid = 2, .attr = attr };

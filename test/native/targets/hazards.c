@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * hazards MODE [ARGUMENT ...]: what the preflight is to see. Word 1 counts turns; word 2 is a tid, a pid or an errno.
- *   writer MIB THREADS [CGROUP]	joins that cgroup, and writes to one page after the other of so much memory, while word 3 is set
- *   grow MIB		takes so much memory when word 3 is set, a MiB in a millisecond; word 5: done
- *   new-pid, new-time	has called unshare(), and made no child since; word 3: make one, word 4: what fork() gave
- *   userfaultfd	has one that wants to be told of fork()
- *   vfork		its thread of word 2 waits in vfork() until word 3 is set
- *   supervised		its thread of word 2 waits for a supervisor that answers when word 3 is set
- *   deadline		runs under SCHED_DEADLINE
- *   huge PAGES FLAGS	has so many huge pages of 2 MiB, written to, mapped with these further flags; writes when word 3 is set
- *   direct FILE	has it open with O_DIRECT
- *   locked FILE	holds a flock(2) on it
- *   sysv		has a System V segment
+ *   writer MIB THREADS [CGROUP]	joins that cgroup, and writes to one page after the other of so much memory, while
+ * word 3 is set grow MIB		takes so much memory when word 3 is set, a MiB in a millisecond; word 5: done new-pid,
+ * new-time	has called unshare(), and made no child since; word 3: make one, word 4: what fork() gave userfaultfd	has
+ * one that wants to be told of fork() vfork		its thread of word 2 waits in vfork() until word 3 is set supervised
+ * its thread of word 2 waits for a supervisor that answers when word 3 is set deadline		runs under SCHED_DEADLINE
+ *   huge PAGES FLAGS	has so many huge pages of 2 MiB, written to, mapped with these further flags; writes when word 3
+ * is set direct FILE	has it open with O_DIRECT locked FILE	holds a flock(2) on it sysv		has a System V segment
  *   io-uring		has an io_uring
  *   aio		has an io_setup(2) context
  */
@@ -156,8 +152,18 @@ static void open_userfaultfd(void)
 
 static void set_deadline(void)
 {
-	struct { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime, deadline, period; } attributes = {
-		.size = sizeof(attributes), .policy = 6, .runtime = 10000000, .deadline = 30000000, .period = 30000000,
+	struct {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period;
+	} attributes = {
+		.size = sizeof(attributes),
+		.policy = 6,
+		.runtime = 10000000,
+		.deadline = 30000000,
+		.period = 30000000,
 	};
 
 	if (syscall(SYS_sched_setattr, 0, &attributes, 0))

@@ -62,7 +62,10 @@ static void seal(void)
 	word[3] = fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) ? -errno : 1;
 }
 
-/* Only by another descriptor's own lock can a process see its POSIX locks. No descriptor may be closed: that drops them. */
+/*
+ * Only by another descriptor's own lock can a process see its POSIX locks. No descriptor may be closed: that
+ * drops them.
+ */
 static void exec_with_lock(char **argv)
 {
 	struct flock lock = { .l_type = F_WRLCK }, look = { .l_type = F_WRLCK };

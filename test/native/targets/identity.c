@@ -20,7 +20,10 @@ static long wait_ms(long ms, int *changed)
 	register long f __asm__("r9") = 0x5678;
 	long a = epoll, b = (long)&event, c = 1, result = SYS_epoll_wait;
 
-	__asm__ volatile("syscall" : "+a"(result), "+D"(a), "+S"(b), "+d"(c), "+r"(timeout), "+r"(e), "+r"(f) : : "rcx", "r11", "memory");
+	__asm__ volatile("syscall"
+					 : "+a"(result), "+D"(a), "+S"(b), "+d"(c), "+r"(timeout), "+r"(e), "+r"(f)
+					 :
+					 : "rcx", "r11", "memory");
 	*changed = (a != epoll) + (b != (long)&event) + (c != 1) + (timeout != ms) + (e != 0x1234) + (f != 0x5678);
 	return result;
 }

@@ -15,17 +15,54 @@
 
 enum kind { INT, LONG, BOOL, TEXT };
 #define FIELD(name, kind) { #name, kind, offsetof(struct ps_facts, name) }
-static const struct { const char *name; enum kind kind; size_t offset; } fields[] = {
-	FIELD(pid, INT), FIELD(own, BOOL), FIELD(gone, BOOL), FIELD(identity.kernel_thread, BOOL), FIELD(identity.tgid, INT),
-	FIELD(tracer, INT), FIELD(zombie, BOOL), FIELD(is_32_bit, BOOL), FIELD(denied, BOOL), FIELD(complete, BOOL),
-	FIELD(first, INT), FIELD(threads, INT), FIELD(cpus, INT), FIELD(frozen, TEXT), FIELD(stuck, INT), FIELD(stuck_in, TEXT),
-	FIELD(supervised, INT), FIELD(filtered, BOOL), FIELD(may_suspend, BOOL), FIELD(deadline, BOOL),
-	FIELD(new_pid_pending, BOOL), FIELD(new_time_pending, BOOL), FIELD(resident, LONG), FIELD(anonymous, LONG),
-	FIELD(swapped, LONG), FIELD(tables, LONG), FIELD(data, LONG), FIELD(regions, INT), FIELD(limits.out_of_reach, BOOL),
-	FIELD(limits.nested, BOOL), FIELD(limits.oom_group, BOOL), FIELD(user_processes, LONG), FIELD(user_limit, LONG),
-	FIELD(huge_sizes, INT), FIELD(huge_size[0].page_kib, LONG), FIELD(huge_size[0].unreserved_kib, LONG),
-	FIELD(huge_size[0].reserved_kib, LONG), FIELD(descriptors_hidden, BOOL), FIELD(fork_events, INT), FIELD(direct, INT),
-	FIELD(direct_remote, BOOL), FIELD(io_uring, INT), FIELD(aio, BOOL), FIELD(sysv, BOOL), FIELD(locks, INT), FIELD(kernel, INT),
+static const struct { const char *name; enum kind kind; size_t offset;
+} fields[] = {
+	FIELD(pid, INT),
+	FIELD(own, BOOL),
+	FIELD(gone, BOOL),
+	FIELD(identity.kernel_thread, BOOL),
+	FIELD(identity.tgid, INT),
+	FIELD(tracer, INT),
+	FIELD(zombie, BOOL),
+	FIELD(is_32_bit, BOOL),
+	FIELD(denied, BOOL),
+	FIELD(complete, BOOL),
+	FIELD(first, INT),
+	FIELD(threads, INT),
+	FIELD(cpus, INT),
+	FIELD(frozen, TEXT),
+	FIELD(stuck, INT),
+	FIELD(stuck_in, TEXT),
+	FIELD(supervised, INT),
+	FIELD(filtered, BOOL),
+	FIELD(may_suspend, BOOL),
+	FIELD(deadline, BOOL),
+	FIELD(new_pid_pending, BOOL),
+	FIELD(new_time_pending, BOOL),
+	FIELD(resident, LONG),
+	FIELD(anonymous, LONG),
+	FIELD(swapped, LONG),
+	FIELD(tables, LONG),
+	FIELD(data, LONG),
+	FIELD(regions, INT),
+	FIELD(limits.out_of_reach, BOOL),
+	FIELD(limits.nested, BOOL),
+	FIELD(limits.oom_group, BOOL),
+	FIELD(user_processes, LONG),
+	FIELD(user_limit, LONG),
+	FIELD(huge_sizes, INT),
+	FIELD(huge_size[0].page_kib, LONG),
+	FIELD(huge_size[0].unreserved_kib, LONG),
+	FIELD(huge_size[0].reserved_kib, LONG),
+	FIELD(descriptors_hidden, BOOL),
+	FIELD(fork_events, INT),
+	FIELD(direct, INT),
+	FIELD(direct_remote, BOOL),
+	FIELD(io_uring, INT),
+	FIELD(aio, BOOL),
+	FIELD(sysv, BOOL),
+	FIELD(locks, INT),
+	FIELD(kernel, INT),
 };
 
 static struct ps_facts facts;
@@ -89,7 +126,8 @@ static int show_limits(const char *root, pid_t pid)
 	for (int i = 0; i < facts.limits.count; i++) {
 		const struct ps_limit *limit = &facts.limits.limit[i];
 
-		printf("%d %s %ld %ld %ld %ld\n", limit->of, limit->file, limit->limit, limit->used, limit->reclaimable, limit->room);
+		printf("%d %s %ld %ld %ld %ld\n", limit->of, limit->file, limit->limit, limit->used, limit->reclaimable,
+			limit->room);
 	}
 	printf("out-of-reach %d\noom-group %d\n", facts.limits.out_of_reach, facts.limits.oom_group);
 	return 0;

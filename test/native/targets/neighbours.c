@@ -219,9 +219,10 @@ static void uring(void)
 		printf("io_uring is not here: %s\n", strerror(errno));
 		return;
 	}
-	submit = mmap(NULL, params.sq_off.array + params.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
-	complete = mmap(NULL, params.cq_off.cqes + params.cq_entries * sizeof(*done), PROT_READ | PROT_WRITE, MAP_SHARED, ring,
-			IORING_OFF_CQ_RING);
+	submit = mmap(NULL, params.sq_off.array + params.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED, ring,
+		IORING_OFF_SQ_RING);
+	complete = mmap(NULL, params.cq_off.cqes + params.cq_entries * sizeof(*done), PROT_READ | PROT_WRITE, MAP_SHARED,
+		ring, IORING_OFF_CQ_RING);
 	queue = mmap(NULL, params.sq_entries * sizeof(*queue), PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
 	need(submit != MAP_FAILED && complete != MAP_FAILED && queue != MAP_FAILED, "mmap of a ring");
 	done = (void *)(complete + params.cq_off.cqes);
@@ -229,7 +230,11 @@ static void uring(void)
 	tail = (void *)(complete + params.cq_off.tail);
 	need(mkdtemp(fifo) && !rmdir(fifo) && !mkfifo(fifo, 0600), fifo);
 	queue[0] = (struct io_uring_sqe){
-		.opcode = IORING_OP_OPENAT, .fd = AT_FDCWD, .addr = (uintptr_t)fifo, .open_flags = O_RDONLY, .flags = IOSQE_ASYNC,
+		.opcode = IORING_OP_OPENAT,
+		.fd = AT_FDCWD,
+		.addr = (uintptr_t)fifo,
+		.open_flags = O_RDONLY,
+		.flags = IOSQE_ASYNC,
 	};
 	*(uint32_t *)(submit + params.sq_off.array) = 0;
 	__atomic_store_n((uint32_t *)(submit + params.sq_off.tail), 1, __ATOMIC_RELEASE);

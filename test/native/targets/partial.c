@@ -305,12 +305,15 @@ static void prepare_ring(void)
 		printf("io_uring_setup: %s\n", strerror(errno));
 		exit(0);
 	}
-	queue = mmap(NULL, params.sq_off.array + 4 * sizeof(uint32_t), PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+	queue = mmap(
+		NULL, params.sq_off.array + 4 * sizeof(uint32_t), PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
 	done = mmap(NULL, params.cq_off.cqes + 64, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_CQ_RING);
 	entries = mmap(NULL, 4 * sizeof(*entries), PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
 	need(queue != MAP_FAILED && entries != MAP_FAILED && done != MAP_FAILED, "io_uring");
 	for (int i = 0; i < 2; i++) {
-		entries[i] = (struct io_uring_sqe){ .opcode = IORING_OP_POLL_ADD, .fd = i ? pair[0] : other[0], .poll32_events = POLL_IN };
+		entries[i] = (struct io_uring_sqe){
+			.opcode = IORING_OP_POLL_ADD, .fd = i ? pair[0] : other[0], .poll32_events = POLL_IN
+		};
 		((uint32_t *)(queue + params.sq_off.array))[i] = i;
 	}
 	__atomic_store_n((uint32_t *)(queue + params.sq_off.tail), 2, __ATOMIC_RELEASE);
@@ -400,7 +403,10 @@ static long make_call(long number, long after[6])
 	register long f __asm__("r9") = in[5];
 	long a = in[0], b = in[1], c = in[2], result = number;
 
-	__asm__ volatile("syscall" : "+a"(result), "+D"(a), "+S"(b), "+d"(c), "+r"(d), "+r"(e), "+r"(f) : : "rcx", "r11", "memory");
+	__asm__ volatile("syscall"
+					 : "+a"(result), "+D"(a), "+S"(b), "+d"(c), "+r"(d), "+r"(e), "+r"(f)
+					 :
+					 : "rcx", "r11", "memory");
 	const long all[6] = { a, b, c, d, e, f };
 
 	memcpy(after, all, sizeof(all));

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* refused ERRNO COMMAND ...: COMMAND, under a seccomp filter that gives ERRNO for create_proc_snap(), as a container's may. */
+/*
+ * refused ERRNO COMMAND ...: COMMAND, under a seccomp filter that gives ERRNO for create_proc_snap(), as a
+ * container's may.
+ */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>

@@ -11,7 +11,8 @@
 
 int main(void)
 {
-	uint8_t *room = mmap(NULL, LENGTH + 2 * GAP, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *bytes = room + GAP;
+	uint8_t *room = mmap(NULL, LENGTH + 2 * GAP, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+			*bytes = room + GAP;
 	uint32_t hash = 2166136261;
 
 	need(room != MAP_FAILED && !munmap(room, GAP) && !munmap(bytes + LENGTH, GAP), "mmap");

@@ -111,7 +111,8 @@ static void dispatched(const char *argument)
 	const struct timespec time = { .tv_nsec = 20 * MS_NS };
 
 	(void)argument;
-	need(!prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, gate, gate_end - gate, &selector), "syscall user dispatch");
+	need(!prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, gate, gate_end - gate, &selector),
+		"syscall user dispatch");
 	ready();
 	for (;; turn()) {
 		uint64_t before = excuse();
@@ -192,5 +193,5 @@ static void notified(const char *argument)
 	}
 }
 
-const struct kind confined_kinds[] = {
-	{ "dispatched", dispatched }, { "notified", notified }, { "seccomp-no-clone", no_clone }, { "seccomp-narrow", narrow }, { "other-user", other_user }, { 0 } };
+const struct kind confined_kinds[] = { { "dispatched", dispatched }, { "notified", notified },
+	{ "seccomp-no-clone", no_clone }, { "seccomp-narrow", narrow }, { "other-user", other_user }, { 0 } };

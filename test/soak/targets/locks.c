@@ -136,4 +136,5 @@ static void queued(const char *argument)
 	}
 }
 
-const struct kind lock_kinds[] = { { "posix-lock", posix_lock }, { "lock-restart", restarted }, { "lock-queue", queued }, { 0 } };
+const struct kind lock_kinds[] = { { "posix-lock", posix_lock }, { "lock-restart", restarted },
+	{ "lock-queue", queued }, { 0 } };

@@ -109,7 +109,9 @@ static void *monitor(void *arg)
 		if (message.event == UFFD_EVENT_FORK) {
 			close(message.arg.fork.ufd);
 		} else if (message.event == UFFD_EVENT_PAGEFAULT) {
-			struct uffdio_copy copy = { .dst = message.arg.pagefault.address & ~4095ULL, .src = (uintptr_t)filling, .len = 4096 };
+			struct uffdio_copy copy = {
+				.dst = message.arg.pagefault.address & ~4095ULL, .src = (uintptr_t)filling, .len = 4096
+			};
 
 			memset(filling, 0x5a, sizeof(filling));
 			ioctl(faults, UFFDIO_COPY, &copy);

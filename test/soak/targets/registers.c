@@ -46,7 +46,8 @@ AROUND("around_loop", "stc\n 1: pause\n dec %rcx\n jnz 1b\n");
 
 #define CARRY	1
 
-static void compare(const char *name, const struct registers *before, const struct registers *after, uint32_t may_change)
+static void compare(
+	const char *name, const struct registers *before, const struct registers *after, uint32_t may_change)
 {
 	for (int i = 0; i < GENERAL; i++)
 		if (!(may_change >> i & 1) && before->general[i] != after->general[i])

@@ -105,7 +105,8 @@ static int forge(pid_t tid, long result)
 		if (ptrace(PTRACE_GETREGS, tid, 0, &regs))
 			return failed("PTRACE_GETREGS");
 		/* EINTR, or what has the kernel restart it: ERESTARTSYS and the others. */
-		if ((long)regs.orig_rax >= 0 && ((long)regs.rax == -EINTR || ((long)regs.rax <= -512 && (long)regs.rax >= -516))) {
+		if ((long)regs.orig_rax >= 0 &&
+			((long)regs.rax == -EINTR || ((long)regs.rax <= -512 && (long)regs.rax >= -516))) {
 			regs.rax = result;
 			regs.orig_rax = -1;
 			ptrace(PTRACE_SETREGS, tid, 0, &regs);
@@ -252,7 +253,8 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "signal"))
 		return kill(pid, arguments[0]) ? failed("kill") : 0;
 	if (!strcmp(argv[1], "call"))
-		return ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD) ? failed("PTRACE_SEIZE") : call(pid, arguments, &result);
+		return ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD) ? failed("PTRACE_SEIZE")
+																   : call(pid, arguments, &result);
 	if (!strcmp(argv[1], "twin"))
 		return twin(pid, arguments[0]);
 	if (!strcmp(argv[1], "forge"))

@@ -177,9 +177,11 @@ static void alarmed(const char *argument)
 		if (sigsuspend(&open) != -1 || errno != EINTR)
 			harm("sigsuspend did not return EINTR");
 		if (alarms != seen + 1)
-			HARM_UNLESS_EXCUSED(before, alarms == seen ? "sigsuspend returned, and no handler ran" : "a handler ran twice");
+			HARM_UNLESS_EXCUSED(
+				before, alarms == seen ? "sigsuspend returned, and no handler ran" : "a handler ran twice");
 		check_time("a timer's signal", began_ns, time.it_value.tv_nsec, before);
 	}
 }
 
-const struct kind signal_kinds[] = { { "signal-storm", storm }, { "signal-wait", waits }, { "alarms", alarmed }, { 0 } };
+const struct kind signal_kinds[] = { { "signal-storm", storm }, { "signal-wait", waits }, { "alarms", alarmed },
+	{ 0 } };

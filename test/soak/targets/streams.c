@@ -139,7 +139,9 @@ static void linger(const char *argument)
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	(void)argument;
-	need(!bind(listener, (void *)&address, length) && !listen(listener, 1) && !getsockname(listener, (void *)&address, &length), "listen");
+	need(!bind(listener, (void *)&address, length) && !listen(listener, 1) &&
+			!getsockname(listener, (void *)&address, &length),
+		"listen");
 	ready();
 	for (;; turn()) {
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), peer;

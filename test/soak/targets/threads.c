@@ -130,7 +130,8 @@ static void *waits(void *arg)
 			result = checked_call(call, SYS_nanosleep, (long)&time, 0, 3, 4, 5, 6);
 		}
 		if (result != expected)
-			HARM_UNLESS_EXCUSED(before, "%s returned %s instead of %s", call, result ? strerror(-result) : "0", expected ? strerror(-expected) : "0");
+			HARM_UNLESS_EXCUSED(before, "%s returned %s instead of %s", call, result ? strerror(-result) : "0",
+				expected ? strerror(-expected) : "0");
 		check_time(call, began_ns, asked_ns, before);
 		turn();
 	}

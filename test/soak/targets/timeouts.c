@@ -39,8 +39,8 @@ static void expect(const char *call, long result, long expected, uint64_t before
 	if (result == -EINTR)
 		HARM_UNLESS_EXCUSED(before, "%s returned EINTR", call);
 	else
-		HARM_UNLESS_EXCUSED(before, "%s returned %ld (%s) instead of %ld", call, result, result < 0 ? strerror(-result) : "a number",
-				    expected);
+		HARM_UNLESS_EXCUSED(before, "%s returned %ld (%s) instead of %ld", call, result,
+			result < 0 ? strerror(-result) : "a number", expected);
 }
 
 static long error_of(long result)
@@ -104,17 +104,21 @@ static void epoll_raw(const char *argument)
 
 		switch (draw(3)) {
 		case 0:
-			expect("epoll_pwait2", checked_call("epoll_pwait2", SYS_epoll_pwait2, epoll, (long)&event, 1, (long)&time, 0, 8), 0, before);
+			expect("epoll_pwait2",
+				checked_call("epoll_pwait2", SYS_epoll_pwait2, epoll, (long)&event, 1, (long)&time, 0, 8), 0, before);
 			if (memcmp(&time, &given, sizeof(time)))
 				harm("epoll_pwait2: its timeout in memory changed");
 			check_time("epoll_pwait2", began_ns, asked_ns, before);
 			break;
 		case 1:
-			expect("epoll_pwait", checked_call("epoll_pwait", SYS_epoll_pwait, epoll, (long)&event, 1, asked_ns / MS_NS, 0, 8), 0, before);
+			expect("epoll_pwait",
+				checked_call("epoll_pwait", SYS_epoll_pwait, epoll, (long)&event, 1, asked_ns / MS_NS, 0, 8), 0,
+				before);
 			check_time("epoll_pwait", began_ns, asked_ns, before);
 			break;
 		case 2:
-			expect("epoll_wait", checked_call("epoll_wait", SYS_epoll_wait, epoll, (long)&event, 1, asked_ns / MS_NS, 7, 8), 0, before);
+			expect("epoll_wait",
+				checked_call("epoll_wait", SYS_epoll_wait, epoll, (long)&event, 1, asked_ns / MS_NS, 7, 8), 0, before);
 			check_time("epoll_wait", began_ns, asked_ns, before);
 		}
 	}
@@ -172,11 +176,15 @@ static void sleep_kind(const char *argument)
 			expect("nanosleep", checked_call("nanosleep", SYS_nanosleep, (long)&time, 0, 3, 4, 5, 6), 0, before);
 			break;
 		case 1:
-			expect("clock_nanosleep", checked_call("clock_nanosleep", SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, (long)&time, 0, 5, 6), 0, before);
+			expect("clock_nanosleep",
+				checked_call("clock_nanosleep", SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, (long)&time, 0, 5, 6), 0,
+				before);
 			break;
 		default:
 			expect("clock_nanosleep to a time",
-			       checked_call("clock_nanosleep to a time", SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, (long)&until, 0, 5, 6), 0, before);
+				checked_call("clock_nanosleep to a time", SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME,
+					(long)&until, 0, 5, 6),
+				0, before);
 		}
 		check_time("a sleep", began_ns, asked_ns, before);
 	}
@@ -194,10 +202,14 @@ static void futex_kind(const char *argument)
 		uint64_t before = excuse();
 
 		if (draw(2))
-			expect("FUTEX_WAIT", checked_call("FUTEX_WAIT", SYS_futex, (long)&word, FUTEX_WAIT_PRIVATE, 1, (long)&time, 5, 6), -ETIMEDOUT, before);
+			expect("FUTEX_WAIT",
+				checked_call("FUTEX_WAIT", SYS_futex, (long)&word, FUTEX_WAIT_PRIVATE, 1, (long)&time, 5, 6),
+				-ETIMEDOUT, before);
 		else
-			expect("FUTEX_WAIT_BITSET", checked_call("FUTEX_WAIT_BITSET", SYS_futex, (long)&word, FUTEX_WAIT_BITSET_PRIVATE, 1, (long)&until,
-							       0, (long)FUTEX_BITSET_MATCH_ANY), -ETIMEDOUT, before);
+			expect("FUTEX_WAIT_BITSET",
+				checked_call("FUTEX_WAIT_BITSET", SYS_futex, (long)&word, FUTEX_WAIT_BITSET_PRIVATE, 1, (long)&until, 0,
+					(long)FUTEX_BITSET_MATCH_ANY),
+				-ETIMEDOUT, before);
 		check_time("a futex", began_ns, asked_ns, before);
 	}
 }
@@ -216,7 +228,8 @@ static void sigtimedwait_kind(const char *argument)
 		struct timespec time = spec(asked_ns);
 		uint64_t before = excuse();
 
-		expect("sigtimedwait", checked_call("sigtimedwait", SYS_rt_sigtimedwait, (long)&set, 0, (long)&time, 8, 5, 6), -EAGAIN, before);
+		expect("sigtimedwait", checked_call("sigtimedwait", SYS_rt_sigtimedwait, (long)&set, 0, (long)&time, 8, 5, 6),
+			-EAGAIN, before);
 		check_time("sigtimedwait", began_ns, asked_ns, before);
 	}
 }
@@ -291,10 +304,12 @@ static void io_uring_kind(const char *argument)
 
 	(void)argument;
 	need(ring >= 0, "io_uring_setup");
-	sq = mmap(NULL, params.sq_off.array + params.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQ_RING);
-	cq = mmap(NULL, params.cq_off.cqes + params.cq_entries * sizeof(struct io_uring_cqe), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-		  ring, IORING_OFF_CQ_RING);
-	sqes = mmap(NULL, params.sq_entries * sizeof(*sqes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQES);
+	sq = mmap(NULL, params.sq_off.array + params.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+		ring, IORING_OFF_SQ_RING);
+	cq = mmap(NULL, params.cq_off.cqes + params.cq_entries * sizeof(struct io_uring_cqe), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_CQ_RING);
+	sqes = mmap(NULL, params.sq_entries * sizeof(*sqes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring,
+		IORING_OFF_SQES);
 	need(sq != MAP_FAILED && cq != MAP_FAILED && sqes != MAP_FAILED, "mmap of an io_uring");
 	uint32_t *tail = (uint32_t *)(sq + params.sq_off.tail), *array = (uint32_t *)(sq + params.sq_off.array);
 	uint32_t *head = (uint32_t *)(cq + params.cq_off.head), *end = (uint32_t *)(cq + params.cq_off.tail);
@@ -308,7 +323,9 @@ static void io_uring_kind(const char *argument)
 		uint64_t before = excuse();
 		long result;
 
-		sqes[slot] = (struct io_uring_sqe){ .opcode = IORING_OP_TIMEOUT, .fd = -1, .addr = (uintptr_t)&time, .len = 1, .user_data = round };
+		sqes[slot] = (struct io_uring_sqe){
+			.opcode = IORING_OP_TIMEOUT, .fd = -1, .addr = (uintptr_t)&time, .len = 1, .user_data = round
+		};
 		array[slot] = slot;
 		__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
 		result = error_of(syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0));
@@ -373,14 +390,25 @@ static void mq_kind(const char *argument)
 
 		clock_gettime(CLOCK_REALTIME, &now);
 		until = spec(now.tv_sec * SECOND_NS + now.tv_nsec + asked_ns);
-		expect("mq_timedreceive", error_of(mq_timedreceive(queue, message, sizeof(message), NULL, &until)), -ETIMEDOUT, before);
+		expect("mq_timedreceive", error_of(mq_timedreceive(queue, message, sizeof(message), NULL, &until)), -ETIMEDOUT,
+			before);
 		/* Of the wall clock, which may be set meanwhile. */
 		check_time("mq_timedreceive", began_ns, asked_ns / 2, before);
 	}
 }
 
 const struct kind timeout_kinds[] = {
-	{ "epoll", epoll_kind }, { "epoll-raw", epoll_raw }, { "poll", poll_kind }, { "sleep", sleep_kind }, { "futex", futex_kind },
-	{ "sigtimedwait", sigtimedwait_kind }, { "rcvtimeo", rcvtimeo }, { "semtimedop", semtimedop_kind },
-	{ "io-getevents", io_getevents_kind }, { "io-uring", io_uring_kind }, { "timerfd", timerfd_kind }, { "mqueue", mq_kind }, { 0 },
+	{ "epoll", epoll_kind },
+	{ "epoll-raw", epoll_raw },
+	{ "poll", poll_kind },
+	{ "sleep", sleep_kind },
+	{ "futex", futex_kind },
+	{ "sigtimedwait", sigtimedwait_kind },
+	{ "rcvtimeo", rcvtimeo },
+	{ "semtimedop", semtimedop_kind },
+	{ "io-getevents", io_getevents_kind },
+	{ "io-uring", io_uring_kind },
+	{ "timerfd", timerfd_kind },
+	{ "mqueue", mq_kind },
+	{ 0 },
 };
