@@ -77,5 +77,9 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 	});
 }
 const code = await main(process.argv.slice(2), interrupted.signal).catch(explain);
-// What was done in spite of it is done.
-process.exit(by === undefined || code === 0 ? code : 128 + constants.signals[by]);
+// Finished despite the signal: report success.
+const status = by === undefined || code === 0 ? code : 128 + constants.signals[by];
+// Not all verbs need the native core, and those that do have reported why it cannot be loaded.
+const { exitNow } = await import('../native/machine.ts')
+	.catch(() => ({ exitNow: (code: number) => process.exit(code) }));
+await exitNow(status);

@@ -4,6 +4,7 @@
  */
 import { discoverCommands } from './discover.ts';
 import { Failure, UsageError, codeOf, messageOf } from '../common/errors.ts';
+import { exitNow } from '../native/index.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -42,4 +43,4 @@ for (const stream of [process.stdout, process.stderr]) {
 	});
 }
 
-process.exit(await main(process.argv.slice(2)).catch(explain));
+await exitNow(await main(process.argv.slice(2)).catch(explain));

@@ -75,6 +75,7 @@ interface Addon {
 	setAffinity: (tid: number, ...cpus: number[]) => number;
 	setFifo: (tid: number, priority: number) => number;
 	endProcess: (pid: number, cpu: number) => { killNs: number; reapNs: number };
+	exitNow: (code: number) => never;
 	startTracer: (path: string, cpu: number, priority: number, dataBytes: number) =>
 		{ process: number; pid: number; socket: number; area: ArrayBuffer; hello: Reply };
 	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;

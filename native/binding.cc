@@ -409,6 +409,12 @@ Napi::Object operation_table(Napi::Env env)
 	return result;
 }
 
+// exit_now(code): this process ends, without waiting for its other threads.
+Napi::Value exit_now(const Napi::CallbackInfo &info)
+{
+	_exit(static_cast<int>(integer(info, 0)));
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports)
 {
 	const struct { const char *name; Napi::Value (*function)(const Napi::CallbackInfo &);
@@ -422,6 +428,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "setAffinity", set_affinity },
 		{ "setFifo", set_fifo },
 		{ "endProcess", end_process },
+		{ "exitNow", exit_now },
 		{ "startTracer", start_tracer },
 		{ "request", request },
 		{ "stopTracer", stop_tracer },

@@ -13,7 +13,8 @@ export {
 	type Snapshot, type ThreadRegisters,
 } from './figures.ts';
 export {
-	clock, endProcess, nowNs, pinProcess, place, snapUnavailable, xsaveComponents, type Clock, type XsaveComponent,
+	clock, endProcess, exitNow, nowNs, pinProcess, place, snapUnavailable, xsaveComponents, type Clock,
+	type XsaveComponent,
 } from './machine.ts';
 export { Shared } from './shared-memory.ts';
 export { STEPS, Tracer, WAYS, type TracerOptions, type Way } from './tracer.ts';

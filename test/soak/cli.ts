@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure, messageOf, UsageError } from '../../common/errors.ts';
 import { countOption, expectOneOf, helpFor, parseOptions, userPath, type Option } from '../../common/options.ts';
+import { exitNow } from '../../native/index.ts';
 import { KINDS } from './kinds.ts';
 import { selfTest } from './self-test.ts';
 import { soak } from './soak.ts';
@@ -62,7 +63,7 @@ async function main(args: string[]): Promise<number> {
 	for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 		process.on(name, () => {
 			// npm passes Ctrl-C on, so that it comes twice at once.
-			if (interrupt.signal.aborted && performance.now() - interruptedAt > 500) process.exit(130);
+			if (interrupt.signal.aborted && performance.now() - interruptedAt > 500) void exitNow(130);
 			interruptedAt = performance.now();
 			interrupt.abort();
 		});
@@ -84,7 +85,7 @@ async function main(args: string[]): Promise<number> {
 	return isGood(verdict) ? interrupt.signal.aborted ? 130 : 0 : 1;
 }
 
-process.exit(await main(process.argv.slice(2)).catch((error: unknown) => {
+await exitNow(await main(process.argv.slice(2)).catch((error: unknown) => {
 	process.stderr.write(
 		`soak: ${error instanceof Failure ? error.message : error instanceof Error ? error.stack ?? messageOf(error) : messageOf(error)}\n`
 	);
