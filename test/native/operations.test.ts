@@ -3,6 +3,7 @@
  * (native/tracer/protocol.h).
  */
 import test from 'ava';
+import { fileURLToPath } from 'node:url';
 import { addon, checkOperations, type OperationTable } from '../../native/addon.ts';
 import { STEPS, WAYS } from '../../native/index.ts';
 import { start, tracerFor } from './help.ts';
@@ -41,7 +42,7 @@ test('a table that differs from what TypeScript reads is refused at load', (t) =
 
 test('the tracer answers every operation that is in the table, and no other', (t) => {
 	const tracer = addon.startTracer(
-		new URL('../../native/build/procsnap-tracer', import.meta.url).pathname, -1, 0, 1 << 20
+		fileURLToPath(new URL('../../native/build/procsnap-tracer', import.meta.url)), -1, 0, 1 << 20
 	);
 	t.is(tracer.hello.result['pid'], tracer.pid);
 	const codeOf = (op: number): string => addon.request(tracer.socket, op, 0, 1e9, 0, 0).message;
