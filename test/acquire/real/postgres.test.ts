@@ -18,6 +18,10 @@ const SCHEMA = `
 	INSERT INTO account SELECT id, ${EACH} FROM generate_series(1, ${ACCOUNTS}) id;`;
 
 /** Who is connected, and since when: a connection made anew is another line. */
+/** Of its log; null: none. That the launcher's workers are late is said on any machine that is busy enough. */
+const complaints = (log: string): string[] | null =>
+	log.match(/^(?!.*WARNING: {2}autovacuum worker (?:took too long|started without)).*(?:FATAL|PANIC|ERROR|WARNING|by signal).*$/gm);
+
 const CONNECTIONS =
 	'SELECT pid, backend_start FROM pg_stat_activity WHERE backend_type = \'client backend\' ORDER BY pid;';
 
@@ -85,7 +89,7 @@ testUnless(missing === null ? null : `there is no ${missing}`)('PostgreSQL goes 
 		served: () => [...counts],
 		check: () =>
 			t.deepEqual(
-				[failures.slice(0, 3), database.log().match(/^.*(?:FATAL|PANIC|ERROR|WARNING|by signal).*$/gm)],
+				[failures.slice(0, 3), complaints(database.log())],
 				[[], null]
 			),
 	});
@@ -116,5 +120,5 @@ testUnless(missing === null ? null : `there is no ${missing}`)('PostgreSQL goes 
 	t.deepEqual(await database.stop(), [0, null]);
 	const sums = await database.run('pg_checksums', '--check', '-D', database.data);
 	t.is(sums.code, 0, sums.stdout + sums.stderr);
-	t.is(database.log().match(/^.*(?:FATAL|PANIC|ERROR|WARNING|by signal).*$/gm), null);
+	t.is(complaints(database.log()), null);
 });
