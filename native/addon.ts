@@ -1,6 +1,5 @@
 /** The loaded addon and its raw interface, which only native/ knows: native/binding.cc is the other side of it. */
 import { createRequire } from 'node:module';
-import type { Clock, XsaveComponent } from './machine.ts';
 
 /**
  * The results of each operation, by the names of native/tracer/protocol.h. The types of replies come from here; that C
@@ -64,6 +63,11 @@ interface Constants {
 	killTracer: number; killRequester: number;
 	steps: string[]; ways: string[];
 }
+
+export interface Clock { source: string; resolutionNs: number; overheadNs: number }
+
+/** A component of an XSAVE area beyond x87 and SSE, by its number in XCR0 (2: AVX), and where it lies. */
+export interface XsaveComponent { number: number; bytes: number; offset: number }
 
 interface Addon {
 	createShared: (bytes: number) => { fd: number; buffer: ArrayBuffer };

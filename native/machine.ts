@@ -2,10 +2,8 @@
 import { readdirSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { constants } from 'node:os';
-import { addon } from './addon.ts';
+import { addon, type Clock, type XsaveComponent } from './addon.ts';
 import { errnoName, ProcsnapError } from './error.ts';
-
-export interface Clock { source: string; resolutionNs: number; overheadNs: number }
 
 /** The clock of every figure, its resolution, and the median time of one reading (measured now, about 3 ms). */
 export const clock = (): Clock => addon.clock();
@@ -31,9 +29,6 @@ const passedOn = (stream: NodeJS.WriteStream): Promise<void> =>
 
 /** null if this kernel has create_proc_snap() and lets it be called; otherwise why not, and what to do. */
 export const snapUnavailable = (): string | null => addon.snapUnavailable();
-
-/** A component of an XSAVE area beyond x87 and SSE, by its number in XCR0 (2: AVX), and where it lies. */
-export interface XsaveComponent { number: number; bytes: number; offset: number }
 
 /** Where this machine's processors keep what in `xstate`: not all of it need be in use here. */
 export const xsaveComponents = (): XsaveComponent[] => addon.xsaveComponents();
