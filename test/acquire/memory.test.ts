@@ -12,6 +12,8 @@ import { Authority, HOST, linkTest } from './transfer/help.ts';
 
 const MOST_KB = 200_000;
 const SMALL_MIB = 16, LARGE_MIB = 1024;
+/** V8 collects blocks that came from a link when there are 64 MiB of them: a small target never sends as many. */
+const GARBAGE_KIB = 80 * 1024;
 
 /** The largest that a process and its tracer have been, in kB of 1,024 bytes: VmHWM, proc_pid_status(5). */
 function peakKiB(pid: number): number {
@@ -83,6 +85,6 @@ linkTest(`a target of ${LARGE_MIB} MiB takes no more memory to take, to send and
 		const [small = 0, large = 0] = [SMALL_MIB, LARGE_MIB].map((mib) => measured[`${name} ${mib}`] ?? 0);
 		t.true(small > 30_000 && large > 30_000, 'a look was had at it');
 		t.true(large * 1024 < MOST_KB * 1000, `${name}: ${large} KiB`);
-		t.true(large < small + 48 * 1024, `${name}: ${small} and ${large} KiB`);
+		t.true(large < small + GARBAGE_KIB, `${name}: ${small} and ${large} KiB`);
 	}
 });

@@ -64,7 +64,7 @@ export async function takeRepeatedly(
 		for (const [name, pid] of Object.entries(processes)) {
 			const out = join(folder, `${name}-${round}`);
 			const before = served();
-			const taken = await procsnap('take', String(pid), '--out', out, '--key', key, '--json');
+			const taken = await takenOrRefusedOnce(t, pid, ['--out', out, '--key', key, '--json']);
 			t.is(taken.code, 0, `take ${round} of ${name}: ${taken.stderr}`);
 			t.true(
 				served().some((count, i) => count > (before[i] as number)), `nobody was served while ${name} was taken`
@@ -82,6 +82,18 @@ export async function takeRepeatedly(
 		`${pauses.length} takes, pauses of ${(Math.min(...pauses) / 1e6).toFixed(2)} to ` +
 			`${(Math.max(...pauses) / 1e6).toFixed(2)} ms`
 	);
+}
+
+/**
+ * A clone() that waits in the kernel for longer than other threads may wait is refused, and undone (docs/inject.md).
+ * A machine that is busy enough does that by itself, once in a while: then it is tried again, and the test says so.
+ */
+async function takenOrRefusedOnce(t: ExecutionContext, pid: number, options: string[]): Promise<Ended> {
+	const taken = await procsnap('take', String(pid), ...options);
+	if (taken.code !== 1 || !taken.stderr.includes('does not come back from the kernel')) return taken;
+	t.log(`refused once: ${taken.stderr.trim()}`);
+	await released(pid, `process ${pid}`);
+	return procsnap('take', String(pid), ...options);
 }
 
 /** Each client is served once more: none was lost or waits for ever, or has met an error, which is said then. */
