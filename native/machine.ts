@@ -14,7 +14,7 @@ export const nowNs = (): bigint => addon.nowNs();
 /**
  * Ends this process as soon as what it has written to its standard streams has been passed on, whoever reads them.
  * process.exit() of Node 24 loses a part of that where they are sockets, and it waits for V8's compiler threads, one of
- * which may wait for a garbage collection that the main thread makes no more: beside stress-ng 1 of about 100 takes was
+ * which may wait for a garbage collection that the main thread makes no more: beside stress-ng 1 of some 220 takes was
  * over and did not end. exit_group(2) waits for nobody.
  */
 export async function exitNow(code: number): Promise<never> {
