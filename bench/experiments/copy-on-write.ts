@@ -36,9 +36,14 @@ function betweenPasses<T>(
 		const before = updater.pass(last).durationNs;
 		const value = action();
 		const done = Number(nowNs());
-		const { startNs } = updater.pass(last + 1);
-		if (startNs > done && updater.counter === last + 2) return { before, value, next: last + 1 };
-		undo(value);	// it reached into a pass, or a whole period was missed: neither with nor without
+		let found = false;
+		try {
+			found = updater.pass(last + 1).startNs > done && updater.counter === last + 2;
+		} finally {
+			// It reached into a pass, or a whole period was missed: neither with nor without. Or the target has ended.
+			if (!found) undo(value);
+		}
+		if (found) return { before, value, next: last + 1 };
 	}
 	throw new Error(
 		`no duplicate could be taken between two passes, in ${MOST_TRIES} tries: the machine is too busy for a ` +
@@ -59,8 +64,12 @@ async function open({ factors }: Variant, lab: Lab): Promise<Session> {
 	const end = (still: Still) => { still.end(); };
 	const round = () => {
 		const shared = betweenPasses(updater, take, end, periodUs);
-		const withNs = updater.pass(shared.next).durationNs;
-		end(shared.value);
+		let withNs: number;
+		try {
+			withNs = updater.pass(shared.next).durationNs;
+		} finally {
+			end(shared.value);
+		}
 		const afterNs = updater.pass(updater.counter).durationNs;
 		const reuse = betweenPasses(updater, () => end(take()), () => undefined, periodUs);
 		return { withNs, withoutNs: shared.before, afterNs, reuseNs: updater.pass(reuse.next).durationNs };

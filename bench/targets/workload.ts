@@ -1,6 +1,7 @@
 /** Starting the workloads of workloads/ and giving them commands, over the page of workloads/control.h. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Shared } from '../../native/index.ts';
@@ -18,6 +19,7 @@ const BYTES = (WORD.passes + 2 * PASSES) * 8;
 
 /** Long enough for a machine that is busy elsewhere; a workload that takes longer hangs. */
 const COMMAND_TIMEOUT_MS = 30_000;
+const LOOK_MS = 500;
 
 export const programPath = (name: string): string =>
 	fileURLToPath(new URL(`../../workloads/build/${name}`, import.meta.url));
@@ -82,7 +84,7 @@ export class Workload implements Target {
 
 	/** Sleep until the counter is at least `value`. */
 	awaitCounter(value: number): void {
-		if (!this.#shared.waitFor(WORD.counter, value, COMMAND_TIMEOUT_MS)) {
+		if (!this.#waitFor(WORD.counter, value)) {
 			throw new Error(
 				`workload ${this.pid} stands still: its counter has not reached ${value} within ` +
 					`${COMMAND_TIMEOUT_MS / 1000} s`
@@ -99,13 +101,22 @@ export class Workload implements Target {
 		return Atomics.load(this.#shared.words, index);
 	}
 
+	/** false: it took too long. Throws where the workload has ended, which this process does not hear of as it waits. */
+	#waitFor(word: number, value: number | bigint): boolean {
+		for (let waitedMs = 0; waitedMs < COMMAND_TIMEOUT_MS; waitedMs += LOOK_MS) {
+			if (this.#shared.waitFor(word, value, LOOK_MS)) return true;
+			if (hasEnded(this.pid)) throw new Error(`workload ${this.pid} has ended, though nobody asked it to`);
+		}
+		return false;
+	}
+
 	#command(code: number, argument = 0): number[] {
 		const { words } = this.#shared;
 		words[WORD.command] = BigInt(code);
 		words[WORD.argument] = BigInt(argument);
 		const seq = Atomics.add(words, WORD.commandSeq, 1n) + 1n;
 		this.#shared.wake(WORD.commandSeq);
-		if (!this.#shared.waitFor(WORD.doneSeq, seq, COMMAND_TIMEOUT_MS)) {
+		if (!this.#waitFor(WORD.doneSeq, seq)) {
 			throw new Error(
 				`workload ${this.pid} did not answer command ${code} within ${COMMAND_TIMEOUT_MS / 1000} s`
 			);
@@ -164,5 +175,15 @@ export class Workload implements Target {
 	async close(): Promise<void> {
 		this.#child.kill('SIGKILL');
 		await ended(this.#child);
+	}
+}
+
+/** A zombie too: it is a child of ours that nobody has reaped yet. */
+function hasEnded(pid: number): boolean {
+	try {
+		const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+		return /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+	} catch {
+		return true;
 	}
 }

@@ -71,7 +71,8 @@ test('a target that is killed in mid-measurement: its block fails with a reason,
 	const [, ...lines] = readFileSync(join(dir, 'samples.jsonl'), 'utf8').trim().split('\n');
 	const blocks = lines.map((line) => JSON.parse(line) as Block);
 	const bad = blocks.filter(({ status }) => status === 'failed');
-	t.true(bad.length >= 1 && blocks.some(({ status }) => status === 'ok'));
+	const ends = blocks.map(({ variant, status, error }) => `${variant}: ${status} ${error ?? ''}`).join('\n');
+	t.true(bad.length >= 1 && blocks.some(({ status }) => status === 'ok'), ends);
 	t.regex(`${bad[0]?.error} ${bad[0]?.failures.map(({ message }) => message).join()}`, /process|workload/);
 	t.deepEqual(await leftOver(mark), []);
 });
