@@ -101,7 +101,7 @@ export class Workload implements Target {
 		return Atomics.load(this.#shared.words, index);
 	}
 
-	/** false: it took too long. Throws where the workload has ended, which this process does not hear of as it waits. */
+	/** false: it took too long. Throws where the workload has ended: this process hears of nothing as it waits. */
 	#waitFor(word: number, value: number | bigint): boolean {
 		for (let waitedMs = 0; waitedMs < COMMAND_TIMEOUT_MS; waitedMs += LOOK_MS) {
 			if (this.#shared.waitFor(word, value, LOOK_MS)) return true;
