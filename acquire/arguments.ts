@@ -1,7 +1,6 @@
 /** What the verbs' arguments mean. */
 import { isIP } from 'node:net';
 import { UsageError } from '../common/errors.ts';
-import { forEvidence } from '../mechanisms/shared/all.ts';
 import { countOption, type Option } from '../common/options.ts';
 
 /** Throws a usage error unless it is a process id. */
@@ -11,12 +10,6 @@ export function pidOf(text: string | undefined, verb: string): number {
 		throw new UsageError(`${JSON.stringify(text)} is no process id: procsnap ${verb} PID`);
 	return Number(text);
 }
-
-/** Of the verbs that copy a process. */
-export const MECHANISM: Option = {
-	kind: 'one', value: 'NAME',
-	help: `${forEvidence().map(({ name }) => name).join(' or ')} (default: the first that this machine has)`,
-};
 
 /** Of the verbs that stop a process. */
 export const MAX_STOP: Option = {

@@ -36,8 +36,13 @@ export function findHidden(pid: number, mechanism: Mechanism, stopLimitMs?: numb
 	let survey: Survey | undefined;
 	try {
 		survey = new Survey({ pid, startTicks: startTicksOf(pid) });
-		const still = survey.copy(tracer, mechanism), { live } = survey, { calls: counts } = still.figures;
-		const found = survey.classified().flatMap((each): HiddenRegion[] => {
+		const { live } = survey;	// where it may not be opened, nothing is done to the target
+		const still = survey.copy(tracer, mechanism), { calls: counts } = still.figures;
+		const classified = survey.classified();
+		// What only the target had cannot be told apart any more: that nothing is hidden would be wrong.
+		if (classified.some(({ lost }) => lost === 'ESRCH'))
+			throw new Failure(`process ${pid} has ended meanwhile: what it hid is not known`);
+		const found = classified.flatMap((each): HiddenRegion[] => {
 			const why = reason(each);
 			const { start, end, name } = each.region;
 			return why === null

@@ -79,9 +79,9 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 	const { signal, progress } = options;
 	const target = await identified(options.pid);
 	options.checkKey?.();
+	const mechanism = options.mechanism ?? mechanismFor();
 	const destination = await options.destination();
 	const stream = new CoreStream({ regions: true });
-	const mechanism = options.mechanism ?? mechanismFor();
 	let tracer: Tracer | undefined;
 	let survey: Survey | undefined;
 	let done: CallCount[] | undefined;	// to the target's calls; undefined: what the tracer's last request did

@@ -1,7 +1,8 @@
 /** procsnap hidden PID: what a copy made by fork does not have. */
-import { MAX_STOP, MECHANISM, pidOf, stopLimitOf } from '../arguments.ts';
+import { MAX_STOP, pidOf, stopLimitOf } from '../arguments.ts';
 import type { CallCount } from '../../native/index.ts';
 import { bytesText, printable } from '../../common/format.ts';
+import { MECHANISM } from '../mechanism-option.ts';
 import { mechanismFor } from '../../mechanisms/shared/all.ts';
 import { findHidden, type HiddenRegion } from '../hidden.ts';
 import { parseOptions, type Option } from '../../common/options.ts';
