@@ -1,9 +1,9 @@
 /** Starting the workloads of workloads/ and giving them commands, over the page of workloads/control.h. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { hasEnded } from '../../common/proc/process.ts';
 import { Shared } from '../../native/index.ts';
 import type { Lab, Target } from '../types.ts';
 
@@ -175,15 +175,5 @@ export class Workload implements Target {
 	async close(): Promise<void> {
 		this.#child.kill('SIGKILL');
 		await ended(this.#child);
-	}
-}
-
-/** A zombie too: it is a child of ours that nobody has reaped yet. */
-function hasEnded(pid: number): boolean {
-	try {
-		const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-		return /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
-	} catch {
-		return true;
 	}
 }

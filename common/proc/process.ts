@@ -112,6 +112,9 @@ export async function identify(pid: number): Promise<Identity> {
 	};
 }
 
+/** Is it gone, or a zombie that its parent has not reaped yet? */
+export const hasEnded = (pid: number): boolean => /^[ZX]$/.test(tried(() => statFields(pid))?.[0] ?? 'X');
+
 /** Its pid may be another process's by now. */
 export const startTicksOf = (pid: number): number => field(statFields(pid), 22);
 
