@@ -1,13 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
-	chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync, statSync,
+	chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync, statSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { aFolder } from '../bench/store/fixtures.ts';
 
-const TOOLS = ['sh', 'dirname', 'flock', 'sha256sum', 'cat', 'rm', 'mkdir', 'sleep'];
+const TOOLS = ['sh', 'dirname', 'flock', 'sha256sum', 'cat', 'rm', 'mkdir', 'sleep', 'find'];
 const NPM =
 	'echo "npm $*" >>calls; mkdir -p node_modules/.bin; : >node_modules/.bin/node; chmod +x node_modules/.bin/node';
 
@@ -56,6 +56,44 @@ test('does everything once, from any folder, and says what; then is silent', (t)
 	const second = run();
 	t.deepEqual([second.status, second.stdout, second.stderr], [0, '', '']);
 	t.is(calls().length, 3);
+});
+
+test('where nothing has changed neither compiler nor make is asked; what has changed is made', (t) => {
+	const { root, run, calls, tool } = checkout(t);
+	mkdirSync(join(root, 'kernel-patch'));
+	writeFileSync(join(root, 'kernel-patch', 'proc_snap.h'), '');
+	const source = join(root, 'native', 'core.c');
+	// As make: what it makes is in build/, and it is to be made if the source is newer.
+	tool('make', [
+		'for last; do :; done; out="$last/build/out"',
+		'if [ "$1" = -q ]; then echo "make -q $last" >>calls; [ -e "$out" ] && [ ! "$last/core.c" -nt "$out" ]',
+		'else echo "make $last" >>calls; mkdir -p "$last/build"; : >"$out"; [ ! -e edit ] || . ./edit; fi',
+	].join('\n'));
+	writeFileSync(source, '');
+	const asked = (): string[] => {
+		const before = calls().length;
+		t.is(run().status, 0);
+		return calls().slice(before).filter((call) => call.startsWith('make'));
+	};
+	const all = ['make -q native', 'make native', 'make -q workloads', 'make workloads'];
+	t.deepEqual(asked(), all);
+	t.deepEqual(asked(), []);
+	writeFileSync(source, 'changed');
+	t.deepEqual(asked(), ['make -q native', 'make native', 'make -q workloads']);
+	t.deepEqual(asked(), []);
+	writeFileSync(join(root, 'native', 'new.c'), '');
+	t.deepEqual(asked(), ['make -q native', 'make -q workloads']);
+	t.deepEqual(asked(), []);
+	rmSync(join(root, 'workloads', 'build', 'out'));
+	t.deepEqual(asked(), ['make -q native', 'make -q workloads', 'make workloads']);
+	t.deepEqual(asked(), []);
+	writeFileSync(join(root, 'kernel-patch', 'proc_snap.h'), 'changed');
+	t.deepEqual(asked(), ['make -q native', 'make -q workloads']);
+	// Edited while it is compiled: what is made may be of the text before.
+	writeFileSync(join(root, 'edit'), 'sleep 0.01; echo more >>native/core.c; sleep 0.01; rm edit');
+	writeFileSync(source, 'changed again');
+	t.true(asked().includes('make native'));
+	t.true(asked().includes('make -q native'));
 });
 
 test('a changed lock file is installed anew', (t) => {
