@@ -5,6 +5,7 @@ import test from 'ava';
 import { allowedCpus } from '../bench/environments/isolation.ts';
 import { memoryOf, programPath, programSize, readRegions } from '../bench/targets/program.ts';
 import { startShell } from '../bench/targets/shell.ts';
+import { countersOf } from '../common/proc/process.ts';
 import { Workload } from '../bench/targets/workload.ts';
 import { readPaper } from '../bench/store/paper.ts';
 import type { Lab } from '../bench/types.ts';
@@ -36,6 +37,22 @@ test.serial('the shell is a real bash, interactive, on a terminal of its own', a
 	);
 	await shell.close();
 	t.is(statusField(shell.pid, 'State').slice(0, 1) || 'Z', 'Z');
+});
+
+test('dirty writes to every page: what a fork has left write-protected is copied or taken back, once', async (t) => {
+	const workload = await Workload.start('resident', ['--rss', '8M']);
+	t.teardown(() => workload.close());
+	const pages = workload.regionBytes / 4096;
+	const faults = (action: () => void): number => {
+		const before = countersOf(workload.pid).minorFaults;
+		action();
+		return countersOf(workload.pid).minorFaults - before;
+	};
+	const { pid } = workload.fork();
+	t.true(faults(() => workload.dirty()) >= pages);
+	t.true(faults(() => workload.dirty()) < pages / 10);
+	process.kill(pid, 'SIGKILL');
+	workload.reap(pid);
 });
 
 /** Why a program that asks for huge pages gets none here, or null. */

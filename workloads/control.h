@@ -32,6 +32,8 @@ enum control_command {
 				 * of the loop, and sets `spinning` to 0 when it has left it */
 	COMMAND_UPDATE = 5,	/* updater only: one pass over the region now, outside the period;
 				 * result: [0] duration in ns, [1] minor faults it took */
+	COMMAND_DIRTY = 6,	/* write to each 4 KiB page of the region: what an earlier duplicate
+				 * has left write-protected is the workload's own again */
 };
 
 struct control_pass {		/* one update of the region by the updater */

@@ -154,6 +154,14 @@ static void command_spin(struct control *control)
 	wake(&control->spinning);
 }
 
+static void command_dirty(const struct control *control)
+{
+	volatile char *region = (volatile char *)(uintptr_t)control->region_address;
+
+	for (int64_t at = 0; at < control->region_bytes; at += PAGE_BYTES)
+		region[at] ^= 1;
+}
+
 void control_obey(struct control *control)
 {
 	switch (control->command) {
@@ -169,6 +177,9 @@ void control_obey(struct control *control)
 	case COMMAND_SPIN:
 		command_spin(control);
 		return;		/* answered at its start; the next command may be there */
+	case COMMAND_DIRTY:
+		command_dirty(control);
+		break;
 	default:
 		control->result[0] = -EOPNOTSUPP;
 		control->errors++;

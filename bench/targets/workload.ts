@@ -12,7 +12,7 @@ const WORD = {
 	ready: 0, commandSeq: 1, command: 2, argument: 3, doneSeq: 4, result: 5,
 	regionAddress: 13, regionBytes: 14, spinStop: 15, spinning: 16, largestGapNs: 17, counter: 19, passes: 32,
 } as const;
-const COMMAND = { exit: 1, fork: 2, reap: 3, spin: 4, update: 5 } as const;
+const COMMAND = { exit: 1, fork: 2, reap: 3, spin: 4, update: 5, dirty: 6 } as const;
 const RESULTS = 8;
 const PASSES = 4096;
 const BYTES = (WORD.passes + 2 * PASSES) * 8;
@@ -154,6 +154,11 @@ export class Workload implements Target {
 			if (performance.now() > until) throw new Error(`workload ${this.pid} does not leave its loop`);
 		}
 		return Number(this.#word(WORD.largestGapNs));
+	}
+
+	/** It writes to each page of its region: none is write-protected any more by an earlier duplicate. */
+	dirty(): void {
+		this.#command(COMMAND.dirty);
 	}
 
 	/** updater: one pass now, outside of its period. */
