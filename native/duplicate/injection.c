@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include "injection.h"
 #include "instruction.h"
+#include "stranded.h"
 #include "task_file.h"
 
 #define INSTRUCTION	0x050f		/* "syscall", little-endian */

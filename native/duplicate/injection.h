@@ -50,15 +50,4 @@ int ps_next_call_stop(pid_t tid, int64_t timeout_ns);
 int ps_call_in_duplicate(
 	const struct ps_duplicate *duplicate, long number, const long arguments[4], int64_t timeout_ns);
 
-/*
- * The thread that was to make a call does not come back from it: it is frozen,
- * or waits in the kernel for somebody. It cannot be given up, since it has
- * registers that are not its own. The other threads go on, and this one is put
- * back as soon as it stops: ps_strand_run() sees to it. @cloning: a child that
- * it may have made by then is ended. Returns -EBUSY.
- */
-int ps_strand(struct injection *in, bool cloning);
-pid_t ps_stranded(void);			/* the target's pid, or 0 */
-void ps_strand_run(void);
-
 #endif
