@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "burial.h"
-#include "injection.h"
+#include "injected_call.h"
 #include "wait.h"
 
 #define MAX_GRAVES	4096

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "burial.h"
 #include "child.h"
+#include "injected_call.h"
 #include "late.h"
 #include "locks.h"
 #include "wait.h"

@@ -31,6 +31,7 @@
 #include "burial.h"
 #include "child.h"
 #include "flushed.h"
+#include "injected_call.h"
 #include "locks.h"
 
 #define CLONE_STILL	(CLONE_PTRACE | CLONE_FILES)

@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* One system call in the target's name: begin, call, put back, ps_release(). */
+/* One system call in the target's name: begin, call (injected_call.h), put back, ps_release(). */
 #ifndef PROCSNAP_INJECTION_H
 #define PROCSNAP_INJECTION_H
 #include "procsnap.h"
-
-/*
- * If the tracer dies before it holds the child, the child would run: with this
- * in all registers that may point somewhere, the stack's and the frame's
- * pointers first, it faults at its first instruction that uses memory. The
- * vDSO's first "syscall" is followed by "leave": a true frame pointer would let
- * the child return into the target's code. The true registers are put back when
- * the child is held.
- */
-#define NOWHERE		16
-#define TRAP_FLAG	0x100UL		/* of eflags: a single step */
 
 struct injection {
 	pid_t	 target;
@@ -38,27 +27,7 @@ struct ps_patience { pid_t target; int pidfd; int64_t timeout_ns, limit_ns; };
  * mended. On failure in->calls and in->stop.undone_ns are of stops in vain.
  */
 int ps_begin_injection(struct injection *in, const struct ps_patience *patience);
-/*
- * Make @number(@arguments) happen in the target's first thread. The thread
- * keeps its registers and mask, but where in->stranded is set afterwards.
- */
-int ps_inject_call(struct injection *in, long number, const long arguments[4], long *result, int64_t *took_ns);
+/* Its first thread has its own registers and mask again, and is sent the signals that were taken off it. */
 void ps_put_back(struct injection *in);
-/* From a duplicate's stop to its next system-call stop. */
-int ps_next_call_stop(pid_t tid, int64_t timeout_ns);
-/* Make a system call in a duplicate, which is in a ptrace stop: ps_dress_child() has to follow. */
-int ps_call_in_duplicate(
-	const struct ps_duplicate *duplicate, long number, const long arguments[4], int64_t timeout_ns);
-
-/*
- * The thread that was to make a call does not come back from it: it is frozen,
- * or waits in the kernel for somebody. It cannot be given up, since it has
- * registers that are not its own. The other threads go on, and this one is put
- * back as soon as it stops: ps_strand_run() sees to it. @cloning: a child that
- * it may have made by then is ended. Returns -EBUSY.
- */
-int ps_strand(struct injection *in, bool cloning);
-pid_t ps_stranded(void);			/* the target's pid, or 0 */
-void ps_strand_run(void);
 
 #endif

@@ -21,7 +21,7 @@ static int let_thread_go(struct ps_stop *stop, struct ps_thread *thread)
 }
 
 /* How many were killed meanwhile: their deaths have to be noted. */
-int let_go(struct ps_stop *stop, int except)
+int let_threads_go(struct ps_stop *stop, int except)
 {
 	int dead = 0, first = 0;
 	int64_t before;
@@ -46,7 +46,7 @@ int let_go(struct ps_stop *stop, int except)
 void ps_release(struct ps_stop *stop, int except)
 {
 	int64_t start = ps_now_ns();
-	int dead = let_go(stop, except);
+	int dead = let_threads_go(stop, except);
 
 	ps_follow_entered();
 	/* Their parent, or an exec() of theirs, waits until we have taken note. */

@@ -8,6 +8,6 @@
  * All but @except (-1: none), with their mended registers. How many were killed meanwhile: their deaths have
  * to be noted.
  */
-int let_go(struct ps_stop *stop, int except);
+int let_threads_go(struct ps_stop *stop, int except);
 
 #endif

@@ -18,7 +18,7 @@ static void undo(struct ps_stop *stop)
 	for (int i = 0; i < stop->threads; i++)
 		if (stop->thread[i].stopped)
 			ps_mend_call(stop->pid, &stop->thread[i], calls);
-	let_go(stop, -1);
+	let_threads_go(stop, -1);
 	for (int i = stop->threads - 1; i >= 0; i--) {
 		struct ps_thread *thread = &stop->thread[i];
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
-#include "duplicate/injection.h"
+#include "duplicate/stranded.h"
 #include "area.h"
 #include "held.h"
 #include "reader.h"

@@ -30,8 +30,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "duplicate/burial.h"
-#include "duplicate/injection.h"
 #include "duplicate/late.h"
+#include "duplicate/stranded.h"
 #include "area.h"
 #include "held.h"
 #include "protocol.h"

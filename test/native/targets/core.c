@@ -28,7 +28,7 @@
 #include <unistd.h>
 #include "duplicate/burial.h"
 #include "duplicate/followed.h"
-#include "duplicate/injection.h"
+#include "duplicate/injected_call.h"
 
 static const char *untraced(void)
 {
