@@ -23,7 +23,7 @@ import { planContents, type Planned } from './evidence/plan.ts';
 import {
 	countersOf, identify, processNote, startTicksOf, type Counters, type Identity, type ProcessNote,
 } from '../common/proc/process.ts';
-import { recordRegions } from './evidence/records.ts';
+import { digestedRanges, recordRegions } from './evidence/records.ts';
 import { hasFile } from '../common/proc/regions.ts';
 import { fingerprint, publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
@@ -100,7 +100,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		);
 		let digests: Digests;
 		try {
-			digests = await stream.run(layout.bytes, ranges(layout), (room) => {
+			digests = await stream.run(layout.bytes, digestedRanges(layout), (room) => {
 				signal?.throwIfAborted();
 				return source.fill(room);
 			}, async (bytes, offset) => {
@@ -258,13 +258,6 @@ function ofTarget(target: Identity): Omit<ProcessNote, 'uid' | 'gid' | 'pgrp' | 
 }
 
 const placed = (planned: readonly Planned[]): Planned[] => planned.filter(({ runs }) => runs.length > 0);
-
-const ranges = ({ contents }: CoreLayout): Array<{ start: number; end: number }> => contents.map(({ segments }) => {
-	const last = segments.at(-1);
-	return {
-		start: segments[0]?.offset ?? 0, end: (last?.offset ?? 0) + (last === undefined ? 0 : last.end - last.start),
-	};
-});
 
 function endAndCount(tracer: Tracer, { still, image }: Moment, beforeCounters: Counters, target: Identity): Ledger {
 	const { figures } = still;

@@ -55,11 +55,14 @@ export function checkCore(dir: string, { core, regions }: Manifest, faults: stri
 		faults.push(`${FILES.core}: cut off: ${size} of ${core.bytes} bytes are left${missingFrom(regions, size)}`);
 	if (size > core.bytes) faults.push(`${FILES.core}: ${size - core.bytes} bytes were added at its end`);
 	if (chunks !== null) {
-		const altered = [...digests.altered, ...digests.unfinished];
+		const altered = [...digests.altered, ...digests.unfinished, ...undigested(regions)];
 		faults.push(...chunks.altered.map((range) => rangeText(range, altered)));
 	} else if (digests.altered.length > 0 ||
 		(size >= core.bytes && root.digest().toString('hex') !== core.merkleRoot)) {
-		faults.push(`${FILES.core}: was altered: ${namesOf(digests.altered)}`);
+		// Those that are known; only where none is, one of those that nothing but the chunks tells of.
+		const { altered } = digests;
+		const where = altered.length > 0 ? namesOf(altered) : [HEAD, ...undigested(regions).map(nameOf)].join(', or ');
+		faults.push(`${FILES.core}: was altered: ${where}`);
 	}
 	return size;
 }
@@ -135,8 +138,14 @@ const rangeText = ({ start, end, from }: Range, altered: readonly RegionRecord[]
 		return first < end && last > start;
 	}))}`;
 
+const HEAD = 'its header or notes';
+
+/** Large ones have no SHA-256 of their own. */
+const undigested = (regions: readonly RegionRecord[]): RegionRecord[] =>
+	regions.filter(({ bytes, sha256 }) => bytes > 0 && sha256 === null);
+
 function namesOf(regions: readonly RegionRecord[]): string {
-	if (regions.length === 0) return 'its header or notes';
+	if (regions.length === 0) return HEAD;
 	const more = regions.length - MOST_NAMED;
 	return `${regions.slice(0, MOST_NAMED).map(nameOf).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
@@ -163,7 +172,7 @@ class RegionDigests {
 	#hash: Hash | undefined;
 
 	constructor(regions: readonly RegionRecord[]) {
-		this.#regions = regions.filter(({ bytes }) => bytes > 0);
+		this.#regions = regions.filter(({ sha256 }) => sha256 !== null);
 	}
 
 	/** Of which the core has a part only. */

@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { Failure } from '../../common/errors.ts';
 import { printable } from '../../common/format.ts';
-import { SCHEMA_VERSION, type Manifest } from './manifest.ts';
+import { isDigested, SCHEMA_VERSION, type Manifest } from './manifest.ts';
 import { CHUNK_BYTES } from './merkle.ts';
 import { CAPTURES, type Capture } from './provenance.ts';
 
@@ -92,7 +92,10 @@ const MANIFEST =
 	v.object({
 		schemaVersion: v.literal(SCHEMA_VERSION), ...FIELDS, partial: v.nullable(partial), ledger,
 	}) satisfies v.GenericSchema<unknown, Manifest>;
+const MANIFEST_2 = v.object({ ...MANIFEST.entries, schemaVersion: v.literal(2) });
 const MANIFEST_1 = v.object({ schemaVersion: v.literal(1), ...FIELDS, ledger: ledger1 });
+
+const VERSIONS: Record<number, v.GenericSchema> = { 1: MANIFEST_1, 2: MANIFEST_2, [SCHEMA_VERSION]: MANIFEST };
 
 /** What it did not tell is not known. */
 const fromVersion1 = (manifest: v.InferOutput<typeof MANIFEST_1>): Manifest =>
@@ -108,15 +111,14 @@ export function parseManifest(text: Uint8Array): Manifest {
 	const version = typeof value === 'object' && value !== null && 'schemaVersion' in value
 		? value.schemaVersion
 		: undefined;
-	if (typeof version === 'number' && version !== 1 && version !== SCHEMA_VERSION) {
+	const schema = typeof version === 'number' ? VERSIONS[version] : MANIFEST;
+	if (schema === undefined) {
 		throw new Failure(
-			`it is of version ${version}, and this procsnap knows 1 and ${SCHEMA_VERSION}: read it with the one ` +
-				`that made it`
+			`it is of version ${String(version)}, and this procsnap knows 1 to ${SCHEMA_VERSION}: read it with the ` +
+				`one that made it`
 		);
 	}
-	const { success, issues } = v.safeParse(
-		version === 1 ? MANIFEST_1 : MANIFEST, value, { abortEarly: true, abortPipeEarly: true }
-	);
+	const { success, issues } = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true });
 	if (!success) throw new Failure(issueText(issues[0]));
 	const manifest = version === 1 ? fromVersion1(value as v.InferOutput<typeof MANIFEST_1>) : value as Manifest;
 	const misplaced = misplacedRegion(manifest);
@@ -155,7 +157,7 @@ const shortened = (text: string): string => printable(text.length > 60 ? `${text
  * Regions' contents lie in the core one after the other, in their order, up to its end. Where a manifest says something
  * else, reading it as it says could take any time or memory.
  */
-function misplacedRegion({ regions, core }: Manifest): string | null {
+function misplacedRegion({ schemaVersion, regions, core }: Manifest): string | null {
 	let at: number | undefined;
 	for (const { start, end, segments, bytes, sha256: digest } of regions) {
 		const what = `its region ${start}-${end}`;
@@ -170,7 +172,7 @@ function misplacedRegion({ regions, core }: Manifest): string | null {
 			sum += segment.bytes;
 		}
 		if (sum !== bytes) return `${what} has segments of ${sum} bytes, and should have ${bytes}`;
-		if ((digest === null) !== (bytes === 0))
+		if ((digest !== null) !== isDigested(bytes, schemaVersion))
 			return `${what} has ${bytes} bytes, and ${digest === null ? 'no' : 'a'} SHA-256`;
 	}
 	return at === undefined || at === core.bytes

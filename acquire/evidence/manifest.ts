@@ -4,8 +4,21 @@ import type { Capture } from './provenance.ts';
 import type { Identity } from '../../common/proc/process.ts';
 import type { Unreadable } from './source.ts';
 
-/** 1: without `partial`, and without the last five fields of the ledger. It is read as well. */
-export const SCHEMA_VERSION = 2;
+/**
+ * 1: without `partial`, and without the last five fields of the ledger. 1 and 2: each region with content has its own
+ * SHA-256. Both are read as well.
+ */
+export const SCHEMA_VERSION = 3;
+
+/**
+ * A larger region has no SHA-256 of its own: the hashes of its chunks guard it, and to hash it twice takes a CPU as
+ * long as to read it and to write it.
+ */
+const LARGEST_DIGESTED_BYTES = 64 << 20;
+
+/** Has a region with so many bytes of content a SHA-256 of its own? `version`: of the manifest. */
+export const isDigested = (bytes: number, version = SCHEMA_VERSION): boolean =>
+	bytes > 0 && (version < 3 || bytes <= LARGEST_DIGESTED_BYTES);
 
 /** A moment on both clocks. */
 export interface Instant {
@@ -27,7 +40,7 @@ export interface RegionRecord {
 	/** In the core; the parts between them were not populated, or are in the file. */
 	segments: Array<{ start: string; bytes: number; offset: number }>;
 	bytes: number;
-	/** Of its segments' bytes, one after the other; null where there are none. */
+	/** Of its segments' bytes, one after the other; null where there are none, or more than 64 MiB of them. */
 	sha256: string | null;
 	/** When it was read, CLOCK_MONOTONIC_RAW: what is shared-live, or of the target, is as of then. */
 	readBetweenNs: [number, number] | null;

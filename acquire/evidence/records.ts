@@ -1,6 +1,6 @@
 /** What the manifest says of each region. Pure. */
-import type { CoreLayout } from './core.ts';
-import type { RegionRecord } from './manifest.ts';
+import type { CoreLayout, PlacedContent } from './core.ts';
+import { isDigested, type RegionRecord } from './manifest.ts';
 import { HASH_BYTES } from './merkle.ts';
 import type { Planned } from './plan.ts';
 import { hasFile, type Region } from '../../common/proc/regions.ts';
@@ -8,17 +8,27 @@ import type { CoreSource, Unreadable } from './source.ts';
 
 const hex = (address: number): string => `0x${address.toString(16)}`;
 
-/** `digests`: SHA-256 of those regions that have content, one after the other, as the layout has them. */
+/** Where in the core the regions lie that have a SHA-256 of their own. */
+export const digestedRanges = ({ contents }: CoreLayout): Array<{ start: number; end: number }> => contents
+	.map((content) => ({ start: content.segments[0]?.offset ?? 0, bytes: bytesOf(content) }))
+	.filter(({ bytes }) => isDigested(bytes))
+	.map(({ start, bytes }) => ({ start, end: start + bytes }));
+
+const bytesOf = ({ segments }: Pick<PlacedContent, 'segments'>): number =>
+	segments.reduce((sum, { start, end }) => sum + end - start, 0);
+
+/** `digests`: those of `digestedRanges`, one after the other. */
 export function recordRegions(
 	planned: readonly Planned[], layout: CoreLayout, { times, unreadable }: Pick<CoreSource, 'times' | 'unreadable'>,
 	digests: Buffer
 ): RegionRecord[] {
-	let index = 0;
+	let index = 0, digest = 0;
 	return planned.map(({ region, capture, from, runs, lost }): RegionRecord => {
 		const at = runs.length === 0 ? -1 : index++;
 		const segments = layout.contents[at]?.segments ?? [];
 		const time = times[at];
-		const bytes = segments.reduce((sum, { start, end }) => sum + end - start, 0);
+		const bytes = bytesOf({ segments });
+		const hashAt = isDigested(bytes) ? HASH_BYTES * digest++ : -1;
 		const refused = lost === undefined
 			? within(unreadable, region)
 			: [{ start: region.start, end: region.end, errno: lost }];
@@ -31,7 +41,7 @@ export function recordRegions(
 			readFrom: from,
 			segments: segments.map(({ start, end, offset }) => ({ start: hex(start), bytes: end - start, offset })),
 			bytes,
-			sha256: at < 0 ? null : digests.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES).toString('hex'),
+			sha256: hashAt < 0 ? null : digests.subarray(hashAt, hashAt + HASH_BYTES).toString('hex'),
 			readBetweenNs: time === undefined ? null : [time.begunNs, time.endedNs],
 			unreadable: refused.map(({ start, end, errno }) => ({ start: hex(start), bytes: end - start, errno })),
 		};

@@ -7,11 +7,13 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Failure } from '../../common/errors.ts';
-import { FILES } from '../../acquire/evidence/folder.ts';
+import { createFolder, FILES } from '../../acquire/evidence/folder.ts';
 import type { RegionRecord } from '../../acquire/evidence/manifest.ts';
 import { CHUNK_BYTES } from '../../acquire/evidence/merkle.ts';
-import { fingerprint, publicKeyFrom } from '../../acquire/evidence/seal.ts';
+import { collectorKey, fingerprint, publicKeyFrom } from '../../acquire/evidence/seal.ts';
+import { take } from '../../acquire/take.ts';
 import { verifyFolder } from '../../acquire/verify.ts';
+import { Workload } from '../../bench/targets/workload.ts';
 import { aFolder, aSealed, atTheEnd, copyOf, reseal, resealManifest, type Sealed } from './sealed.ts';
 
 const shared = atTheEnd((end) => test.after.always(end));
@@ -47,6 +49,37 @@ test('evidence of version 1 is still verified, whole and spoilt', async (t) => {
 	t.deepEqual([faults, read?.schemaVersion, read?.partial], [[], 1, null]);
 	flip(join(dir, FILES.core), large().offset);
 	t.is((await verifyFolder(dir)).faults.length, 1);
+});
+
+test('a region of more than 64 MiB has no SHA-256 of its own: its chunks tell of it', async (t) => {
+	const target = await Workload.start('resident', ['--rss', '72M']);
+	t.teardown(() => target.close());
+	const base = aFolder(t);
+	const { where: dir, manifest } = await take({
+		pid: target.pid, key: () => collectorKey(join(base, 'key')).key,
+		destination: () => createFolder(join(base, 'evidence')),
+	});
+	const core = readFileSync(join(dir, FILES.core)), withContent = manifest.regions.filter(({ bytes }) => bytes > 0);
+	const [region, ...others] = withContent.filter(({ sha256 }) => sha256 === null);
+	t.true(region!.bytes > 64 << 20);
+	t.deepEqual(others, []);
+	for (const { segments, bytes, sha256 } of withContent.filter((each) => each !== region)) {
+		const offset = segments[0]!.offset;
+		t.is(sha256, createHash('sha256').update(core.subarray(offset, offset + bytes)).digest('hex'));
+	}
+	t.deepEqual((await verifyFolder(dir)).faults, []);
+	const name = `${region!.start}-${region!.end}`;
+	const at = (Math.floor(region!.segments[0]!.offset / CHUNK_BYTES) + 9) * CHUNK_BYTES;
+	flip(join(dir, FILES.core), at + 7);
+	t.deepEqual((await verifyFolder(dir)).faults, [`core: bytes ${at} to ${at + CHUNK_BYTES} were altered: ${name}`]);
+	flip(join(dir, FILES.leaves), 0);
+	t.is((await verifyFolder(dir)).faults[1], `core: was altered: its header or notes, or ${name}`);
+});
+
+test('evidence of version 2 is still verified: there each region with content has a SHA-256', async (t) => {
+	const { dir, manifest } = copyOf(t, whole);
+	resealManifest(dir, { ...manifest, schemaVersion: 2 });
+	t.deepEqual((await verifyFolder(dir)).faults, []);
 });
 
 /** The region of 3 MiB, and how it is named. */
