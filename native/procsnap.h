@@ -74,7 +74,9 @@ struct ps_identity {			/* what /proc says of a process before it is touched */
 	uint64_t started;		/* in ticks since the boot: with its number, which process it is */
 };
 
-/* -ESRCH if there is no such process. */
+/* state, parent, started and kernel_thread alone, for half the time. -ESRCH if there is no such process. */
+int ps_look_at(pid_t pid, struct ps_identity *identity);
+/* All of it. -ESRCH if there is no such process. */
 int ps_identify(pid_t pid, struct ps_identity *identity);
 /* 0 if @pid is a process that may be asked for; a clear error otherwise. */
 int ps_check_target(pid_t pid);

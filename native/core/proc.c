@@ -98,26 +98,34 @@ static int status_number(const char *status, const char *key)
 	return line ? atoi(line + strlen(key)) : 0;
 }
 
-int ps_identify(pid_t pid, struct ps_identity *identity)
+int ps_look_at(pid_t pid, struct ps_identity *identity)
 {
 	unsigned long long started = 0;
-	char text[4096], *end;
+	char text[1024], *end;
 	unsigned int flags = 0;
 
 	if (slurp(pid, "stat", text, sizeof(text)) <= 0)
 		return -ESRCH;
 	end = strrchr(text, ')');	/* the name may hold anything, brackets too */
-	/* Fields 3, 9 and 22. */
-	if (!end || sscanf(end + 2, "%c %*s %*s %*s %*s %*s %u %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-			   &identity->state, &flags, &started) != 3)
+	/* Fields 3, 4, 9 and 22. */
+	if (!end || sscanf(end + 2, "%c %d %*s %*s %*s %*s %u %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+			   &identity->state, &identity->parent, &flags, &started) != 4)
 		return -ESRCH;
 	identity->started = started;
 	identity->kernel_thread = flags & PF_KTHREAD;
+	return 0;
+}
+
+int ps_identify(pid_t pid, struct ps_identity *identity)
+{
+	char text[4096];
+
+	if (ps_look_at(pid, identity))
+		return -ESRCH;
 	if (slurp(pid, "status", text, sizeof(text)) <= 0)
 		return -ESRCH;
 	/* The name is escaped here, so that it cannot hold a line of its own. */
 	identity->tgid = status_number(text, "\nTgid:");
-	identity->parent = status_number(text, "\nPPid:");
 	identity->tracer = status_number(text, "\nTracerPid:");
 	identity->seccomp = status_number(text, "\nSeccomp:");
 	return identity->tgid > 0 ? 0 : -ESRCH;

@@ -59,7 +59,7 @@ static void forget(int index)
 /* @identity: of the process that has its number now. */
 static bool is_it(const struct grave *grave, struct ps_identity *identity)
 {
-	return !ps_identify(grave->pid, identity) && identity->started == grave->started;
+	return !ps_look_at(grave->pid, identity) && identity->started == grave->started;
 }
 
 /*
