@@ -4,6 +4,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { availableParallelism, hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { codeOf, Failure, isGone, messageOf } from '../common/errors.ts';
@@ -21,7 +22,7 @@ import { CHUNK_BYTES, rootHash } from './evidence/merkle.ts';
 import { allNotes } from './evidence/notes.ts';
 import { planContents, type Planned } from './evidence/plan.ts';
 import {
-	countersOf, identify, processNote, startTicksOf, type Counters, type Identity, type ProcessNote,
+	countersOf, identify, processNote, sha256Of, startTicksOf, type Counters, type Identity, type ProcessNote,
 } from '../common/proc/process.ts';
 import { digestedRanges, recordRegions } from './evidence/records.ts';
 import { hasFile } from '../common/proc/regions.ts';
@@ -61,6 +62,9 @@ export interface TakenEvidence {
 	untold: Untold | null;
 }
 
+/** What was seen of the target before anything was done to it. */
+type Seen = Omit<Identity, 'programSha256'>;
+
 /** What is known once the copy is there, and needs the target no more. */
 interface Moment {
 	still: Still;
@@ -76,23 +80,35 @@ interface Moment {
  * left.
  */
 export async function take(options: TakeOptions): Promise<TakenEvidence> {
+	const { target: seen, program } = await identified(options.pid);
+	try {
+		return await takeOf(seen, program, options);
+	} finally {
+		await program.close();
+	}
+}
+
+async function takeOf(seen: Seen, program: FileHandle, options: TakeOptions): Promise<TakenEvidence> {
 	const { signal, progress } = options;
-	const target = await identified(options.pid);
 	options.checkKey?.();
 	const mechanism = options.mechanism ?? mechanismFor();
 	const destination = await options.destination();
-	const stream = new CoreStream({ regions: true });
+	let stream: CoreStream | undefined;
 	let tracer: Tracer | undefined;
 	let survey: Survey | undefined;
 	let done: CallCount[] | undefined;	// to the target's calls; undefined: what the tracer's last request did
 	try {
 		signal?.throwIfAborted();
 		tracer = startTracer(options.stopLimitMs);
-		survey = new Survey(target);
-		const moment = copyAndPlan(tracer, survey, target, mechanism);
+		survey = new Survey(seen);
+		const moment = copyAndPlan(tracer, survey, seen, mechanism);
 		const { planned, layout, still, image } = moment;
+		stream = new CoreStream({ regions: true });
 		done = still.figures.calls?.calls ?? [];
-		options.duplicated?.(target.pid);
+		options.duplicated?.(seen.pid);
+		// The copy is not made to wait for it: it is read meanwhile.
+		const hashed = sha256Of(program);
+		hashed.catch(() => undefined);
 		const key = options.key();
 		destination.begin(layout.bytes);
 		const source = await CoreSource.open(
@@ -113,11 +129,11 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		const merkleRoot = rootHash(digests.leaves).toString('hex');
 		// The duplicate is there until nobody can need it any more.
 		await destination.verified(merkleRoot);
-		const ledger = endAndCount(tracer, moment, survey.counters, target);
+		const ledger = endAndCount(tracer, moment, survey.counters, seen);
 		done = ledger.calls ?? [];
 		const manifest: Manifest = {
 			...describeCollection(publicKeyOf(key)),
-			target,
+			target: { ...seen, programSha256: await hashed },
 			transfer: destination.transfer,
 			mechanism: { name: mechanism.name, description: mechanism.description },
 			before: moment.before, momentNs: image.momentNs, after: instantNow(), skewNs: image.skewNs,
@@ -146,7 +162,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		// Ends the duplicate too, if that is still there.
 		tracer?.close();
 		survey?.close();
-		await stream.end();
+		await stream?.end();
 		await destination.discard();
 	}
 }
@@ -206,7 +222,7 @@ async function timestampOf(signature: Uint8Array, url: string | undefined): Prom
 	}
 }
 
-async function identified(pid: number): Promise<Identity> {
+async function identified(pid: number): ReturnType<typeof identify> {
 	try {
 		return await identify(pid);
 	} catch (error) {
@@ -218,7 +234,7 @@ async function identified(pid: number): Promise<Identity> {
 	}
 }
 
-function copyAndPlan(tracer: Tracer, survey: Survey, target: Identity, mechanism: Mechanism): Moment {
+function copyAndPlan(tracer: Tracer, survey: Survey, target: Seen, mechanism: Mechanism): Moment {
 	const before = instantNow();
 	const still = survey.copy(tracer, mechanism);
 	try {
@@ -228,7 +244,7 @@ function copyAndPlan(tracer: Tracer, survey: Survey, target: Identity, mechanism
 	}
 }
 
-function plan(survey: Survey, target: Identity): Pick<Moment, 'threads' | 'layout' | 'planned'> {
+function plan(survey: Survey, target: Seen): Pick<Moment, 'threads' | 'layout' | 'planned'> {
 	const { image, live } = survey;
 	const classified = survey.classified();
 	const threads = image.threads()
@@ -242,7 +258,7 @@ function plan(survey: Survey, target: Identity): Pick<Moment, 'threads' | 'layou
 }
 
 /** As it is now; where it has ended since, as it was. */
-function ofTarget(target: Identity): Omit<ProcessNote, 'uid' | 'gid' | 'pgrp' | 'sid' | 'nice'> & {
+function ofTarget(target: Seen): Omit<ProcessNote, 'uid' | 'gid' | 'pgrp' | 'sid' | 'nice'> & {
 	pgrp?: number; sid?: number; nice?: number;
 } {
 	try {
@@ -259,7 +275,7 @@ function ofTarget(target: Identity): Omit<ProcessNote, 'uid' | 'gid' | 'pgrp' | 
 
 const placed = (planned: readonly Planned[]): Planned[] => planned.filter(({ runs }) => runs.length > 0);
 
-function endAndCount(tracer: Tracer, { still, image }: Moment, beforeCounters: Counters, target: Identity): Ledger {
+function endAndCount(tracer: Tracer, { still, image }: Moment, beforeCounters: Counters, target: Seen): Ledger {
 	const { figures } = still;
 	const copied = image.copiedBytes();
 	const livedNs = Number(nowNs()) - image.momentNs;
@@ -277,7 +293,7 @@ function endAndCount(tracer: Tracer, { still, image }: Moment, beforeCounters: C
 }
 
 /** null: the target has ended by itself meanwhile. Its evidence is there all the same. */
-function tryCounters({ pid, startTicks }: Identity): Counters | null {
+function tryCounters({ pid, startTicks }: Seen): Counters | null {
 	try {
 		const counters = countersOf(pid);
 		return startTicksOf(pid) === startTicks ? counters : null;

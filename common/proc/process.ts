@@ -1,6 +1,7 @@
 /** What /proc tells of a process without touching its memory: proc(5). */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { Failure, isGone } from '../errors.ts';
 import { parseRegions, type Region } from './regions.ts';
 
@@ -45,6 +46,9 @@ export interface Counters {
 	majorFaults: number;
 	residentKiB: number;
 }
+
+/** A file is hashed so many bytes at a time. */
+const PIECE_BYTES = 1 << 20;
 
 const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'];
 
@@ -95,14 +99,14 @@ export function processNote(pid: number): ProcessNote {
 
 const commandLine = (pid: number): string[] => text(pid, 'cmdline').split('\0').slice(0, -1);
 
-/** Reads the program's file, which takes a while and costs the process nothing. */
-export async function identify(pid: number): Promise<Identity> {
+/** The program's file stays open: to hash it takes a while, and can wait until nobody waits for it (`sha256Of`). */
+export async function identify(pid: number): Promise<{ target: Omit<Identity, 'programSha256'>; program: FileHandle }> {
 	const fields = statFields(pid);
 	const status = text(pid, 'status');
 	const path = `/proc/${pid}/exe`;
-	return {
+	const target = {
 		pid, ppid: field(fields, 4), command: text(pid, 'comm').trimEnd(), commandLine: commandLine(pid),
-		program: readlinkSync(path), programBytes: statSync(path).size, programSha256: await sha256OfFile(path),
+		program: readlinkSync(path), programBytes: statSync(path).size,
 		uid: statusNumber(status, 'Uid'), gid: statusNumber(status, 'Gid'), startTicks: field(fields, 22),
 		namespaces: Object.fromEntries(NAMESPACES.flatMap((name) => {
 			const link = tried(() => readlinkSync(`/proc/${pid}/ns/${name}`));
@@ -110,6 +114,7 @@ export async function identify(pid: number): Promise<Identity> {
 		})),
 		cgroup: text(pid, 'cgroup').trimEnd(), workingDirectory: tried(() => readlinkSync(`/proc/${pid}/cwd`)) ?? '',
 	};
+	return { target, program: await open(path) };
 }
 
 /** Is it gone, or a zombie that its parent has not reaped yet? */
@@ -118,12 +123,14 @@ export const hasEnded = (pid: number): boolean => /^[ZX]$/.test(tried(() => stat
 /** Its pid may be another process's by now. */
 export const startTicksOf = (pid: number): number => field(statFields(pid), 22);
 
-async function sha256OfFile(path: string): Promise<string> {
-	const hash = createHash('sha256');
-	for await (const piece of createReadStream(path)) {
-		hash.update(piece as Buffer);
+/** Of a whole file, in hexadecimal. It stays open. Throws what read(2) gives. */
+export async function sha256Of(file: FileHandle): Promise<string> {
+	const hash = createHash('sha256'), room = Buffer.allocUnsafe(PIECE_BYTES);
+	for (let at = 0, bytesRead; ; at += bytesRead) {
+		({ bytesRead } = await file.read(room, 0, room.length, at));
+		if (bytesRead === 0) return hash.digest('hex');
+		hash.update(room.subarray(0, bytesRead));
 	}
-	return hash.digest('hex');
 }
 
 /** Of a duplicate `smaps`, which walks its page tables; of a target `maps`, which does not. */
