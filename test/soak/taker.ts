@@ -5,7 +5,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRandom, type Random } from '../../bench/stats/random.ts';
-import { ProcsnapError, STEPS, Tracer, type CallCount } from '../../native/index.ts';
+import { ProcsnapError, steps, Tracer, type CallCount } from '../../native/index.ts';
 import type { Documented } from './kinds.ts';
 import { Page } from './page.ts';
 import { reasonOf, type Outcome } from './tally.ts';
@@ -126,8 +126,8 @@ class Taker {
 
 	/** At a step of this take or of its end, one of the two will die. */
 	#plan(tracer: Tracer, whom: 'tracer' | 'requester', at: number, target: number): void {
-		const steps = whom === 'tracer' ? SAFE_FOR_TRACER : STEPS.filter((name) => name !== 'none');
-		const step = steps[Math.floor(at * steps.length)]!;
+		const among = whom === 'tracer' ? SAFE_FOR_TRACER : steps().filter((name) => name !== 'none');
+		const step = among[Math.floor(at * among.length)]!;
 		say({ kind: 'death', whom, step, target });
 		this.#doomed = whom === 'tracer';
 		tracer.killAt(step, whom);
