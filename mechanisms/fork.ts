@@ -3,7 +3,7 @@
  * others.
  */
 import { Failure } from '../common/errors.ts';
-import { endProcess } from '../native/index.ts';
+import { endProcess, NOTHING_DONE } from '../native/index.ts';
 import { readBy } from './shared/process-image.ts';
 import type { Mechanism } from './shared/types.ts';
 
@@ -30,10 +30,7 @@ export const mechanism: Mechanism = {
 			end: () => {
 				const ended = endProcess(pid, tracer.cpu);
 				target.reap?.(pid);
-				return {
-					...ended, pauseNs: 0, unaskedPauseNs: 0, unburied: null, endedEarly: null,
-					restartedCalls: 0, lengthenedTimeouts: 0, cutCalls: 0, calls: [],
-				};
+				return { ...NOTHING_DONE, ...ended };
 			},
 		};
 	},

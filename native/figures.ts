@@ -93,6 +93,12 @@ export interface Ended extends CallCounts {
 	endedEarly: string | null;
 }
 
+/** An end that stopped nobody, took no time and left nothing. */
+export const NOTHING_DONE: Readonly<Ended> = {
+	killNs: 0, reapNs: 0, pauseNs: 0, unaskedPauseNs: 0, unburied: null, endedEarly: null,
+	restartedCalls: 0, lengthenedTimeouts: 0, cutCalls: 0, calls: [],
+};
+
 /** One thread's registers. */
 export interface ThreadRegisters {
 	/** 0: not known (`snapPlain`, all but the first). */

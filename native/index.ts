@@ -10,8 +10,8 @@
 export { WAYS, type Clock, type Way, type XsaveComponent } from './addon.ts';
 export { ProcsnapError } from './error.ts';
 export {
-	callsIn, type CallCount, type CallCounts, type Copy, type Duplicate, type Ended, type Preflight, type Reason,
-	type Snapshot, type ThreadRegisters,
+	callsIn, NOTHING_DONE, type CallCount, type CallCounts, type Copy, type Duplicate, type Ended, type Preflight,
+	type Reason, type Snapshot, type ThreadRegisters,
 } from './figures.ts';
 export {
 	clock, endProcess, exitNow, nowNs, pinProcess, place, snapUnavailable, xsaveComponents,
