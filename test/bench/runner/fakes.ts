@@ -54,7 +54,6 @@ export function fakeMechanism(changes: Partial<Mechanism> = {}): Mechanism {
 			figures: { takeNs: 1, pauseNs: 1, calls: null },
 			pid: target.pid,
 			read: () => new Uint8Array(),
-			image: () => { throw new Error('a fake has none'); },
 			end: () => ({ ...NOTHING_DONE, killNs: 1, reapNs: 1 }),
 		}),
 		...changes,
