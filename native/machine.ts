@@ -11,16 +11,33 @@ export const clock = (): Clock => addon().clock();
 /** CLOCK_MONOTONIC_RAW. */
 export const nowNs = (): bigint => addon().nowNs();
 
+/** One Ctrl-C can arrive twice: from the terminal, and again from npm, which passes it on. */
+const ECHO_MS = 500;
+
 /**
  * Ends this process as soon as what it has written to its standard streams has been passed on, whoever reads them.
  * process.exit() of Node 24 loses a part of that where they are sockets, and it waits for V8's compiler threads, one of
  * which may wait for a garbage collection that the main thread makes no more: beside stress-ng 1 of some 220 takes was
- * over and did not end. exit_group(2) waits for nobody.
+ * over and did not end. exit_group(2) waits for nobody. A reader that never reads would be waited for without end: a
+ * signal ends that, with its exit code, but not before what may still be the echo of an earlier signal is over.
  */
-export async function exitNow(code: number): Promise<never> {
+export async function exitNow(code: number, echoMs = ECHO_MS): Promise<never> {
+	const echoesEnd = performance.now() + echoMs;
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+		process.on(signal, () => setTimeout(() => endBy(signal), echoesEnd - performance.now()));
 	await Promise.all([process.stdout, process.stderr].map((stream) => passedOn(stream)));
 	flushCompileCache();
 	return addon().exitNow(code);
+}
+
+function endBy(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
+	try {
+		addon().exitNow(128 + constants.signals[signal]);
+	} catch {
+		// There is no addon: the same, as shells see it.
+		process.removeAllListeners(signal);
+		process.kill(process.pid, signal);
+	}
 }
 
 /** The callback comes after those of all writes before; with an error where nobody reads any more. */
