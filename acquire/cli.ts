@@ -7,6 +7,7 @@ import { constants } from 'node:os';
 import { basename } from 'node:path';
 import { codeOf, Failure, messageOf, UsageError } from '../common/errors.ts';
 import { helpFor, type Option } from '../common/options.ts';
+import { exitNow } from '../native/machine.ts';
 
 /** What each file in commands/ exports. */
 interface Command {
@@ -79,7 +80,5 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 const code = await main(process.argv.slice(2), interrupted.signal).catch(explain);
 // Finished despite the signal: report success.
 const status = by === undefined || code === 0 ? code : 128 + constants.signals[by];
-// Not all verbs need the native core, and those that do have reported why it cannot be loaded.
-const { exitNow } = await import('../native/machine.ts')
-	.catch(() => ({ exitNow: (code: number) => process.exit(code) }));
-await exitNow(status);
+// Not all verbs need the addon, and those that do have reported by now why it cannot be loaded.
+await exitNow(status).catch(() => process.exit(status));

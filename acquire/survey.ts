@@ -52,9 +52,11 @@ export class Survey {
 	}
 
 	/**
-	 * Copies the target. Throws ProcsnapError where it is refused; `still` is there if it was refused after the copy.
+	 * Copies the target. Throws Failure where the mechanism is not for evidence, and ProcsnapError where it is refused;
+	 * `still` is there if it was refused after the copy.
 	 */
 	copy(tracer: Tracer, mechanism: Mechanism): Still {
+		if (mechanism.notForEvidence !== null) throw new Failure(mechanism.notForEvidence);
 		this.#forked = mechanism.forked;
 		this.#still = mechanism.open(tracer, this.#target);
 		// Where the target may not be traced either, the mechanism has said so, and better.
@@ -74,8 +76,9 @@ export class Survey {
 
 	/** After `copy`. Throws Failure where the copy is gone already. */
 	get image(): Image {
-		if (this.#still === undefined) throw new Error('there is no copy yet');
-		return this.#image ??= this.#still.image();
+		this.#image ??= this.#still?.image?.();
+		if (this.#image === undefined) throw new Error('there is no copy yet, or it has no image');
+		return this.#image;
 	}
 
 	/** After `copy`: how each region can be captured. The target may have changed, or ended, since then. */

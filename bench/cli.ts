@@ -4,7 +4,7 @@
  */
 import { discoverCommands } from './discover.ts';
 import { Failure, UsageError, codeOf, messageOf } from '../common/errors.ts';
-import { exitNow } from '../native/index.ts';
+import { exitNow } from '../native/machine.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -43,4 +43,6 @@ for (const stream of [process.stdout, process.stderr]) {
 	});
 }
 
-await exitNow(await main(process.argv.slice(2)).catch(explain));
+const code = await main(process.argv.slice(2)).catch(explain);
+// A report needs no addon, and what does has said by now why it cannot be loaded.
+await exitNow(code).catch(() => process.exit(code));

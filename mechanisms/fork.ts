@@ -2,12 +2,9 @@
  * fork: the target forks itself. It must cooperate, so it is no way to take evidence: it is the floor under the
  * others.
  */
-import { Failure } from '../common/errors.ts';
-import { endProcess } from '../native/index.ts';
+import { endProcess, NOTHING_DONE } from '../native/index.ts';
 import { readBy } from './shared/process-image.ts';
 import type { Mechanism } from './shared/types.ts';
-
-const NOT_FOR_EVIDENCE = 'fork measures workloads that cooperate';
 
 export const mechanism: Mechanism = {
 	name: 'fork',
@@ -17,7 +14,7 @@ export const mechanism: Mechanism = {
 	duplicates: true,
 	forked: true,
 	cooperative: true,
-	notForEvidence: NOT_FOR_EVIDENCE,
+	notForEvidence: 'fork measures workloads that cooperate',
 	unavailable: () => null,
 	open: (tracer, target) => {
 		if (!target.fork) throw new Error('this target does not cooperate: fork measures workloads only');
@@ -26,14 +23,10 @@ export const mechanism: Mechanism = {
 			figures: { takeNs: forkNs, pauseNs: forkNs, calls: null },
 			pid,
 			read: readBy(tracer, pid),
-			image: () => { throw new Failure(NOT_FOR_EVIDENCE); },
 			end: () => {
 				const ended = endProcess(pid, tracer.cpu);
 				target.reap?.(pid);
-				return {
-					...ended, pauseNs: 0, unaskedPauseNs: 0, unburied: null, endedEarly: null,
-					restartedCalls: 0, lengthenedTimeouts: 0, cutCalls: 0, calls: [],
-				};
+				return { ...NOTHING_DONE, ...ended };
 			},
 		};
 	},

@@ -1,8 +1,5 @@
 /** stop: the classical way. Stop the target, copy all of its memory, let it go on. native/duplicate/stop.c. */
-import { Failure } from '../common/errors.ts';
 import type { Mechanism } from './shared/types.ts';
-
-const NOT_FOR_EVIDENCE = 'stop is for comparison: the target stands still until all of its memory is copied';
 
 export const mechanism: Mechanism = {
 	name: 'stop',
@@ -12,7 +9,7 @@ export const mechanism: Mechanism = {
 	duplicates: false,
 	forked: false,
 	cooperative: false,
-	notForEvidence: NOT_FOR_EVIDENCE,
+	notForEvidence: 'stop is for comparison: the target stands still until all of its memory is copied',
 	unavailable: () => null,
 	open: (tracer, target) => {
 		const { takeNs, pauseNs } = tracer.stopCopy(target.pid);
@@ -20,7 +17,6 @@ export const mechanism: Mechanism = {
 			figures: { takeNs, pauseNs, calls: tracer.lastCalls },
 			pid: 0,
 			read: (address, length) => tracer.data.subarray(0, tracer.readCopy(address, length)),
-			image: () => { throw new Failure(NOT_FOR_EVIDENCE); },
 			end: () => tracer.end(),
 		};
 	},

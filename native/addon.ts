@@ -1,9 +1,10 @@
-/** The loaded addon and its raw interface, which only native/ knows: native/binding.cc is the other side of it. */
+/** The addon and its raw interface, which only native/ knows: native/binding.cc is the other side of it. */
 import { createRequire } from 'node:module';
+import { Failure, messageOf } from '../common/errors.ts';
 
 /**
  * The results of each operation, by the names of native/tracer/protocol.h. The types of replies come from here; that C
- * has these operations and results, and no others, is seen when this file is loaded.
+ * has these operations and results, and no others, is seen when the addon is loaded.
  */
 const RESULTS = {
 	hello: ['affinityCode', 'priorityCode', 'oomCode', 'pid'],
@@ -25,6 +26,14 @@ const RESULTS = {
 	untold: ['pauseNs'],
 } as const;
 
+/**
+ * Ways of reading another process's memory, as `read` names them, in the order of native/read/ways.h. Reports show
+ * them, and do without the addon: that C has the same is seen when it is loaded.
+ */
+export const WAYS = ['proc-mem-paper', 'proc-mem', 'peek', 'vm-readv', 'memcpy'] as const;
+
+export type Way = (typeof WAYS)[number];
+
 export type Operation = keyof typeof RESULTS;
 export type Results<Op extends Operation> = Record<(typeof RESULTS)[Op][number], number>;
 
@@ -43,6 +52,15 @@ export function checkOperations(table: OperationTable): void {
 					`npm run bench builds it anew`
 			);
 	}
+}
+
+/** The same of the names of ways. */
+export function checkWays(ways: readonly string[]): void {
+	if (ways.join() !== WAYS.join())
+		throw new Error(
+			`the native core's ways of reading are not as native/addon.ts has them (C: ${ways.join(', ')}; here: ` +
+				`${WAYS.join(', ')})`
+		);
 }
 
 interface Reply { code: number; message: string; left: string; result: Record<string, number> }
@@ -91,5 +109,20 @@ interface Addon {
 	operations: Record<Operation, { op: number; results: readonly string[] }>;
 }
 
-export const addon = createRequire(import.meta.url)('./build/procsnap.node') as Addon;
-checkOperations(addon.operations);
+let loaded: Addon | undefined;
+
+/** Loaded when it is first needed: reports and help do without it. Throws Failure where it cannot be loaded. */
+export const addon = (): Addon => loaded ??= load();
+
+function load(): Addon {
+	try {
+		const found = createRequire(import.meta.url)('./build/procsnap.node') as Addon;
+		checkOperations(found.operations);
+		checkWays(found.constants.ways);
+		return found;
+	} catch (error) {
+		// Node appends a list of who asked for the file.
+		const [why] = messageOf(error).split('\n');
+		throw new Failure(`the addon cannot be loaded: ${why}; sh scripts/setup builds it`, { cause: error });
+	}
+}

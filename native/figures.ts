@@ -93,6 +93,12 @@ export interface Ended extends CallCounts {
 	endedEarly: string | null;
 }
 
+/** An end that stopped nobody, took no time and left nothing. */
+export const NOTHING_DONE: Readonly<Ended> = {
+	killNs: 0, reapNs: 0, pauseNs: 0, unaskedPauseNs: 0, unburied: null, endedEarly: null,
+	restartedCalls: 0, lengthenedTimeouts: 0, cutCalls: 0, calls: [],
+};
+
 /** One thread's registers. */
 export interface ThreadRegisters {
 	/** 0: not known (`snapPlain`, all but the first). */
@@ -145,22 +151,21 @@ export interface Preflight {
 	pauseNs: number | null;
 }
 
-const { callsHeadBytes, callBytes, callKinds } = addon.constants;
-
 /** What `bytes`, a struct ps_calls, says of each kind of call. Pure. */
 export function callsIn(bytes: Uint8Array): { cutCalls: number; calls: CallCount[] } {
+	const { callsHeadBytes, callBytes, callKinds } = addon().constants;
 	if (bytes.length < callsHeadBytes) return { cutCalls: 0, calls: [] };
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const int = (at: number): number => view.getInt32(at, true);
 	const kinds = Math.min(int(12), callKinds, Math.floor((bytes.length - callsHeadBytes) / callBytes));
 	const calls = Array.from({ length: Math.max(0, kinds) }, (_, i): CallCount => {
 		const at = callsHeadBytes + i * callBytes;
-		return { call: addon.callName(int(at)), restarted: int(at + 4), lengthened: int(at + 8), cut: int(at + 12) };
+		return { call: addon().callName(int(at)), restarted: int(at + 4), lengthened: int(at + 8), cut: int(at + 12) };
 	});
 	return { cutCalls: int(8), calls };
 }
 
 export function countsIn(bytes: Uint8Array): CallCounts {
-	const sums = new DataView(bytes.buffer, bytes.byteOffset, callsHeadBytes);
+	const sums = new DataView(bytes.buffer, bytes.byteOffset, addon().constants.callsHeadBytes);
 	return { restartedCalls: sums.getInt32(0, true), lengthenedTimeouts: sums.getInt32(4, true), ...callsIn(bytes) };
 }

@@ -7,14 +7,14 @@
  * Times are nanoseconds of CLOCK_MONOTONIC_RAW, taken in C around the operation
  * itself; the way to the tracer and back is in none of them.
  */
-export type { Clock, XsaveComponent } from './addon.ts';
+export { WAYS, type Clock, type Way, type XsaveComponent } from './addon.ts';
 export { ProcsnapError } from './error.ts';
 export {
-	callsIn, type CallCount, type CallCounts, type Copy, type Duplicate, type Ended, type Preflight, type Reason,
-	type Snapshot, type ThreadRegisters,
+	callsIn, NOTHING_DONE, type CallCount, type CallCounts, type Copy, type Duplicate, type Ended, type Preflight,
+	type Reason, type Snapshot, type ThreadRegisters,
 } from './figures.ts';
 export {
 	clock, endProcess, exitNow, nowNs, pinProcess, place, snapUnavailable, xsaveComponents,
 } from './machine.ts';
 export { Shared } from './shared-memory.ts';
-export { STEPS, Tracer, WAYS, type TracerOptions, type Way } from './tracer.ts';
+export { steps, Tracer, type TracerOptions } from './tracer.ts';

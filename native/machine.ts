@@ -6,21 +6,38 @@ import { addon, type Clock, type XsaveComponent } from './addon.ts';
 import { errnoName, ProcsnapError } from './error.ts';
 
 /** The clock of every figure, its resolution, and the median time of one reading (measured now, about 3 ms). */
-export const clock = (): Clock => addon.clock();
+export const clock = (): Clock => addon().clock();
 
 /** CLOCK_MONOTONIC_RAW. */
-export const nowNs = (): bigint => addon.nowNs();
+export const nowNs = (): bigint => addon().nowNs();
+
+/** One Ctrl-C can arrive twice: from the terminal, and again from npm, which passes it on. */
+const ECHO_MS = 500;
 
 /**
  * Ends this process as soon as what it has written to its standard streams has been passed on, whoever reads them.
  * process.exit() of Node 24 loses a part of that where they are sockets, and it waits for V8's compiler threads, one of
  * which may wait for a garbage collection that the main thread makes no more: beside stress-ng 1 of some 220 takes was
- * over and did not end. exit_group(2) waits for nobody.
+ * over and did not end. exit_group(2) waits for nobody. A reader that never reads would be waited for without end: a
+ * signal ends that, with its exit code, but not before what may still be the echo of an earlier signal is over.
  */
-export async function exitNow(code: number): Promise<never> {
+export async function exitNow(code: number, echoMs = ECHO_MS): Promise<never> {
+	const echoesEnd = performance.now() + echoMs;
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+		process.on(signal, () => setTimeout(() => endBy(signal), echoesEnd - performance.now()));
 	await Promise.all([process.stdout, process.stderr].map((stream) => passedOn(stream)));
 	flushCompileCache();
-	return addon.exitNow(code);
+	return addon().exitNow(code);
+}
+
+function endBy(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
+	try {
+		addon().exitNow(128 + constants.signals[signal]);
+	} catch {
+		// There is no addon: the same, as shells see it.
+		process.removeAllListeners(signal);
+		process.kill(process.pid, signal);
+	}
 }
 
 /** The callback comes after those of all writes before; with an error where nobody reads any more. */
@@ -28,10 +45,10 @@ const passedOn = (stream: NodeJS.WriteStream): Promise<void> =>
 	new Promise((resolve) => stream.write('', () => resolve()));
 
 /** null if this kernel has create_proc_snap() and lets it be called; otherwise why not, and what to do. */
-export const snapUnavailable = (): string | null => addon.snapUnavailable();
+export const snapUnavailable = (): string | null => addon().snapUnavailable();
 
 /** Where this machine's processors keep what in `xstate`: not all of it need be in use here. */
-export const xsaveComponents = (): XsaveComponent[] => addon.xsaveComponents();
+export const xsaveComponents = (): XsaveComponent[] => addon().xsaveComponents();
 
 const allThreads = (pid: number): number[] => readdirSync(`/proc/${pid}/task`).map(Number);
 
@@ -41,7 +58,7 @@ const allThreads = (pid: number): number[] => readdirSync(`/proc/${pid}/task`).m
  */
 export function pinProcess(cpus: number[]): void {
 	for (const tid of allThreads(process.pid)) {
-		const code = addon.setAffinity(tid, ...cpus);
+		const code = addon().setAffinity(tid, ...cpus);
 		if (code !== 0 && code !== -constants.errno.ESRCH)
 			throw new ProcsnapError(errnoName(code), `CPU ${cpus.join(', ')} cannot be used: ${errnoName(code)}`);
 	}
@@ -49,9 +66,9 @@ export function pinProcess(cpus: number[]): void {
 
 /** Place a process (its first thread) on a CPU, and under SCHED_FIFO where priority is over 0. What failed, or null. */
 export function place(pid: number, cpu: number, priority: number): string | null {
-	const pinned = addon.setAffinity(pid, cpu);
+	const pinned = addon().setAffinity(pid, cpu);
 	if (pinned !== 0) return `sched_setaffinity: ${errnoName(pinned)}`;
-	const code = priority > 0 ? addon.setFifo(pid, priority) : 0;
+	const code = priority > 0 ? addon().setFifo(pid, priority) : 0;
 	return code === 0 ? null : `sched_setscheduler: ${errnoName(code)}`;
 }
 
@@ -59,4 +76,5 @@ export function place(pid: number, cpu: number, priority: number): string | null
  * Kill a process that is not ours to reap, and wait until its memory is gone. It is moved to `cpu` first (-1: left
  * where it is). Nanoseconds: the kill alone, and from its start until the end.
  */
-export const endProcess = (pid: number, cpu: number): { killNs: number; reapNs: number } => addon.endProcess(pid, cpu);
+export const endProcess = (pid: number, cpu: number): { killNs: number; reapNs: number } =>
+	addon().endProcess(pid, cpu);

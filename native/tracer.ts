@@ -1,21 +1,14 @@
 /** The tracer, and what it can be asked for. */
 import { fileURLToPath } from 'node:url';
-import { addon, type Operation, type Results } from './addon.ts';
+import { addon, WAYS, type Operation, type Results, type Way } from './addon.ts';
 import { errnoName, ProcsnapError } from './error.ts';
 import {
 	countsIn, type CallCounts, type Copy, type Duplicate, type Ended, type Preflight, type Reason, type Snapshot,
 	type ThreadRegisters,
 } from './figures.ts';
 
-const { constants, operations } = addon;
-
-export type Way = 'proc-mem-paper' | 'proc-mem' | 'peek' | 'vm-readv' | 'memcpy';
-
-/** Ways of reading another process's memory, as `read` names them. */
-export const WAYS = constants.ways as readonly Way[];
-
 /** The steps of a take and an end, in order; tests kill requester or tracer at each. */
-export const STEPS: readonly string[] = constants.steps;
+export const steps = (): readonly string[] => addon().constants.steps;
 
 export interface TracerOptions {
 	/** CPU that the tracer runs on, and that ended duplicates are cleaned up on. Default: any. */
@@ -44,6 +37,7 @@ export class Tracer {
 	readonly notGot: string[];
 	/** The bytes of the last `read`, `readCopy` or `countCalls`, until the next take, hold or end. */
 	readonly data: Uint8Array;
+	readonly #constants = addon().constants;
 	readonly #area: ArrayBuffer;
 	readonly #socket: number;
 	/** The process that was started; it ends when the tracer, its child, holds nothing any more. */
@@ -62,7 +56,7 @@ export class Tracer {
 			cpu = -1, priority = 0, dataBytes = 64 << 20, stopLimitMs = 0, timeoutMs = Math.max(1000, stopLimitMs),
 		} = options;
 		const path = fileURLToPath(new URL('build/procsnap-tracer', import.meta.url));
-		const { process: started, pid, socket, area, hello } = addon.startTracer(path, cpu, priority, dataBytes);
+		const { process: started, pid, socket, area, hello } = addon().startTracer(path, cpu, priority, dataBytes);
 		this.pid = pid;
 		this.#process = started;
 		this.#socket = socket;
@@ -70,7 +64,7 @@ export class Tracer {
 		this.cpu = cpu;
 		this.#timeoutNs = timeoutMs * 1e6;
 		this.#stopLimitNs = stopLimitMs * 1e6;
-		this.data = new Uint8Array(area, constants.registersBytes * constants.maxThreads);
+		this.data = new Uint8Array(area, this.#constants.registersBytes * this.#constants.maxThreads);
 		const { affinityCode, priorityCode, oomCode } = hello.result as Results<'hello'>;
 		this.notGot = Object.entries({
 			sched_setaffinity: affinityCode, sched_setscheduler: priorityCode, oom_score_adj: oomCode,
@@ -91,8 +85,8 @@ export class Tracer {
 		op: Op, pid: number, ...args: Array<number | bigint>
 	): { result: Results<Op>; message: string; left: string } {
 		if (!this.#open) throw new ProcsnapError('EBADF', 'this tracer was closed');
-		const { code, message, left, result } = addon.request(
-			this.#socket, operations[op].op, pid, this.#timeoutNs, ...args
+		const { code, message, left, result } = addon().request(
+			this.#socket, addon().operations[op].op, pid, this.#timeoutNs, ...args
 		);
 		if (code !== 0) throw new ProcsnapError(errnoName(code), message);
 		return { result: result as Results<Op>, message, left };
@@ -105,7 +99,7 @@ export class Tracer {
 	#stopping<Op extends Operation>(op: Op, pid: number, ...args: number[]): {
 		result: Results<Op>; message: string; left: string;
 	} {
-		this.data.fill(0, 0, constants.callsHeadBytes);
+		this.data.fill(0, 0, this.#constants.callsHeadBytes);
 		try {
 			return this.#answer(op, pid, ...args);
 		} finally {
@@ -153,7 +147,7 @@ export class Tracer {
 
 	/** What `inject` would cost and what speaks against it. Nothing is done to the process. */
 	check(pid: number): Preflight {
-		const { reasonBytes, reasonNameOffset, reasonTextOffset } = constants;
+		const { reasonBytes, reasonNameOffset, reasonTextOffset } = this.#constants;
 		const { reasons: count, threads, residentKib, tablesKib, growthKib, headroomKib, pauseNs } = this.#ask(
 			'check', pid
 		);
@@ -220,7 +214,7 @@ export class Tracer {
 	/** System-call number -> how often one read of `length` bytes makes it, counted by an observer. */
 	countCalls(way: Way, length: number): Map<number, number> {
 		this.#ask('count', 0, WAYS.indexOf(way), length);
-		const calls = new Uint32Array(this.data.buffer, this.data.byteOffset, constants.countedCalls);
+		const calls = new Uint32Array(this.data.buffer, this.data.byteOffset, this.#constants.countedCalls);
 		return new Map([...calls.entries()].filter(([, count]) => count > 0));
 	}
 
@@ -232,6 +226,7 @@ export class Tracer {
 	/** All threads' registers at the moment of the last take or hold; of a snapshot, ask before its end. */
 	registers(): ThreadRegisters[] {
 		if (this.#unread) this.#haveRegisters(this.#ask('registers', 0).registers);
+		const constants = this.#constants;
 		return Array.from({ length: this.#registers }, (_, i) => {
 			const base = i * constants.registersBytes;
 			const head = new DataView(this.#area, base, constants.generalOffset);
@@ -252,14 +247,15 @@ export class Tracer {
 
 	/** For tests: at a step of the next take or end, kill the tracer or the requester. */
 	killAt(step: string, whom: 'tracer' | 'requester'): void {
-		this.#ask('hook', 0, STEPS.indexOf(step), whom === 'tracer' ? constants.killTracer : constants.killRequester);
+		const { killTracer, killRequester } = this.#constants;
+		this.#ask('hook', 0, steps().indexOf(step), whom === 'tracer' ? killTracer : killRequester);
 	}
 
 	/** End what it holds, and the tracer. */
 	close(): void {
 		if (!this.#open) return;
 		this.#open = false;
-		addon.stopTracer(this.#socket, this.#process);
+		addon().stopTracer(this.#socket, this.#process);
 	}
 
 	[Symbol.dispose](): void {

@@ -29,12 +29,13 @@ until_free() {
 *}
 		lock=${lock#E: }
 		if [ "$waited" -ge "$longest" ]; then
-			printf '%s: error: another apt or dpkg has been at work for %s s: %s. Wait until it has ended, then try again\n' \
-				"$name" "$waited" "$lock" >&2
+			printf '%s: error: another apt or dpkg has been at work for %s s: %s. %s\n' \
+				"$name" "$waited" "$lock" 'Wait until it has ended, then try again' >&2
 			exit 1
 		fi
 		if [ "$waited" -ge "$next" ]; then
-			printf '%s: waiting for another apt or dpkg to end, %s of at most %s s: %s\n' "$name" "$waited" "$longest" "$lock" >&2
+			printf '%s: waiting for another apt or dpkg to end, %s of at most %s s: %s\n' \
+				"$name" "$waited" "$longest" "$lock" >&2
 			next=$((waited + 30))
 		fi
 		sleep "$pause"

@@ -40,7 +40,8 @@ configure_for_machine() {
 	run 'configuring' make -C "$work/linux" ${compilers:+"$compilers"} olddefconfig ||
 		broken "$config is no configuration that Linux $version takes (make olddefconfig failed)"
 	grep -qx 'CONFIG_PROC_SNAP=y' "$work/linux/.config" ||
-		fail "$config turns off something that create_proc_snap() needs: CONFIG_PROC_SNAP=y was not taken; is it an x86-64 configuration?"
+		fail "$config turns off something that create_proc_snap() needs: CONFIG_PROC_SNAP=y was not taken;" \
+			'is it an x86-64 configuration?'
 	grep -qx 'CONFIG_MODULES=y' "$work/linux/.config" ||
 		say "$config has no modules: there will be no package of headers to build some against"
 }
@@ -58,7 +59,8 @@ deb() {
 	apply_patches
 	configure_for_machine
 	# -d: the packages that the build needs were looked for, by command.
-	run 'compiling and packing' make -C "$work/linux" -j"$(nproc)" ${compilers:+"$compilers"} DPKG_FLAGS=-d bindeb-pkg ||
+	run 'compiling and packing' \
+		make -C "$work/linux" -j"$(nproc)" ${compilers:+"$compilers"} DPKG_FLAGS=-d bindeb-pkg ||
 		broken 'the packages cannot be built (make bindeb-pkg)'
 	# linux-libc-dev is made too, but would replace the headers of the machine's own.
 	image=$(cd -- "$work" && ls linux-image-*.deb) || broken "make bindeb-pkg made no linux-image package"

@@ -3,9 +3,10 @@
 
 # The source package's tarball; nothing if the package is not installed.
 source_package() {
-	dpkg-query -L "linux-source-$version" 2>/dev/null | grep '/linux-source-[0-9.]*\.tar\.xz$' | while IFS= read -r file; do
-		[ ! -f "$file" ] || printf '%s' "$file"
-	done
+	dpkg-query -L "linux-source-$version" 2>/dev/null | grep '/linux-source-[0-9.]*\.tar\.xz$' |
+		while IFS= read -r file; do
+			[ ! -f "$file" ] || printf '%s' "$file"
+		done
 }
 
 has_source() {
@@ -21,10 +22,12 @@ field() {
 check_source() {
 	[ -n "${KERNEL_SOURCE:-}" ] || return 0
 	[ -f "$KERNEL_SOURCE/Makefile" ] && [ -n "$(field VERSION)" ] ||
-		fail "KERNEL_SOURCE=$KERNEL_SOURCE is no kernel source (its Makefile names no VERSION): give the folder of an unpacked Linux $version"
+		fail "KERNEL_SOURCE=$KERNEL_SOURCE is no kernel source (its Makefile names no VERSION):" \
+			"give the folder of an unpacked Linux $version"
 	found=$(field VERSION).$(field PATCHLEVEL)
 	[ "$found" = "$version" ] ||
-		fail "KERNEL_SOURCE=$KERNEL_SOURCE is Linux $found, but Linux $version was asked for: give a source of that version, or --version"
+		fail "KERNEL_SOURCE=$KERNEL_SOURCE is Linux $found, but Linux $version was asked for:" \
+			'give a source of that version, or --version'
 }
 
 # Two trees may say the same version and differ: the files that the patches
@@ -68,7 +71,8 @@ need_packages() {
 		say "missing for the kernel's build: ${packages% }; installing them (apt-get install)"
 		# shellcheck disable=SC2086 # a list of names
 		sh scripts/apt-install.sh kernel $packages ||
-			fail "apt-get could not install them: see above; without linux-source-$version, unpack a source of Linux $version and set KERNEL_SOURCE=DIR. The list is: ${packages% }"
+			fail "apt-get could not install them: see above; without linux-source-$version," \
+				"unpack a source of Linux $version and set KERNEL_SOURCE=DIR. The list is: ${packages% }"
 		packages=$(missing_packages)
 	fi
 	[ -z "$packages" ] ||
@@ -81,7 +85,8 @@ unpack() {
 	mkdir "$work/linux" || fail "$work/linux cannot be made"
 	if [ -n "${KERNEL_SOURCE:-}" ]; then
 		# Without its history, and as if nothing had been built in it.
-		run "copying $KERNEL_SOURCE" find "$KERNEL_SOURCE" -mindepth 1 -maxdepth 1 ! -name .git -exec cp -a -t "$work/linux" {} + ||
+		run "copying $KERNEL_SOURCE" \
+			find "$KERNEL_SOURCE" -mindepth 1 -maxdepth 1 ! -name .git -exec cp -a -t "$work/linux" {} + ||
 			broken "copying $KERNEL_SOURCE failed"
 		run 'cleaning the copy' make -C "$work/linux" mrproper ||
 			broken "the copy of $KERNEL_SOURCE cannot be cleaned (make mrproper)"
@@ -95,7 +100,9 @@ unpack() {
 
 apply_patches() {
 	for patch in kernel-patch/"$version"/*.patch; do
-		run "applying $(basename -- "$patch")" patch -p1 --batch --forward --no-backup-if-mismatch -d "$work/linux" -i "$PWD/$patch" ||
-			broken "$patch does not apply to $(source_id | cut -d ' ' -f -2) of Linux $version: the source is another one than the patches were made for, or was patched already"
+		run "applying $(basename -- "$patch")" \
+			patch -p1 --batch --forward --no-backup-if-mismatch -d "$work/linux" -i "$PWD/$patch" ||
+			broken "$patch does not apply to $(source_id | cut -d ' ' -f -2) of Linux $version:" \
+				'the source is another one than the patches were made for, or was patched already'
 	done
 }

@@ -7,7 +7,8 @@ work='' child='' log=''
 # killed outright, its last compilers end before anybody sweeps their folder.
 take_turn() {
 	mkdir -p -- "$cache" || fail "$cache cannot be made: set XDG_CACHE_HOME to a folder that can be written"
-	{ exec 9>"$cache/lock"; } 2>/dev/null || fail "$cache/lock cannot be written: set XDG_CACHE_HOME to a folder that can be written"
+	{ exec 9>"$cache/lock"; } 2>/dev/null ||
+		fail "$cache/lock cannot be written: set XDG_CACHE_HOME to a folder that can be written"
 	if ! flock -n 9; then
 		say 'waiting for another kernel build to end'
 		flock 9
@@ -44,7 +45,8 @@ available() {
 make_work() {
 	needed=${1:-${2:-0}}
 	[ "$(available)" -ge "$needed" ] ||
-		fail "$cache has $(available) MiB left, a build needs $needed: make room, or set XDG_CACHE_HOME to a folder on a larger disk"
+		fail "$cache has $(available) MiB left, a build needs $needed:" \
+			'make room, or set XDG_CACHE_HOME to a folder on a larger disk'
 	work=$cache/work.$$
 	log=$cache/failed-$version.log
 	mkdir -- "$work" && : >"$log" || fail "$work cannot be made"
@@ -75,7 +77,8 @@ drop_work() {
 broken() {
 	failed=yes
 	if [ "$(available)" -lt 16 ] || tail -n 200 -- "$log" | grep -q 'No space left on device'; then
-		fail "the disk is full ($cache, $(available) MiB left): make room, or set XDG_CACHE_HOME to a folder on a larger disk"
+		fail "the disk is full ($cache, $(available) MiB left):" \
+			'make room, or set XDG_CACHE_HOME to a folder on a larger disk'
 	fi
 	printf 'kernel: the end of the log:\n' >&2
 	# make says what failed among what the other jobs still did.

@@ -6,7 +6,7 @@ import { runPlan } from '../runner/run.ts';
 import { SCHEMA_VERSION, type Clock, type Isolation, type Manifest } from '../store/manifest.ts';
 import { createRun, createRunId, type Run } from '../store/run.ts';
 import type { SampleWriter } from '../store/samples.ts';
-import type { Tracer, TracerOptions } from '../../native/index.ts';
+import { clock, pinProcess, Tracer, type TracerOptions } from '../../native/index.ts';
 import type { Mechanism, Lab, Variant } from '../types.ts';
 import type { Environment, MeasuredRun, Request } from './environment.ts';
 import { cutRounds, slownessOf } from './emulated.ts';
@@ -23,6 +23,8 @@ export interface Native {
 	pinProcess: (cpus: number[]) => void;
 }
 
+const NATIVE: Native = { startTracer: (options) => Tracer.start(options), clock, pinProcess };
+
 /** The target's FIFO priority where it is allowed; the tracer's is one higher. */
 const PRIORITY = 10;
 
@@ -36,7 +38,7 @@ export const host: Environment = {
 	folder: 'host',
 	unavailable: () => null,
 	label: () => describeHere().environment,
-	measure: async (request, screen, interrupt) => measureOnHost(await loadNative(), request, screen, interrupt),
+	measure: (request, screen, interrupt) => measureOnHost(NATIVE, request, screen, interrupt),
 };
 
 export async function measureOnHost(
@@ -179,10 +181,4 @@ function describe(
 		machine: describeMachine(),
 		software: describeSoftware(),
 	};
-}
-
-/** Only where it is measured: usage errors and reports do without the compiled addon. */
-async function loadNative(): Promise<Native> {
-	const { Tracer, clock, pinProcess } = await import('../../native/index.ts');
-	return { startTracer: (options) => Tracer.start(options), clock, pinProcess };
 }

@@ -14,6 +14,7 @@ import type {
 	Mechanism, Chart, Claim, Experiment, Json, Lab, Paper, ProfileName, Results, Session, Table, Target, Variant,
 } from '../types.ts';
 import { isFloor, medianPoints, of, ratio, roundsOf, time, US } from './shared/figures.ts';
+import { mechanismOf } from './shared/mechanism.ts';
 
 const GIGABYTE = 1024;
 /** Rounds for a resident size in MiB: as many as keep a cell in the range of seconds. */
@@ -61,8 +62,7 @@ function takeAndEnd(lab: Lab, mechanism: Mechanism, target: Target, workload: Wo
 }
 
 async function open({ factors }: Variant, lab: Lab): Promise<Session> {
-	const mechanism = lab.mechanisms.find(({ name }) => name === factors.mechanism);
-	if (mechanism === undefined) throw new Error(`there is no mechanism ${factors.mechanism}`);
+	const mechanism = mechanismOf({ factors }, lab);
 	if (factors.target === 'bash') {
 		const shell = await startShell(lab);
 		const facts: Record<string, Json> = memoryOf(shell.pid);

@@ -16,6 +16,7 @@ import type {
 } from '../types.ts';
 import { nowNs } from '../../native/index.ts';
 import { isFloor, levels, MS, of, roundsOf, time, US } from './shared/figures.ts';
+import { mechanismOf } from './shared/mechanism.ts';
 
 const PERIOD_US = 4000;
 const PAGE_KIB = 4;
@@ -52,8 +53,7 @@ function betweenPasses<T>(
 }
 
 async function open({ factors }: Variant, lab: Lab): Promise<Session> {
-	const mechanism = lab.mechanisms.find(({ name }) => name === factors.mechanism);
-	if (mechanism === undefined) throw new Error(`there is no mechanism ${factors.mechanism}`);
+	const mechanism = mechanismOf({ factors }, lab);
 	const periodUs = PERIOD_US * (lab.slowness ?? 1);
 	const updater = await Workload.start(
 		'updater',

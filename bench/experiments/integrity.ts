@@ -8,6 +8,7 @@
  */
 import { colourScale } from '../report/palette.ts';
 import { hexdump } from './shared/hexdump.ts';
+import { mechanismOf } from './shared/mechanism.ts';
 import { isEvidence, programSize, readRegions, type ProgramSize, type Region } from '../targets/program.ts';
 import { startShell } from '../targets/shell.ts';
 import { placement, Workload } from '../targets/workload.ts';
@@ -140,10 +141,9 @@ export const experiment: Experiment = {
 		];
 	},
 	open: async ({ factors }, lab) => {
-		const mechanism = lab.mechanisms.find(({ name }) => name === factors.mechanism);
-		if (factors.target === 'writer') return openWriter(lab, mechanism);
-		if (mechanism === undefined) throw new Error(`there is no mechanism ${factors.mechanism}`);
-		return openShell(lab, mechanism);
+		if (factors.mechanism === CONTROL) return openWriter(lab, undefined);
+		const mechanism = mechanismOf({ factors }, lab);
+		return factors.target === 'writer' ? openWriter(lab, mechanism) : openShell(lab, mechanism);
 	},
 	tables: (results, paper) => [programTable(results, paper.table4), integrityTable(results)],
 	charts: (results) => {

@@ -15,6 +15,7 @@ import type {
 	Mechanism, Claim, Experiment, Json, Lab, Paper, ProfileName, Results, Session, Table, Variant,
 } from '../types.ts';
 import { KIB, levels, medianPoints, of, ratio, roundsOf, size, US } from './shared/figures.ts';
+import { mechanismOf } from './shared/mechanism.ts';
 
 const TEXT_KIB = [1, 64, 256];
 const PAPER_WAYS: Way[] = ['proc-mem-paper', 'peek'];
@@ -62,8 +63,7 @@ function countCalls(lab: Lab, way: Way, length: number): Record<string, number> 
 async function open({ factors }: Variant, lab: Lab): Promise<Session> {
 	const way = factors.way as Way;
 	const length = Number(factors.sizeKiB) * KIB;
-	const mechanism = lab.mechanisms.find(({ name }) => name === factors.mechanism);
-	if (mechanism === undefined) throw new Error(`there is no mechanism ${factors.mechanism}`);
+	const mechanism = mechanismOf({ factors }, lab);
 	const target = factors.target === 'bash'
 		? await startShell(lab)
 		: await Workload.start('resident', ['--rss', `${REGION_MIB}M`, '--pages', '4k', ...placement(lab)]);

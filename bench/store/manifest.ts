@@ -2,8 +2,9 @@
  * manifest.json: what was measured, where, with what and by which code. It will
  * be published beside the results, so it holds no host name and no user name.
  */
+import * as v from 'valibot';
 import { Failure, messageOf } from '../../common/errors.ts';
-import { mismatch, type Of, type Shape } from './shape.ts';
+import { fields, mapOf, mismatch } from './shape.ts';
 
 export const SCHEMA_VERSION = 1;
 
@@ -11,92 +12,92 @@ export const SCHEMA_VERSION = 1;
 export const LABELS = ['bare-metal', 'vm', 'nested-vm', 'emulated', 'unknown'] as const;
 export type Label = (typeof LABELS)[number];
 
-const machine = { fields: {
-	cpuModel: 'string',
-	cores: 'number',
-	memoryBytes: 'number',
+const machine = fields({
+	cpuModel: v.string(),
+	cores: v.number(),
+	memoryBytes: v.number(),
 	/** The CPU says that it runs under a hypervisor. */
-	hypervisorFlag: 'boolean',
-	kernel: { fields: { release: 'string', version: 'string', commandLine: 'string' } },
+	hypervisorFlag: v.boolean(),
+	kernel: fields({ release: v.string(), version: v.string(), commandLine: v.string() }),
 	/** /sys/devices/system/cpu/vulnerabilities: name to state. */
-	mitigations: { map: 'string' },
-	governor: { maybe: 'string' },
-	transparentHugePages: { maybe: 'string' },
-	swapBytes: 'number',
-	clockSource: { maybe: 'string' },
-	schedRtRuntimeUs: { maybe: 'number' },
+	mitigations: mapOf(v.string()),
+	governor: v.nullable(v.string()),
+	transparentHugePages: v.nullable(v.string()),
+	swapBytes: v.number(),
+	clockSource: v.nullable(v.string()),
+	schedRtRuntimeUs: v.nullable(v.number()),
 	/** null: the kernel has no Yama. */
-	yamaPtraceScope: { maybe: 'number' },
-	overcommitMemory: { maybe: 'number' },
-} } as const satisfies Shape;
+	yamaPtraceScope: v.nullable(v.number()),
+	overcommitMemory: v.nullable(v.number()),
+});
 
-const software = { fields: {
-	procsnap: { fields: { version: 'string', commit: { maybe: 'string' }, dirty: { maybe: 'boolean' } } },
-	node: 'string',
-	compiler: { maybe: 'string' },
+const software = fields({
+	procsnap: fields({ version: v.string(), commit: v.nullable(v.string()), dirty: v.nullable(v.boolean()) }),
+	node: v.string(),
+	compiler: v.nullable(v.string()),
 	/** From the lock file: direct dependencies to their versions. */
-	libraries: { map: 'string' },
-} } as const satisfies Shape;
+	libraries: mapOf(v.string()),
+});
 
-const guest = { fields: {
+const guest = fields({
 	/** kvm, or tcg: every instruction emulated. */
-	accelerator: 'string',
+	accelerator: v.string(),
 	/** Why it was not kvm. */
-	reason: { maybe: 'string' },
-	qemu: 'string',
+	reason: v.nullable(v.string()),
+	qemu: v.string(),
 	/** The key of the kernel's build: of its source, patches and configuration. */
-	kernel: 'string',
-	cpus: 'number',
-	memoryMiB: 'number',
+	kernel: v.string(),
+	cpus: v.number(),
+	memoryMiB: v.number(),
 	/** Every time in the samples is a number of instructions, one a nanosecond. */
-	countInstructions: 'boolean',
-} } as const satisfies Shape;
+	countInstructions: v.boolean(),
+});
 
-const manifest = { fields: {
-	schemaVersion: 'number',
-	id: 'string',
+const manifest = fields({
+	schemaVersion: v.number(),
+	id: v.string(),
 	/** `running` in a file at rest: the run was killed, or its machine went down. */
-	status: { oneOf: ['running', 'complete', 'interrupted', 'failed'] },
+	status: v.picklist(['running', 'complete', 'interrupted', 'failed']),
 	/** Why the status is `failed`. */
-	error: { maybe: 'string' },
-	startedAt: 'string',
-	finishedAt: { maybe: 'string' },
-	profile: { oneOf: ['smoke', 'paper'] },
-	seed: 'number',
+	error: v.nullable(v.string()),
+	startedAt: v.string(),
+	finishedAt: v.nullable(v.string()),
+	profile: v.picklist(['smoke', 'paper']),
+	seed: v.number(),
 	/** What was chosen on the command line; an empty list is everything. */
-	options: { fields: { experiments: { list: 'string' }, backends: { list: 'string' } } },
-	environment: { fields: {
-		name: 'string',
-		label: { oneOf: LABELS },
+	options: fields({ experiments: v.array(v.string()), backends: v.array(v.string()) }),
+	environment: fields({
+		name: v.string(),
+		label: v.picklist(LABELS),
 		/** What the label was concluded from. */
-		evidence: { list: 'string' },
+		evidence: v.array(v.string()),
 		/** The guest that it was measured in; null on the host. */
-		guest: { maybe: guest },
-	} },
+		guest: v.nullable(guest),
+	}),
 	/** What was planned: variants in the order of their experiment, before shuffling. */
-	experiments: { list: { fields: { name: 'string', variants: { list: 'string' } } } },
-	backends: { list: { fields: { name: 'string', title: 'string', unavailable: { maybe: 'string' } } } },
+	experiments: v.array(fields({ name: v.string(), variants: v.array(v.string()) })),
+	backends: v.array(fields({ name: v.string(), title: v.string(), unavailable: v.nullable(v.string()) })),
 	/** Variants given up because their target could not be set up. */
-	dropped: { list: { fields: { experiment: 'string', variant: 'string', reason: 'string' } } },
-	isolation: { fields: {
-		targetCpu: 'number',
-		requesterCpu: 'number',
-		fifoTarget: 'boolean',
-		fifoTracer: 'boolean',
+	dropped: v.array(fields({ experiment: v.string(), variant: v.string(), reason: v.string() })),
+	isolation: fields({
+		targetCpu: v.number(),
+		requesterCpu: v.number(),
+		fifoTarget: v.boolean(),
+		fifoTracer: v.boolean(),
 		/** Why something of it could not be had. */
-		reasons: { list: 'string' },
-	} },
-	clock: { fields: { source: 'string', resolutionNs: 'number', overheadNs: 'number' } },
+		reasons: v.array(v.string()),
+	}),
+	clock: fields({ source: v.string(), resolutionNs: v.number(), overheadNs: v.number() }),
 	machine,
 	software,
-} } as const satisfies Shape;
+});
 
-export type Manifest = Of<typeof manifest>;
+export type Manifest = v.InferOutput<typeof manifest>;
 export type Machine = Manifest['machine'];
 export type Software = Manifest['software'];
 export type Isolation = Manifest['isolation'];
 export type Clock = Manifest['clock'];
-export type Guest = Of<typeof guest>;
+export type Guest = v.InferOutput<typeof guest>;
 
 /** Reads a manifest's text; `file` is for the error. */
 export function parseManifest(text: string, file: string): Manifest {

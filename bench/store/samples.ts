@@ -4,26 +4,27 @@
  * that a run that dies keeps all but the block it died in.
  */
 import { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, openSync, readFileSync } from 'node:fs';
+import * as v from 'valibot';
 import { Failure, messageOf } from '../../common/errors.ts';
 import type { Block } from '../types.ts';
 import { cannotRead, cannotWrite, publishableJson, writeFully } from './files.ts';
 import { SCHEMA_VERSION, checkVersion } from './manifest.ts';
-import { mismatch, type Of, type Shape } from './shape.ts';
+import { fields, mapOf, mismatch } from './shape.ts';
 
-const headerShape = { fields: { schemaVersion: 'number', run: 'string' } } as const satisfies Shape;
+const headerShape = fields({ schemaVersion: v.number(), run: v.string() });
 
-const blockShape = { fields: {
-	seq: 'number',
-	experiment: 'string',
-	variant: 'string',
-	factors: { map: 'any' },
-	status: { oneOf: ['ok', 'failed', 'interrupted'] },
-	startedMs: 'number',
-	warmupRounds: 'number',
-	samples: { map: { list: { maybe: 'number' } } },
-	failures: { list: { fields: { round: 'number', message: 'string' } } },
-	facts: { map: 'any' },
-} } as const satisfies Shape;
+const blockShape = fields({
+	seq: v.number(),
+	experiment: v.string(),
+	variant: v.string(),
+	factors: mapOf(v.unknown()),
+	status: v.picklist(['ok', 'failed', 'interrupted']),
+	startedMs: v.number(),
+	warmupRounds: v.number(),
+	samples: mapOf(v.array(v.nullable(v.number()))),
+	failures: v.array(fields({ round: v.number(), message: v.string() })),
+	facts: mapOf(v.unknown()),
+});
 
 export interface SampleWriter {
 	/** Returns when the block is on the disk. */
@@ -52,7 +53,7 @@ export function createSamples(file: string, run: string): SampleWriter {
 		}
 		length += line.length;
 	};
-	append({ schemaVersion: SCHEMA_VERSION, run } satisfies Of<typeof headerShape>);
+	append({ schemaVersion: SCHEMA_VERSION, run } satisfies v.InferOutput<typeof headerShape>);
 	fsyncSync(fd);
 	return { append, close: () => closeSync(fd) };
 }
@@ -94,7 +95,7 @@ export function parseSamples(text: string, file: string): Samples {
 	checkVersion(header, `${file}:1`);
 	expectShape(header, headerShape, `${file}:1`);
 	const blocks = others.map((line, index) => toBlock(line, index, `${file}:${index + 2}`));
-	return { run: (header as Of<typeof headerShape>).run, blocks, torn };
+	return { run: (header as v.InferOutput<typeof headerShape>).run, blocks, torn };
 }
 
 function toBlock(line: string, index: number, at: string): Block {
@@ -136,7 +137,7 @@ function parseLine(line: string, at: string): unknown {
 	}
 }
 
-function expectShape(value: unknown, shape: Shape, at: string): void {
+function expectShape(value: unknown, shape: v.GenericSchema, at: string): void {
 	const wrong = mismatch(value, shape);
 	if (wrong !== undefined) {
 		throw new Failure(`${at}: ${wrong}: the line is corrupt, restore the file from a copy`);

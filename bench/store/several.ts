@@ -4,32 +4,33 @@
  */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { Failure, messageOf } from '../../common/errors.ts';
 import { cannotRead, cannotWrite, publishableJson, writeAtomically } from './files.ts';
 import { SCHEMA_VERSION, checkVersion } from './manifest.ts';
 import { createFolder, type RunFolder } from './run.ts';
-import { mismatch, type Of, type Shape } from './shape.ts';
+import { fields, mismatch } from './shape.ts';
 
 const INDEX = 'environments.json';
 
-const indexShape = { fields: {
-	schemaVersion: 'number',
-	id: 'string',
-	startedAt: 'string',
-	profile: { oneOf: ['smoke', 'paper'] },
-	environments: { list: { fields: {
+const indexShape = fields({
+	schemaVersion: v.number(),
+	id: v.string(),
+	startedAt: v.string(),
+	profile: v.picklist(['smoke', 'paper']),
+	environments: v.array(fields({
 		/** Of the run in it: `guest-1cpu`. */
-		folder: 'string',
+		folder: v.string(),
 		/** As a heading: `guest with 1 CPU`. */
-		title: 'string',
+		title: v.string(),
 		/** It was begun, and left a run to read. */
-		measured: 'boolean',
+		measured: v.boolean(),
 		/** Why it failed or was left out; null where it did not. */
-		failure: { maybe: 'string' },
-	} } },
-} } as const satisfies Shape;
+		failure: v.nullable(v.string()),
+	})),
+});
 
-export type Index = Of<typeof indexShape>;
+export type Index = v.InferOutput<typeof indexShape>;
 export type IndexEntry = Index['environments'][number];
 
 export interface Several extends Pick<RunFolder, 'id' | 'dir' | 'discard'> {

@@ -1,81 +1,47 @@
-/**
- * Says once what a file holds: the TypeScript type and the check at run time
- * both come from the same shape.
- */
+/** What files hold is said once, as a schema of valibot: type and check come from it. Here is how it reports faults. */
+import * as v from 'valibot';
 
-export type Shape =
-	| 'string' | 'number' | 'boolean' | 'any'
-	| { readonly maybe: Shape }
-	| { readonly list: Shape }
-	| { readonly map: Shape }
-	| { readonly oneOf: readonly string[] }
-	| { readonly fields: { readonly [name: string]: Shape } };
+/** An object with these fields; others are let through. A field that is missing is reported with what it should be. */
+export const fields = <const Entries extends v.ObjectEntries>(entries: Entries) =>
+	v.object(entries, ({ expected, path }) => {
+		const missing = path?.at(-1)?.key;
+		return (typeof missing === 'string' ? entries[missing]?.expects : expected) ?? '';
+	});
 
-/** The type of a value that has the shape. `maybe` is null, never absent. */
-export type Of<S> =
-	S extends 'string' ? string
-	: S extends 'number' ? number
-	: S extends 'boolean' ? boolean
-	: S extends 'any' ? unknown
-	: S extends { readonly maybe: infer T } ? Of<T> | null
-	: S extends { readonly list: infer T } ? Array<Of<T>>
-	: S extends { readonly map: infer T } ? Record<string, Of<T>>
-	: S extends { readonly oneOf: readonly (infer T)[] } ? T
-	: S extends { readonly fields: infer F } ? { -readonly [K in keyof F]: Of<F[K]> }
-	: never;
+/** An object whose fields may have any name. To valibot a list is one too. */
+export const mapOf = <Item extends v.GenericSchema>(item: Item) =>
+	v.pipe(v.unknown(), v.check((value) => !Array.isArray(value), 'Object'), v.record(v.string(), item));
 
-/** What is wrong with the value and where in it, or undefined if it has the shape. */
-export function mismatch(value: unknown, shape: Shape, at = ''): string | undefined {
-	if (shape === 'any') {
-		return undefined;
-	}
-	if (typeof shape === 'string') {
-		return typeof value === shape ? undefined : `${where(at)} is ${nameOf(value)}, not a ${shape}`;
-	}
-	if ('maybe' in shape) {
-		return value === null ? undefined : mismatch(value, shape.maybe, at);
-	}
-	if ('oneOf' in shape) {
-		return shape.oneOf.includes(String(value))
-			? undefined
-			: `${where(at)} is ${JSON.stringify(value)}, not one of ${shape.oneOf.join(', ')}`;
-	}
-	if ('list' in shape) {
-		return Array.isArray(value)
-			? firstMismatch(value.map((item, index) => [item, shape.list, `${at}[${index}]`]))
-			: `${where(at)} is ${nameOf(value)}, not a list`;
-	}
-	if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-		return `${where(at)} is ${nameOf(value)}, not an object`;
-	}
-	if ('map' in shape) {
-		return firstMismatch(Object.entries(value).map(([key, item]) => [item, shape.map, join(at, key)]));
-	}
-	const record = value as Record<string, unknown>;
-	return firstMismatch(Object.entries(shape.fields).map(([key, inner]) => [record[key], inner, join(at, key)]));
+/** What is wrong with the value and where in it, or undefined if it is as the schema says. */
+export function mismatch(value: unknown, schema: v.GenericSchema): string | undefined {
+	const { success, issues } = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true });
+	if (success) return undefined;
+	const [{ type, input, path, expected, message }] = issues;
+	// fields() and mapOf() say by their message what is expected.
+	const right = type === 'object' || type === 'check' ? message : expected ?? '';
+	const found = type === 'picklist' && input !== undefined ? JSON.stringify(input) : nameOf(input);
+	return `${where(path)} is ${found}, not ${described(right)}`;
 }
 
-function firstMismatch(parts: Array<[unknown, Shape, string]>): string | undefined {
-	for (const [value, shape, at] of parts) {
-		const wrong = mismatch(value, shape, at);
-		if (wrong !== undefined) {
-			return wrong;
-		}
-	}
-	return undefined;
+function where(path: readonly v.IssuePathItem[] | undefined): string {
+	if (path === undefined) return 'it';
+	const steps = path.map(({ type, key }) => (type === 'array' ? `[${String(key)}]` : `.${String(key)}`));
+	return `\`${steps.join('').replace(/^\./, '')}\``;
 }
 
-function join(at: string, key: string): string {
-	return at === '' ? key : `${at}.${key}`;
-}
+const NAMES: Record<string, string> = { Object: 'an object', Array: 'a list', null: 'null' };
 
-function where(at: string): string {
-	return at === '' ? 'it' : `\`${at}\``;
+/** valibot writes `number`, `("ok" | "failed")`, `(string | null)`. */
+function described(expected: string): string {
+	const choices = expected.replace(/^\((.*)\)$/, '$1').split(' | ');
+	return choices.every((choice) => choice.startsWith('"'))
+		? `one of ${choices.map((choice) => choice.slice(1, -1)).join(', ')}`
+		: choices.map((choice) => NAMES[choice] ?? `a ${choice}`).join(' or ');
 }
 
 function nameOf(value: unknown): string {
-	if (value === undefined) {
-		return 'missing';
-	}
-	return value === null ? 'null' : `a ${Array.isArray(value) ? 'list' : typeof value}`;
+	if (value === undefined) return 'missing';
+	if (value === null) return 'null';
+	if (typeof value !== 'object') return `a ${typeof value}`;
+	return Array.isArray(value) ? 'a list' : 'an object';
 }

@@ -37,7 +37,7 @@ export interface Mechanism {
 	forked: boolean;
 	/** Needs `Target.fork`: it cannot copy a process that knows nothing of procsnap. */
 	cooperative: boolean;
-	/** Why `procsnap take` does not offer it; null: it does. */
+	/** Why `procsnap take` does not offer it; null: it does, and its copies have an image. */
 	notForEvidence: string | null;
 	/** null: it can be used on this machine. Otherwise why not, and what to do. */
 	unavailable: () => string | null;
@@ -74,8 +74,8 @@ export interface Still {
 	readonly pid: number;
 	/** Bytes of the copy, valid until the next read; fewer than asked for where a region ends. Not timed. */
 	read: (address: bigint, length: number) => Uint8Array;
-	/** All that evidence is made of. Throws Failure if the copy is gone, or the mechanism is not for evidence. */
-	image: () => Image;
+	/** All that evidence is made of. Throws Failure if the copy is gone. Left out where it is not for evidence. */
+	image?: () => Image;
 	/** Gives the copy up. Throws ProcsnapError where nobody can say what that did. */
 	end: () => Ended;
 }

@@ -77,6 +77,12 @@ for (const { title, reasons, make } of KINDS) {
 	});
 }
 
+test('docs/check.md describes every field of --json', async (t) => {
+	const { stdout } = await check(String(process.pid), '--json');
+	const table = /^\| field \|[^]*?\n\n/m.exec(readFileSync(DOCS, 'utf8'))?.[0] ?? '';
+	for (const field of Object.keys(JSON.parse(stdout) as object)) t.true(table.includes(`\`${field}\``), field);
+});
+
 test('wrong usage: exit code 2', async (t) => {
 	for (const args of [[], ['x'], ['1', '2'], ['1', '--fast']]) {
 		const { status, stdout, stderr } = await check(...args);

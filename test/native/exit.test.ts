@@ -1,6 +1,7 @@
 /** exitNow(): the command lines' last act. */
 import test from 'ava';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +35,33 @@ test('what was written before it arrives, however slow the reader', async (t) =>
 	const script = `import { exitNow } from ${JSON.stringify(MACHINE)};
 		process.stdout.write('x'.repeat(${BYTES}));
 		await exitNow(7);`;
+	t.deepEqual(await ended(script), { code: 7, signal: null, bytes: BYTES });
+});
+
+for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const)
+	test(`${signal} ends the wait for a reader that never reads, with its exit code`, async (t) => {
+		// As command lines do, it listens: else the signal would end it by itself.
+		const script = `import { exitNow } from ${JSON.stringify(MACHINE)};
+			process.on('${signal}', () => {});
+			process.stdout.write('x'.repeat(${BYTES}));
+			setTimeout(() => process.stderr.write('waits'), 100);
+			await exitNow(7);`;
+		const child = spawn(NODE[0], [...NODE.slice(1), '--input-type=module', '-e', script], {
+			stdio: ['ignore', 'pipe', 'pipe'],
+		});
+		t.teardown(() => child.kill('SIGKILL'));
+		await once(child.stderr, 'data');
+		t.is(child.exitCode, null, 'it waits');
+		child.kill(signal);
+		const [ended] = await Promise.race([once(child, 'exit'), sleep(60_000, ['not ended'], { ref: false })]);
+		t.is(ended, code);
+	});
+
+test('the echo of a signal does not cut off what is being passed on', async (t) => {
+	const script = `import { exitNow } from ${JSON.stringify(MACHINE)};
+		process.stdout.write('x'.repeat(${BYTES}));
+		setTimeout(() => process.kill(process.pid, 'SIGINT'), 1);
+		await exitNow(7, 60_000);`;
 	t.deepEqual(await ended(script), { code: 7, signal: null, bytes: BYTES });
 });
 

@@ -4,11 +4,11 @@
  */
 import test from 'ava';
 import { fileURLToPath } from 'node:url';
-import { addon, checkOperations, type OperationTable } from '../../native/addon.ts';
-import { STEPS, WAYS } from '../../native/index.ts';
+import { addon, checkOperations, checkWays, type OperationTable } from '../../native/addon.ts';
+import { steps, WAYS } from '../../native/index.ts';
 import { start, tracerFor } from './help.ts';
 
-const TABLE: OperationTable = addon.operations;
+const TABLE: OperationTable = addon().operations;
 
 test('every operation has a number of its own, and names for its results', (t) => {
 	const numbers = Object.values(TABLE).map(({ op }) => op);
@@ -41,17 +41,17 @@ test('a table that differs from what TypeScript reads is refused at load', (t) =
 });
 
 test('the tracer answers every operation that is in the table, and no other', (t) => {
-	const tracer = addon.startTracer(
+	const tracer = addon().startTracer(
 		fileURLToPath(new URL('../../native/build/procsnap-tracer', import.meta.url)), -1, 0, 1 << 20
 	);
 	t.is(tracer.hello.result['pid'], tracer.pid);
-	const codeOf = (op: number): string => addon.request(tracer.socket, op, 0, 1e9, 0, 0).message;
+	const codeOf = (op: number): string => addon().request(tracer.socket, op, 0, 1e9, 0, 0).message;
 	for (const [name, { op }] of Object.entries(TABLE)) {
 		if (name === 'hello') t.regex(codeOf(op), /has no operation 0/);
 		else t.notRegex(codeOf(op), /has no operation/, name);
 	}
 	for (const op of [-1, Object.keys(TABLE).length]) t.regex(codeOf(op), new RegExp(`has no operation ${op}`));
-	t.true(addon.stopTracer(tracer.socket, tracer.process));
+	t.true(addon().stopTracer(tracer.socket, tracer.process));
 });
 
 test('a reply has the names that C declares, and each figure its own', async (t) => {
@@ -95,7 +95,13 @@ test('a reply has the names that C declares, and each figure its own', async (t)
 });
 
 test('the names of ways and steps are in C\'s order', (t) => {
-	t.deepEqual([...WAYS], ['proc-mem-paper', 'proc-mem', 'peek', 'vm-readv', 'memcpy']);
-	t.deepEqual([STEPS[0], STEPS.at(-1)], ['none', 'buried']);
-	t.is(new Set(STEPS).size, STEPS.length);
+	const { ways } = addon().constants;
+	t.deepEqual([...ways], [...WAYS]);
+	t.notThrows(() => checkWays(ways));
+	t.throws(
+		() => checkWays(ways.toReversed()),
+		{ message: /ways of reading are not as native\/addon.ts has them \(C: memcpy, vm-readv, .*; here: proc-mem-paper, / }
+	);
+	t.deepEqual([steps()[0], steps().at(-1)], ['none', 'buried']);
+	t.is(new Set(steps()).size, steps().length);
 });

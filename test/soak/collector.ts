@@ -6,10 +6,12 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { Untold } from '../../acquire/ending.ts';
 import type { Manifest } from '../../acquire/evidence/manifest.ts';
 import type { Random } from '../../bench/stats/random.ts';
 import { NODE } from '../processes.ts';
 import { run, startProgram } from './child.ts';
+import { documentedIn } from './counts.ts';
 import type { Target } from './target.ts';
 import { add, reasonOf, type Tally } from './tally.ts';
 
@@ -42,7 +44,7 @@ export async function collect({ folder, targets, random, tally, stopped, gapMs }
 			node, procsnap('take', String(pid), '--out', out, '--key', key, '--json')
 		);
 		const timers = [setTimeout(() => child.kill('SIGKILL'), killed ? afterMs : PATIENCE_MS)];
-		const { code, signal, said } = await ended;
+		const { code, signal, said, printed } = await ended;
 		timers.forEach(clearTimeout);
 		target.happened(`procsnap take is over: ${signal ?? code ?? ''}`);
 		if (signal !== null) {
@@ -58,7 +60,9 @@ export async function collect({ folder, targets, random, tally, stopped, gapMs }
 			if (code === 0) {
 				target.tally.taken++;
 				counts.taken++;
-				target.tally.counted += countedIn(out, target);
+				const counted = countedIn(out, printed, target);
+				if (counted === null) target.tally.countsLost++;
+				else target.tally.counted += counted;
 				const verified = await run(node, procsnap('verify', out, '--key', `${key}.pub`), PATIENCE_MS);
 				if (verified.code !== 0) add(tally.wrong, `evidence does not verify: ${reasonOf(verified.said)}`);
 			} else {
@@ -75,9 +79,12 @@ export async function collect({ folder, targets, random, tally, stopped, gapMs }
 	return left;
 }
 
-/** What the ledger of this evidence has counted of the effects that docs/inject.md names for this target. */
-function countedIn(folder: string, { kind: { documented } }: Target): number {
-	if (documented === undefined) return 0;
+/** What a take has counted of the effects that docs/inject.md names for this target. null: it could not tell all. */
+export function countedIn(
+	folder: string, printed: string, { kind: { documented } }: Pick<Target, 'kind'>
+): number | null {
 	const { ledger } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
-	return ledger.calls?.find(({ call }) => call === documented.call)?.[documented.countedAs] ?? 0;
+	const { untold } = JSON.parse(printed) as { untold: Untold | null };
+	if (untold === null || ledger.endFailed !== null) return null;
+	return documentedIn(ledger.calls ?? [], documented) + documentedIn(untold.calls, documented);
 }

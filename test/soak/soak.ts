@@ -12,6 +12,7 @@ import { aMark } from '../processes.ts';
 import { removePrefix, removeStale } from './cgroups.ts';
 import { collect } from './collector.ts';
 import { endPrograms } from './child.ts';
+import { AtRisk } from './counts.ts';
 import { makeFaults } from './faults.ts';
 import { KINDS, type Kind } from './kinds.ts';
 import { leftAtTargets, strays, tracersLeft } from './leftovers.ts';
@@ -193,14 +194,13 @@ export async function soak(options: SoakOptions): Promise<Verdict> {
 			const child = fork(
 				TAKER, [JSON.stringify(takerOptions(index, start))], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }
 			);
-			let begun: Target | undefined;
+			const atRisk = new AtRisk(), lose = (target: number): void => { here[target]!.tally.countsLost++; };
 			child.on('message', (message) => {
 				const report = message as Report;
-				if (report.kind === 'begun') begun = here[report.target];
-				else if (report.kind === 'take') begun = undefined;
+				atRisk.saw(report).forEach(lose);
 				receive(report, here, tally);
 			});
-			child.on('exit', () => { if (begun !== undefined) begun.tally.countsLost++; });
+			child.on('exit', () => atRisk.ended().forEach(lose));
 			return child;
 		}, (code, by) => {
 			if (by !== 'SIGKILL' && !stopped()) add(tally.wrong, `a requester ended by itself: ${by ?? code ?? ''}`);
@@ -274,8 +274,7 @@ function receive(report: Report, targets: readonly Target[], tally: Tally): void
 		target.happened(`${report.mechanism} ${outcome}${reason === '' ? '' : ` (${reason.slice(0, 40)})`}`);
 		kind.tried++;
 		mechanism.tried++;
-		if (report.counted === null) kind.countsLost++;
-		else kind.counted += report.counted;
+		kind.counted += report.counted ?? 0;
 		if (outcome === 'refused') {
 			add(kind.refused, reason);
 			return;

@@ -5,7 +5,8 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRandom, type Random } from '../../bench/stats/random.ts';
-import { ProcsnapError, STEPS, Tracer, type CallCount } from '../../native/index.ts';
+import { ProcsnapError, steps, Tracer } from '../../native/index.ts';
+import { creditUntold, TakeCounts } from './counts.ts';
 import type { Documented } from './kinds.ts';
 import { Page } from './page.ts';
 import { reasonOf, type Outcome } from './tally.ts';
@@ -28,11 +29,16 @@ export type Report =
 	| { kind: 'begun'; target: number }
 	/**
 	 * `counted`: effects that docs/inject.md names (kinds.ts, `documented`); null: the tracer was killed, and with it
-	 * its counts.
+	 * its counts. `untold`: the tracer may stop the target again, and has not told by now what that does.
 	 */
-	| { kind: 'take'; target: number; mechanism: Mechanism; outcome: Outcome; reason?: string; counted: number | null }
+	| {
+		kind: 'take'; target: number; mechanism: Mechanism; outcome: Outcome; reason?: string; counted: number | null;
+		untold: boolean;
+	}
 	/** Counted after its end, by a tracer that is about to be closed. */
 	| { kind: 'counted'; target: number; counted: number }
+	/** That tracer has told all. */
+	| { kind: 'left' }
 	/** Its tracer: to be known where it is left over. */
 	| { kind: 'tracer'; pid: number }
 	/** What is about to be done by itself. */
@@ -53,6 +59,8 @@ class Taker {
 	readonly #random: Random;
 	readonly #pages: Page[];
 	#tracer: Tracer | undefined;
+	/** What that one was asked for, the last one last. */
+	#taken: number[] = [];
 	/** The tracer is to die, by us. */
 	#doomed = false;
 
@@ -74,6 +82,7 @@ class Taker {
 		if (this.#tracer === undefined) {
 			this.#tracer = Tracer.start({ dataBytes: 1 << 20, priority: 1 });
 			this.#doomed = false;
+			this.#taken = [];
 			say({ kind: 'tracer', pid: this.#tracer.pid });
 		}
 		return this.#tracer;
@@ -83,10 +92,9 @@ class Taker {
 		if (this.#tracer === undefined) return;
 		try {
 			const { calls } = this.#tracer.untold();
-			this.#options.targets.forEach((_, target) => {
-				const counted = this.#documentedIn(calls, target);
-				if (counted > 0) say({ kind: 'counted', target, counted });
-			});
+			const documented = this.#options.targets.map((target) => target.documented);
+			for (const credit of creditUntold(calls, this.#taken, documented)) say({ kind: 'counted', ...credit });
+			say({ kind: 'left' });
 		} catch (error) {
 			if (!(error instanceof ProcsnapError)) throw error;	// the tracer was killed
 		}
@@ -126,55 +134,49 @@ class Taker {
 
 	/** At a step of this take or of its end, one of the two will die. */
 	#plan(tracer: Tracer, whom: 'tracer' | 'requester', at: number, target: number): void {
-		const steps = whom === 'tracer' ? SAFE_FOR_TRACER : STEPS.filter((name) => name !== 'none');
-		const step = steps[Math.floor(at * steps.length)]!;
+		const among = whom === 'tracer' ? SAFE_FOR_TRACER : steps().filter((name) => name !== 'none');
+		const step = among[Math.floor(at * among.length)]!;
 		say({ kind: 'death', whom, step, target });
 		this.#doomed = whom === 'tracer';
 		tracer.killAt(step, whom);
 	}
 
 	async #take(tracer: Tracer, target: number, pid: number, mechanism: Mechanism, pauseMs: number): Promise<void> {
-		let outcome: Outcome = 'refused', reason: string | undefined, counted: number | null = 0;
-		const count = (): void => { counted = counted === null
-			? null
-			: counted + this.#documentedIn(tracer.lastCalls.calls, target); };
+		let outcome: Outcome = 'refused', reason: string | undefined, untold = false;
+		const counts = new TakeCounts(() => tracer.lastCalls.calls, this.#options.targets[target]!.documented);
+		this.#taken.push(target);
 		say({ kind: 'begun', target });
 		try {
 			if (mechanism === 'inject' || mechanism === 'syscall') {
-				const duplicate = (mechanism === 'inject' ? tracer.inject(pid) : tracer.snap(pid)).pid;
+				const { pid: duplicate } = mechanism === 'inject'
+					? counts.during(() => tracer.inject(pid))
+					: tracer.snap(pid);
 				outcome = 'taken';
-				if (mechanism === 'inject') count();
 				if (!looksRight(tracer, duplicate))
 					[outcome, reason] = ['wrong', 'the duplicate does not begin with an ELF header'];
 			} else if (mechanism === 'stop') {
-				tracer.stopCopy(pid);
-				count();
+				counts.during(() => tracer.stopCopy(pid));
 				outcome = 'taken';
 			} else {
-				tracer.hold(pid);
-				count();
+				counts.during(() => tracer.hold(pid));
 				outcome = 'taken';
 			}
 			await sleep(pauseMs);
 			const ended = outcome;
 			outcome = 'unclean';
 			if (mechanism === 'hold') tracer.letGo();
-			else {
-				tracer.end();
-				count();
-			}
+			else untold = counts.during(() => tracer.end()).unburied !== null;
 			outcome = ended;
 		} catch (error) {
 			if (!(error instanceof ProcsnapError)) throw error;
 			reason = `${error.code}: ${reasonOf(error.message)}`;
+			untold = mechanism !== 'syscall' || outcome !== 'refused';
 			if (error.code === 'EPIPE') {
-				counted = null;
+				counts.lose();
 				if (this.#doomed) reason = 'the tracer was killed by the soak';
 				else say({ kind: 'wrong', what: 'a tracer died that nobody killed' });
 				this.#tracer?.close();
 				this.#tracer = undefined;
-			} else if (outcome === 'refused' ? mechanism !== 'syscall' : mechanism !== 'hold') {
-				count();	// whoever is refused may have stopped the target, too
 			}
 			// It stays for that thread by itself, whether its requester is there or not: for others there is another
 			// tracer.
@@ -182,14 +184,8 @@ class Taker {
 				this.#leave();
 			}
 		}
-		say({ kind: 'take', target, mechanism, outcome, ...(reason === undefined ? {} : { reason }), counted });
-	}
-
-	/** What `calls` have of the effects that docs/inject.md names for this target. */
-	#documentedIn(calls: readonly CallCount[], target: number): number {
-		const { documented } = this.#options.targets[target]!;
-		if (documented === null) return 0;
-		return calls.find(({ call }) => call === documented.call)?.[documented.countedAs] ?? 0;
+		const { counted } = counts;
+		say({ kind: 'take', target, mechanism, outcome, ...(reason === undefined ? {} : { reason }), counted, untold });
 	}
 }
 

@@ -37,7 +37,7 @@ const MECHANISM = `
 import { closeSync, openSync } from 'node:fs';
 import { populatedRuns } from '../common/proc/pagemap.ts';
 import { auxvOf, processNote, regionsOf } from '../common/proc/process.ts';
-import { nowNs, ProcsnapError } from '../native/index.ts';
+import { nowNs, NOTHING_DONE, ProcsnapError } from '../native/index.ts';
 
 const WHICH = ['all', 'own', 'resident'];
 
@@ -89,7 +89,7 @@ export const mechanism = {
 			end: () => {
 				if (copies.length === 0) throw new ProcsnapError('ESRCH', 'the copy was given up before');
 				copies = [];
-				return { killNs: 0, reapNs: 0, pauseNs: 0, unaskedPauseNs: 0, unburied: null, endedEarly: null, restartedCalls: 0, lengthenedTimeouts: 0, cutCalls: 0, calls: [] };
+				return NOTHING_DONE;
 			},
 		};
 	},

@@ -1,7 +1,7 @@
 /** An experiment, a tracer and a screen without processes behind them. */
 import type { Screen } from '../../../bench/runner/progress.ts';
 import type { Mechanism, Experiment, Lab, Session, Variant } from '../../../bench/types.ts';
-import type { Tracer } from '../../../native/index.ts';
+import { NOTHING_DONE, type Tracer } from '../../../native/index.ts';
 
 export function fakeVariant(id: string, changes: Partial<Variant> = {}): Variant {
 	return { id, factors: { mechanism: id }, rounds: 10, warmupRounds: 2, blockRounds: 5, ...changes };
@@ -54,11 +54,7 @@ export function fakeMechanism(changes: Partial<Mechanism> = {}): Mechanism {
 			figures: { takeNs: 1, pauseNs: 1, calls: null },
 			pid: target.pid,
 			read: () => new Uint8Array(),
-			image: () => { throw new Error('a fake has none'); },
-			end: () => ({
-				killNs: 1, reapNs: 1, pauseNs: 0, unaskedPauseNs: 0, unburied: null, endedEarly: null,
-				restartedCalls: 0, lengthenedTimeouts: 0, cutCalls: 0, calls: [],
-			}),
+			end: () => ({ ...NOTHING_DONE, killNs: 1, reapNs: 1 }),
 		}),
 		...changes,
 	};

@@ -35,6 +35,25 @@ for (const [title, value, message] of [
 		'a label of our wishes', { ...aManifest(), environment: { name: 'host', label: 'fast', evidence: [] } },
 		/`environment\.label` is "fast", not one of bare-metal, vm, nested-vm, emulated, unknown/,
 	],
+	[
+		'a missing field that may be null', { ...aManifest(), error: undefined },
+		/`error` is missing, not a string or null: the file is corrupt/,
+	],
+	[
+		'a missing field in a list', { ...aManifest(), experiments: [{ name: 'a', variants: [] }, { name: 'b' }] },
+		/`experiments\[1\]\.variants` is missing, not a list/,
+	],
+	['a missing object', { ...aManifest(), clock: undefined }, /`clock` is missing, not an object/],
+	['a missing choice', { ...aManifest(), profile: undefined }, /`profile` is missing, not one of smoke, paper/],
+	[
+		'a list for an object of any names',
+		{ ...aManifest(), machine: { ...aManifest().machine, mitigations: ['x'] } },
+		/`machine\.mitigations` is a list, not an object/,
+	],
+	[
+		'a choice of another type', { ...aManifest(), profile: ['paper'] },
+		/`profile` is \["paper"\], not one of smoke, paper/,
+	],
 	['null where something must be', { ...aManifest(), experiments: null }, /`experiments` is null, not a list/],
 ] as Array<[string, unknown, RegExp]>) {
 	test(`refused: ${title}`, (t) => {
