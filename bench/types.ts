@@ -32,6 +32,10 @@ export interface Variant {
 	/** Rounds run before each block; kept in the data, left out of summaries. */
 	warmupRounds: number;
 	blockRounds: number;
+	/** A round takes minutes where every instruction is emulated: it is left out there. */
+	tooSlowEmulated?: boolean;
+	/** What it costs differs from one target to the next: where rounds are cut, two targets are kept. */
+	differsByTarget?: boolean;
 	/** A block that has taken so long ends, if it has a few rounds by then. */
 	budgetMs?: number;
 }

@@ -133,7 +133,7 @@ function usableMechanisms({ mechanisms, options }: Request): Mechanism[] {
 function chooseVariants({ experiments, profile }: Request, mechanisms: Mechanism[], { environment }: Here): Chosen[] {
 	const cut = (variants: Variant[]) =>
 		(environment.label === 'emulated'
-			? cutRounds(variants, mechanisms, environment.guest?.countInstructions ?? false)
+			? cutRounds(variants, environment.guest?.countInstructions ?? false)
 			: variants);
 	const chosen = experiments
 		.filter(({ onDevices }) => onDevices !== true || environment.label !== 'emulated')

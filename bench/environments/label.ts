@@ -34,7 +34,7 @@ const VIRTUAL_DMI =
 /** Pure. `outer` is the label of the environment that started this one, where we know it. */
 export function labelFrom(found: Evidence, outer?: Label): Labelled {
 	const evidence = [
-		`CPU model: ${found.cpuModel ?? 'not told'}`,
+		`CPU model: ${found.cpuModel ?? 'not reported'}`,
 		`hypervisor flag of the CPU: ${yesNo(found.hypervisorFlag)}`,
 		`virtualization (vmx, svm) offered by the CPU: ${yesNo(found.virtualizationFlag)}`,
 		`DMI: ${found.dmi ?? 'none'}`,
@@ -107,5 +107,5 @@ export const systemReader: Reader = {
 };
 
 function yesNo(flag: boolean | null): string {
-	return flag === null ? 'not told' : flag ? 'yes' : 'no';
+	return flag === null ? 'not reported' : flag ? 'yes' : 'no';
 }

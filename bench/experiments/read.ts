@@ -35,6 +35,12 @@ const CALLS = new Map([
 	[310, 'process_vm_readv'],
 ]);
 
+/** PEEKTEXT takes a system call a word: where instructions are emulated, a round of more than this takes minutes. */
+const LARGEST_EMULATED_PEEK_KIB = 64;
+
+const hints = ({ way, sizeKiB }: { way: Way; sizeKiB: number }): Pick<Variant, 'tooSlowEmulated'> =>
+	({ tooSlowEmulated: way === 'peek' && sizeKiB > LARGEST_EMULATED_PEEK_KIB });
+
 const inBlocks = (rounds: number): Pick<Variant, 'rounds' | 'warmupRounds' | 'blockRounds'> =>
 	({ rounds, warmupRounds: 1, blockRounds: Math.ceil(rounds / (rounds >= 100 ? 4 : 1)) });
 
@@ -42,7 +48,7 @@ function sizeVariants(profile: ProfileName, mechanism: string): Variant[] {
 	return Object.entries(SIZES[profile]).flatMap(([kib, most]) => WAYS.flatMap((way): Variant[] => {
 		const rounds = way === 'peek' ? Math.min(most, PEEK_ROUNDS[Number(kib)] ?? 0) : most;
 		const factors = { mechanism, target: 'resident', way, sizeKiB: Number(kib) };
-		return rounds === 0 ? [] : [{ id: `${way} size=${kib}KiB`, factors, ...inBlocks(rounds) }];
+		return rounds === 0 ? [] : [{ id: `${way} size=${kib}KiB`, factors, ...inBlocks(rounds), ...hints(factors) }];
 	}));
 }
 
@@ -103,7 +109,7 @@ export const experiment: Experiment = {
 		if (mechanism === undefined) return [];
 		const text = TEXT_KIB.flatMap((sizeKiB) => PAPER_WAYS.map((way): Variant => ({
 			id: `${way} bash text=${sizeKiB}KiB`, factors: { mechanism, target: 'bash', way, sizeKiB },
-			...inBlocks(profile === 'paper' ? 1000 : 20),
+			...inBlocks(profile === 'paper' ? 1000 : 20), ...hints({ way, sizeKiB }),
 		})));
 		return [...text, ...sizeVariants(profile, mechanism)];
 	},

@@ -1,5 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import test from 'ava';
+import { experiment as cloneKill } from '../../../../bench/experiments/clone-kill.ts';
+import { experiment as read } from '../../../../bench/experiments/read.ts';
+import { MECHANISMS } from '../../../../mechanisms/shared/all.ts';
 import { cutRounds } from '../../../../bench/environments/emulated.ts';
 import { findComplaints, tailOf } from '../../../../bench/environments/guest/complaints.ts';
 import { qemuArguments } from '../../../../bench/environments/guest/qemu.ts';
@@ -86,31 +89,31 @@ test('what the host tells of the guest is in the manifest, and outweighs what is
 	t.throws(() => describeHere({ PROCSNAP_GUEST: 'yes' }), { instanceOf: Failure, message: /PROCSNAP_GUEST/ });
 });
 
-const variant = (rounds: number, factors: Variant['factors'] = {}): Variant =>
-	({ id: 'x', factors, rounds, warmupRounds: 3, blockRounds: 100 });
-
-const BACKENDS = [{ name: 'stop', duplicates: false }, { name: 'inject', duplicates: true }];
+const variant = (rounds: number, hints: Partial<Variant> = {}): Variant =>
+	({ id: 'x', factors: {}, rounds, warmupRounds: 3, blockRounds: 100, ...hints });
 
 test('rounds are cut where instructions are emulated, but never below what a median needs', (t) => {
-	t.like(
-		cutRounds([variant(1000)], BACKENDS, false)[0], { rounds: 40, blockRounds: 40, warmupRounds: 1, budgetMs: 600 }
-	);
-	t.like(cutRounds([variant(1000, { rssMiB: 64 })], BACKENDS, false)[0], { rounds: 40, blockRounds: 20 });
-	t.is(cutRounds([variant(30)], BACKENDS, false)[0]?.rounds, 10);
-	t.is(cutRounds([variant(2)], BACKENDS, false)[0]?.rounds, 2);
+	t.like(cutRounds([variant(1000)], false)[0], { rounds: 40, blockRounds: 40, warmupRounds: 1, budgetMs: 600 });
+	t.like(cutRounds([variant(1000, { differsByTarget: true })], false)[0], { rounds: 40, blockRounds: 20 });
+	t.is(cutRounds([variant(30)], false)[0]?.rounds, 10);
+	t.is(cutRounds([variant(2)], false)[0]?.rounds, 2);
 	t.deepEqual(
-		cutRounds(
-			[variant(9, { way: 'peek', sizeKiB: 1024 }), variant(9, { way: 'memcpy', sizeKiB: 1024 })], BACKENDS, false
-		).map(({ factors }) => factors['way']),
-		['memcpy']
+		cutRounds([variant(9, { id: 'slow', tooSlowEmulated: true }), variant(9, { tooSlowEmulated: false })], false)
+			.map(({ id }) => id),
+		['x']
 	);
-	const sized =
-		['stop', 'inject'].flatMap((mechanism) => [64, 256].map((rssMiB) => variant(9, { mechanism, rssMiB })));
-	t.deepEqual(
-		cutRounds(sized, BACKENDS, false).map(({ factors }) => `${factors['mechanism']} ${factors['rssMiB']}`),
-		['stop 64', 'inject 64', 'inject 256']
-	);
-	const [counted] = cutRounds([variant(1000)], BACKENDS, true);
+	const [counted] = cutRounds([variant(1000)], true);
 	t.is(counted?.rounds, 11);
 	t.is(counted?.budgetMs, undefined, 'a clock would make the rounds differ between runs');
+});
+
+test('where instructions are emulated neither stop copies more than 64 MiB, nor peek reads more than 64 KiB', (t) => {
+	const left = [cloneKill, read].flatMap(({ variants }) => cutRounds(variants('paper', [...MECHANISMS]), false));
+	const largest = (name: string, size: string): number =>
+		Math.max(...left.filter(({ factors }) => factors['mechanism'] === name || factors['way'] === name)
+			.map(({ factors }) => Number(factors[size] ?? 0)));
+	t.is(largest('stop', 'rssMiB'), 28);
+	t.is(largest('inject', 'rssMiB'), 1024);
+	t.is(largest('peek', 'sizeKiB'), 64);
+	t.true(largest('proc-mem', 'sizeKiB') > 1024);
 });
