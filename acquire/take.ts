@@ -4,7 +4,6 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
 import { availableParallelism, hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { codeOf, Failure, isGone, messageOf } from '../common/errors.ts';
@@ -22,13 +21,14 @@ import { CHUNK_BYTES, rootHash } from './evidence/merkle.ts';
 import { allNotes } from './evidence/notes.ts';
 import { planContents, type Planned } from './evidence/plan.ts';
 import {
-	countersOf, identify, processNote, sha256Of, startTicksOf, type Counters, type Identity, type ProcessNote,
+	countersOf, identify, processNote, startTicksOf, type Counters, type Identity, type ProcessNote,
 } from '../common/proc/process.ts';
 import { digestedRanges, recordRegions } from './evidence/records.ts';
 import { hasFile } from '../common/proc/regions.ts';
 import { fingerprint, publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
 import { CoreStream, type Digests } from './evidence/stream.ts';
+import { ProgramHashing } from './program-hash.ts';
 import { instantNow, startTracer, Survey } from './survey.ts';
 
 export interface TakeOptions {
@@ -58,6 +58,8 @@ export interface TakenEvidence {
 	manifest: Manifest;
 	/** Why there is no timestamp although one was asked for. */
 	withoutTimestamp: string | null;
+	/** Why the program's SHA-256 is not in the manifest; null: it is. */
+	programUnread: string | null;
 	/** What stops of the target have done that the manifest was sealed too early for. null: not known. */
 	untold: Untold | null;
 }
@@ -80,35 +82,29 @@ interface Moment {
  * left.
  */
 export async function take(options: TakeOptions): Promise<TakenEvidence> {
-	const { target: seen, program } = await identified(options.pid);
-	try {
-		return await takeOf(seen, program, options);
-	} finally {
-		await program.close();
-	}
-}
-
-async function takeOf(seen: Seen, program: FileHandle, options: TakeOptions): Promise<TakenEvidence> {
 	const { signal, progress } = options;
-	options.checkKey?.();
-	const mechanism = options.mechanism ?? mechanismFor();
-	const destination = await options.destination();
+	const { target: seen, program } = await identified(options.pid);
+	let destination: Destination | undefined;
 	let stream: CoreStream | undefined;
+	let hashing: ProgramHashing | undefined;
 	let tracer: Tracer | undefined;
 	let survey: Survey | undefined;
 	let done: CallCount[] | undefined;	// to the target's calls; undefined: what the tracer's last request did
 	try {
+		options.checkKey?.();
+		const mechanism = options.mechanism ?? mechanismFor();
+		destination = await options.destination();
+		const to = destination;
+		stream = new CoreStream();
 		signal?.throwIfAborted();
 		tracer = startTracer(options.stopLimitMs);
 		survey = new Survey(seen);
 		const moment = copyAndPlan(tracer, survey, seen, mechanism);
 		const { planned, layout, still, image } = moment;
-		stream = new CoreStream({ regions: true });
+		stream.start({ regions: true });
 		done = still.figures.calls?.calls ?? [];
 		options.duplicated?.(seen.pid);
-		// The copy is not made to wait for it: it is read meanwhile.
-		const hashed = sha256Of(program);
-		hashed.catch(() => undefined);
+		hashing = new ProgramHashing(program);
 		const key = options.key();
 		destination.begin(layout.bytes);
 		const source = await CoreSource.open(
@@ -120,7 +116,7 @@ async function takeOf(seen: Seen, program: FileHandle, options: TakeOptions): Pr
 				signal?.throwIfAborted();
 				return source.fill(room);
 			}, async (bytes, offset) => {
-				await destination.write(bytes, offset);
+				await to.write(bytes, offset);
 				progress?.(offset + bytes.length, layout.bytes);
 			});
 		} finally {
@@ -131,9 +127,10 @@ async function takeOf(seen: Seen, program: FileHandle, options: TakeOptions): Pr
 		await destination.verified(merkleRoot);
 		const ledger = endAndCount(tracer, moment, survey.counters, seen);
 		done = ledger.calls ?? [];
+		const { sha256: programSha256, failed: programUnread } = await hashing.result(signal);
 		const manifest: Manifest = {
 			...describeCollection(publicKeyOf(key)),
-			target: { ...seen, programSha256: await hashed },
+			target: { ...seen, programSha256 },
 			transfer: destination.transfer,
 			mechanism: { name: mechanism.name, description: mechanism.description },
 			before: moment.before, momentNs: image.momentNs, after: instantNow(), skewNs: image.skewNs,
@@ -150,7 +147,7 @@ async function takeOf(seen: Seen, program: FileHandle, options: TakeOptions): Pr
 			leaves: digests.leaves, manifest: text, publicKey: Buffer.from(publicKeyPem(publicKeyOf(key))), signature,
 			...(timestamp === null ? {} : { timestamp }),
 		});
-		return { where, manifest, withoutTimestamp: failed, untold: untoldOf(tracer) };
+		return { where, manifest, withoutTimestamp: failed, programUnread, untold: untoldOf(tracer) };
 	} catch (error) {
 		const cause = error instanceof NotPlanned ? error.reason : error;
 		const toll = tracer === undefined
@@ -163,7 +160,8 @@ async function takeOf(seen: Seen, program: FileHandle, options: TakeOptions): Pr
 		tracer?.close();
 		survey?.close();
 		await stream?.end();
-		await destination.discard();
+		await destination?.discard();
+		if (hashing === undefined) await program.close();
 	}
 }
 

@@ -55,14 +55,11 @@ export function checkCore(dir: string, { core, regions }: Manifest, faults: stri
 		faults.push(`${FILES.core}: cut off: ${size} of ${core.bytes} bytes are left${missingFrom(regions, size)}`);
 	if (size > core.bytes) faults.push(`${FILES.core}: ${size - core.bytes} bytes were added at its end`);
 	if (chunks !== null) {
-		const altered = [...digests.altered, ...digests.unfinished, ...undigested(regions)];
-		faults.push(...chunks.altered.map((range) => rangeText(range, altered)));
+		const altered = [...digests.altered, ...digests.unfinished];
+		faults.push(...chunks.altered.map((range) => rangeText(range, altered, regions)));
 	} else if (digests.altered.length > 0 ||
 		(size >= core.bytes && root.digest().toString('hex') !== core.merkleRoot)) {
-		// Those that are known; only where none is, one of those that nothing but the chunks tells of.
-		const { altered } = digests;
-		const where = altered.length > 0 ? namesOf(altered) : [HEAD, ...undigested(regions).map(nameOf)].join(', or ');
-		faults.push(`${FILES.core}: was altered: ${where}`);
+		faults.push(`${FILES.core}: was altered: ${whereText(digests.altered, undigested(regions), true)}`);
 	}
 	return size;
 }
@@ -131,12 +128,34 @@ class Chunks {
 	}
 }
 
-const rangeText = ({ start, end, from }: Range, altered: readonly RegionRecord[]): string =>
-	`${FILES.core}: bytes ${start} to ${end} ${from === null ? 'were altered' : `are those of ${from}, swapped or ` +
-		`copied`}: ${namesOf(altered.filter((region) => {
+/** `altered`: regions whose SHA-256 is not right. */
+function rangeText({ start, end, from }: Range, altered: readonly RegionRecord[], regions: RegionRecord[]): string {
+	const within = (region: RegionRecord): boolean => {
 		const { start: first, end: last } = placeOf(region);
 		return first < end && last > start;
-	}))}`;
+	};
+	// One that has a whole chunk of the range is altered; one that has a part of its first or last chunk may be.
+	const hasChunk = (region: RegionRecord): boolean => {
+		const { start: first, end: last } = placeOf(region);
+		const chunk = Math.max(start, Math.ceil(first / CHUNK_BYTES) * CHUNK_BYTES);
+		return Math.min(chunk + CHUNK_BYTES, end) <= last && chunk < end;
+	};
+	const large = undigested(regions).filter(within);
+	const certain = [...altered.filter(within), ...large.filter(hasChunk)];
+	const first = regions.find(({ bytes }) => bytes > 0);
+	const hasHead = first === undefined || start < placeOf(first).start;
+	return `${FILES.core}: bytes ${start} to ${end} ` +
+		`${from === null ? 'were altered' : `are those of ${from}, swapped or copied`}: ` +
+		whereText(certain, large.filter((region) => !hasChunk(region)), hasHead);
+}
+
+/** `certain` are altered; where there is none, one of `possible` is, or the core's head, if that is possible too. */
+function whereText(certain: readonly RegionRecord[], possible: readonly RegionRecord[], hasHead: boolean): string {
+	const perhaps = possible.map((region) => `perhaps ${nameOf(region)}`);
+	if (certain.length > 0) return [namesOf(certain), ...perhaps].join(', ');
+	if (possible.length === 0) return HEAD;
+	return [...(hasHead ? [HEAD] : []), namesOf(possible)].join(', or ');
+}
 
 const HEAD = 'its header or notes';
 
@@ -145,7 +164,6 @@ const undigested = (regions: readonly RegionRecord[]): RegionRecord[] =>
 	regions.filter(({ bytes, sha256 }) => bytes > 0 && sha256 === null);
 
 function namesOf(regions: readonly RegionRecord[]): string {
-	if (regions.length === 0) return HEAD;
 	const more = regions.length - MOST_NAMED;
 	return `${regions.slice(0, MOST_NAMED).map(nameOf).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

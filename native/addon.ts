@@ -1,6 +1,6 @@
 /** The addon and its raw interface, which only native/ knows: native/binding.cc is the other side of it. */
 import { createRequire } from 'node:module';
-import { Failure, messageOf } from '../common/errors.ts';
+import { codeOf, Failure, messageOf } from '../common/errors.ts';
 
 /**
  * The results of each operation, by the names of native/tracer/protocol.h. The types of replies come from here; that C
@@ -49,7 +49,7 @@ export function checkOperations(table: OperationTable): void {
 		if (here !== there)
 			throw new Error(
 				`the native core's operation ${name} is not as native/addon.ts has it (C: ${there}; here: ${here}): ` +
-					`npm run bench builds it anew`
+					`make -C native clean all builds it anew`
 			);
 	}
 }
@@ -123,6 +123,7 @@ function load(): Addon {
 	} catch (error) {
 		// Node appends a list of who asked for the file.
 		const [why] = messageOf(error).split('\n');
-		throw new Failure(`the addon cannot be loaded: ${why}; sh scripts/setup builds it`, { cause: error });
+		const what = codeOf(error) === 'MODULE_NOT_FOUND' ? '; sh scripts/setup builds it' : '';
+		throw new Failure(`the addon cannot be loaded: ${why}${what}`, { cause: error });
 	}
 }

@@ -19,24 +19,24 @@ const ECHO_MS = 500;
  * process.exit() of Node 24 loses a part of that where they are sockets, and it waits for V8's compiler threads, one of
  * which may wait for a garbage collection that the main thread makes no more: beside stress-ng 1 of some 220 takes was
  * over and did not end. exit_group(2) waits for nobody. A reader that never reads would be waited for without end: a
- * signal ends that, with its exit code, but not before what may still be the echo of an earlier signal is over.
+ * signal ends that, but not before what may still be the echo of an earlier signal is over. The exit code stays what it
+ * was to be: what was asked for has been done by now, or has failed.
  */
 export async function exitNow(code: number, echoMs = ECHO_MS): Promise<never> {
 	const echoesEnd = performance.now() + echoMs;
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-		process.on(signal, () => setTimeout(() => endBy(signal), echoesEnd - performance.now()));
+		process.on(signal, () => setTimeout(() => end(code), echoesEnd - performance.now()));
 	await Promise.all([process.stdout, process.stderr].map((stream) => passedOn(stream)));
 	flushCompileCache();
 	return addon().exitNow(code);
 }
 
-function endBy(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
+function end(code: number): never {
 	try {
-		addon().exitNow(128 + constants.signals[signal]);
+		return addon().exitNow(code);
 	} catch {
-		// There is no addon: the same, as shells see it.
-		process.removeAllListeners(signal);
-		process.kill(process.pid, signal);
+		// There is no addon. This is cli.ts's own end.
+		return process.exit(code);	// eslint-disable-line no-restricted-properties
 	}
 }
 

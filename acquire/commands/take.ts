@@ -68,7 +68,7 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	const timestampUrl = values.timestamp?.at(-1);
 	if (timestampUrl !== undefined) (await import('../timestamp-client.ts')).authorityUrl(timestampUrl);
 	const progress = createProgress('taking');
-	const { where, manifest, withoutTimestamp, untold } = await take({
+	const { where, manifest, withoutTimestamp, programUnread, untold } = await take({
 		pid, key, checkKey: () => checkKeyPlace(keyPath), mechanism, stopLimitMs, timestampUrl, signal,
 		duplicated: yieldToOthers, progress: progress.update, destination: destinationOf(pid, values, signal),
 	}).finally(() => progress.end());
@@ -80,6 +80,8 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	}
 	if (withoutTimestamp !== null)
 		process.stderr.write(`procsnap: the evidence is there, but not stamped: ${withoutTimestamp}\n`);
+	if (programUnread !== null)
+		process.stderr.write(`procsnap: the evidence has no SHA-256 of the target's program: ${printable(programUnread)}\n`);
 	for (const text of untoldTexts(untold))
 		process.stderr.write(`procsnap: not in the evidence, which was sealed before: ${text}\n`);
 	process.stdout.write(

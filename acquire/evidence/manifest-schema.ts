@@ -43,7 +43,7 @@ const region = v.object({
 
 const target = v.object({
 	pid: integer, ppid: integer, command: v.string(), commandLine: v.array(v.string()),
-	program: v.string(), programBytes: integer, programSha256: sha256,
+	program: v.string(), programBytes: integer, programSha256: v.nullable(sha256),
 	uid: integer, gid: integer, startTicks: integer,
 	namespaces: v.record(v.string(), v.string()), cgroup: v.string(), workingDirectory: v.string(),
 });

@@ -11,8 +11,8 @@ import type { Unreadable } from './source.ts';
 export const SCHEMA_VERSION = 3;
 
 /**
- * A larger region has no SHA-256 of its own: the hashes of its chunks guard it, and to hash it twice takes a CPU as
- * long as to read it and to write it.
+ * A larger region has no SHA-256 of its own: the hashes of its chunks guard it, and hashing it twice would make the
+ * CPUs of a small machine, and not its disk, what a take waits for.
  */
 const LARGEST_DIGESTED_BYTES = 64 << 20;
 

@@ -23,22 +23,21 @@ type Fill = (room: Uint8Array) => Promise<number>;
 /** Called in order. Those that have not resolved wait in their places: when all places are taken, no more is read. */
 type Write = (bytes: Uint8Array, offset: number) => Promise<void>;
 
-/**
- * One is for one core. It is made before there is something to stream, since its threads take a tenth of a second to
- * start.
- */
+/** One is for one core. That it has memory is known when it is made, before anybody has to wait. */
 export class CoreStream {
 	readonly #memory = alignedMemory(BLOCK_BYTES * PLACES);
-	readonly #threads: DigestThread[];
+	readonly #threads: DigestThread[] = [];
 
-	/** `regions`: whether ranges are digested too. */
-	constructor({ regions }: { regions: boolean }) {
-		this.#threads = Array.from({ length: regions ? 2 : 1 }, () => new DigestThread());
+	/**
+	 * As soon as nobody waits: threads take a tenth of a second to start. `regions`: whether ranges are digested too.
+	 */
+	start({ regions }: { regions: boolean }): void {
+		for (let i = 0; i < (regions ? 2 : 1); i++) this.#threads.push(new DigestThread());
 	}
 
 	/**
-	 * `ranges`: in order, not empty, without overlap. Throws what `fill` or `write` throw, or a thread. Ends the
-	 * threads.
+	 * After `start`. `ranges`: in order, not empty, without overlap. Throws what `fill` or `write` throw, or a
+	 * thread. Ends the threads.
 	 */
 	async run(bytes: number, ranges: Ranges, fill: Fill, write: Write): Promise<Digests> {
 		const places = Array.from({ length: PLACES }, () => Promise.resolve<unknown>(undefined));

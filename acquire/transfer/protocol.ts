@@ -3,7 +3,7 @@
  * bytes go as they are. The link guards the bytes; what is told here is only who says what, and how much of it.
  *
  *   collector                                   receiver
- *   {procsnap: 1}                            →    a new transfer; or {procsnap: 1, resume: ID} after a lost link
+ *   {procsnap: 2}                            →    a new transfer; or {procsnap: 2, resume: ID} after a lost link
  *                                            ←  {id, have}: so many bytes of the core are kept
  *   {bytes}                                  →    of the whole core
  *   the core's bytes from `have` on          →
@@ -20,7 +20,12 @@ import { Failure } from '../../common/errors.ts';
 import type { Seal } from '../evidence/folder.ts';
 import { CHUNK_BYTES, HASH_BYTES } from '../evidence/merkle.ts';
 
-export const PROTOCOL = 1;
+/**
+ * To be raised with the manifest's version: a receiver reads that when the duplicate has gone, and would then refuse
+ * evidence that nobody can take again. 1: manifests of versions 1 and 2.
+ */
+export const PROTOCOL = 2;
+const KNOWN = [1, PROTOCOL];
 
 /** In the order in which they travel. */
 const PARTS: ReadonlyArray<keyof Seal> = ['leaves', 'manifest', 'publicKey', 'signature', 'timestamp'];
@@ -70,8 +75,10 @@ const isCount = (value: unknown): value is number =>
 
 export function parseHello(text: string): Hello {
 	const { procsnap, resume } = record(text);
-	if (procsnap !== PROTOCOL)
-		throw new Malformed(`version ${JSON.stringify(procsnap)} of the protocol, and this procsnap knows ${PROTOCOL}`);
+	if (typeof procsnap !== 'number' || !KNOWN.includes(procsnap)) {
+		const known = KNOWN.join(' and ');
+		throw new Malformed(`version ${JSON.stringify(procsnap)} of the protocol, and this procsnap knows ${known}`);
+	}
 	if (resume === undefined) return { procsnap };
 	if (typeof resume !== 'string' || !ID.test(resume)) throw new Malformed('a transfer\'s id that none can have');
 	return { procsnap, resume };

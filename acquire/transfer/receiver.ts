@@ -220,7 +220,9 @@ async function receiveCore(
 		at += got;
 		return got;
 	};
-	const { leaves } = await new CoreStream({ regions: false }).run(bytes, [], fill, async (block, offset) => {
+	const stream = new CoreStream();
+	stream.start({ regions: false });
+	const { leaves } = await stream.run(bytes, [], fill, async (block, offset) => {
 		const from = Math.max(0, Math.min(block.length, had - offset));
 		try {
 			if (from < block.length) await core.write(block.subarray(from), offset + from);

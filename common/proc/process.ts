@@ -1,5 +1,4 @@
 /** What /proc tells of a process without touching its memory: proc(5). */
-import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { Failure, isGone } from '../errors.ts';
@@ -13,7 +12,8 @@ export interface Identity {
 	/** Path of the program, as the kernel has it; ` (deleted)` where there is no such file any more. */
 	program: string;
 	programBytes: number;
-	programSha256: string;
+	/** null: its file could not be read. */
+	programSha256: string | null;
 	uid: number;
 	gid: number;
 	/** Clock ticks after boot, field 22 of /proc/PID/stat: with the pid it names a process for good. */
@@ -46,9 +46,6 @@ export interface Counters {
 	majorFaults: number;
 	residentKiB: number;
 }
-
-/** A file is hashed so many bytes at a time. */
-const PIECE_BYTES = 1 << 20;
 
 const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'];
 
@@ -99,7 +96,7 @@ export function processNote(pid: number): ProcessNote {
 
 const commandLine = (pid: number): string[] => text(pid, 'cmdline').split('\0').slice(0, -1);
 
-/** The program's file stays open: to hash it takes a while, and can wait until nobody waits for it (`sha256Of`). */
+/** The program's file stays open: to hash it takes a while, and is for when nobody waits for it. */
 export async function identify(pid: number): Promise<{ target: Omit<Identity, 'programSha256'>; program: FileHandle }> {
 	const fields = statFields(pid);
 	const status = text(pid, 'status');
@@ -122,16 +119,6 @@ export const hasEnded = (pid: number): boolean => /^[ZX]$/.test(tried(() => stat
 
 /** Its pid may be another process's by now. */
 export const startTicksOf = (pid: number): number => field(statFields(pid), 22);
-
-/** Of a whole file, in hexadecimal. It stays open. Throws what read(2) gives. */
-export async function sha256Of(file: FileHandle): Promise<string> {
-	const hash = createHash('sha256'), room = Buffer.allocUnsafe(PIECE_BYTES);
-	for (let at = 0, bytesRead; ; at += bytesRead) {
-		({ bytesRead } = await file.read(room, 0, room.length, at));
-		if (bytesRead === 0) return hash.digest('hex');
-		hash.update(room.subarray(0, bytesRead));
-	}
-}
 
 /** Of a duplicate `smaps`, which walks its page tables; of a target `maps`, which does not. */
 export function regionsOf(pid: number, file: 'maps' | 'smaps'): Region[] {

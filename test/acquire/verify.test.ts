@@ -70,7 +70,22 @@ test('a region of more than 64 MiB has no SHA-256 of its own: its chunks tell of
 	t.deepEqual((await verifyFolder(dir)).faults, []);
 	const name = `${region!.start}-${region!.end}`;
 	const at = (Math.floor(region!.segments[0]!.offset / CHUNK_BYTES) + 9) * CHUNK_BYTES;
-	flip(join(dir, FILES.core), at + 7);
+	const path = join(dir, FILES.core), first = region!.segments[0]!.offset;
+	const before = Math.floor(first / CHUNK_BYTES) * CHUNK_BYTES;
+	t.not(before, first, 'its first chunk is shared with what lies before it');
+	// What lies before it in its first chunk has a SHA-256, or is the head: that tells which of them it is.
+	const neighbour = withContent[withContent.indexOf(region!) - 1]!, last = neighbour.segments.at(-1)!;
+	for (const [where, expected] of [
+		[last.offset + last.bytes - 1, `${neighbour.start}-${neighbour.end} ${neighbour.name}, perhaps ${name}`],
+		[first, before === 0 ? `its header or notes, or ${name}` : name],
+	] as const) {
+		flip(path, where);
+		t.deepEqual(
+			(await verifyFolder(dir)).faults, [`core: bytes ${before} to ${before + CHUNK_BYTES} were altered: ${expected}`]
+		);
+		flip(path, where);
+	}
+	flip(path, at + 7);
 	t.deepEqual((await verifyFolder(dir)).faults, [`core: bytes ${at} to ${at + CHUNK_BYTES} were altered: ${name}`]);
 	flip(join(dir, FILES.leaves), 0);
 	t.is((await verifyFolder(dir)).faults[1], `core: was altered: its header or notes, or ${name}`);

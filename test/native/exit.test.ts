@@ -38,8 +38,8 @@ test('what was written before it arrives, however slow the reader', async (t) =>
 	t.deepEqual(await ended(script), { code: 7, signal: null, bytes: BYTES });
 });
 
-for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const)
-	test(`${signal} ends the wait for a reader that never reads, with its exit code`, async (t) => {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+	test(`${signal} ends the wait for a reader that never reads; the exit code stays`, async (t) => {
 		// As command lines do, it listens: else the signal would end it by itself.
 		const script = `import { exitNow } from ${JSON.stringify(MACHINE)};
 			process.on('${signal}', () => {});
@@ -54,7 +54,7 @@ for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]
 		t.is(child.exitCode, null, 'it waits');
 		child.kill(signal);
 		const [ended] = await Promise.race([once(child, 'exit'), sleep(60_000, ['not ended'], { ref: false })]);
-		t.is(ended, code);
+		t.is(ended, 7);
 	});
 
 test('the echo of a signal does not cut off what is being passed on', async (t) => {

@@ -59,7 +59,7 @@ test('does everything once, from any folder, and says what; then is silent', (t)
 });
 
 test('where nothing has changed neither compiler nor make is asked; what has changed is made', (t) => {
-	const { root, run, calls, tool } = checkout(t);
+	const { root, env, run, calls, tool } = checkout(t);
 	mkdirSync(join(root, 'kernel-patch'));
 	writeFileSync(join(root, 'kernel-patch', 'proc_snap.h'), '');
 	const source = join(root, 'native', 'core.c');
@@ -89,6 +89,18 @@ test('where nothing has changed neither compiler nor make is asked; what has cha
 	t.deepEqual(asked(), []);
 	writeFileSync(join(root, 'kernel-patch', 'proc_snap.h'), 'changed');
 	t.deepEqual(asked(), ['make -q native', 'make -q workloads']);
+	// Another checkout with the same packages is set up after this one was edited.
+	writeFileSync(source, 'edited');
+	const other = join(root, '..', 'another');
+	for (const folder of ['scripts', 'native', 'workloads', 'kernel-patch'])
+		mkdirSync(join(other, folder), { recursive: true });
+	for (const file of ['scripts/setup', 'package-lock.json', 'kernel-patch/proc_snap.h'])
+		copyFileSync(join(root, file), join(other, file));
+	writeFileSync(join(other, 'native', 'core.c'), '');
+	symlinkSync(join(root, 'node_modules'), join(other, 'node_modules'));
+	t.is(spawnSync('/bin/sh', [join(other, 'scripts', 'setup')], { env, cwd: '/', encoding: 'utf8' }).status, 0);
+	t.deepEqual(asked(), ['make -q native', 'make native', 'make -q workloads']);
+	t.deepEqual(asked(), []);
 	// Edited while it is compiled: what is made may be of the text before.
 	writeFileSync(join(root, 'edit'), 'sleep 0.01; echo more >>native/core.c; sleep 0.01; rm edit');
 	writeFileSync(source, 'changed again');

@@ -142,7 +142,7 @@ class Taker {
 	}
 
 	async #take(tracer: Tracer, target: number, pid: number, mechanism: Mechanism, pauseMs: number): Promise<void> {
-		let outcome: Outcome = 'refused', reason: string | undefined, untold = false;
+		let outcome: Outcome = 'refused', reason: string | undefined, untold = false, leaves = false;
 		const counts = new TakeCounts(() => tracer.lastCalls.calls, this.#options.targets[target]!.documented);
 		this.#taken.push(target);
 		say({ kind: 'begun', target });
@@ -181,11 +181,13 @@ class Taker {
 			// It stays for that thread by itself, whether its requester is there or not: for others there is another
 			// tracer.
 			if (error.message.startsWith('this tracer still waits')) {
-				this.#leave();
+				leaves = true;
+				untold = false;
 			}
 		}
 		const { counted } = counts;
 		say({ kind: 'take', target, mechanism, outcome, ...(reason === undefined ? {} : { reason }), counted, untold });
+		if (leaves) this.#leave();
 	}
 }
 

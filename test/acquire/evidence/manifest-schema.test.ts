@@ -65,6 +65,27 @@ test('a manifest of version 1 passes: what it does not tell is null, and its own
 	t.deepEqual(parsed({ ...real, schemaVersion: 2 }), { ...real, schemaVersion: 2 });
 });
 
+test('a region of more than 64 MiB has a SHA-256 in versions 1 and 2, and none in version 3', (t) => {
+	const bytes = 65 << 20, index = real.regions.findLastIndex((region) => region.bytes > 0);
+	const last = real.regions[index]!;
+	const digest = 'a'.repeat(64), { offset } = last.segments[0]!;
+	const large = (base: Manifest, sha256: string | null): Manifest => ({
+		...base, core: { ...base.core, bytes: offset + bytes },
+		regions: real.regions.with(index, {
+			...last, start: '0x10000000', end: '0x20000000', bytes, sha256,
+			segments: [{ start: '0x10000000', bytes, offset }],
+		}),
+	});
+	for (const [base, right, wrong, message] of [
+		[ofVersion1(), digest, null, /has 68157440 bytes, and no SHA-256$/],
+		[{ ...real, schemaVersion: 2 }, digest, null, /and no SHA-256$/],
+		[real, null, digest, /has 68157440 bytes, and a SHA-256$/],
+	] as const) {
+		t.notThrows(() => parsed(large(base, right)), `${base.schemaVersion}`);
+		t.throws(() => parsed(large(base, wrong)), { message }, `${base.schemaVersion}`);
+	}
+});
+
 test('each field that is missing or of another type is refused, and named', (t) => {
 	let refused = 0;
 	for (const path of paths(real)) {
