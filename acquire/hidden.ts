@@ -36,8 +36,7 @@ export function findHidden(pid: number, mechanism: Mechanism, stopLimitMs?: numb
 	let survey: Survey | undefined;
 	try {
 		survey = new Survey({ pid, startTicks: startTicksOf(pid) });
-		const { live } = survey;	// where it may not be opened, nothing is done to the target
-		const still = survey.copy(tracer, mechanism), { calls: counts } = still.figures;
+		const still = survey.copy(tracer, mechanism), { calls: counts } = still.figures, { live } = survey;
 		const classified = survey.classified();
 		// What only the target had cannot be told apart any more: that nothing is hidden would be wrong.
 		if (classified.some(({ lost }) => lost === 'ESRCH'))

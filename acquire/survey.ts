@@ -52,15 +52,18 @@ export class Survey {
 	}
 
 	/**
-	 * Copies the target. Throws Failure where the mechanism is not for evidence, and ProcsnapError where it is refused;
-	 * `still` is there if it was refused after the copy.
+	 * Copies the target. Throws Failure where the mechanism is not for evidence, what open(2) gives where the target's
+	 * own memory may not be opened, and ProcsnapError where the copy is refused.
 	 */
 	copy(tracer: Tracer, mechanism: Mechanism): Still {
 		if (mechanism.notForEvidence !== null) throw new Failure(mechanism.notForEvidence);
+		if (!(this.#live instanceof LiveTarget)) {
+			// Where the target may not be traced either, this says so, and better.
+			mechanism.estimate?.(tracer, this.#target.pid);
+			throw this.#live.refusal;
+		}
 		this.#forked = mechanism.forked;
 		this.#still = mechanism.open(tracer, this.#target);
-		// Where the target may not be traced either, the mechanism has said so, and better.
-		if (!(this.#live instanceof LiveTarget)) throw this.#live.refusal;
 		return this.#still;
 	}
 

@@ -17,6 +17,11 @@ async function taken(t: ExecutionContext, uid: number, targetUid: number, capabi
 	const target = spawn('env', [mark, 'sleep', '1000'], { uid: targetUid, gid: targetUid, stdio: 'ignore' });
 	t.teardown(() => marked(mark).forEach((pid) => process.kill(pid, 'SIGKILL')));
 	await eventually(() => (marked(mark).includes(target.pid!) ? true : undefined), 'the target runs');
+	const slices = (): string | undefined => readFileSync(`/proc/${target.pid}/schedstat`, 'utf8').split(' ')[2];
+	await eventually(
+		() => (/ \(sleep\) S /.test(readFileSync(`/proc/${target.pid}/stat`, 'utf8')) ? true : undefined), 'it sleeps'
+	);
+	const before = slices();
 	const { status, stderr, error } = asUser(
 		uid, capabilities, 'env', mark, ...NODE, 'acquire/cli.ts', 'take', String(target.pid), '--out',
 		join(dir, 'evidence'), '--key', join(dir, 'key')
@@ -25,7 +30,8 @@ async function taken(t: ExecutionContext, uid: number, targetUid: number, capabi
 	await eventually(() => (marked(mark).length === 1 ? true : undefined), 'only the target is left');
 	t.true(isFree(target.pid!));
 	const path = join(dir, 'evidence', 'manifest.json');
-	return { status, stderr, manifest: existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) as Manifest : null };
+	const manifest = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) as Manifest : null;
+	return { stopped: slices() !== before, status, stderr, manifest };
 }
 
 /** What scripts/procsnap-take@.service gives: CAP_SYS_PTRACE CAP_DAC_READ_SEARCH. */
@@ -35,8 +41,9 @@ const ofService = (): string[] =>
 
 leastRightsTest('the service\'s capabilities take another user\'s process, and root\'s', async (t) => {
 	for (const user of [NAMELESS, 0]) {
-		const { status, stderr, manifest } = await taken(t, NOBODY, user, ofService());
+		const { stopped, status, stderr, manifest } = await taken(t, NOBODY, user, ofService());
 		t.is(status, 0, stderr);
+		t.true(stopped, 'a stop is seen');
 		t.deepEqual([manifest?.collector.uid, manifest?.target.uid], [NOBODY, user]);
 		t.true(manifest!.regions.some(({ capture, name, bytes }) =>
 			capture === 'frozen' && name === '[stack]' && bytes > 0));
@@ -53,8 +60,9 @@ leastRightsTest('one of them, or none: what is missing is said, and nothing is l
 		[['dac_read_search'], /cannot be looked at .*yours or are you root/],
 		[[], /cannot be looked at .*yours or are you root/],
 	] as const) {
-		const { status, stderr, manifest } = await taken(t, NOBODY, NAMELESS, capabilities);
+		const { stopped, status, stderr, manifest } = await taken(t, NOBODY, NAMELESS, capabilities);
 		t.is(status, 1);
+		t.false(stopped, 'the target has slept on');
 		t.regex(stderr, message);
 		t.notRegex(stderr, /unexpected error/);
 		t.is(manifest, null);
