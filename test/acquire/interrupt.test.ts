@@ -4,7 +4,7 @@
  */
 import test, { type ExecutionContext } from 'ava';
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -95,7 +95,7 @@ test('SIGINT twice: the second does not leave more behind than the first', async
 	await heavy.leftAlone(t, 'SIGINT twice');
 });
 
-test('SIGKILL at any moment: the tracer ends what it began, and no folder looks like evidence', async (t) => {
+test('SIGKILL at any moment: the tracer ends what it began, and what looks like evidence is whole', async (t) => {
 	const heavy = await Heavy.start(t);
 	const usual = await usualMs(t, heavy);
 	const random: When[] = Array.from(
@@ -105,10 +105,11 @@ test('SIGKILL at any moment: the tracer ends what it began, and no folder looks 
 		const out = heavy.nextOut();
 		const { code, stderr } = await heavy.interrupted(out, () => when(heavy, out), (take) => take.kill('SIGKILL'));
 		t.true(code === null || code === 0, stderr);
-		if (code === 0) t.is((await procsnap('verify', out, '--key', `${heavy.key}.pub`)).code, 0);
+		// Killed between the seal and its end, it has left evidence, and that is whole.
+		if (code === 0 || existsSync(out))
+			t.is((await procsnap('verify', out, '--key', `${heavy.key}.pub`)).code, 0, 'what looks like evidence is whole');
 		await heavy.leftAlone(t, 'SIGKILL');
-		const found = heavy.cleared(out);
-		if (code !== 0) t.false(found.includes(''), 'a folder that looks like evidence');
+		heavy.cleared(out);
 	}
 	// And the next take of the same target is none the worse for it.
 	await usualMs(t, heavy);
