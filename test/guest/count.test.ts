@@ -22,7 +22,7 @@ async function measure(out: string, seed: number): Promise<string> {
 	return code === 0 ? '' : `exit code ${code}: ${said}`;
 }
 
-testUnless(noGuest())('two boots count the same within 1 %, whatever the order of measuring', async (t) => {
+testUnless(noGuest())('two boots count the same, within 1 % (a bash: 3 %), in whatever order', async (t) => {
 	t.timeout(1_200_000);
 	const folder = aFolder(t);
 	const medians: Array<Map<string, number>> = [];
@@ -40,11 +40,13 @@ testUnless(noGuest())('two boots count the same within 1 %, whatever the order o
 	}
 	const [first, second] = medians as [Map<string, number>, Map<string, number>];
 	// The call of the kernel's own, which nothing interrupts but the clock's tick.
-	for (const id of [
-		'syscall target=bash', 'syscall rss=28MiB pages=4k', 'syscall rss=4MiB pages=4k', 'inject rss=28MiB pages=4k',
-	]) {
+	// A bash lies at other addresses in each boot (ASLR), and so has now and then a page table more or fewer.
+	for (const [id, within] of [
+		['syscall target=bash', 0.03], ['syscall rss=28MiB pages=4k', 0.01], ['syscall rss=4MiB pages=4k', 0.01],
+		['inject rss=28MiB pages=4k', 0.01],
+	] as const) {
 		const ratio = (second.get(id) ?? Number.NaN) / (first.get(id) ?? Number.NaN);
 		t.log(`${id}: ${first.get(id)} and ${second.get(id)} instructions`);
-		t.true(Math.abs(ratio - 1) <= 0.01, `${id}: ${ratio}`);
+		t.true(Math.abs(ratio - 1) <= within, `${id}: ${ratio}`);
 	}
 });
