@@ -2,7 +2,7 @@
  * What take and hidden have in common: look at the target, copy it, and say of each region how it can be captured.
  * The target is touched by the copy alone.
  */
-import { Failure } from '../common/errors.ts';
+import { Failure, isGone } from '../common/errors.ts';
 import { countersOf, regionsOf, startTicksOf, type Counters, type Identity } from '../common/proc/process.ts';
 import type { Region } from '../common/proc/regions.ts';
 import type { Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
@@ -100,10 +100,12 @@ export class Survey {
 	}
 }
 
+/** Throws Failure where the process has ended. */
 function openLive(pid: number): LiveTarget | { refusal: unknown } {
 	try {
 		return new LiveTarget(pid);
 	} catch (refusal) {
+		if (isGone(refusal)) throw new Failure(`process ${pid} ended just when it was looked at: nothing was taken`);
 		return { refusal };
 	}
 }
