@@ -24,6 +24,11 @@ const RESULTS = {
 	registers: ['registers'],
 	check: ['reasons', 'threads', 'residentKib', 'tablesKib', 'growthKib', 'headroomKib', 'pauseNs'],
 	untold: ['pauseNs'],
+	precopy: ['pauseNs', 'windowNs'],
+	precopyGoOn: [
+		'phase', 'passes', 'attempts', 'bytesRead', 'residentBytes', 'threads', 'registers', 'takeNs', 'setupPauseNs',
+		'pauseNs', 'momentNs', 'lastPages', 'longestStepNs', 'imageFile', 'indexFile', 'copyBytes',
+	],
 } as const;
 
 /**
@@ -74,9 +79,13 @@ interface Constants {
 	/** struct ps_reason. */
 	reasonBytes: number; reasonNameOffset: number; reasonTextOffset: number;
 	/** struct ps_calls: the sums and how many kinds follow, then four numbers for each kind. */
-	callsHeadBytes: number; callBytes: number; callKinds: number;
+	callsHeadBytes: number; callBytes: number; callKinds: number; callsBytes: number;
 	/** So many numbers of system calls are counted. */
 	countedCalls: number;
+	/** What a check is for. */
+	forInject: number; forPrecopy: number;
+	/** The last phase of a precopy; and how its image is divided, in bytes. */
+	precopyDone: number; chunkBytes: number;
 	/** What a hook does. */
 	killTracer: number; killRequester: number;
 	steps: string[]; ways: string[];
@@ -103,6 +112,7 @@ interface Addon {
 	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;
 	stopTracer: (socket: number, pid: number) => boolean;
 	snapUnavailable: () => string | null;
+	precopyUnavailable: () => string | null;
 	callName: (number: number) => string;
 	xsaveComponents: () => XsaveComponent[];
 	constants: Constants;

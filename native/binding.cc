@@ -331,6 +331,12 @@ Napi::Value snap_unavailable(const Napi::CallbackInfo &info)
 	return ps_snap_probe() ? Napi::String::New(info.Env(), ps_error()) : info.Env().Null();
 }
 
+// null, or why precopy cannot be used here.
+Napi::Value precopy_unavailable(const Napi::CallbackInfo &info)
+{
+	return ps_precopy_probe() ? Napi::String::New(info.Env(), ps_error()) : info.Env().Null();
+}
+
 Napi::Value xsave_components(const Napi::CallbackInfo &info)
 {
 	struct ps_xsave_component found[PS_XSAVE_COMPONENTS];
@@ -373,7 +379,12 @@ Napi::Object constants(Napi::Env env)
 		{ "callsHeadBytes", offsetof(struct ps_calls, by_call) },
 		{ "callBytes", sizeof(ps_calls::by_call[0]) },
 		{ "callKinds", PS_CALL_KINDS },
+		{ "callsBytes", sizeof(struct ps_calls) },
 		{ "countedCalls", TRACER_COUNTED_CALLS },
+		{ "forInject", PS_FOR_INJECT },
+		{ "forPrecopy", PS_FOR_PRECOPY },
+		{ "precopyDone", PS_PRECOPY_DONE },
+		{ "chunkBytes", PS_PRECOPY_CHUNK_BYTES },
 		{ "killTracer", HOOK_KILL_TRACER },
 		{ "killRequester", HOOK_KILL_REQUESTER },
 	};
@@ -433,6 +444,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "request", request },
 		{ "stopTracer", stop_tracer },
 		{ "snapUnavailable", snap_unavailable },
+		{ "precopyUnavailable", precopy_unavailable },
 		{ "callName", call_name },
 		{ "xsaveComponents", xsave_components },
 	};

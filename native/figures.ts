@@ -43,6 +43,35 @@ export interface Duplicate extends CallCounts {
 	momentNs: number;
 }
 
+/** A copy that is made while its target runs, and how far it is. native/precopy/. */
+export interface Precopy {
+	done: boolean;
+	/** Over all of the target's memory, by now. */
+	passes: number;
+	/** Stops that were to be the moment: after all but the last, of some pages nobody could tell when they changed. */
+	attempts: number;
+	/** Read in all, and about as much as there is to read. */
+	bytesRead: number;
+	residentBytes: number;
+	/** When it is done: of the moment. */
+	threads: number;
+	momentNs: number;
+	/** From its begin until nothing was left in the target. */
+	takeNs: number;
+	/** Of the first stop, and of the longest one. */
+	setupPauseNs: number;
+	pauseNs: number;
+	/** Pages read in the last stop. */
+	lastPages: number;
+	/** The longest step that held the lock of the target's mappings. */
+	longestStepNs: number;
+	/** Descriptors of the tracer's: chunks of 2 MiB, and which pages they have (native/precopy/precopy.h). */
+	imageFile: number;
+	indexFile: number;
+	/** Of the pages that the copy has. */
+	copyBytes: number;
+}
+
 /** A duplicate that the kernel made, by create_proc_snap2(): figures as it tells them (kernel-patch/README.md). */
 export interface Snapshot {
 	/** The duplicate's process id: a child of the tracer's that never runs. */

@@ -10,11 +10,11 @@
 export { WAYS, type Clock, type Way, type XsaveComponent } from './addon.ts';
 export { ProcsnapError } from './error.ts';
 export {
-	callsIn, NOTHING_DONE, type CallCount, type CallCounts, type Copy, type Duplicate, type Ended, type Preflight,
-	type Reason, type Snapshot, type ThreadRegisters,
+	callsIn, NOTHING_DONE, type CallCount, type CallCounts, type Copy, type Duplicate, type Ended, type Precopy,
+	type Preflight, type Reason, type Snapshot, type ThreadRegisters,
 } from './figures.ts';
 export {
-	clock, endProcess, exitNow, nowNs, pinProcess, place, snapUnavailable, xsaveComponents,
+	clock, endProcess, exitNow, nowNs, pinProcess, place, precopyUnavailable, snapUnavailable, xsaveComponents,
 } from './machine.ts';
 export { Shared } from './shared-memory.ts';
 export { steps, Tracer, type TracerOptions } from './tracer.ts';

@@ -47,6 +47,9 @@ const passedOn = (stream: NodeJS.WriteStream): Promise<void> =>
 /** null if this kernel has create_proc_snap() and lets it be called; otherwise why not, and what to do. */
 export const snapUnavailable = (): string | null => addon().snapUnavailable();
 
+/** null if this kernel has what precopy is made of, and this process may use it; otherwise what is missing. */
+export const precopyUnavailable = (): string | null => addon().precopyUnavailable();
+
 /** Where this machine's processors keep what in `xstate`: not all of it need be in use here. */
 export const xsaveComponents = (): XsaveComponent[] => addon().xsaveComponents();
 

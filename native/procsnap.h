@@ -271,7 +271,10 @@ enum ps_step {				/* where a take or an end is; tests name them */
 	PS_STEP_NONE, PS_STEP_CHECKED, PS_STEP_STOPPED, PS_STEP_REGISTERS,
 	PS_STEP_MASKED, PS_STEP_INJECTED, PS_STEP_ENTERED, PS_STEP_CLONED,
 	PS_STEP_RESTORED, PS_STEP_UNMASKED, PS_STEP_RELEASED, PS_STEP_HELD,
-	PS_STEP_KILLED, PS_STEP_BURIED, PS_STEPS
+	PS_STEP_KILLED, PS_STEP_BURIED,
+	/* Of precopy, in their order; those of its first stop are as above. */
+	PS_STEP_PROTECTING, PS_STEP_MOMENT, PS_STEP_CHECKING, PS_STEP_UNPROTECTING, PS_STEP_UNREGISTERING,
+	PS_STEPS
 };
 extern const char *const ps_step_names[PS_STEPS];
 extern void (*ps_step_hook)(enum ps_step step);	/* called at each step; NULL: none */
@@ -366,11 +369,55 @@ int ps_stop_copy(pid_t target, int64_t timeout_ns, int64_t limit_ns, struct ps_c
 		 struct ps_registers *registers, int max_registers);
 void ps_copy_free(struct ps_copy *copy);
 
+/*
+ * precopy: the target's memory is copied while it runs, and what it has changed
+ * since is read in a stop that does not grow with its size. No process is made.
+ * Two stops: one to set it up, one that is the moment. native/precopy/.
+ */
+#define PS_PRECOPY_CHUNK_BYTES	(2 << 20)	/* of one page table: kept together, and told of together */
+#define PS_PRECOPY_LAST_PAGES	4096	/* that may be left for the stop */
+
+/* 0 if this kernel has all that it needs, and this process may use it; else ps_error() says what is missing. */
+int ps_precopy_probe(void);
+
+enum ps_precopy_phase { PS_PRECOPY_PASSES, PS_PRECOPY_CHECK, PS_PRECOPY_CLEANUP, PS_PRECOPY_DONE };
+
+struct ps_precopy {
+	enum ps_precopy_phase phase;
+	int32_t	 passes, attempts;		/* over all memory; stops that were to be the moment */
+	int32_t	 threads, registers;
+	int64_t	 begun_ns, take_ns;		/* begun; from there until nothing was left in the target */
+	int64_t	 setup_pause_ns, pause_ns;	/* of the first stop, and of the last */
+	int64_t	 longest_pause_ns;		/* of all stops */
+	int64_t	 undone_ns;			/* for how long the target was stopped in vain */
+	int64_t	 window_ns;			/* of the first: for how long the target's registers were not its own */
+	int64_t	 moment_ns;
+	int64_t	 resident_bytes;		/* of the target, when it was begun: about so much is read */
+	int64_t	 bytes_read, copy_bytes;	/* read in all; and what the image has */
+	int64_t	 last_pages;			/* read in the last stop */
+	int64_t	 ambiguous_pages;		/* of the last check */
+	int64_t	 longest_step_ns;		/* of the steps that hold the lock of the target's mappings */
+	int64_t	 phase_ns[PS_PRECOPY_DONE];
+	int	 image_file, index_file;	/* descriptors of this process, when it is done */
+	struct ps_calls calls;
+};
+
+/*
+ * One at a time. The set-up; @folder: where the copy is kept until the end, in a
+ * file without a name, "": in memory. On failure nothing is left in the target.
+ */
+int ps_precopy_begin(pid_t target, const char *folder, int64_t timeout_ns, int64_t limit_ns, struct ps_precopy *told);
+/* Some more of it, for about @budget_ns. On failure ps_precopy_end() has to follow. */
+int ps_precopy_go_on(int64_t budget_ns, int64_t timeout_ns, int64_t limit_ns, struct ps_registers *registers,
+		     int max_registers);
+/* The copy is given up. Where it was not done, nothing stays in the target. */
+void ps_precopy_end(void);
+
 /* ---- preflight ------------------------------------------------------------ */
 
 /*
- * What can be seen before anything is done to a target: what a duplicate by
- * inject would cost, and what speaks against it. Nothing is touched.
+ * What can be seen before anything is done to a target: what a copy would cost,
+ * and what speaks against it. Nothing is touched.
  */
 #define PS_MAX_REASONS	32
 struct ps_reason {
@@ -378,6 +425,9 @@ struct ps_reason {
 	char	name[28];		/* one word for scripts, such as "memory-cgroup" */
 	char	text[224];		/* what, where, the figures, and what to do */
 };
+
+/* What is to be done to the target: a reason may speak against one and not against another. */
+enum ps_purpose { PS_FOR_INJECT = 1, PS_FOR_PRECOPY = 2 };
 
 struct ps_preflight {
 	int32_t	reasons;
@@ -390,7 +440,7 @@ struct ps_preflight {
 };
 
 /* 0: nothing speaks against it; otherwise the first refusal's code, and ps_error() is its text. */
-int ps_preflight(pid_t target, struct ps_preflight *preflight);
+int ps_preflight(pid_t target, enum ps_purpose purpose, struct ps_preflight *preflight);
 
 /*
  * While a duplicate is there: its limits are looked at again and again, more

@@ -3,9 +3,12 @@ import { fileURLToPath } from 'node:url';
 import { addon, WAYS, type Operation, type Results, type Way } from './addon.ts';
 import { errnoName, ProcsnapError } from './error.ts';
 import {
-	countsIn, type CallCounts, type Copy, type Duplicate, type Ended, type Preflight, type Reason, type Snapshot,
+	countsIn, type CallCounts, type Copy, type Duplicate, type Ended, type Precopy,
+	type Preflight, type Reason, type Snapshot,
 	type ThreadRegisters,
 } from './figures.ts';
+
+const MOST_PATH_BYTES = 4096;
 
 /** The steps of a take and an end, in order; tests kill requester or tracer at each. */
 export const steps = (): readonly string[] => addon().constants.steps;
@@ -71,6 +74,11 @@ export class Tracer {
 		})
 			.flatMap(([name, code]) => code === 0 ? [] : [`${name}: ${errnoName(code)}`]);
 		if (hello.code !== 0) throw new ProcsnapError(errnoName(hello.code), hello.message);
+	}
+
+	/** Of the parts in which `precopy` keeps a copy. */
+	get chunkBytes(): number {
+		return this.#constants.chunkBytes;
 	}
 
 	static start(options: TracerOptions = {}): Tracer {
@@ -145,11 +153,33 @@ export class Tracer {
 		return { pid: duplicate, threads, takeNs };
 	}
 
-	/** What `inject` would cost and what speaks against it. Nothing is done to the process. */
-	check(pid: number): Preflight {
+	/**
+	 * Begins a copy that is made while the target runs: one short stop. `folder`: where the copy is kept until its end;
+	 * '': in memory. See native/precopy/.
+	 */
+	precopy(pid: number, folder = ''): CallCounts & { pauseNs: number } {
+		const path = Buffer.from(`${folder}\0`);
+		if (path.length > MOST_PATH_BYTES) throw new ProcsnapError('ENAMETOOLONG', `${folder} is too long for a path`);
+		this.data.set(path, this.#constants.callsBytes);
+		const { pauseNs } = this.#stopping('precopy', pid, 0, this.#stopLimitNs).result;
+		return { pauseNs, ...this.#lastCalls };
+	}
+
+	/** Some more of it, for about so long. */
+	precopyGoOn(budgetMs: number): Precopy {
+		const { phase, registers, ...figures } = this.#stopping(
+			'precopyGoOn', 0, budgetMs * 1e6, this.#stopLimitNs
+		).result;
+		const done = phase === this.#constants.precopyDone;
+		if (done) this.#haveRegisters(registers);
+		return { done, ...figures };
+	}
+
+	/** What a copy would cost and what speaks against it. Nothing is done to the process. */
+	check(pid: number, by: 'inject' | 'precopy' = 'inject'): Preflight {
 		const { reasonBytes, reasonNameOffset, reasonTextOffset } = this.#constants;
 		const { reasons: count, threads, residentKib, tablesKib, growthKib, headroomKib, pauseNs } = this.#ask(
-			'check', pid
+			'check', pid, by === 'inject' ? this.#constants.forInject : this.#constants.forPrecopy
 		);
 		const reasons = Array.from({ length: count }, (_, i): Reason => {
 			const record = Buffer.from(this.data.buffer, this.data.byteOffset + i * reasonBytes, reasonBytes);

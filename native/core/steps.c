@@ -4,6 +4,7 @@
 const char *const ps_step_names[PS_STEPS] = {
 	"none", "checked", "stopped", "registers", "masked", "injected", "entered", "cloned",
 	"restored", "unmasked", "released", "held", "killed", "buried",
+	"protecting", "moment", "checking", "unprotecting", "unregistering",
 };
 
 void (*ps_step_hook)(enum ps_step step);

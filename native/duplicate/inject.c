@@ -93,7 +93,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	int err;
 
 	*duplicate = (struct ps_duplicate){ .target = target, .target_fd = syscall(SYS_pidfd_open, target, 0) };
-	err = ps_preflight(target, &preflight);
+	err = ps_preflight(target, PS_FOR_INJECT, &preflight);
 	if (err)
 		goto out;
 	ps_at(PS_STEP_CHECKED);

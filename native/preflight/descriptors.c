@@ -67,6 +67,7 @@ static void look(struct ps_facts *facts, int fd, const char *name)
 		(!*name || *name == '/') && ps_line_number(text, "mnt_id") >= 0) {
 		bool remote = is_remote(facts, ps_line_number(text, "mnt_id"));
 
+		facts->direct_any = fd;
 		if (remote || facts->kernel < PINS_DIRECT) {
 			facts->direct = fd;
 			facts->direct_remote = remote;

@@ -42,7 +42,7 @@ void ps_gather_identity(pid_t pid, struct ps_facts *facts)
 
 	memset(facts, 0, sizeof(*facts));
 	facts->pid = pid;
-	facts->user_limit = facts->fork_events = facts->direct = facts->io_uring = -1;
+	facts->user_limit = facts->fork_events = facts->direct = facts->direct_any = facts->io_uring = -1;
 	facts->own = pid == getpid() || pid == getppid() || pid == ps_requester;
 	if (pid <= 0 || facts->own)
 		return;

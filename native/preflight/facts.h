@@ -53,7 +53,8 @@ struct ps_facts {
 	/* What it has open or mapped; -1: none. */
 	bool	descriptors_hidden;
 	int	fork_events;		/* a userfaultfd with UFFD_FEATURE_EVENT_FORK */
-	int	direct;			/* opened with O_DIRECT */
+	int	direct;			/* opened with O_DIRECT, where that is a hazard to a fork */
+	int	direct_any;		/* opened with O_DIRECT */
 	bool	direct_remote;		/* on a network file system */
 	int	io_uring;
 	bool	aio, sysv;
@@ -84,7 +85,7 @@ struct ps_cost {
 };
 void ps_cost_of(const struct ps_facts *facts, struct ps_cost *cost);
 
-/* The table: fill in what speaks against a duplicate, or is to be known; how many. */
-int ps_judge(const struct ps_facts *facts, struct ps_reason *reasons, int max);
+/* The table: fill in what speaks against a copy, or is to be known; how many. */
+int ps_judge(const struct ps_facts *facts, enum ps_purpose purpose, struct ps_reason *reasons, int max);
 
 #endif

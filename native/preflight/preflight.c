@@ -16,12 +16,12 @@ int ps_check_target(pid_t pid)
 	ps_gather_identity(pid, &identity);
 	/* Whether it may be traced, the attempt tells; a zombie's memory is looked for by who needs it. */
 	identity.denied = identity.zombie = false;
-	if (!ps_judge(&identity, &reason, 1))
+	if (!ps_judge(&identity, PS_FOR_INJECT, &reason, 1))
 		return 0;
 	return ps_fail(reason.code, "%s", reason.text);
 }
 
-int ps_preflight(pid_t target, struct ps_preflight *preflight)
+int ps_preflight(pid_t target, enum ps_purpose purpose, struct ps_preflight *preflight)
 {
 	const struct ps_limit *group, *machine;
 	struct ps_cost cost;
@@ -29,7 +29,7 @@ int ps_preflight(pid_t target, struct ps_preflight *preflight)
 	ps_limits_close(&facts.limits);
 	ps_gather(target, &facts);
 	memset(preflight, 0, sizeof(*preflight));
-	preflight->reasons = ps_judge(&facts, preflight->reason, PS_MAX_REASONS);
+	preflight->reasons = ps_judge(&facts, purpose, preflight->reason, PS_MAX_REASONS);
 	preflight->headroom_kib = -1;
 	preflight->pause_ns = -1;
 	if (facts.complete) {
@@ -54,7 +54,7 @@ const struct ps_facts *ps_facts_of(pid_t target)
 	struct ps_preflight preflight;
 
 	if (facts.pid != target || !facts.complete)
-		ps_preflight(target, &preflight);
+		ps_preflight(target, PS_FOR_INJECT, &preflight);
 	return &facts;
 }
 

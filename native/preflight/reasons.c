@@ -337,10 +337,21 @@ static bool hidden(const struct ps_facts *f, struct ps_reason *r)
 			f->pid);
 }
 
+static bool unseen_writes(const struct ps_facts *f, struct ps_reason *r)
+{
+	const char *what = f->io_uring >= 0 ? "an io_uring" : f->aio ? "an io_setup(2) context" :
+		f->direct_any >= 0 ? "a descriptor that is open with O_DIRECT" : NULL;
+
+	return what && say(r, -EOPNOTSUPP,
+		"process %d has %s: what a device writes into its memory for that is not seen; take a copy by inject",
+		f->pid, what);
+}
+
 /*
  * What is no target is told alone; of the rest, everything. In this order: the first refusal is the one that
- * take tells.
+ * take tells. What is for both purposes speaks against any stop, or against one call made in the target.
  */
+#define FOR_BOTH (PS_FOR_INJECT | PS_FOR_PRECOPY)
 static const struct {
 	const char *name;
 	bool (*applies)(const struct ps_facts *, struct ps_reason *);
@@ -348,20 +359,40 @@ static const struct {
 	{ "bad-pid", bad_pid }, { "own-process", own }, { "no-process", gone }, { "kernel-thread", kernel_thread },
 	{ "thread", thread }, { "traced", traced }, { "zombie", zombie }, { "no-permission", denied },
 	{ "32-bit", is_32_bit },
-}, reasons[] = {
-	{ "frozen", frozen }, { "uninterruptible", stuck }, { "seccomp-supervisor", supervised },
-	{ "seccomp-filter", filtered },
-	{ "deadline", deadline }, { "new-pid-namespace", new_pid }, { "new-time-namespace", new_time },
-	{ "userfaultfd", fork_events }, { "cgroup-unseen", unseen }, { "memory-cgroup", memory_cgroup },
-	{ "machine-memory", machine_memory }, { "commit-limit", commit }, { "pids-cgroup", processes },
-	{ "user-processes", user_processes }, { "hugetlb", hugetlb },
-	{ "memory-tight", tight }, { "hugetlb-reserved", hugetlb_reserved }, { "direct-io", direct }, { "held", held },
-	{ "descriptors-hidden", hidden }, { "cgroup-namespace", nested },
+};
+
+static const struct {
+	const char *name;
+	bool (*applies)(const struct ps_facts *, struct ps_reason *);
+	int purposes;
+} reasons[] = {
+	{ "frozen", frozen, FOR_BOTH },
+	{ "uninterruptible", stuck, FOR_BOTH },
+	{ "seccomp-supervisor", supervised, FOR_BOTH },
+	{ "seccomp-filter", filtered, FOR_BOTH },
+	{ "deadline", deadline, PS_FOR_INJECT },
+	{ "new-pid-namespace", new_pid, PS_FOR_INJECT },
+	{ "new-time-namespace", new_time, PS_FOR_INJECT },
+	{ "userfaultfd", fork_events, PS_FOR_INJECT },
+	{ "cgroup-unseen", unseen, PS_FOR_INJECT },
+	{ "memory-cgroup", memory_cgroup, PS_FOR_INJECT },
+	{ "machine-memory", machine_memory, PS_FOR_INJECT },
+	{ "commit-limit", commit, PS_FOR_INJECT },
+	{ "pids-cgroup", processes, PS_FOR_INJECT },
+	{ "user-processes", user_processes, PS_FOR_INJECT },
+	{ "hugetlb", hugetlb, PS_FOR_INJECT },
+	{ "memory-tight", tight, PS_FOR_INJECT },
+	{ "hugetlb-reserved", hugetlb_reserved, PS_FOR_INJECT },
+	{ "direct-io", direct, PS_FOR_INJECT },
+	{ "held", held, PS_FOR_INJECT },
+	{ "descriptors-hidden", hidden, PS_FOR_INJECT },
+	{ "cgroup-namespace", nested, PS_FOR_INJECT },
+	{ "unseen-writes", unseen_writes, PS_FOR_PRECOPY },
 };
 
 #define COUNT(table)	(int)(sizeof(table) / sizeof(*(table)))
 
-int ps_judge(const struct ps_facts *facts, struct ps_reason *found, int max)
+int ps_judge(const struct ps_facts *facts, enum ps_purpose purpose, struct ps_reason *found, int max)
 {
 	int count = 0;
 
@@ -371,7 +402,7 @@ int ps_judge(const struct ps_facts *facts, struct ps_reason *found, int max)
 			return 1;
 		}
 	for (int i = 0; facts->complete && i < COUNT(reasons) && count < max; i++) {
-		if (!reasons[i].applies(facts, &found[count]))
+		if (!(reasons[i].purposes & purpose) || !reasons[i].applies(facts, &found[count]))
 			continue;
 		snprintf(found[count].name, sizeof(found[count].name), "%s", reasons[i].name);
 		count++;

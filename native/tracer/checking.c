@@ -15,7 +15,7 @@ int do_check(const struct tracer_request *request, struct tracer_reply *reply)
 
 	if (watches())	/* its watch uses what would be gathered anew */
 		return ps_fail(-EBUSY, "this tracer watches over a duplicate: check with another");
-	refused = ps_preflight(request->pid, &preflight);
+	refused = ps_preflight(request->pid, request->argument[0], &preflight);
 	if (check_length(sizeof(preflight.reason)))
 		return -EINVAL;
 	if (!refused)

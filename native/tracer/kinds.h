@@ -32,7 +32,7 @@ struct kind {
 	int	(*prepare_peek)(pid_t pid, int64_t timeout_ns);
 };
 
-extern const struct kind duplicates, snapshots, copies, processes;
+extern const struct kind duplicates, snapshots, copies, precopies, processes;
 extern const struct kind *const kinds[];	/* NULL ends them */
 #define for_each_kind(kind) for (const struct kind *const *at_ = kinds, *kind; (kind = *at_); at_++)
 

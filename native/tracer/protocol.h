@@ -35,12 +35,15 @@
  * hook		step, action: tests only
  * snap		pid, plain
  * registers	of the snapshot; registers
- * check	pid; data: struct ps_reason, as many as there are
+ * check	pid, purpose; data: struct ps_reason, as many as there are
+ * precopy	pid, -, limit; data: behind a struct ps_calls, the folder for the copy, or ""; afterwards the struct
+ * precopy_go_on	budget, -, limit; when it is done: registers; data: struct ps_calls
  * untold	what stops did that belong to no request, which end tells too of its own target; data: struct ps_calls
  */
 #define TRACER_OPS(X) \
 	X(INJECT, inject) X(END, end) X(STOP_COPY, stop_copy) X(READ_COPY, read_copy) X(HOLD, hold) X(LET_GO, let_go) \
-	X(READ, read) X(COUNT, count) X(HOOK, hook) X(SNAP, snap) X(REGISTERS, registers) X(CHECK, check) X(UNTOLD, untold)
+	X(READ, read) X(COUNT, count) X(HOOK, hook) X(SNAP, snap) X(REGISTERS, registers) X(CHECK, check) \
+	X(UNTOLD, untold) X(PRECOPY, precopy) X(PRECOPY_GO_ON, precopy_go_on)
 /* Not asked for: what the tracer says first. */
 #define TRACER_HELLO(X) X(HELLO, hello)
 
@@ -64,6 +67,11 @@
 #define REGISTERS_RESULTS(R)	R(registers)
 #define CHECK_RESULTS(R) \
 	R(reasons) R(threads) R(resident_kib) R(tables_kib) R(growth_kib) R(headroom_kib) R(pause_ns)
+#define PRECOPY_RESULTS(R)	R(pause_ns) R(window_ns)
+#define PRECOPY_GO_ON_RESULTS(R) \
+	R(phase) R(passes) R(attempts) R(bytes_read) R(resident_bytes) R(threads) R(registers) R(take_ns) \
+	R(setup_pause_ns) R(pause_ns) R(moment_ns) R(last_pages) R(longest_step_ns) R(image_file) R(index_file) \
+	R(copy_bytes)
 #define UNTOLD_RESULTS(R)	R(pause_ns)
 
 #define TRACER_NUMBER(OP, name)	OP_##OP,

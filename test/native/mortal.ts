@@ -1,6 +1,6 @@
 /**
  * A requester that can be killed, or measured from outside:
- *   mortal.ts at STEP PID [snap]       dies at that step of a take
+ *   mortal.ts at STEP PID [snap|precopy]  dies at that step of a take
  *   mortal.ts at-end STEP PID [snap]   ... of an end
  *   mortal.ts duplicate|hold|snap PID  holds it until it is killed
  *   mortal.ts copies PID               stops and copies without end
@@ -50,7 +50,10 @@ switch (verb) {
 	case 'at-end': {
 		const tracer = start();
 		if (verb === 'at') tracer.killAt(args[0]!, 'requester');
-		tracer[args[2] === 'snap' ? 'snap' : 'inject'](numbers[1]!);
+		if (args[2] === 'precopy') {
+			tracer.precopy(numbers[1]!);
+			while (!tracer.precopyGoOn(20).done);
+		} else tracer[args[2] === 'snap' ? 'snap' : 'inject'](numbers[1]!);
 		if (verb === 'at-end') tracer.killAt(args[0]!, 'requester');
 		tracer.end();
 		say('alive');

@@ -111,7 +111,7 @@ static int judge(void)
 			set(name, value);
 		}
 	}
-	count = ps_judge(&facts, reasons, PS_MAX_REASONS);
+	count = ps_judge(&facts, PS_FOR_INJECT, reasons, PS_MAX_REASONS);
 	for (int i = 0; i < count; i++)
 		printf("%d\t%s\t%s\n", reasons[i].code, reasons[i].name, reasons[i].text);
 	ps_cost_of(&facts, &cost);

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+/*
+ * precopy: the target's memory is copied while it runs, and what it has changed
+ * since is read in a short stop. Two stops: in the first, the target makes a
+ * userfaultfd(2), which is fetched from it (pidfd_getfd(2)), and closes it.
+ * Everything else is done from outside.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <linux/userfaultfd.h>
+#include "core/living.h"
+#include "duplicate/injected_call.h"
+#include "core/features.h"
+#include "precopy.h"
+
+/* Passes until the stop, however little they help; and how often an ambiguous image is taken again. */
+#define MOST_PASSES	12
+#define MOST_ATTEMPTS	8
+#define FEW_PAGES	64
+
+struct precopy precopy = { .pidfd = -1, .uffd = -1, .mem = -1, .pagemap = -1, 
+	.maps = -1, .index = -1, .image = { .file = -1 } };
+
+static int open_file(pid_t tid, const char *name, int *fd)
+{
+	char path[48];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", tid, name);
+	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	return *fd >= 0 ? 0 : ps_fail(-errno, "%s cannot be opened: %s", path, strerror(errno));
+}
+
+/* Made in the target, fetched, and closed there: nothing of it is left to the target. */
+static int fetch_userfaultfd(struct injection *in)
+{
+	const long arguments[4] = { O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY };
+	long close_arguments[4] = { 0 }, made = 0, closed = 0;
+	int64_t took_ns;
+	int err = ps_inject_call(in, SYS_userfaultfd, arguments, &made, &took_ns);
+
+	if (err)
+		return err;
+	if (made < 0)
+		return ps_fail(made, "process %d cannot make a userfaultfd: %s", in->target, strerror(-made));
+	precopy.uffd = syscall(SYS_pidfd_getfd, precopy.pidfd, (int)made, 0);
+	if (precopy.uffd < 0)
+		err = ps_fail(-errno, "the userfaultfd of process %d cannot be fetched (pidfd_getfd(2)): %s", in->target,
+			      strerror(errno));
+	close_arguments[0] = made;
+	return ps_inject_call(in, SYS_close, close_arguments, &closed, &took_ns) ?: err;
+}
+
+static int set_up(int64_t timeout_ns, int64_t limit_ns)
+{
+	struct ps_precopy *told = precopy.told;
+	struct injection in;
+	int err = ps_begin_injection(&in, &(struct ps_patience){ precopy.target, precopy.pidfd, timeout_ns, limit_ns });
+
+	told->undone_ns = in.stop.undone_ns;
+	if (err) {
+		told->calls = in.calls;
+		return err;
+	}
+	ps_at(PS_STEP_STOPPED);
+	err = fetch_userfaultfd(&in);
+	told->calls = in.calls;
+	if (in.stranded)
+		return err;
+	ps_put_back(&in);
+	ps_release(&in.stop, -1);
+	told->setup_pause_ns = told->longest_pause_ns = ps_now_ns() - in.stop.first_ns;
+	told->window_ns = in.window_ns;
+	ps_at(PS_STEP_RELEASED);
+	return err;
+}
+
+int ps_precopy_begin(pid_t target, const char *folder, int64_t timeout_ns, int64_t limit_ns, struct ps_precopy *told)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = PS_UFFD_FEATURES };
+	struct ps_preflight preflight;
+	char why[256];
+	pid_t living;
+	int err;
+
+	*told = (struct ps_precopy){ .phase = PS_PRECOPY_PASSES, .begun_ns = ps_now_ns() };
+	precopy.told = told;
+	precopy.target = target;
+	precopy.pace = (struct pace)PACE_START;
+	precopy.found = precopy.doubtful_count = 0;
+	precopy.pidfd = syscall(SYS_pidfd_open, target, 0);
+	err = ps_preflight(target, PS_FOR_PRECOPY, &preflight);
+	if (err)
+		goto fail;
+	told->resident_bytes = preflight.resident_kib << 10;
+	living = ps_living_thread(target);
+	err = living < 0 ? living : open_file(living, "mem", &precopy.mem);
+	if (!err)
+		err = open_file(living, "pagemap", &precopy.pagemap);
+	if (!err)
+		err = open_file(living, "maps", &precopy.maps);
+	if (!err)
+		err = ps_image_open(&precopy.image, folder);
+	if (!err)
+		err = ps_open_faults(target);
+	if (err)
+		goto fail;
+	ps_at(PS_STEP_CHECKED);
+	err = set_up(timeout_ns, limit_ns);
+	if (!err && ioctl(precopy.uffd, UFFDIO_API, &api))
+		err = ps_fail(-errno, "the userfaultfd of process %d does not do what is needed: %s", target, strerror(errno));
+	if (!err)
+		err = ps_begin_pass();
+	if (!err)
+		return 0;
+fail:
+	snprintf(why, sizeof(why), "%s", ps_error());
+	ps_precopy_end();
+	return ps_fail(err, "%s", why);
+}
+
+/* What a pass has found was written to while the one before it lasted. */
+static bool is_enough(void)
+{
+	struct ps_precopy *told = precopy.told;
+
+	return told->passes > 1 && (precopy.found <= FEW_PAGES || told->passes >= MOST_PASSES ||
+				    precopy.found * 4 > precopy.found_before * 3);
+}
+
+/* The next phase, when the one under way is over. */
+static int next_phase(int64_t timeout_ns, int64_t limit_ns, struct ps_registers *registers, int max_registers)
+{
+	struct ps_precopy *told = precopy.told;
+	int err;
+
+	switch (told->phase) {
+	case PS_PRECOPY_PASSES:
+		if (!is_enough())
+			return ps_begin_pass();
+		told->attempts++;
+		err = ps_prepare_moment();
+		if (!err)
+			err = ps_take_moment(timeout_ns, limit_ns, registers, max_registers);
+		if (err == -E2BIG && told->attempts < MOST_ATTEMPTS)
+			return ps_begin_pass();
+		if (err)
+			return err;
+		told->phase = PS_PRECOPY_CHECK;
+		return ps_begin_check();
+	case PS_PRECOPY_CHECK:
+		if (!told->ambiguous_pages) {
+			ps_close_faults();
+			ps_forget_moment();
+			/* The layout of the moment: the clean-up is of what the target has mapped by then. */
+			precopy.index = ps_write_index(&precopy.image, precopy.maps_text, precopy.maps_bytes);
+			told->phase = PS_PRECOPY_CLEANUP;
+			return precopy.index < 0 ? precopy.index : ps_begin_cleanup();
+		}
+		if (told->attempts == MOST_ATTEMPTS)
+			return ps_fail(-EAGAIN,
+				"of %lld pages of process %d it cannot be told whether they changed before the moment or after it, "
+				"in %d tries: it gives memory up, or the kernel writes there for it, all the time",
+				(long long)told->ambiguous_pages, precopy.target, told->attempts);
+		told->phase = PS_PRECOPY_PASSES;
+		return ps_begin_pass();
+	case PS_PRECOPY_CLEANUP:
+		close(precopy.uffd);
+		precopy.uffd = -1;
+		told->phase = PS_PRECOPY_DONE;
+		told->copy_bytes = (int64_t)ps_image_pages(&precopy.image) * PAGE;
+		told->take_ns = ps_now_ns() - told->begun_ns;
+		told->image_file = precopy.image.file;
+		told->index_file = precopy.index;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+int ps_precopy_go_on(int64_t budget_ns, int64_t timeout_ns, int64_t limit_ns, struct ps_registers *registers,
+		     int max_registers)
+{
+	static int (*const some_of[])(void) = {
+		[PS_PRECOPY_PASSES] = ps_go_on_with_pass,
+		[PS_PRECOPY_CHECK] = ps_go_on_with_check,
+		[PS_PRECOPY_CLEANUP] = ps_go_on_with_cleanup,
+	};
+	int64_t until_ns = ps_now_ns() + budget_ns;
+	struct ps_precopy *told = precopy.told;
+	int got = 0;
+
+	while (got >= 0 && told->phase != PS_PRECOPY_DONE && ps_now_ns() < until_ns) {
+		int64_t start = ps_now_ns();
+		enum ps_precopy_phase phase = told->phase;
+
+		got = some_of[phase]();
+		told->phase_ns[phase] += ps_now_ns() - start;
+		if (got > 0)
+			got = next_phase(timeout_ns, limit_ns, registers, max_registers);
+		ps_see_to_others();
+	}
+	told->longest_step_ns = precopy.pace.longest_ns;
+	return got < 0 ? got : 0;
+}
+
+static void close_one(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void ps_precopy_end(void)
+{
+	ps_close_faults();
+	if (precopy.uffd >= 0 && !ps_begin_cleanup())
+		while (!ps_go_on_with_cleanup())
+			ps_see_to_others();
+	close_one(&precopy.uffd);
+	close_one(&precopy.mem);
+	close_one(&precopy.pagemap);
+	close_one(&precopy.maps);
+	close_one(&precopy.pidfd);
+	close_one(&precopy.index);
+	ps_image_close(&precopy.image);
+	ps_forget_moment();
+	free(precopy.spans.span);
+	free(precopy.touched);
+	free(precopy.maps_text);
+	precopy.spans = (struct spans){ 0 };
+	precopy.touched = NULL;
+	precopy.maps_text = NULL;
+	precopy.touched_count = precopy.touched_room = 0;
+	precopy.maps_bytes = precopy.maps_room = 0;
+	precopy.target = 0;
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Is the image the target as of the moment? Of each page, one of these must hold:
+ *  - it was looked at in the stop;
+ *  - it is in the image, and still protected as it was then;
+ *  - it is in the image, and the log of faults has its first write after the moment: unless the target has forked
+ *    since the last pass, which protects all pages, so that a later write is no first one;
+ *  - it is not in the image, and the log has that it was brought in after the moment;
+ *  - it is not there, and not in the image.
+ * All else was changed by a way that makes no fault: process_vm_writev(2) and the
+ * like, or memory that was given up. Whether before the moment or after it cannot
+ * be told: the image is ambiguous, and another pass and another stop follow.
+ */
+#include <errno.h>
+#include <string.h>
+#include "precopy.h"
+
+#define RUNS	512
+
+static void note_later(uint64_t address, bool present, void *arg)
+{
+	struct chunk *chunk = ps_chunk_at(&precopy.image, address, true);
+
+	(void)arg;
+	if (!chunk)
+		return;
+	add_page(chunk->later, page_of(address));
+	if (!present)
+		add_page(chunk->later_missing, page_of(address));
+}
+
+int ps_begin_check(void)
+{
+	for (int i = 0; i < precopy.image.chunks; i++) {
+		memset(precopy.image.chunk[i].seen, 0, sizeof(page_set));
+		memset(precopy.image.chunk[i].clean, 0, sizeof(page_set));
+	}
+	precopy.at_span = 0;
+	precopy.at = precopy.spans.count ? precopy.spans.span[0].start : 0;
+	return 0;
+}
+
+static int see(const struct scan_run *run)
+{
+	bool clean = is_protected(run);
+
+	for (uint64_t at = run->start; at < run->end; at += PAGE) {
+		struct chunk *chunk = ps_chunk_at(&precopy.image, at, true);
+
+		if (!chunk)
+			return -ENOMEM;
+		add_page(chunk->seen, page_of(at));
+		if (clean)
+			add_page(chunk->clean, page_of(at));
+	}
+	return 0;
+}
+
+/* What lies in no region of the moment is not of the image. */
+static void restrict_to_spans(struct chunk *chunk, page_set in_spans)
+{
+	struct span *spans = precopy.spans.span;
+	int low = 0, high = precopy.spans.count;
+
+	memset(in_spans, 0, sizeof(page_set));
+	while (low < high) {	/* the first that ends behind the chunk's beginning */
+		int middle = (low + high) / 2;
+
+		if (spans[middle].end <= chunk->address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < precopy.spans.count && spans[low].start < chunk->address + CHUNK; low++)
+		for (uint64_t at = spans[low].start > chunk->address ? spans[low].start : chunk->address;
+		     at < spans[low].end && at < chunk->address + CHUNK; at += PAGE)
+			add_page(in_spans, page_of(at));
+	for (unsigned int word = 0; word < WORDS; word++)
+		chunk->have[word] &= in_spans[word];
+}
+
+/* They are protected, so they can be read now; else no pass would find them. */
+static int keep(struct chunk *chunk, unsigned int word, uint64_t pages)
+{
+	int err = 0;
+
+	for (; pages && !err; pages &= pages - 1) {
+		uint64_t at = chunk->address + (64 * word + __builtin_ctzll(pages)) * PAGE;
+
+		err = ps_keep_pages(at, at + PAGE);
+	}
+	return err;
+}
+
+static void note_doubtful(struct chunk *chunk)
+{
+	if (chunk->doubtful || precopy.doubtful_count == MOST_DOUBTFUL)
+		return;
+	chunk->doubtful = true;
+	precopy.doubtful[precopy.doubtful_count++] = chunk - precopy.image.chunk;
+}
+
+static int count_ambiguous(struct chunk *chunk)
+{
+	bool forked = ps_logged_forks() != precopy.forks;
+	page_set in_spans;
+	int err = 0;
+
+	restrict_to_spans(chunk, in_spans);
+	for (unsigned int word = 0; word < WORDS && !err; word++) {
+		uint64_t have = chunk->have[word], seen = chunk->seen[word], clean = chunk->clean[word];
+		uint64_t later = forked ? 0 : chunk->later[word], missing = chunk->later_missing[word];
+		uint64_t right = chunk->known[word] | (have & clean) | (have & seen & later & ~missing) |
+			(~have & seen & ~clean & missing) | (~have & ~seen);
+
+		if (~right & in_spans[word])
+			note_doubtful(chunk);
+		precopy.told->ambiguous_pages += __builtin_popcountll(~right & in_spans[word]);
+		err = keep(chunk, word, ~have & clean & ~right & in_spans[word]);
+	}
+	return err;
+}
+
+static int judge(void)
+{
+	int err = 0;
+
+	ps_drain_faults(note_later, NULL);
+	precopy.told->ambiguous_pages = 0;
+	for (int i = 0; i < precopy.image.chunks && !err; i++)
+		err = count_ambiguous(&precopy.image.chunk[i]);
+	return err ? err : 1;
+}
+
+int ps_go_on_with_check(void)
+{
+	const struct span *span = &precopy.spans.span[precopy.at_span];
+	struct scan_run runs[RUNS];
+	uint64_t walked;
+	int64_t start;
+	int got, err = 0;
+
+	ps_drain_faults(note_later, NULL);
+	if (precopy.at_span >= precopy.spans.count)
+		return judge();
+	ps_at(PS_STEP_CHECKING);
+	start = ps_now_ns();
+	got = ps_scan(precopy.pagemap, SCAN_LOOK, precopy.at, ps_step_end(&precopy.pace, precopy.at, span->end), runs,
+		      RUNS, &walked);
+	ps_look_took(&precopy.pace, ps_now_ns() - start);
+	if (got < 0)
+		return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target, strerror(-got));
+	for (int i = 0; i < got && !err; i++)
+		err = see(&runs[i]);
+	precopy.at = walked;
+	if (!err && precopy.at >= span->end) {
+		precopy.at_span++;
+		precopy.at = precopy.at_span < precopy.spans.count ? span[1].start : 0;
+	}
+	return err;
+}

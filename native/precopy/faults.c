@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "faults.h"
+
+#define RING_BYTES	(1UL << 20)	/* for 32,768 faults, for each CPU */
+
+struct ring {				/* of one CPU: events of all threads write there */
+	struct perf_event_mmap_page *head;
+	int	fd;			/* the event that it belongs to */
+};
+
+static struct {
+	int	cpus;
+	struct ring *ring;
+	int	events, room;
+	int	*event;
+	uint64_t forks;
+} faults;
+
+static int open_event(pid_t tid, int cpu)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE, .size = sizeof(attr), .config = PERF_COUNT_SW_PAGE_FAULTS, .sample_period = 1,
+		/* This event comes before the fault is seen to: the size of the page tells whether it was there, 0: no. */
+		.sample_type = PERF_SAMPLE_ADDR | PERF_SAMPLE_DATA_PAGE_SIZE,
+		.inherit = 1, .inherit_thread = 1, .task = 1, .exclude_hv = 1,
+		/* Nobody is woken: the log is read when it is wanted. */
+		.watermark = 1, .wakeup_watermark = RING_BYTES,
+	};
+
+	return syscall(SYS_perf_event_open, &attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+static int note_event(int fd)
+{
+	int room = faults.room ? 2 * faults.room : 256, *events;
+
+	if (faults.events == faults.room) {
+		events = realloc(faults.event, room * sizeof(*events));
+		if (!events) {
+			close(fd);
+			return -ENOMEM;
+		}
+		faults.event = events;
+		faults.room = room;
+	}
+	faults.event[faults.events++] = fd;
+	return 0;
+}
+
+static int watch_on(pid_t tid, int cpu)
+{
+	struct ring *ring = &faults.ring[cpu];
+	int fd = open_event(tid, cpu), err;
+
+	if (fd < 0)	/* the CPU is not there; or the thread has ended, which the next listing will tell */
+		return errno == ENODEV || errno == ESRCH ? 0 : -errno;
+	err = note_event(fd);
+	if (err)
+		return err;
+	if (ring->head)
+		return ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, ring->fd) ? -errno : 0;
+	ring->head = mmap(NULL, sysconf(_SC_PAGESIZE) + RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (ring->head == MAP_FAILED) {
+		ring->head = NULL;
+		return -errno;
+	}
+	ring->fd = fd;
+	return 0;
+}
+
+static int watch(pid_t tid)
+{
+	int err = 0;
+
+	for (int cpu = 0; cpu < faults.cpus && !err; cpu++)
+		err = watch_on(tid, cpu);
+	return err;
+}
+
+static bool is_in(const pid_t *tids, int count, pid_t tid)
+{
+	for (int i = 0; i < count; i++)
+		if (tids[i] == tid)
+			return true;
+	return false;
+}
+
+/* A thread that one without a log started meanwhile has none: so until a listing shows nobody new. */
+static int watch_all(pid_t pid)
+{
+	static pid_t seen[PS_MAX_THREADS], now[PS_MAX_THREADS];
+	int count = 0, found, err = 0;
+	bool more = true;
+
+	while (more && !err) {
+		more = false;
+		found = ps_list_threads(pid, now, PS_MAX_THREADS);
+		if (found < 0)
+			return found;
+		for (int i = 0; i < found && !err; i++)
+			if (!is_in(seen, count, now[i])) {
+				err = watch(now[i]);
+				more = true;
+			}
+		memcpy(seen, now, found * sizeof(*now));
+		count = found;
+	}
+	return err;
+}
+
+int ps_open_faults(pid_t pid)
+{
+	struct rlimit files;
+	int err;
+
+	faults.cpus = sysconf(_SC_NPROCESSORS_CONF);
+	faults.ring = calloc(faults.cpus, sizeof(*faults.ring));
+	if (!faults.ring)
+		return -ENOMEM;
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {	/* one descriptor for each thread and CPU */
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	err = watch_all(pid);
+	if (!err)
+		return 0;
+	ps_close_faults();
+	return ps_fail(err, "the page faults of process %d cannot be logged: perf_event_open(2) says %s%s", pid,
+		       strerror(-err), err == -EMFILE ? "; one descriptor is needed for each thread and CPU (ulimit -n)" : "");
+}
+
+void ps_close_faults(void)
+{
+	for (int cpu = 0; cpu < faults.cpus; cpu++)
+		if (faults.ring[cpu].head)
+			munmap(faults.ring[cpu].head, sysconf(_SC_PAGESIZE) + RING_BYTES);
+	for (int i = 0; i < faults.events; i++)
+		close(faults.event[i]);
+	free(faults.ring);
+	free(faults.event);
+	memset(&faults, 0, sizeof(faults));
+}
+
+static uint64_t number_at(const uint8_t *bytes, uint64_t at)
+{
+	uint64_t number;
+
+	memcpy(&number, bytes + at % RING_BYTES, sizeof(number));	/* records are of multiples of eight bytes */
+	return number;
+}
+
+static void drain(struct ring *ring, fault_visitor visit, void *arg)
+{
+	const uint8_t *bytes = (const uint8_t *)ring->head + ring->head->data_offset;
+	uint64_t at = ring->head->data_tail, end = __atomic_load_n(&ring->head->data_head, __ATOMIC_ACQUIRE);
+
+	while (at < end) {
+		struct perf_event_header header;
+		uint64_t first = number_at(bytes, at);
+
+		memcpy(&header, &first, sizeof(header));
+		if (header.type == PERF_RECORD_SAMPLE)
+			visit(number_at(bytes, at + 8), number_at(bytes, at + 16), arg);
+		else if (header.type == PERF_RECORD_FORK)	/* of threads, too: then both pids are one */
+			faults.forks += (uint32_t)number_at(bytes, at + 8) != number_at(bytes, at + 8) >> 32;
+		at += header.size;
+	}
+	__atomic_store_n(&ring->head->data_tail, at, __ATOMIC_RELEASE);
+}
+
+void ps_drain_faults(fault_visitor visit, void *arg)
+{
+	for (int cpu = 0; cpu < faults.cpus; cpu++)
+		if (faults.ring[cpu].head)
+			drain(&faults.ring[cpu], visit, arg);
+}
+
+uint64_t ps_logged_forks(void)
+{
+	return faults.forks;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* The copy while it comes to be: pages in a file, at the place of their chunk, and what is known of each page. */
+#ifndef PROCSNAP_IMAGE_H
+#define PROCSNAP_IMAGE_H
+#include "scan.h"
+
+#define CHUNK_PAGES	(CHUNK / PAGE)
+#define WORDS		(CHUNK_PAGES / 64)
+
+typedef uint64_t page_set[WORDS];	/* a bit for each page of a chunk */
+
+struct chunk {
+	uint64_t address;
+	page_set have;		/* it is in the file */
+	page_set faulted;	/* the target has touched it since the last pass began */
+	page_set known;		/* looked at in the last stop: it is in the file if the target had it then */
+	page_set later;		/* touched after the moment ... */
+	page_set later_missing;	/* ... and it was not in memory then */
+	page_set seen, clean;	/* by the check: the target has it; and it is still protected */
+	bool	 listed;	/* in precopy.touched: a page of it has faulted since the last pass began */
+	bool	 doubtful;	/* in precopy.doubtful */
+};
+
+struct image {
+	int	file;			/* chunk @i is at i * CHUNK */
+	int	chunks, room;
+	struct chunk *chunk;
+	int32_t	*slot;			/* hash table: number of the chunk, or -1 */
+	uint32_t slots;			/* a power of two */
+};
+
+/* @folder: where the file is to be, which has no name; "": in memory. A negative errno. */
+int ps_image_open(struct image *image, const char *folder);
+void ps_image_close(struct image *image);
+/* The chunk of @address; where @make is set, it is made. NULL: there is none, or no memory for it. */
+struct chunk *ps_chunk_at(struct image *image, uint64_t address, bool make);
+/* @bytes at @address, whole pages of one chunk: they are in the file then. A negative errno. */
+int ps_image_keep(struct image *image, uint64_t address, const void *bytes, size_t length);
+
+static inline bool has_page(const page_set set, unsigned int page)
+{
+	return set[page / 64] >> page % 64 & 1;
+}
+
+static inline void add_page(page_set set, unsigned int page)
+{
+	set[page / 64] |= 1ULL << page % 64;
+}
+
+static inline void remove_page(page_set set, unsigned int page)
+{
+	set[page / 64] &= ~(1ULL << page % 64);
+}
+
+static inline unsigned int page_of(uint64_t address)
+{
+	return address % CHUNK / PAGE;
+}
+
+#endif

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The moment: all threads stand still, and what has changed since the last pass
+ * is read. Nothing here grows with the size of the target, only with what it has
+ * written to since, with its threads and its regions.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "precopy.h"
+
+#define LAST_BYTES	((size_t)PS_PRECOPY_LAST_PAGES * PAGE)
+#define MOST_PIECES	PS_PRECOPY_LAST_PAGES
+#define RUNS		512
+
+/* What is read in the stop goes into the image when the target runs again. */
+static struct {
+	uint8_t	*bytes;			/* in memory before the stop */
+	size_t	 used;
+	int	 pieces;
+	struct { uint64_t address; size_t length; } piece[MOST_PIECES];
+} last;
+
+int ps_prepare_moment(void)
+{
+	if (!last.bytes) {
+		last.bytes = mmap(NULL, LAST_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		if (last.bytes == MAP_FAILED) {
+			last.bytes = NULL;
+			return ps_fail(-ENOMEM, "there is no memory for what is read in the stop: %zu MiB", LAST_BYTES >> 20);
+		}
+	}
+	last.used = last.pieces = 0;
+	for (int i = 0; i < precopy.image.chunks; i++) {
+		struct chunk *chunk = &precopy.image.chunk[i];
+
+		memset(chunk->known, 0, sizeof(chunk->known));
+		memset(chunk->later, 0, sizeof(chunk->later));
+		memset(chunk->later_missing, 0, sizeof(chunk->later_missing));
+	}
+	return 0;
+}
+
+void ps_forget_moment(void)
+{
+	if (last.bytes)
+		munmap(last.bytes, LAST_BYTES);
+	last.bytes = NULL;
+}
+
+static int too_much(void)
+{
+	return ps_fail(-E2BIG,
+		"process %d writes to its memory faster than it can be read: more than %zu MiB were left for the stop",
+		precopy.target, LAST_BYTES >> 20);
+}
+
+/* Of one chunk. */
+static int read_last(uint64_t start, uint64_t end)
+{
+	size_t length = end - start;
+	ssize_t got;
+
+	if (length > LAST_BYTES - last.used || last.pieces == MOST_PIECES)
+		return too_much();
+	got = pread(precopy.mem, last.bytes + last.used, length, start);
+	if (got != (ssize_t)length)	/* such as a page that the hardware has lost */
+		return ps_fail(got < 0 ? -errno : -EIO, "%zu bytes at 0x%llx of process %d cannot be read: %s", length,
+			       (unsigned long long)start, precopy.target, strerror(got < 0 ? errno : EIO));
+	last.piece[last.pieces].address = start;
+	last.piece[last.pieces++].length = length;
+	last.used += length;
+	return 0;
+}
+
+/* Pages in [start, end), which are of one chunk and of one kind, as far as they are in @wanted. */
+static int read_wanted(struct chunk *chunk, const page_set wanted, uint64_t start, uint64_t end)
+{
+	uint64_t from = 0;
+	int err = 0;
+
+	for (uint64_t at = start; at <= end && !err; at += PAGE) {
+		bool in = at < end && has_page(wanted, page_of(at));
+
+		if (in)
+			add_page(chunk->have, page_of(at));
+		if (in && !from)
+			from = at;
+		if (!in && from) {
+			err = read_last(from, at);
+			from = 0;
+		}
+	}
+	return err;
+}
+
+/* The pages of @wanted as they are now: those that the target has are read, if they are not as they were protected. */
+static int look_at_chunk(struct chunk *chunk, const page_set wanted)
+{
+	struct scan_run runs[RUNS];
+	unsigned int first = CHUNK_PAGES, end = 0;
+	uint64_t walked;
+	page_set had;
+	int got, err = 0;
+
+	for (unsigned int page = 0; page < CHUNK_PAGES; page++)
+		if (has_page(wanted, page)) {
+			first = page < first ? page : first;
+			end = page + 1;
+		}
+	if (!end)
+		return 0;
+	got = ps_scan(precopy.pagemap, SCAN_LOOK, chunk->address + first * PAGE, chunk->address + end * PAGE, runs, RUNS,
+		      &walked);
+	if (got < 0)
+		return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target, strerror(-got));
+	memcpy(had, chunk->have, sizeof(had));
+	for (unsigned int word = 0; word < WORDS; word++) {
+		chunk->known[word] |= wanted[word];
+		chunk->have[word] &= ~wanted[word];
+	}
+	for (int i = 0; i < got && !err; i++) {
+		bool clean = is_protected(&runs[i]);
+		page_set unread;
+
+		memcpy(unread, wanted, sizeof(unread));
+		for (uint64_t at = runs[i].start; clean && at < runs[i].end; at += PAGE)
+			if (has_page(wanted, page_of(at)) && has_page(had, page_of(at))) {
+				add_page(chunk->have, page_of(at));
+				remove_page(unread, page_of(at));
+			}
+		err = read_wanted(chunk, unread, runs[i].start, runs[i].end);
+	}
+	return err;
+}
+
+static int look_at_faulted(void)
+{
+	int err = 0;
+
+	ps_note_faults();
+	for (int i = 0; i < precopy.touched_count && !err; i++) {
+		struct chunk *chunk = &precopy.image.chunk[precopy.touched[i]];
+
+		err = look_at_chunk(chunk, chunk->faulted);
+	}
+	return err;
+}
+
+static int look_at_run(uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	for (uint64_t at = start; at < end && !err;) {
+		struct chunk *chunk = ps_chunk_at(&precopy.image, at, true);
+		uint64_t to = at - at % CHUNK + CHUNK < end ? at - at % CHUNK + CHUNK : end;
+		page_set wanted = { 0 };
+
+		if (!chunk)
+			return -ENOMEM;
+		for (uint64_t page = at; page < to; page += PAGE)
+			if (!has_page(chunk->known, page_of(page))) {
+				add_page(wanted, page_of(page));
+				add_page(chunk->known, page_of(page));
+			}
+		err = read_wanted(chunk, wanted, at, to);
+		at = to;
+	}
+	return err;
+}
+
+/* Memory that was moved, or mapped anew, since the last pass; and what cannot be registered. */
+static int look_at_unregistered(void)
+{
+	const struct span *span = precopy.spans.span;
+	struct scan_run runs[RUNS];
+	int err = 0, got;
+
+	for (int first = 0, next; first < precopy.spans.count && !err; first = next) {
+		uint64_t at = span[first].start;
+
+		for (next = first + 1; next < precopy.spans.count && span[next].joined; next++)
+			;
+		while (at < span[next - 1].end && !err) {
+			got = ps_scan(precopy.pagemap, SCAN_UNREGISTERED, at, span[next - 1].end, runs, RUNS, &at);
+			if (got < 0)
+				return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target,
+					       strerror(-got));
+			for (int i = 0; i < got && !err; i++)
+				err = look_at_run(runs[i].start, runs[i].end);
+		}
+	}
+	return err;
+}
+
+static int look_at_doubtful(void)
+{
+	page_set all;
+	int err = 0;
+
+	memset(all, 0xff, sizeof(all));
+	for (int i = 0; i < precopy.doubtful_count && !err; i++)
+		err = look_at_chunk(&precopy.image.chunk[precopy.doubtful[i]], all);
+	return err;
+}
+
+static int look(void)
+{
+	int err = ps_read_spans();
+
+	if (!err)
+		err = look_at_faulted();
+	if (!err)
+		err = look_at_doubtful();
+	return err ? err : look_at_unregistered();
+}
+
+int ps_take_moment(int64_t timeout_ns, int64_t limit_ns, struct ps_registers *registers, int max_registers)
+{
+	static struct ps_thread room[PS_MAX_THREADS];
+	struct ps_precopy *told = precopy.told;
+	struct ps_stop stop;
+	int err;
+
+	if (ps_faulted_pages() > PS_PRECOPY_LAST_PAGES)
+		return too_much();
+	ps_prepare_stop(&stop, room, precopy.target, timeout_ns, limit_ns);
+	stop.pidfd = precopy.pidfd;
+	stop.calls = &told->calls;
+	err = ps_stop_all(&stop);
+	if (err) {
+		told->undone_ns += stop.undone_ns;
+		return err;
+	}
+	for (int i = 0; i < stop.threads; i++)
+		ps_mend_call(precopy.target, &stop.thread[i], &told->calls);
+	told->moment_ns = ps_now_ns();
+	told->threads = stop.threads;
+	told->registers = ps_read_registers(&stop, registers, max_registers);
+	ps_at(PS_STEP_MOMENT);
+	err = look();
+	ps_release(&stop, -1);
+	told->pause_ns = ps_now_ns() - stop.first_ns;
+	if (told->pause_ns > told->longest_pause_ns)
+		told->longest_pause_ns = told->pause_ns;
+	told->last_pages = last.used / PAGE;
+	for (int i = 0, at = 0; i < last.pieces && !err; at += last.piece[i++].length)
+		err = ps_image_keep(&precopy.image, last.piece[i].address, last.bytes + at, last.piece[i].length);
+	return err;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* One copy by precopy while it is made: what its parts (one file each) share. procsnap.h has the interface. */
+#ifndef PROCSNAP_PRECOPY_H
+#define PROCSNAP_PRECOPY_H
+#include "faults.h"
+#include "image.h"
+#include "pace.h"
+
+/* A region of the target that is copied: private memory of its own. */
+struct span {
+	uint64_t start, end;
+	bool	 joined;		/* between it and the one before lies no region that is not copied */
+};
+
+struct spans { int count, room; struct span *span; };
+
+#define MOST_DOUBTFUL	128		/* a look at one takes 1 to 2 us */
+
+struct precopy {
+	pid_t	 target;
+	int	 pidfd;			/* of the target: a later process with its pid is let be */
+	int	 uffd;			/* its userfaultfd(2), which only we have */
+	/* Opened before the copy begins, and so of the memory that the target has now, not of a program executed later. */
+	int	 mem, pagemap, maps;
+	int	 index;			/* the file that tells what the image has; -1: not yet */
+	struct spans spans;		/* as of the pass under way, or of the moment */
+	struct image image;
+	struct pace pace;
+	int	 touched_count, touched_room;
+	int32_t	*touched;		/* numbers of the chunks that are listed */
+	/* Chunks of which a check could not tell when some page had changed: the next stop looks at all of each. */
+	int	 doubtful_count;
+	int32_t	 doubtful[MOST_DOUBTFUL];
+	int	 at_span;		/* where the pass, check or clean-up under way is */
+	uint64_t at;
+	int64_t	 found;			/* pages that this pass has found written to */
+	int64_t	 found_before;		/* and the one before it */
+	uint64_t forks;			/* logged before the last pass */
+	char	*maps_text;		/* as of the moment */
+	size_t	 maps_bytes, maps_room;
+	struct ps_precopy *told;
+};
+
+extern struct precopy precopy;
+
+/* spans.c: what is to be copied, from /proc/PID/maps as it is now, which is left in precopy.maps_text. */
+int ps_read_spans(void);
+/*
+ * Ask for protection of one region; none of its pages is protected then. Without effect where it cannot be, such as
+ * where the target uses userfaultfd(2) itself.
+ */
+void ps_register_span(const struct span *span);
+/* Pages [start, end), which are registered. A negative errno. */
+int ps_unprotect(uint64_t start, uint64_t end);
+
+/* passes.c: some of a pass; 1 when it is over. */
+int ps_begin_pass(void);
+int ps_go_on_with_pass(void);
+/* Pages [start, end) of the target, into the image. */
+int ps_keep_pages(uint64_t start, uint64_t end);
+/* Faults since the last time belong to the pass under way. How many pages have faulted since it began. */
+void ps_note_faults(void);
+int64_t ps_faulted_pages(void);
+
+/* moment.c: stop, note registers and layout, read what has changed since, go on. */
+int ps_prepare_moment(void);
+int ps_take_moment(int64_t timeout_ns, int64_t limit_ns, struct ps_registers *registers, int max_registers);
+void ps_forget_moment(void);
+
+/* check.c: is the image whole? Some of the check; 1 when it is over, and told->ambiguous_pages is known. */
+int ps_begin_check(void);
+int ps_go_on_with_check(void);
+
+/*
+ * index.c: a file in memory for who reads the image: two numbers of 64 bits, how
+ * many chunks there are and how long the text is that follows, /proc/PID/maps as
+ * of the moment; after it, from the next multiple of eight bytes on, for each chunk
+ * its address and 512 bits, one for each page that the image has. Chunk @i is at
+ * i * CHUNK of the image's file. The file, or a negative errno.
+ */
+int ps_write_index(const struct image *image, const char *maps, size_t maps_bytes);
+int64_t ps_image_pages(const struct image *image);
+
+/* cleanup.c: nothing stays protected or registered. Some of it; 1 when it is done. */
+int ps_begin_cleanup(void);
+int ps_go_on_with_cleanup(void);
+
+#endif

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+/* Which of the target's memory is copied, and that changes of it are seen: userfaultfd(2). */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <linux/userfaultfd.h>
+#include "precopy.h"
+
+#define RUNS	256
+
+/* In small pieces: the kernel fills one page at a time anyhow. */
+static int read_maps(void)
+{
+	ssize_t got;
+	char *text;
+
+	if (lseek(precopy.maps, 0, SEEK_SET) < 0)
+		return -errno;
+	precopy.maps_bytes = 0;
+	do {
+		if (precopy.maps_room - precopy.maps_bytes < 8192) {
+			text = realloc(precopy.maps_text, 2 * precopy.maps_room + 65536);
+			if (!text)
+				return -ENOMEM;
+			precopy.maps_text = text;
+			precopy.maps_room = 2 * precopy.maps_room + 65536;
+		}
+		got = read(precopy.maps, precopy.maps_text + precopy.maps_bytes, precopy.maps_room - precopy.maps_bytes - 1);
+		if (got < 0)
+			return -errno;
+		precopy.maps_bytes += got;
+	} while (got > 0);
+	precopy.maps_text[precopy.maps_bytes] = 0;
+	return precopy.maps_bytes ? 0 : ps_fail(-ESRCH, "process %d ended, or called exec(), while it was being copied",
+						precopy.target);
+}
+
+/* The kernel's own, and devices: to read those may have side effects. As acquire/evidence/provenance.ts has them. */
+static bool is_copied(const char *mode, const char *name)
+{
+	if (mode[3] != 'p' || !strncmp(name, "[vvar", 5) || !strcmp(name, "[vdso]") || !strcmp(name, "[vsyscall]") ||
+	    !strncmp(name, "anon_inode:", 11) || !strncmp(name, "socket:", 7) || !strncmp(name, "/secretmem", 10))
+		return false;
+	return strncmp(name, "/dev/", 5) || !strncmp(name, "/dev/zero", 9) || !strncmp(name, "/dev/shm/", 9) ||
+		!strncmp(name, "/dev/hugepages/", 15);
+}
+
+static int add_span(uint64_t start, uint64_t end, bool joined)
+{
+	struct spans *spans = &precopy.spans;
+	int room = spans->room ? 2 * spans->room : 256;
+	struct span *more;
+
+	if (spans->count == spans->room) {
+		more = realloc(spans->span, room * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		spans->span = more;
+		spans->room = room;
+	}
+	spans->span[spans->count++] = (struct span){ start, end, joined };
+	return 0;
+}
+
+int ps_read_spans(void)
+{
+	int err = read_maps();
+	char *line, *next;
+	bool joined = false;
+
+	precopy.spans.count = 0;
+	for (line = precopy.maps_text; !err && *line; line = next) {
+		char mode[5] = "", *newline = strchrnul(line, '\n'), was = *newline;
+		uint64_t start, end;
+		int name = 0;
+
+		*newline = 0;
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*x %*x:%*x %*u %n", &start, &end, mode, &name) >= 3) {
+			bool copied = is_copied(mode, name ? line + name : "");
+
+			if (copied)
+				err = add_span(start, end, joined);
+			joined = copied;
+		}
+		*newline = was;
+		next = was ? newline + 1 : newline;
+	}
+	return err;
+}
+
+int ps_unprotect(uint64_t start, uint64_t end)
+{
+	struct uffdio_writeprotect ask = { .range = { .start = start, .len = end - start } };
+	int64_t begun = ps_now_ns();
+	int err = ioctl(precopy.uffd, UFFDIO_WRITEPROTECT, &ask) ? -errno : 0;
+
+	ps_step_took(&precopy.pace, ps_now_ns() - begun);
+	return err;
+}
+
+/* In steps. */
+static void unprotect_run(const struct scan_run *run)
+{
+	for (uint64_t at = run->start, end; at < run->end; at = end) {
+		end = ps_step_end(&precopy.pace, at, run->end);
+		ps_unprotect(at, end);
+	}
+}
+
+/*
+ * mremap(2) takes the registration from the region that comes to be, with all
+ * that is merged into it, and leaves the marks of its pages: written to, such a
+ * page has its mark still, and would look as if it was not, once its region is
+ * registered again. So all marks go.
+ */
+static void forget_marks(const struct span *span)
+{
+	struct scan_run runs[RUNS];
+
+	for (uint64_t at = span->start; at < span->end;) {
+		int64_t begun = ps_now_ns();
+		int got = ps_scan(precopy.pagemap, SCAN_LOOK, at, ps_step_end(&precopy.pace, at, span->end), runs, RUNS, &at);
+
+		ps_look_took(&precopy.pace, ps_now_ns() - begun);
+		if (got < 0)
+			return;
+		for (int i = 0; i < got; i++)
+			if (is_protected(&runs[i]))
+				unprotect_run(&runs[i]);
+	}
+}
+
+void ps_register_span(const struct span *span)
+{
+	struct uffdio_register ask = {
+		.range = { .start = span->start, .len = span->end - span->start }, .mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	int64_t begun = ps_now_ns();
+	bool done = !ioctl(precopy.uffd, UFFDIO_REGISTER, &ask);
+
+	ps_step_took(&precopy.pace, ps_now_ns() - begun);
+	if (done)
+		forget_marks(span);
+}
