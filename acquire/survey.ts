@@ -2,10 +2,11 @@
  * What take and hidden have in common: look at the target, copy it, and say of each region how it can be captured.
  * The target is touched by the copy alone.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Failure, isGone } from '../common/errors.ts';
 import { countersOf, regionsOf, startTicksOf, type Counters, type Identity } from '../common/proc/process.ts';
 import type { Region } from '../common/proc/regions.ts';
-import type { Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
+import type { CopyProgress, CopyRoom, Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
 import { nowNs, Tracer } from '../native/index.ts';
 import { LiveTarget } from './evidence/live.ts';
 import type { Instant } from './evidence/manifest.ts';
@@ -20,6 +21,28 @@ export const startTracer = (stopLimitMs: number | undefined): Tracer =>
 
 export const instantNow = (): Instant => ({ wallClock: new Date().toISOString(), monotonicNs: Number(nowNs()) });
 
+export interface HowToCopy {
+	/** Where a copy is kept that is no process. */
+	room?: CopyRoom;
+	copying?: ((progress: CopyProgress) => void) | undefined;
+	signal?: AbortSignal | undefined;
+}
+
+/** Between the steps signals are heard. */
+async function inSteps(steps: Generator<CopyProgress, Still>, { copying, signal }: HowToCopy): Promise<Still> {
+	try {
+		for (;;) {
+			const { done, value } = steps.next();
+			if (done === true) return value;
+			copying?.(value);
+			await nextTurn();
+			signal?.throwIfAborted();
+		}
+	} finally {
+		steps.return(undefined as never);
+	}
+}
+
 /** A target, and its copy as soon as there is one. */
 export class Survey {
 	/** Of the target, before the copy. */
@@ -28,7 +51,7 @@ export class Survey {
 	readonly #mapped: Region[];
 	/** Or why the target's own memory may not be opened. */
 	readonly #live: LiveTarget | { refusal: unknown };
-	#forked = false;
+	#mechanism: Mechanism | undefined;
 	#still: Still | undefined;
 	#image: Image | undefined;
 
@@ -52,18 +75,21 @@ export class Survey {
 	}
 
 	/**
-	 * Copies the target. Throws Failure where the mechanism is not for evidence, what open(2) gives where the target's
-	 * own memory may not be opened, and ProcsnapError where the copy is refused.
+	 * Copies the target; `how` is for a copy that takes its time. Throws Failure where the mechanism is not for
+	 * evidence, what open(2) gives where the target's own memory may not be opened, ProcsnapError where the copy is
+	 * refused, and what `signal` was aborted with.
 	 */
-	copy(tracer: Tracer, mechanism: Mechanism): Still {
+	async copy(tracer: Tracer, mechanism: Mechanism, how: HowToCopy = {}): Promise<Still> {
 		if (mechanism.notForEvidence !== null) throw new Failure(mechanism.notForEvidence);
 		if (!(this.#live instanceof LiveTarget)) {
 			// Where the target may not be traced either, this says so, and better.
 			mechanism.estimate?.(tracer, this.#target.pid);
 			throw this.#live.refusal;
 		}
-		this.#forked = mechanism.forked;
-		this.#still = mechanism.open(tracer, this.#target);
+		this.#mechanism = mechanism;
+		this.#still = mechanism.copying === undefined
+			? mechanism.open(tracer, this.#target)
+			: await inSteps(mechanism.copying(tracer, this.#target, how.room), how);
 		return this.#still;
 	}
 
@@ -90,7 +116,7 @@ export class Survey {
 		const { absent, lost } = missingRegions(
 			this.#mapped, regionsIfThere(this.#target.pid), regions, () => this.live.regions()
 		);
-		return classify(regions, absent, this.#forked, lost);
+		return classify(regions, absent, this.#mechanism?.forked ?? false, lost, this.#mechanism?.keepsShared);
 	}
 
 	/** Closes files; the copy stays until `still.end()`. Once or more. */

@@ -29,7 +29,7 @@ import { fingerprint, publicKeyOf, publicKeyPem, signed } from './evidence/seal.
 import { CoreSource } from './evidence/source.ts';
 import { CoreStream, type Digests } from './evidence/stream.ts';
 import { ProgramHashing } from './program-hash.ts';
-import { instantNow, startTracer, Survey } from './survey.ts';
+import { instantNow, startTracer, Survey, type HowToCopy } from './survey.ts';
 
 export interface TakeOptions {
 	pid: number;
@@ -47,6 +47,8 @@ export interface TakeOptions {
 	timestampUrl?: string | undefined;
 	/** Called when the duplicate is there: from now on nobody waits for us. */
 	duplicated?: (target: number) => void;
+	/** Told of a copy that takes its time. */
+	copying?: HowToCopy['copying'];
 	/** Told of every block: bytes done, of so many. */
 	progress?: (done: number, total: number) => void;
 	signal?: AbortSignal | undefined;
@@ -99,7 +101,9 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		signal?.throwIfAborted();
 		tracer = startTracer(options.stopLimitMs);
 		survey = new Survey(seen);
-		const moment = copyAndPlan(tracer, survey, seen, mechanism);
+		const moment = await copyAndPlan(
+			tracer, survey, seen, mechanism, { room: to.room, copying: options.copying, signal }
+		);
 		const { planned, layout, still, image } = moment;
 		stream.start({ regions: true });
 		done = still.figures.calls?.calls ?? [];
@@ -232,9 +236,11 @@ async function identified(pid: number): ReturnType<typeof identify> {
 	}
 }
 
-function copyAndPlan(tracer: Tracer, survey: Survey, target: Seen, mechanism: Mechanism): Moment {
+async function copyAndPlan(
+	tracer: Tracer, survey: Survey, target: Seen, mechanism: Mechanism, how: HowToCopy
+): Promise<Moment> {
 	const before = instantNow();
-	const still = survey.copy(tracer, mechanism);
+	const still = await survey.copy(tracer, mechanism, how);
 	try {
 		return { before, still, image: survey.image, ...plan(survey, target) };
 	} catch (error) {

@@ -8,11 +8,12 @@ import type { Mechanism } from './shared/types.ts';
 
 export const mechanism: Mechanism = {
 	name: 'fork',
-	order: 4,
+	order: 5,
 	title: 'fork() inside a cooperating target: the floor',
 	description: 'the target\'s own fork()',
 	duplicates: true,
 	forked: true,
+	keepsShared: false,
 	cooperative: true,
 	notForEvidence: 'fork measures workloads that cooperate',
 	unavailable: () => null,

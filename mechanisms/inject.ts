@@ -9,6 +9,7 @@ export const mechanism: Mechanism = {
 	description: 'one clone() made in the target, all of whose threads are stopped for it by ptrace',
 	duplicates: true,
 	forked: true,
+	keepsShared: false,
 	cooperative: false,
 	notForEvidence: null,
 	unavailable: () => (process.arch === 'x64' ? null : `it knows x86-64 only, this machine is ${process.arch}`),

@@ -3,11 +3,12 @@ import type { Mechanism } from './shared/types.ts';
 
 export const mechanism: Mechanism = {
 	name: 'stop',
-	order: 3,
+	order: 4,
 	title: 'stop, copy, continue: the classical way',
 	description: 'all of the target\'s memory, copied while ptrace stopped all of its threads',
 	duplicates: false,
 	forked: false,
+	keepsShared: false,
 	cooperative: false,
 	notForEvidence: 'stop is for comparison: the target stands still until all of its memory is copied',
 	unavailable: () => null,

@@ -14,6 +14,7 @@ export const mechanism: Mechanism = {
 	description: 'create_proc_snap2() of a patched kernel: the target is not stopped, traced or told',
 	duplicates: true,
 	forked: false,
+	keepsShared: true,
 	cooperative: false,
 	notForEvidence: null,
 	unavailable: snapUnavailable,

@@ -40,11 +40,11 @@ const REASONS: Record<HiddenRegion['why'], string> = {
 /** What a program does to hide, or cannot help: the rest every process has. */
 const SUSPICIOUS = ['left-out', 'wiped', 'secret'];
 
-export function run(args: string[]): Promise<number> {
+export async function run(args: string[]): Promise<number> {
 	const { flags, values, positionals } = parseOptions(args, OPTIONS, 1);
 	const pid = pidOf(positionals[0], 'hidden');
 	const mechanism = mechanismFor(values.mechanism?.at(-1));
-	const { regions, calls, texts } = findHidden(pid, mechanism, stopLimitOf(values['max-stop']?.at(-1)));
+	const { regions, calls, texts } = await findHidden(pid, mechanism, stopLimitOf(values['max-stop']?.at(-1)));
 	const sum = (of: (count: CallCount) => number): number | null =>
 		calls?.reduce((total, count) => total + of(count), 0) ?? null;
 	const lengthenedTimeouts = sum(({ lengthened }) => lengthened), cutCalls = sum(({ cut }) => cut);
@@ -64,7 +64,7 @@ export function run(args: string[]): Promise<number> {
 				`${how}\n${regions.map(regionLine).join('')}`
 		);
 	}
-	return Promise.resolve(regions.some(({ why }) => SUSPICIOUS.includes(why)) ? FOUND : 0);
+	return regions.some(({ why }) => SUSPICIOUS.includes(why)) ? FOUND : 0;
 }
 
 const regionLine = ({ start, end, why, residentBytes, name }: HiddenRegion): string =>

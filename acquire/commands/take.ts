@@ -23,6 +23,7 @@ const OPTIONS = {
 	'to': { kind: 'one', value: 'HOST:PORT', help: 'instead: send it there as it is taken (procsnap receive)' },
 	'max-rate': { kind: 'one', value: 'BYTES', help: 'send no more than that a second: 800K, 20M' },
 	'patience': { kind: 'one', value: 'SECONDS', help: 'for how long a lost link is tried again (default: 600)' },
+	'spool': { kind: 'one', value: 'DIR', help: 'keep a copy that is no process there (default: in memory)' },
 	'cert': { kind: 'one', value: 'FILE', help: 'the link\'s certificate, its key, and the authority that' },
 	'link-key': { kind: 'one', value: 'FILE', help: 'both sides know (default: link.crt, link.key, ca.crt in' },
 	'ca': { kind: 'one', value: 'FILE', help: '~/.config/procsnap; scripts/certificates makes them)' },
@@ -67,11 +68,19 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	};
 	const timestampUrl = values.timestamp?.at(-1);
 	if (timestampUrl !== undefined) (await import('../timestamp-client.ts')).authorityUrl(timestampUrl);
-	const progress = createProgress('taking');
+	const progress = createProgress('taking'), copyProgress = createProgress('copying');
 	const { where, manifest, withoutTimestamp, programUnread, untold } = await take({
 		pid, key, checkKey: () => checkKeyPlace(keyPath), mechanism, stopLimitMs, timestampUrl, signal,
-		duplicated: yieldToOthers, progress: progress.update, destination: destinationOf(pid, values, signal),
-	}).finally(() => progress.end());
+		copying: ({ bytesRead, totalBytes }) => copyProgress.update(Math.min(bytesRead, totalBytes), totalBytes),
+		duplicated: (target) => {
+			copyProgress.end();
+			yieldToOthers(target);
+		},
+		progress: progress.update, destination: destinationOf(pid, values, signal),
+	}).finally(() => {
+		copyProgress.end();
+		progress.end();
+	});
 	if (found.made === true) {
 		process.stderr.write(
 			`procsnap: made the collector's key ${keyPath}; give ${keyPath}.pub to whoever verifies, by another way ` +
@@ -98,9 +107,10 @@ function destinationOf(
 	pid: number, values: Partial<Record<keyof typeof OPTIONS, string[]>>, signal: AbortSignal
 ): () => Promise<Destination> {
 	const [to, rate, patience] = [values.to?.at(-1), values['max-rate']?.at(-1), values.patience?.at(-1)];
+	const spool = values.spool === undefined ? undefined : resolve(values.spool.at(-1) as string);
 	if (to === undefined) {
-		if (rate !== undefined || patience !== undefined)
-			throw new UsageError('--max-rate and --patience are for a transfer: give --to HOST:PORT');
+		if (rate !== undefined || patience !== undefined || spool !== undefined)
+			throw new UsageError('--max-rate, --patience and --spool are for a transfer: give --to HOST:PORT');
 		const out = resolve(
 			values.out?.at(-1) ?? `procsnap-${pid}-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`
 		);
@@ -119,7 +129,7 @@ function destinationOf(
 			ca: values.ca?.at(-1), cert: values.cert?.at(-1), key: values['link-key']?.at(-1),
 		});
 		return Sender.open({
-			host, port, credentials, bytesPerSecond, patienceMs, signal,
+			host, port, credentials, bytesPerSecond, patienceMs, spool, signal,
 			say: (text) => process.stderr.write(`procsnap: ${text}\n`),
 		});
 	};

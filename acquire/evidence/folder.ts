@@ -2,8 +2,9 @@
 import {
 	closeSync, existsSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { codeOf, Failure, messageOf } from '../../common/errors.ts';
+import type { CopyRoom } from '../../mechanisms/shared/types.ts';
 import { CoreFile } from './core-file.ts';
 
 /** A folder without one of them is not whole; a timestamp is there if one was asked for. */
@@ -26,6 +27,8 @@ export interface Seal {
 export interface Destination {
 	/** What the manifest says of the transfer; null: there is none. */
 	readonly transfer: { id: string; receiver: string } | null;
+	/** Where a copy can be kept until all of it has been written there. */
+	readonly room: CopyRoom;
 	/** So many bytes will come. */
 	begin: (bytes: number) => void;
 	/** In order. Resolves when the bytes are kept there, and may change here. */
@@ -57,6 +60,7 @@ export async function createFolder(dir: string): Promise<Destination> {
 	let sealed = false;
 	return {
 		transfer: null,
+		room: { folder: resolve(partial) },
 		begin: () => {},
 		write: (bytes, offset) => told(dir, () => file.write(bytes, offset)),
 		verified: () => told(dir, async () => {

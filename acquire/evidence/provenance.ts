@@ -48,16 +48,18 @@ const isSecret = ({ name }: Region): boolean => name.startsWith('/secretmem');
 
 /**
  * `duplicate`: its regions with flags. `absent`: regions, with flags, that only the target has.
- * `forked`: the duplicate was made as fork() would, so that what was to be wiped is zeros. It is given no shared memory
- * then: it would hold locks, segments and sockets that the target gives up or dies with.
+ * `forked`: the duplicate was made as fork() would, so that what was to be wiped is zeros. `keepsShared`: it has shared
+ * memory too. One that is forked is given none: it would hold locks, segments and sockets that the target gives up or
+ * dies with.
  */
 export function classify(
-	duplicate: readonly Region[], absent: readonly Region[], forked: boolean, lost: readonly Lost[] = []
+	duplicate: readonly Region[], absent: readonly Region[], forked: boolean, lost: readonly Lost[] = [],
+	keepsShared = !forked
 ): Classified[] {
 	const ofDuplicate = duplicate.map((region): Classified => {
 		const barred = neverRead(region);
 		if (barred !== null) return barred;
-		if (region.shared) return { region, capture: 'shared-live', from: forked ? 'target' : 'duplicate' };
+		if (region.shared) return { region, capture: 'shared-live', from: keepsShared ? 'duplicate' : 'target' };
 		if (forked && region.flags.has('wf')) return { region, capture: 'wiped-on-fork', from: 'target' };
 		return { region, capture: 'frozen', from: 'duplicate' };
 	});

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { Failure, messageOf } from '../../common/errors.ts';
 import { printable } from '../../common/format.ts';
+import type { CopyRoom } from '../../mechanisms/shared/types.ts';
 import type { Destination, Seal } from '../evidence/folder.ts';
 import type { Credentials } from './credentials.ts';
 import { Pace } from './pace.ts';
@@ -21,6 +22,8 @@ export interface SenderOptions {
 	bytesPerSecond: number;
 	/** For how long a lost link is tried again. */
 	patienceMs: number;
+	/** A folder for a copy that is kept until it is sent; default: in memory. */
+	spool?: string | undefined;
 	/** The link was lost, or is back. */
 	say: (text: string) => void;
 	signal?: AbortSignal | undefined;
@@ -38,6 +41,7 @@ const LONGEST_PAUSE_MS = 5000;
 export class Sender implements Destination {
 	/** Final as soon as the receiver has kept anything. */
 	transfer: { id: string; receiver: string };
+	readonly room: CopyRoom;
 	readonly #options: SenderOptions;
 	readonly #pace: Pace;
 	/** Sent or not, and not yet known to be kept. In order. */
@@ -59,6 +63,7 @@ export class Sender implements Destination {
 	private constructor(options: SenderOptions, id: string) {
 		this.#options = options;
 		this.#pace = new Pace(options.bytesPerSecond);
+		this.room = options.spool === undefined ? {} : { folder: options.spool };
 		this.transfer = { id, receiver: `${options.host}:${options.port}` };
 		// Whoever waits for them hears of a failure; before somebody does, it is no unheard one.
 		for (const { promise } of [this.#bytes, this.#root, this.#seal, this.#verified, this.#kept])

@@ -11,6 +11,7 @@ const FIELDS: Fields = {
 	description: 'string',
 	duplicates: 'boolean',
 	forked: 'boolean',
+	keepsShared: 'boolean',
 	cooperative: 'boolean',
 	notForEvidence: 'string or null',
 	unavailable: 'function',

@@ -35,6 +35,8 @@ export interface Mechanism {
 	duplicates: boolean;
 	/** The copy is made by the rules of fork(2): it lacks what MADV_DONTFORK and MADV_WIPEONFORK hide. */
 	forked: boolean;
+	/** Shared memory can be read through the copy, as the target goes on changing it. */
+	keepsShared: boolean;
 	/** Needs `Target.fork`: it cannot copy a process that knows nothing of procsnap. */
 	cooperative: boolean;
 	/** Why `procsnap take` does not offer it; null: it does, and its copies have an image. */
@@ -48,6 +50,25 @@ export interface Mechanism {
 	estimate?: (tracer: Tracer, pid: number) => Estimate;
 	/** Copies the target. Throws ProcsnapError; then the target goes on, and nothing is left. */
 	open: (tracer: Tracer, target: Target) => Still;
+	/**
+	 * The same in steps, for a copy that takes longer than a user should wait for an answer to Ctrl-C. Whoever gives up
+	 * in between calls return(): then nothing is left in the target. Left out where `open` is short.
+	 */
+	copying?: (tracer: Tracer, target: Target, room?: CopyRoom) => Generator<CopyProgress, Still>;
+}
+
+/** Where a copy is kept that is no process. */
+export interface CopyRoom {
+	/** In a file without a name in this folder. Default: in the collector's memory. */
+	folder?: string;
+}
+
+/** How far a copy is. More is read than there is, where the target writes meanwhile. */
+export interface CopyProgress {
+	bytesRead: number;
+	totalBytes: number;
+	/** Over all of the target's memory, by now. */
+	passes: number;
 }
 
 export interface Estimate extends Preflight {
@@ -86,6 +107,8 @@ export interface Image {
 	readonly momentNs: number;
 	/** From the moment until the last thread's registers were read; 0 where the target stood still for both. */
 	readonly skewNs: number;
+	/** The regions have all flags that smaps tells; else only those by which it is told how a region is captured. */
+	readonly allFlags: boolean;
 	threads: () => ThreadRegisters[];
 	/** With their flags, in order of address. */
 	regions: () => Region[];

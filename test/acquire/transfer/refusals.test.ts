@@ -159,7 +159,7 @@ async function recorded(t: ExecutionContext, { receiver, ours }: Setting): Promi
 	const blocks: Buffer[] = [];
 	let root = '', seal: Seal | undefined, bytes = 0;
 	await sendSmall(t, receiver.port, ours, { wrap: (destination): Destination => ({
-		transfer: destination.transfer,
+		transfer: destination.transfer, room: {},
 		begin: (size) => { bytes = size; destination.begin(size); },
 		write: (block, offset) => { blocks.push(Buffer.from(block)); return destination.write(block, offset); },
 		verified: (hash) => { root = hash; return destination.verified(hash); },
@@ -287,7 +287,7 @@ linkTest('bytes, a root or a seal that do not belong together leave nothing', as
 });
 
 const bound = (destination: Destination): Destination => ({
-	transfer: destination.transfer, begin: (bytes) => destination.begin(bytes),
+	transfer: destination.transfer, room: {}, begin: (bytes) => destination.begin(bytes),
 	write: (bytes, offset) => destination.write(bytes, offset),
 	verified: (root) => destination.verified(root), seal: (seal) => destination.seal(seal),
 	discard: () => destination.discard(),

@@ -1,0 +1,277 @@
+/**
+ * The image of a mechanism that keeps the copy in a file: pages that the target had of its own. Pages of files that it
+ * has not changed are read from those files; the kernel lends its code to every process, so that is read from this one.
+ */
+import { closeSync, fstatSync, openSync, read as readWithCallback, readFileSync, readSync, statfsSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
+import { auxvOf, processNote, regionsOf, type ProcessNote } from '../../common/proc/process.ts';
+import { hasFile, isKernelCode, parseRegions, type Region } from '../../common/proc/regions.ts';
+import type { ThreadRegisters } from '../../native/index.ts';
+import type { Image, Memory } from './types.ts';
+
+const readAsync = promisify(readWithCallback);
+
+/** `[vdso]` is no device, and the others that the kernel maps are. */
+const OF_KERNEL = /^\[vvar/;
+/** statfs(2): HUGETLBFS_MAGIC. */
+const HUGETLBFS = 0x958458f6;
+const HEAD_BYTES = 16;
+
+/** Which pages are in the file, and where: native/precopy/precopy.h, index.c. */
+export interface Index {
+	/** /proc/PID/maps as of the moment. */
+	maps: string;
+	/** Address of a chunk to its number, which is its place in the file, and a bit for each page that it has. */
+	chunks: ReadonlyMap<number, { number: number; pages: Uint8Array }>;
+}
+
+/** Pure. */
+export function parseIndex(bytes: Buffer, chunkBytes: number): Index {
+	const count = Number(bytes.readBigUInt64LE(0)), mapsBytes = Number(bytes.readBigUInt64LE(8));
+	const setBytes = chunkBytes / PAGE_BYTES / 8, first = Math.ceil((HEAD_BYTES + mapsBytes) / 8) * 8;
+	return {
+		maps: bytes.toString('utf8', HEAD_BYTES, HEAD_BYTES + mapsBytes),
+		chunks: new Map(Array.from({ length: count }, (_, number) => {
+			const at = first + number * (8 + setBytes);
+			return [Number(bytes.readBigUInt64LE(at)), { number, pages: bytes.subarray(at + 8, at + 8 + setBytes) }];
+		})),
+	};
+}
+
+/** Where some bytes of the copy are. `fd` null: zeros. */
+interface Place { fd: number | null; at: number; length: number; ofFile: boolean }
+
+export interface KeptImageOptions {
+	pid: number;
+	/** Paths of the files that the tracer has open. */
+	image: string;
+	index: string;
+	chunkBytes: number;
+	momentNs: number;
+	threads: () => ThreadRegisters[];
+	/** What was read of the target before the copy, since it may have ended by now. */
+	before: { auxv: Buffer; note: ProcessNote };
+}
+
+/** What of the target's state has to be read while it is there. Throws Failure where it has ended. */
+export const notesOf = (pid: number): KeptImageOptions['before'] => ({ auxv: auxvOf(pid), note: processNote(pid) });
+
+export class KeptImage implements Image {
+	readonly momentNs: number;
+	readonly skewNs = 0;
+	readonly allFlags = false;
+	readonly threads: () => ThreadRegisters[];
+	readonly #pid: number;
+	readonly #before: KeptImageOptions['before'];
+	readonly #chunkBytes: number;
+	readonly #index: Index;
+	readonly #regions: Region[];
+	readonly #file: number;
+	/** By `device:inode`; null: it cannot be opened. */
+	readonly #files = new Map<string, number | null>();
+	/** Of this process, for what is the kernel's. */
+	#self: { fd: number; vdso: Region | undefined } | undefined;
+	#open = true;
+
+	constructor(options: KeptImageOptions) {
+		this.#pid = options.pid;
+		this.#before = options.before;
+		this.#chunkBytes = options.chunkBytes;
+		this.momentNs = options.momentNs;
+		this.threads = options.threads;
+		this.#index = parseIndex(readFileSync(options.index), options.chunkBytes);
+		this.#file = openSync(options.image, 'r');
+		const regions = parseRegions(this.#index.maps);
+		// While the target is there, if it still is: of a file that has no path any more this is the only way to it.
+		for (const region of regions)
+			if (hasFile(region) && !region.shared) this.#openFile(region);
+		this.#regions = regions.map((region) => ({ ...region, flags: this.#flagsOf(region) }));
+	}
+
+	/**
+	 * With those flags that tell how a region is captured, and no others: smaps, which has them all, walks the target's
+	 * page tables while that cannot map anything.
+	 */
+	regions(): Region[] {
+		return this.#regions;
+	}
+
+	#flagsOf(region: Region): Set<string> {
+		const { readable, writable, executable, shared, name } = region;
+		const fd = this.#files.get(keyOf(region)) ?? null;
+		return new Set([
+			...(readable ? ['rd'] : []), ...(writable ? ['wr'] : []), ...(executable ? ['ex'] : []),
+			...(shared ? ['sh'] : []), ...(OF_KERNEL.test(name) ? ['pf'] : []),
+			...(fd !== null && fstatSync(fd).isCharacterDevice() && !name.startsWith('/dev/zero') ? ['io'] : []),
+			...(name.startsWith('/anon_hugepage') || (fd !== null && isOnHugetlbfs(region)) ? ['ht'] : []),
+		]);
+	}
+
+	#openFile(region: Region): void {
+		const key = keyOf(region);
+		if (this.#files.has(key)) return;
+		const range = `${region.start.toString(16)}-${region.end.toString(16)}`;
+		for (const path of [`/proc/${this.#pid}/map_files/${range}`, region.name]) {
+			try {
+				if (!path.startsWith('/')) continue;
+				// A device or a FIFO is not opened for writing, and nobody is waited for.
+				const fd = openSync(path, 'r');
+				const { ino } = fstatSync(fd);
+				if (ino === region.inode) {
+					this.#files.set(key, fd);
+					return;
+				}
+				closeSync(fd);
+			} catch {
+				// The next path, or none: reading those pages says so.
+			}
+		}
+		this.#files.set(key, null);
+	}
+
+	populated({ start, end }: Run): Run[] {
+		const runs: Run[] = [];
+		for (let at = start; at < end;) {
+			const { chunk, chunkEnd } = this.#chunkAt(at, end);
+			if (chunk === undefined) {
+				at = chunkEnd;
+				continue;
+			}
+			for (; at < chunkEnd; at += PAGE_BYTES) {
+				if (!this.#has(at)) continue;
+				const last = runs.at(-1);
+				if (last?.end === at) last.end += PAGE_BYTES;
+				else runs.push({ start: at, end: at + PAGE_BYTES });
+			}
+		}
+		return runs;
+	}
+
+	#chunkAt(at: number, end: number): { chunk: { number: number; pages: Uint8Array } | undefined; chunkEnd: number } {
+		const base = at - at % this.#chunkBytes;
+		return { chunk: this.#index.chunks.get(base), chunkEnd: Math.min(end, base + this.#chunkBytes) };
+	}
+
+	#has(address: number): boolean {
+		const base = address - address % this.#chunkBytes, page = (address - base) / PAGE_BYTES;
+		return ((this.#index.chunks.get(base)?.pages[page >> 3] ?? 0) >> (page & 7) & 1) === 1;
+	}
+
+	auxv(): Buffer {
+		return this.#before.auxv;
+	}
+
+	note(): ProcessNote {
+		return this.#before.note;
+	}
+
+	/** The target's memory has no part in it. */
+	copiedBytes(): number {
+		return 0;
+	}
+
+	/** Bytes at one address, fewer than asked for where a region ends. Throws what read(2) gives. */
+	read(room: Uint8Array, address: number): number {
+		let done = 0;
+		for (const { fd, at, length, ofFile } of this.#places(address, room.length)) {
+			if (fd === null) room.fill(0, done, done + length);
+			else finish(room, done, length, ofFile, readSync(fd, room, done, length, at));
+			done += length;
+		}
+		return done;
+	}
+
+	openMemory(): Promise<Memory> {
+		return Promise.resolve({
+			read: async (room, at, length, address) => {
+				const [place] = this.#open ? this.#places(address, length) : [];
+				if (place === undefined) return 0;
+				if (place.fd === null) room.fill(0, at, at + place.length);
+				else {
+					const { bytesRead } = await readAsync(place.fd, room, at, place.length, place.at);
+					finish(room, at, place.length, place.ofFile, bytesRead);
+				}
+				return place.length;
+			},
+			close: () => Promise.resolve(),
+		});
+	}
+
+	/** Neighbours that are of one place are one. */
+	#places(address: number, length: number): Place[] {
+		const places: Place[] = [];
+		for (let at = address; at < address + length;) {
+			const region = this.#regionAt(at);
+			if (region === undefined || region.shared) break;
+			const pageEnd = Math.min(at - at % PAGE_BYTES + PAGE_BYTES, address + length);
+			const place = this.#placeOf(region, at, pageEnd - at), last = places.at(-1);
+			if (last !== undefined && last.fd === place.fd && (place.fd === null || last.at + last.length === place.at))
+				last.length += place.length;
+			else places.push(place);
+			at = pageEnd;
+		}
+		return places;
+	}
+
+	#placeOf(region: Region, address: number, length: number): Place {
+		if (this.#has(address)) {
+			const number = this.#index.chunks.get(address - address % this.#chunkBytes)?.number ?? 0;
+			return {
+				fd: this.#file, at: number * this.#chunkBytes + address % this.#chunkBytes, length, ofFile: false,
+			};
+		}
+		if (isKernelCode(region)) {
+			const { fd, vdso } = this.#self ??= ourselves();
+			if (vdso !== undefined && vdso.end - vdso.start === region.end - region.start)
+				return { fd, at: vdso.start + address - region.start, length, ofFile: false };
+		}
+		if (!hasFile(region)) return { fd: null, at: 0, length, ofFile: false };
+		const fd = this.#files.get(keyOf(region)) ?? null;
+		if (fd === null) throw noPage(`the file of the page at 0x${address.toString(16)} cannot be opened`);
+		return { fd, at: region.fileOffset + address - region.start, length, ofFile: true };
+	}
+
+	#regionAt(address: number): Region | undefined {
+		let low = 0, high = this.#regions.length;
+		while (low < high) {
+			const middle = (low + high) >> 1;
+			if ((this.#regions[middle] as Region).end <= address) low = middle + 1;
+			else high = middle;
+		}
+		const found = this.#regions[low];
+		return found !== undefined && found.start <= address ? found : undefined;
+	}
+
+	close(): void {
+		if (!this.#open) return;
+		this.#open = false;
+		for (const fd of [this.#file, this.#self?.fd, ...this.#files.values()])
+			if (fd != null) closeSync(fd);
+		this.#files.clear();
+	}
+}
+
+const keyOf = ({ device, inode }: Region): string => `${device}:${inode}`;
+
+function isOnHugetlbfs({ name }: Region): boolean {
+	try {
+		return statfsSync(name).type === HUGETLBFS;
+	} catch {
+		return false;	// no path leads to it: memory that was mapped as such has a name of its own
+	}
+}
+
+const ourselves = (): { fd: number; vdso: Region | undefined } =>
+	({ fd: openSync('/proc/self/mem', 'r'), vdso: regionsOf(process.pid, 'maps').find(isKernelCode) });
+
+/** What lies behind a file's end has no page, but for the rest of its last one, which is zeros. */
+function finish(room: Uint8Array, at: number, length: number, ofFile: boolean, got: number): void {
+	if (got === length) return;
+	if (!ofFile || got === 0) throw noPage('the page lies behind the end of its file');
+	room.fill(0, at + got, at + Math.ceil(got / PAGE_BYTES) * PAGE_BYTES);
+	if (at + Math.ceil(got / PAGE_BYTES) * PAGE_BYTES < at + length)
+		throw noPage('the page lies behind the end of its file');
+}
+
+const noPage = (message: string): Error => Object.assign(new Error(message), { code: 'EIO' });
