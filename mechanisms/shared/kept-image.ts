@@ -174,10 +174,12 @@ export class KeptImage implements Image {
 	/** Bytes at one address, fewer than asked for where a region ends. Throws what read(2) gives. */
 	read(room: Uint8Array, address: number): number {
 		let done = 0;
-		for (const { fd, at, length, ofFile } of this.#places(address, room.length)) {
+		for (const place of this.#places(address, room.length)) {
+			const { fd, at, length } = place;
 			if (fd === null) room.fill(0, done, done + length);
-			else finish(room, done, length, ofFile, readSync(fd, room, done, length, at));
-			done += length;
+			const there = fd === null ? length : filled(room, done, place, readSync(fd, room, done, length, at));
+			done += there;
+			if (there < length) break;
 		}
 		return done;
 	}
@@ -187,11 +189,11 @@ export class KeptImage implements Image {
 			read: async (room, at, length, address) => {
 				const [place] = this.#open ? this.#places(address, length) : [];
 				if (place === undefined) return 0;
-				if (place.fd === null) room.fill(0, at, at + place.length);
-				else {
+				if (place.fd !== null) {
 					const { bytesRead } = await readAsync(place.fd, room, at, place.length, place.at);
-					finish(room, at, place.length, place.ofFile, bytesRead);
+					return filled(room, at, place, bytesRead);
 				}
+				room.fill(0, at, at + place.length);
 				return place.length;
 			},
 			close: () => Promise.resolve(),
@@ -265,13 +267,16 @@ function isOnHugetlbfs({ name }: Region): boolean {
 const ourselves = (): { fd: number; vdso: Region | undefined } =>
 	({ fd: openSync('/proc/self/mem', 'r'), vdso: regionsOf(process.pid, 'maps').find(isKernelCode) });
 
-/** What lies behind a file's end has no page, but for the rest of its last one, which is zeros. */
-function finish(room: Uint8Array, at: number, length: number, ofFile: boolean, got: number): void {
-	if (got === length) return;
+/**
+ * How many bytes there are where `got` were read: what lies behind a file's end has no page, but for the rest of its
+ * last one, which is zeros.
+ */
+function filled(room: Uint8Array, at: number, { length, ofFile }: Place, got: number): number {
+	if (got === length) return length;
 	if (!ofFile || got === 0) throw noPage('the page lies behind the end of its file');
-	room.fill(0, at + got, at + Math.ceil(got / PAGE_BYTES) * PAGE_BYTES);
-	if (at + Math.ceil(got / PAGE_BYTES) * PAGE_BYTES < at + length)
-		throw noPage('the page lies behind the end of its file');
+	const whole = Math.min(length, Math.ceil(got / PAGE_BYTES) * PAGE_BYTES);
+	room.fill(0, at + got, at + whole);
+	return whole;
 }
 
 const noPage = (message: string): Error => Object.assign(new Error(message), { code: 'EIO' });

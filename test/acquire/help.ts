@@ -38,10 +38,12 @@ export interface Evidence {
 const cli = fileURLToPath(new URL('../../acquire/cli.ts', import.meta.url));
 
 /** `procsnap take`, as a user calls it. Throws what it says if it fails. */
-export async function takeEvidence(t: ExecutionContext, pid: number): Promise<Evidence> {
+export async function takeEvidence(t: ExecutionContext, pid: number, ...options: string[]): Promise<Evidence> {
 	const base = temporaryFolder(t), dir = join(base, 'evidence');
 	const [node, ...flags] = NODE;
-	await promisify(execFile)(node, [...flags, cli, 'take', String(pid), '--out', dir, '--key', join(base, 'key')]);
+	await promisify(execFile)(
+		node, [...flags, cli, 'take', String(pid), '--out', dir, '--key', join(base, 'key'), ...options]
+	);
 	return {
 		dir, core: join(dir, 'core'),
 		manifest: JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8')) as Manifest,
