@@ -32,13 +32,13 @@ export interface Hidden {
 
 /** Takes a duplicate and ends it; reads no memory. Throws Failure. */
 export async function findHidden(pid: number, mechanism: Mechanism, stopLimitMs?: number): Promise<Hidden> {
+	if (!mechanism.allFlags)
+		throw new Failure(`a copy by ${mechanism.name} does not tell what a fork leaves out: name another --mechanism`);
 	const tracer = startTracer(stopLimitMs);
 	let survey: Survey | undefined;
 	try {
 		survey = new Survey({ pid, startTicks: startTicksOf(pid) });
 		const still = await survey.copy(tracer, mechanism), { calls: counts } = still.figures, { live } = survey;
-		if (!survey.image.allFlags)
-			throw new Failure(`a copy by ${mechanism.name} does not tell what a fork leaves out: name another --mechanism`);
 		const classified = survey.classified();
 		// What only the target had cannot be told apart any more: that nothing is hidden would be wrong.
 		if (classified.some(({ lost }) => lost === 'ESRCH'))

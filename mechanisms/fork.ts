@@ -14,6 +14,7 @@ export const mechanism: Mechanism = {
 	duplicates: true,
 	forked: true,
 	keepsShared: false,
+	allFlags: true,
 	cooperative: true,
 	notForEvidence: 'fork measures workloads that cooperate',
 	unavailable: () => null,

@@ -10,6 +10,7 @@ export const mechanism: Mechanism = {
 	duplicates: true,
 	forked: true,
 	keepsShared: false,
+	allFlags: true,
 	cooperative: false,
 	notForEvidence: null,
 	unavailable: () => (process.arch === 'x64' ? null : `it knows x86-64 only, this machine is ${process.arch}`),

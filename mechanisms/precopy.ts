@@ -64,6 +64,7 @@ export const mechanism: Mechanism = {
 	duplicates: false,
 	forked: false,
 	keepsShared: false,
+	allFlags: false,
 	cooperative: false,
 	notForEvidence: null,
 	unavailable: () =>

@@ -9,6 +9,7 @@ export const mechanism: Mechanism = {
 	duplicates: false,
 	forked: false,
 	keepsShared: false,
+	allFlags: true,
 	cooperative: false,
 	notForEvidence: 'stop is for comparison: the target stands still until all of its memory is copied',
 	unavailable: () => null,

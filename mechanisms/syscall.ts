@@ -15,6 +15,7 @@ export const mechanism: Mechanism = {
 	duplicates: true,
 	forked: false,
 	keepsShared: true,
+	allFlags: true,
 	cooperative: false,
 	notForEvidence: null,
 	unavailable: snapUnavailable,

@@ -375,7 +375,7 @@ void ps_copy_free(struct ps_copy *copy);
  * Two stops: one to set it up, one that is the moment. native/precopy/.
  */
 #define PS_PRECOPY_CHUNK_BYTES	(2 << 20)	/* of one page table: kept together, and told of together */
-#define PS_PRECOPY_LAST_PAGES	4096	/* that may be left for the stop */
+#define PS_PRECOPY_LAST_PAGES	2048	/* that may be left for the stop */
 
 /* 0 if this kernel has all that it needs, and this process may use it; else ps_error() says what is missing. */
 int ps_precopy_probe(void);

@@ -51,7 +51,8 @@ export interface RegionRecord {
 export interface Ledger {
 	/**
 	 * A bound: no thread of the target was stopped for longer. From when the first one could be stopped to the last
-	 * one's release (inject); for how long the kernel held its mmap_lock (syscall).
+	 * one's release (inject), of the longest of its stops (precopy); for how long the kernel held its mmap_lock
+	 * (syscall).
 	 */
 	pauseNs: number;
 	/** From the request to the duplicate being ready to be read. The target runs for most of it. */

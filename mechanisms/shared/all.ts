@@ -12,6 +12,7 @@ const FIELDS: Fields = {
 	duplicates: 'boolean',
 	forked: 'boolean',
 	keepsShared: 'boolean',
+	allFlags: 'boolean',
 	cooperative: 'boolean',
 	notForEvidence: 'string or null',
 	unavailable: 'function',

@@ -1,9 +1,13 @@
 /**
  * The image of a mechanism that keeps the copy in a file: pages that the target had of its own. Pages of files that it
- * has not changed are read from those files; the kernel lends its code to every process, so that is read from this one.
+ * has not changed are read from those files; the kernel lends the same code to every process, so what the target has
+ * not changed of it is read from this one.
  */
-import { closeSync, fstatSync, openSync, read as readWithCallback, readFileSync, readSync, statfsSync } from 'node:fs';
+import {
+	closeSync, constants, fstatSync, openSync, read as readWithCallback, readFileSync, readSync, statfsSync,
+} from 'node:fs';
 import { promisify } from 'node:util';
+import { Failure, isGone } from '../../common/errors.ts';
 import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
 import { auxvOf, processNote, regionsOf, type ProcessNote } from '../../common/proc/process.ts';
 import { hasFile, isKernelCode, parseRegions, type Region } from '../../common/proc/regions.ts';
@@ -55,21 +59,28 @@ export interface KeptImageOptions {
 }
 
 /** What of the target's state has to be read while it is there. Throws Failure where it has ended. */
-export const notesOf = (pid: number): KeptImageOptions['before'] => ({ auxv: auxvOf(pid), note: processNote(pid) });
+export function notesOf(pid: number): KeptImageOptions['before'] {
+	try {
+		return { auxv: auxvOf(pid), note: processNote(pid) };
+	} catch (error) {
+		throw isGone(error) ? new Failure(`process ${pid} ended while it was being copied`) : error;
+	}
+}
 
 export class KeptImage implements Image {
 	readonly momentNs: number;
 	readonly skewNs = 0;
-	readonly allFlags = false;
 	readonly threads: () => ThreadRegisters[];
 	readonly #pid: number;
 	readonly #before: KeptImageOptions['before'];
 	readonly #chunkBytes: number;
 	readonly #index: Index;
+	/** In order. */
+	readonly #chunkStarts: Float64Array;
 	readonly #regions: Region[];
 	readonly #file: number;
-	/** By `device:inode`; null: it cannot be opened. */
-	readonly #files = new Map<string, number | null>();
+	/** By `device:inode`; none: it cannot be opened. */
+	readonly #files = new Map<string, number>();
 	/** Of this process, for what is the kernel's. */
 	#self: { fd: number; vdso: Region | undefined } | undefined;
 	#open = true;
@@ -81,12 +92,13 @@ export class KeptImage implements Image {
 		this.momentNs = options.momentNs;
 		this.threads = options.threads;
 		this.#index = parseIndex(readFileSync(options.index), options.chunkBytes);
-		this.#file = openSync(options.image, 'r');
 		const regions = parseRegions(this.#index.maps);
+		this.#file = openSync(options.image, 'r');
 		// While the target is there, if it still is: of a file that has no path any more this is the only way to it.
 		for (const region of regions)
 			if (hasFile(region) && !region.shared) this.#openFile(region);
 		this.#regions = regions.map((region) => ({ ...region, flags: this.#flagsOf(region) }));
+		this.#chunkStarts = Float64Array.from(this.#index.chunks.keys()).sort();
 	}
 
 	/**
@@ -108,17 +120,18 @@ export class KeptImage implements Image {
 		]);
 	}
 
+	/** Of one of its regions; the next one is another way to it. */
 	#openFile(region: Region): void {
 		const key = keyOf(region);
-		if (this.#files.has(key)) return;
+		// To open a device can have effects, and it is never read.
+		if (this.#files.has(key) || (region.name.startsWith('/dev/') && !region.name.startsWith('/dev/zero'))) return;
 		const range = `${region.start.toString(16)}-${region.end.toString(16)}`;
-		for (const path of [`/proc/${this.#pid}/map_files/${range}`, region.name]) {
+		for (const path of [`/proc/${this.#pid}/map_files/${range}`, `/proc/${this.#pid}/root${region.name}`]) {
 			try {
-				if (!path.startsWith('/')) continue;
-				// A device or a FIFO is not opened for writing, and nobody is waited for.
-				const fd = openSync(path, 'r');
-				const { ino } = fstatSync(fd);
-				if (ino === region.inode) {
+				const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+				const { ino, dev } = fstatSync(fd);
+				// As the kernel writes it in maps; a file system may give another number of its device to stat(2).
+				if (ino === region.inode && (path.includes('/map_files/') || deviceOf(dev) === region.device)) {
 					this.#files.set(key, fd);
 					return;
 				}
@@ -127,18 +140,14 @@ export class KeptImage implements Image {
 				// The next path, or none: reading those pages says so.
 			}
 		}
-		this.#files.set(key, null);
 	}
 
 	populated({ start, end }: Run): Run[] {
 		const runs: Run[] = [];
-		for (let at = start; at < end;) {
-			const { chunk, chunkEnd } = this.#chunkAt(at, end);
-			if (chunk === undefined) {
-				at = chunkEnd;
-				continue;
-			}
-			for (; at < chunkEnd; at += PAGE_BYTES) {
+		for (let i = this.#firstChunk(start); i < this.#chunkStarts.length; i++) {
+			const base = this.#chunkStarts[i] as number;
+			if (base >= end) break;
+			for (let at = Math.max(base, start); at < Math.min(base + this.#chunkBytes, end); at += PAGE_BYTES) {
 				if (!this.#has(at)) continue;
 				const last = runs.at(-1);
 				if (last?.end === at) last.end += PAGE_BYTES;
@@ -148,9 +157,10 @@ export class KeptImage implements Image {
 		return runs;
 	}
 
-	#chunkAt(at: number, end: number): { chunk: { number: number; pages: Uint8Array } | undefined; chunkEnd: number } {
-		const base = at - at % this.#chunkBytes;
-		return { chunk: this.#index.chunks.get(base), chunkEnd: Math.min(end, base + this.#chunkBytes) };
+	/** The first that ends behind the address. */
+	#firstChunk(address: number): number {
+		return firstThat(this.#chunkStarts.length, (i) =>
+			(this.#chunkStarts[i] as number) + this.#chunkBytes > address);
 	}
 
 	#has(address: number): boolean {
@@ -225,8 +235,9 @@ export class KeptImage implements Image {
 		}
 		if (isKernelCode(region)) {
 			const { fd, vdso } = this.#self ??= ourselves();
-			if (vdso !== undefined && vdso.end - vdso.start === region.end - region.start)
-				return { fd, at: vdso.start + address - region.start, length, ofFile: false };
+			if (vdso === undefined || vdso.end - vdso.start !== region.end - region.start)
+				throw noPage('the kernel has lent the target other code than this process');
+			return { fd, at: vdso.start + address - region.start, length, ofFile: false };
 		}
 		if (!hasFile(region)) return { fd: null, at: 0, length, ofFile: false };
 		const fd = this.#files.get(keyOf(region)) ?? null;
@@ -235,13 +246,7 @@ export class KeptImage implements Image {
 	}
 
 	#regionAt(address: number): Region | undefined {
-		let low = 0, high = this.#regions.length;
-		while (low < high) {
-			const middle = (low + high) >> 1;
-			if ((this.#regions[middle] as Region).end <= address) low = middle + 1;
-			else high = middle;
-		}
-		const found = this.#regions[low];
+		const found = this.#regions[firstThat(this.#regions.length, (i) => (this.#regions[i] as Region).end > address)];
 		return found !== undefined && found.start <= address ? found : undefined;
 	}
 
@@ -253,6 +258,22 @@ export class KeptImage implements Image {
 		this.#files.clear();
 	}
 }
+
+/** Of so many, in order, the first for which it holds. */
+function firstThat(count: number, holds: (i: number) => boolean): number {
+	let low = 0, high = count;
+	while (low < high) {
+		const middle = (low + high) >> 1;
+		if (holds(middle)) high = middle;
+		else low = middle + 1;
+	}
+	return low;
+}
+
+/** `fd:01`, of what stat(2) gives: makedev(3). */
+const deviceOf = (dev: number): string => [
+	Math.floor(dev / 2 ** 32) * 4096 + ((dev >>> 8) & 0xfff), (((dev >>> 20) & 0xfff) << 8) | (dev & 0xff),
+].map((part) => part.toString(16).padStart(2, '0')).join(':');
 
 const keyOf = ({ device, inode }: Region): string => `${device}:${inode}`;
 

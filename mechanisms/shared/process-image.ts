@@ -13,7 +13,6 @@ import type { Image, Memory } from './types.ts';
 export class ProcessImage implements Image {
 	readonly momentNs: number;
 	readonly skewNs: number;
-	readonly allFlags = true;
 	readonly #tracer: Tracer;
 	readonly #pid: number;
 	/** Its pid may be another process's by its end. */

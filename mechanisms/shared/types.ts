@@ -37,6 +37,8 @@ export interface Mechanism {
 	forked: boolean;
 	/** Shared memory can be read through the copy, as the target goes on changing it. */
 	keepsShared: boolean;
+	/** Its image's regions have all flags that smaps tells; else only those that say how they are captured. */
+	allFlags: boolean;
 	/** Needs `Target.fork`: it cannot copy a process that knows nothing of procsnap. */
 	cooperative: boolean;
 	/** Why `procsnap take` does not offer it; null: it does, and its copies have an image. */
@@ -107,8 +109,6 @@ export interface Image {
 	readonly momentNs: number;
 	/** From the moment until the last thread's registers were read; 0 where the target stood still for both. */
 	readonly skewNs: number;
-	/** The regions have all flags that smaps tells; else only those by which it is told how a region is captured. */
-	readonly allFlags: boolean;
 	threads: () => ThreadRegisters[];
 	/** With their flags, in order of address. */
 	regions: () => Region[];

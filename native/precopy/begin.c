@@ -33,6 +33,8 @@ static int open_file(pid_t tid, const char *name, int *fd)
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", tid, name);
 	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (*fd < 0 && (errno == ENOENT || errno == ESRCH))
+		return ps_fail(-ESRCH, "process %d has ended", precopy.target);
 	return *fd >= 0 ? 0 : ps_fail(-errno, "%s cannot be opened: %s", path, strerror(errno));
 }
 
@@ -53,7 +55,11 @@ static int fetch_userfaultfd(struct injection *in)
 		err = ps_fail(-errno, "the userfaultfd of process %d cannot be fetched (pidfd_getfd(2)): %s", in->target,
 			      strerror(errno));
 	close_arguments[0] = made;
-	return ps_inject_call(in, SYS_close, close_arguments, &closed, &took_ns) ?: err;
+	for (int tries = 0; tries < 3; tries++)
+		if (!ps_inject_call(in, SYS_close, close_arguments, &closed, &took_ns) || in->stranded)
+			return err;
+	return ps_fail(-EBUSY,
+		"descriptor %ld, a userfaultfd, could not be closed in process %d, and stays open there", made, in->target);
 }
 
 static int set_up(int64_t timeout_ns, int64_t limit_ns)
@@ -80,6 +86,22 @@ static int set_up(int64_t timeout_ns, int64_t limit_ns)
 	return err;
 }
 
+/* Somebody else's protection would be taken for ours, and ours for theirs. */
+static int check_free(void)
+{
+	const struct spans *spans = &precopy.spans;
+	struct scan_run run;
+	uint64_t walked;
+
+	if (!spans->count || ps_scan(precopy.pagemap, SCAN_REGISTERED, spans->span[0].start,
+				     spans->span[spans->count - 1].end, &run, 1, &walked) <= 0)
+		return 0;
+	return ps_fail(-EBUSY,
+		"memory of process %d is write-protected by a userfaultfd already, its own or another procsnap's: take a copy "
+		"by inject, or later",
+		precopy.target);
+}
+
 int ps_precopy_begin(pid_t target, const char *folder, int64_t timeout_ns, int64_t limit_ns, struct ps_precopy *told)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = PS_UFFD_FEATURES };
@@ -92,7 +114,7 @@ int ps_precopy_begin(pid_t target, const char *folder, int64_t timeout_ns, int64
 	precopy.told = told;
 	precopy.target = target;
 	precopy.pace = (struct pace)PACE_START;
-	precopy.found = precopy.doubtful_count = 0;
+	precopy.found = 0;
 	precopy.pidfd = syscall(SYS_pidfd_open, target, 0);
 	err = ps_preflight(target, PS_FOR_PRECOPY, &preflight);
 	if (err)
@@ -117,6 +139,8 @@ int ps_precopy_begin(pid_t target, const char *folder, int64_t timeout_ns, int64
 	if (!err)
 		err = ps_begin_pass();
 	if (!err)
+		err = check_free();
+	if (!err)
 		return 0;
 fail:
 	snprintf(why, sizeof(why), "%s", ps_error());
@@ -137,6 +161,7 @@ static bool is_enough(void)
 static int next_phase(int64_t timeout_ns, int64_t limit_ns, struct ps_registers *registers, int max_registers)
 {
 	struct ps_precopy *told = precopy.told;
+	struct ps_preflight preflight;
 	int err;
 
 	switch (told->phase) {
@@ -155,6 +180,10 @@ static int next_phase(int64_t timeout_ns, int64_t limit_ns, struct ps_registers 
 		return ps_begin_check();
 	case PS_PRECOPY_CHECK:
 		if (!told->ambiguous_pages) {
+			/* What was opened since the first look may have been used since. */
+			err = ps_preflight(precopy.target, PS_FOR_PRECOPY, &preflight);
+			if (err == -ENOTSUP)
+				return err;
 			ps_close_faults();
 			ps_forget_moment();
 			/* The layout of the moment: the clean-up is of what the target has mapped by then. */
@@ -231,12 +260,9 @@ void ps_precopy_end(void)
 	ps_image_close(&precopy.image);
 	ps_forget_moment();
 	free(precopy.spans.span);
-	free(precopy.touched);
 	free(precopy.maps_text);
 	precopy.spans = (struct spans){ 0 };
-	precopy.touched = NULL;
 	precopy.maps_text = NULL;
-	precopy.touched_count = precopy.touched_room = 0;
 	precopy.maps_bytes = precopy.maps_room = 0;
 	precopy.target = 0;
 }

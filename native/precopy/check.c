@@ -2,32 +2,21 @@
 /*
  * Is the image the target as of the moment? Of each page, one of these must hold:
  *  - it was looked at in the stop;
- *  - it is in the image, and still protected as it was then;
- *  - it is in the image, and the log of faults has its first write after the moment: unless the target has forked
- *    since the last pass, which protects all pages, so that a later write is no first one;
- *  - it is not in the image, and the log has that it was brought in after the moment;
+ *  - it is in the image, and still protected as it was before it was read;
  *  - it is not there, and not in the image.
- * All else was changed by a way that makes no fault: process_vm_writev(2) and the
- * like, or memory that was given up. Whether before the moment or after it cannot
- * be told: the image is ambiguous, and another pass and another stop follow.
+ * All else may have changed before the moment or after it, and nobody can tell:
+ * the image is ambiguous. Another pass follows, and another stop, which looks at
+ * the whole chunk of each such page.
+ *
+ * Not seen: who got hold of a page before it was protected, and writes to it
+ * without the page table afterwards. Where that may take long (O_DIRECT, io_uring,
+ * AIO) the preflight refuses; process_vm_writev(2) holds a page for microseconds.
  */
 #include <errno.h>
 #include <string.h>
 #include "precopy.h"
 
 #define RUNS	512
-
-static void note_later(uint64_t address, bool present, void *arg)
-{
-	struct chunk *chunk = ps_chunk_at(&precopy.image, address, true);
-
-	(void)arg;
-	if (!chunk)
-		return;
-	add_page(chunk->later, page_of(address));
-	if (!present)
-		add_page(chunk->later_missing, page_of(address));
-}
 
 int ps_begin_check(void)
 {
@@ -48,7 +37,7 @@ static int see(const struct scan_run *run)
 		struct chunk *chunk = ps_chunk_at(&precopy.image, at, true);
 
 		if (!chunk)
-			return -ENOMEM;
+			return ps_fail(-ENOMEM, "there is no memory to note which pages the target has");
 		add_page(chunk->seen, page_of(at));
 		if (clean)
 			add_page(chunk->clean, page_of(at));
@@ -92,29 +81,18 @@ static int keep(struct chunk *chunk, unsigned int word, uint64_t pages)
 	return err;
 }
 
-static void note_doubtful(struct chunk *chunk)
-{
-	if (chunk->doubtful || precopy.doubtful_count == MOST_DOUBTFUL)
-		return;
-	chunk->doubtful = true;
-	precopy.doubtful[precopy.doubtful_count++] = chunk - precopy.image.chunk;
-}
-
 static int count_ambiguous(struct chunk *chunk)
 {
-	bool forked = ps_logged_forks() != precopy.forks;
 	page_set in_spans;
 	int err = 0;
 
 	restrict_to_spans(chunk, in_spans);
 	for (unsigned int word = 0; word < WORDS && !err; word++) {
 		uint64_t have = chunk->have[word], seen = chunk->seen[word], clean = chunk->clean[word];
-		uint64_t later = forked ? 0 : chunk->later[word], missing = chunk->later_missing[word];
-		uint64_t right = chunk->known[word] | (have & clean) | (have & seen & later & ~missing) |
-			(~have & seen & ~clean & missing) | (~have & ~seen);
+		uint64_t right = chunk->known[word] | (have & clean) | (~have & ~seen);
 
 		if (~right & in_spans[word])
-			note_doubtful(chunk);
+			chunk->doubtful = true;
 		precopy.told->ambiguous_pages += __builtin_popcountll(~right & in_spans[word]);
 		err = keep(chunk, word, ~have & clean & ~right & in_spans[word]);
 	}
@@ -125,7 +103,6 @@ static int judge(void)
 {
 	int err = 0;
 
-	ps_drain_faults(note_later, NULL);
 	precopy.told->ambiguous_pages = 0;
 	for (int i = 0; i < precopy.image.chunks && !err; i++)
 		err = count_ambiguous(&precopy.image.chunk[i]);
@@ -136,18 +113,17 @@ int ps_go_on_with_check(void)
 {
 	const struct span *span = &precopy.spans.span[precopy.at_span];
 	struct scan_run runs[RUNS];
-	uint64_t walked;
+	uint64_t end, walked;
 	int64_t start;
 	int got, err = 0;
 
-	ps_drain_faults(note_later, NULL);
 	if (precopy.at_span >= precopy.spans.count)
 		return judge();
 	ps_at(PS_STEP_CHECKING);
 	start = ps_now_ns();
-	got = ps_scan(precopy.pagemap, SCAN_LOOK, precopy.at, ps_step_end(&precopy.pace, precopy.at, span->end), runs,
-		      RUNS, &walked);
-	ps_look_took(&precopy.pace, ps_now_ns() - start);
+	end = ps_step_end(&precopy.pace, precopy.at, span->end);
+	got = ps_scan(precopy.pagemap, SCAN_LOOK, precopy.at, end, runs, RUNS, &walked);
+	ps_look_took(&precopy.pace, end - precopy.at, ps_now_ns() - start);
 	if (got < 0)
 		return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target, strerror(-got));
 	for (int i = 0; i < got && !err; i++)

@@ -5,9 +5,12 @@
  * the lock for writing, then has nothing left to do.
  */
 #include <errno.h>
-#include <sys/ioctl.h>
 #include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
 #include "precopy.h"
+
+/* With nothing left to unprotect in it, a walk over so much takes some 50 us. */
+#define UNREGISTER_BYTES	(64UL << 20)
 
 static bool unregistering;
 
@@ -34,7 +37,7 @@ static int unregister(uint64_t start, uint64_t end)
 	int64_t begun = ps_now_ns();
 	int err = ioctl(precopy.uffd, UFFDIO_UNREGISTER, &range) ? -errno : 0;
 
-	ps_step_took(&precopy.pace, ps_now_ns() - begun);
+	ps_step_took(&precopy.pace, end - start, ps_now_ns() - begun);
 	return err;
 }
 
@@ -62,6 +65,9 @@ int ps_go_on_with_cleanup(void)
 	}
 	ps_at(unregistering ? PS_STEP_UNREGISTERING : PS_STEP_UNPROTECTING);
 	end = ps_step_end(&precopy.pace, precopy.at, span->end);
+	/* In parts the region is several for a moment, over which mremap(2) fails: only where it would take long in one. */
+	if (unregistering && end < precopy.at + UNREGISTER_BYTES)
+		end = precopy.at + UNREGISTER_BYTES < span->end ? precopy.at + UNREGISTER_BYTES : span->end;
 	/* Not in the midst of a huge page, of either kind. */
 	if (end < span->end && end % CHUNK && (end = precopy.at - precopy.at % CHUNK + CHUNK) > span->end)
 		end = span->end;

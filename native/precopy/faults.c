@@ -10,7 +10,8 @@
 #include <unistd.h>
 #include "faults.h"
 
-#define RING_BYTES	(1UL << 20)	/* for 32,768 faults, for each CPU */
+#define RING_BYTES	(256UL << 10)	/* of each CPU, for 16,384 faults; more needs CAP_IPC_LOCK */
+#define MOST_LISTINGS	64
 
 struct ring {				/* of one CPU: events of all threads write there */
 	struct perf_event_mmap_page *head;
@@ -22,16 +23,13 @@ static struct {
 	struct ring *ring;
 	int	events, room;
 	int	*event;
-	uint64_t forks;
 } faults;
 
 static int open_event(pid_t tid, int cpu)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE, .size = sizeof(attr), .config = PERF_COUNT_SW_PAGE_FAULTS, .sample_period = 1,
-		/* This event comes before the fault is seen to: the size of the page tells whether it was there, 0: no. */
-		.sample_type = PERF_SAMPLE_ADDR | PERF_SAMPLE_DATA_PAGE_SIZE,
-		.inherit = 1, .inherit_thread = 1, .task = 1, .exclude_hv = 1,
+		.sample_type = PERF_SAMPLE_ADDR, .inherit = 1, .inherit_thread = 1, .exclude_hv = 1,
 		/* Nobody is woken: the log is read when it is wanted. */
 		.watermark = 1, .wakeup_watermark = RING_BYTES,
 	};
@@ -101,7 +99,9 @@ static int watch_all(pid_t pid)
 	int count = 0, found, err = 0;
 	bool more = true;
 
-	while (more && !err) {
+	for (int i = 0; more && !err; i++) {
+		if (i == MOST_LISTINGS)
+			return -EAGAIN;
 		more = false;
 		found = ps_list_threads(pid, now, PS_MAX_THREADS);
 		if (found < 0)
@@ -124,8 +124,10 @@ int ps_open_faults(pid_t pid)
 
 	faults.cpus = sysconf(_SC_NPROCESSORS_CONF);
 	faults.ring = calloc(faults.cpus, sizeof(*faults.ring));
-	if (!faults.ring)
-		return -ENOMEM;
+	if (!faults.ring) {
+		faults.cpus = 0;
+		return ps_fail(-ENOMEM, "there is no memory for a log of page faults");
+	}
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {	/* one descriptor for each thread and CPU */
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
@@ -134,6 +136,8 @@ int ps_open_faults(pid_t pid)
 	if (!err)
 		return 0;
 	ps_close_faults();
+	if (err == -EAGAIN)
+		return ps_fail(err, "process %d starts threads so fast that they could not be listed: try again later", pid);
 	return ps_fail(err, "the page faults of process %d cannot be logged: perf_event_open(2) says %s%s", pid,
 		       strerror(-err), err == -EMFILE ? "; one descriptor is needed for each thread and CPU (ulimit -n)" : "");
 }
@@ -158,7 +162,7 @@ static uint64_t number_at(const uint8_t *bytes, uint64_t at)
 	return number;
 }
 
-static void drain(struct ring *ring, fault_visitor visit, void *arg)
+static void drain(struct ring *ring, void (*visit)(uint64_t address))
 {
 	const uint8_t *bytes = (const uint8_t *)ring->head + ring->head->data_offset;
 	uint64_t at = ring->head->data_tail, end = __atomic_load_n(&ring->head->data_head, __ATOMIC_ACQUIRE);
@@ -169,22 +173,15 @@ static void drain(struct ring *ring, fault_visitor visit, void *arg)
 
 		memcpy(&header, &first, sizeof(header));
 		if (header.type == PERF_RECORD_SAMPLE)
-			visit(number_at(bytes, at + 8), number_at(bytes, at + 16), arg);
-		else if (header.type == PERF_RECORD_FORK)	/* of threads, too: then both pids are one */
-			faults.forks += (uint32_t)number_at(bytes, at + 8) != number_at(bytes, at + 8) >> 32;
+			visit(number_at(bytes, at + 8));
 		at += header.size;
 	}
 	__atomic_store_n(&ring->head->data_tail, at, __ATOMIC_RELEASE);
 }
 
-void ps_drain_faults(fault_visitor visit, void *arg)
+void ps_drain_faults(void (*visit)(uint64_t address))
 {
 	for (int cpu = 0; cpu < faults.cpus; cpu++)
 		if (faults.ring[cpu].head)
-			drain(&faults.ring[cpu], visit, arg);
-}
-
-uint64_t ps_logged_forks(void)
-{
-	return faults.forks;
+			drain(&faults.ring[cpu], visit);
 }

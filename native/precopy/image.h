@@ -12,13 +12,10 @@ typedef uint64_t page_set[WORDS];	/* a bit for each page of a chunk */
 struct chunk {
 	uint64_t address;
 	page_set have;		/* it is in the file */
-	page_set faulted;	/* the target has touched it since the last pass began */
 	page_set known;		/* looked at in the last stop: it is in the file if the target had it then */
-	page_set later;		/* touched after the moment ... */
-	page_set later_missing;	/* ... and it was not in memory then */
 	page_set seen, clean;	/* by the check: the target has it; and it is still protected */
-	bool	 listed;	/* in precopy.touched: a page of it has faulted since the last pass began */
-	bool	 doubtful;	/* in precopy.doubtful */
+	bool	 listed;	/* in precopy.touched */
+	bool	 doubtful;	/* a check could not tell when some page of it had changed */
 };
 
 struct image {

@@ -5,8 +5,10 @@
  * written to since, with its threads and its regions.
  */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include "precopy.h"
 
@@ -19,8 +21,11 @@ static struct {
 	uint8_t	*bytes;			/* in memory before the stop */
 	size_t	 used;
 	int	 pieces;
-	struct { uint64_t address; size_t length; } piece[MOST_PIECES];
+	struct iovec piece[MOST_PIECES], place[MOST_PIECES];	/* in the target, and here */
 } last;
+
+/* So long the stop may last. */
+static int64_t until_ns;
 
 int ps_prepare_moment(void)
 {
@@ -36,8 +41,6 @@ int ps_prepare_moment(void)
 		struct chunk *chunk = &precopy.image.chunk[i];
 
 		memset(chunk->known, 0, sizeof(chunk->known));
-		memset(chunk->later, 0, sizeof(chunk->later));
-		memset(chunk->later_missing, 0, sizeof(chunk->later_missing));
 	}
 	return 0;
 }
@@ -56,26 +59,37 @@ static int too_much(void)
 		precopy.target, LAST_BYTES >> 20);
 }
 
-/* Of one chunk. */
-static int read_last(uint64_t start, uint64_t end)
+/* Of one chunk: it is read with all the others, which costs less than one by one. */
+static int want(uint64_t start, uint64_t end)
 {
 	size_t length = end - start;
-	ssize_t got;
 
 	if (length > LAST_BYTES - last.used || last.pieces == MOST_PIECES)
 		return too_much();
-	got = pread(precopy.mem, last.bytes + last.used, length, start);
-	if (got != (ssize_t)length)	/* such as a page that the hardware has lost */
-		return ps_fail(got < 0 ? -errno : -EIO, "%zu bytes at 0x%llx of process %d cannot be read: %s", length,
-			       (unsigned long long)start, precopy.target, strerror(got < 0 ? errno : EIO));
-	last.piece[last.pieces].address = start;
-	last.piece[last.pieces++].length = length;
+	last.place[last.pieces] = (struct iovec){ last.bytes + last.used, length };
+	last.piece[last.pieces++] = (struct iovec){ (void *)start, length };
 	last.used += length;
 	return 0;
 }
 
+static int read_wanted(void)
+{
+	for (int at = 0, count; at < last.pieces; at += count) {
+		ssize_t length = 0;
+
+		count = last.pieces - at < IOV_MAX ? last.pieces - at : IOV_MAX;
+		for (int i = at; i < at + count; i++)
+			length += last.piece[i].iov_len;
+		/* Its memory is still what it was when that was opened: the stop has seen its regions. */
+		if (process_vm_readv(precopy.target, &last.place[at], count, &last.piece[at], count, 0) != length)
+			return ps_fail(-EIO, "pages of process %d cannot be read, such as one that the hardware has lost",
+				       precopy.target);
+	}
+	return 0;
+}
+
 /* Pages in [start, end), which are of one chunk and of one kind, as far as they are in @wanted. */
-static int read_wanted(struct chunk *chunk, const page_set wanted, uint64_t start, uint64_t end)
+static int want_pages(const page_set wanted, uint64_t start, uint64_t end)
 {
 	uint64_t from = 0;
 	int err = 0;
@@ -83,12 +97,10 @@ static int read_wanted(struct chunk *chunk, const page_set wanted, uint64_t star
 	for (uint64_t at = start; at <= end && !err; at += PAGE) {
 		bool in = at < end && has_page(wanted, page_of(at));
 
-		if (in)
-			add_page(chunk->have, page_of(at));
 		if (in && !from)
 			from = at;
 		if (!in && from) {
-			err = read_last(from, at);
+			err = want(from, at);
 			from = 0;
 		}
 	}
@@ -130,21 +142,27 @@ static int look_at_chunk(struct chunk *chunk, const page_set wanted)
 				add_page(chunk->have, page_of(at));
 				remove_page(unread, page_of(at));
 			}
-		err = read_wanted(chunk, unread, runs[i].start, runs[i].end);
+		err = want_pages(unread, runs[i].start, runs[i].end);
 	}
 	return err;
 }
 
-static int look_at_faulted(void)
+static bool is_late(void)
 {
+	return ps_now_ns() > until_ns;
+}
+
+static int look_at_touched(void)
+{
+	page_set all;
 	int err = 0;
 
 	ps_note_faults();
-	for (int i = 0; i < precopy.touched_count && !err; i++) {
-		struct chunk *chunk = &precopy.image.chunk[precopy.touched[i]];
-
-		err = look_at_chunk(chunk, chunk->faulted);
-	}
+	if (precopy.too_many)
+		return too_much();
+	memset(all, 0xff, sizeof(all));
+	for (int i = 0; i < precopy.touched_count && !err; i++)
+		err = is_late() ? too_much() : look_at_chunk(&precopy.image.chunk[precopy.touched[i]], all);
 	return err;
 }
 
@@ -158,13 +176,15 @@ static int look_at_run(uint64_t start, uint64_t end)
 		page_set wanted = { 0 };
 
 		if (!chunk)
-			return -ENOMEM;
+			return ps_fail(-ENOMEM, "there is no memory to note which pages the copy has");
+		if (is_late())
+			return too_much();
 		for (uint64_t page = at; page < to; page += PAGE)
 			if (!has_page(chunk->known, page_of(page))) {
 				add_page(wanted, page_of(page));
 				add_page(chunk->known, page_of(page));
 			}
-		err = read_wanted(chunk, wanted, at, to);
+		err = want_pages(wanted, at, to);
 		at = to;
 	}
 	return err;
@@ -194,26 +214,21 @@ static int look_at_unregistered(void)
 	return err;
 }
 
-static int look_at_doubtful(void)
-{
-	page_set all;
-	int err = 0;
-
-	memset(all, 0xff, sizeof(all));
-	for (int i = 0; i < precopy.doubtful_count && !err; i++)
-		err = look_at_chunk(&precopy.image.chunk[precopy.doubtful[i]], all);
-	return err;
-}
-
 static int look(void)
 {
+	char first;
 	int err = ps_read_spans();
 
 	if (!err)
-		err = look_at_faulted();
+		err = look_at_touched();
 	if (!err)
-		err = look_at_doubtful();
-	return err ? err : look_at_unregistered();
+		err = look_at_unregistered();
+	if (!err)
+		err = read_wanted();
+	/* A process that was killed in its stop shows no pages, and no regions either. */
+	if (!err && pread(precopy.maps, &first, 1, 0) != 1)
+		err = ps_fail(-ESRCH, "process %d ended while it was being copied", precopy.target);
+	return err;
 }
 
 int ps_take_moment(int64_t timeout_ns, int64_t limit_ns, struct ps_registers *registers, int max_registers)
@@ -223,7 +238,7 @@ int ps_take_moment(int64_t timeout_ns, int64_t limit_ns, struct ps_registers *re
 	struct ps_stop stop;
 	int err;
 
-	if (ps_faulted_pages() > PS_PRECOPY_LAST_PAGES)
+	if (precopy.too_many)
 		return too_much();
 	ps_prepare_stop(&stop, room, precopy.target, timeout_ns, limit_ns);
 	stop.pidfd = precopy.pidfd;
@@ -239,13 +254,15 @@ int ps_take_moment(int64_t timeout_ns, int64_t limit_ns, struct ps_registers *re
 	told->threads = stop.threads;
 	told->registers = ps_read_registers(&stop, registers, max_registers);
 	ps_at(PS_STEP_MOMENT);
+	until_ns = told->moment_ns + stop.limit_ns;
 	err = look();
 	ps_release(&stop, -1);
 	told->pause_ns = ps_now_ns() - stop.first_ns;
 	if (told->pause_ns > told->longest_pause_ns)
 		told->longest_pause_ns = told->pause_ns;
 	told->last_pages = last.used / PAGE;
-	for (int i = 0, at = 0; i < last.pieces && !err; at += last.piece[i++].length)
-		err = ps_image_keep(&precopy.image, last.piece[i].address, last.bytes + at, last.piece[i].length);
+	for (int i = 0; i < last.pieces && !err; i++)
+		err = ps_image_keep(&precopy.image, (uintptr_t)last.piece[i].iov_base, last.place[i].iov_base,
+				    last.piece[i].iov_len);
 	return err;
 }

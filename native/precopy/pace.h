@@ -15,9 +15,9 @@ struct pace { uint64_t step_bytes; int64_t owed_ns; int64_t longest_ns; };
 
 /* The end of a step from @at: on a chunk's border where steps are of whole chunks. */
 uint64_t ps_step_end(const struct pace *pace, uint64_t at, uint64_t end);
-/* A step took so long: the next one is larger or smaller, and the target gets time of its own. */
-void ps_step_took(struct pace *pace, int64_t took_ns);
+/* A step over @bytes took so long: the next one is larger or smaller, and the target gets time of its own. */
+void ps_step_took(struct pace *pace, uint64_t bytes, int64_t took_ns);
 /* The same of a mere look, which only mmap() and the like wait for: no nap, since time counts then. */
-void ps_look_took(struct pace *pace, int64_t took_ns);
+void ps_look_took(struct pace *pace, uint64_t bytes, int64_t took_ns);
 
 #endif

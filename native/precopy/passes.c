@@ -4,55 +4,35 @@
  * read, so that a later write is seen. The first pass finds every page.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "precopy.h"
 
 #define RUNS	256
 
-static void list(struct chunk *chunk)
+void ps_list_chunk(struct chunk *chunk)
 {
-	int room = precopy.touched_room ? 2 * precopy.touched_room : 1024;
-	int32_t *more;
-
-	if (precopy.touched_count == precopy.touched_room) {
-		more = realloc(precopy.touched, room * sizeof(*more));
-		if (!more)
-			return;		/* its pages are found written to and not logged, by the check */
-		precopy.touched = more;
-		precopy.touched_room = room;
+	if (chunk->listed)
+		return;
+	if (precopy.touched_count == MOST_TOUCHED) {
+		precopy.too_many = true;
+		return;
 	}
 	chunk->listed = true;
 	precopy.touched[precopy.touched_count++] = chunk - precopy.image.chunk;
 }
 
-static void note_fault(uint64_t address, bool present, void *arg)
+static void note_fault(uint64_t address)
 {
 	struct chunk *chunk = ps_chunk_at(&precopy.image, address, true);
 
-	(void)present;
-	(void)arg;
-	if (!chunk)
-		return;
-	if (!chunk->listed)
-		list(chunk);
-	add_page(chunk->faulted, page_of(address));
-}
-
-int64_t ps_faulted_pages(void)
-{
-	int64_t pages = 0;
-
-	for (int i = 0; i < precopy.touched_count; i++)
-		for (unsigned int word = 0; word < WORDS; word++)
-			pages += __builtin_popcountll(precopy.image.chunk[precopy.touched[i]].faulted[word]);
-	return pages;
+	if (chunk)	/* else it is found written to, and not looked at, by the check */
+		ps_list_chunk(chunk);
 }
 
 void ps_note_faults(void)
 {
-	ps_drain_faults(note_fault, NULL);
+	ps_drain_faults(note_fault);
 }
 
 int ps_keep_pages(uint64_t start, uint64_t end)
@@ -91,14 +71,13 @@ int ps_begin_pass(void)
 
 	/* What was touched until now is found written to. */
 	ps_note_faults();
-	precopy.forks = ps_logged_forks();
-	for (int i = 0; i < precopy.touched_count; i++) {
-		struct chunk *chunk = &precopy.image.chunk[precopy.touched[i]];
-
-		memset(chunk->faulted, 0, sizeof(chunk->faulted));
-		chunk->listed = false;
-	}
 	precopy.touched_count = 0;
+	precopy.too_many = false;
+	for (int i = 0; i < precopy.image.chunks; i++) {
+		precopy.image.chunk[i].listed = false;
+		if (precopy.image.chunk[i].doubtful)
+			ps_list_chunk(&precopy.image.chunk[i]);
+	}
 	precopy.at_span = 0;
 	precopy.at = precopy.spans.count ? precopy.spans.span[0].start : 0;
 	precopy.found_before = precopy.found;
@@ -122,12 +101,11 @@ static uint64_t arm_end(uint64_t at, uint64_t end)
 static int arm(const struct span *span)
 {
 	struct scan_run runs[RUNS];
-	uint64_t walked;
+	uint64_t end = arm_end(precopy.at, span->end), walked;
 	int64_t start = ps_now_ns();
-	int err = 0, got = ps_scan(precopy.pagemap, SCAN_ARM, precopy.at, arm_end(precopy.at, span->end), runs, RUNS,
-				   &walked);
+	int err = 0, got = ps_scan(precopy.pagemap, SCAN_ARM, precopy.at, end, runs, RUNS, &walked);
 
-	ps_step_took(&precopy.pace, ps_now_ns() - start);
+	ps_step_took(&precopy.pace, end - precopy.at, ps_now_ns() - start);
 	if (got < 0)
 		return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target, strerror(-got));
 	if (got)
@@ -136,18 +114,24 @@ static int arm(const struct span *span)
 		precopy.found += (runs[i].end - runs[i].start) / PAGE;
 		err = ps_keep_pages(runs[i].start, runs[i].end);
 	}
+	/* A kernel that cannot protect a huge page of 1 GiB says neither that it did nor that it did not. */
+	if (!got && walked <= precopy.at)
+		return ps_fail(-ENOTSUP, "the huge page at 0x%llx of process %d cannot be protected by this kernel",
+			       (unsigned long long)precopy.at, precopy.target);
 	precopy.at = walked;
 	return err;
 }
 
-/* New, or moved: its protection begins now. Where it cannot, all of it is read in the stop. */
-static void see_to_registration(const struct span *span)
+/* New, or moved: its protection begins now. In the first pass all are asked for, lest another's be taken for ours. */
+static int see_to_registration(const struct span *span)
 {
 	struct scan_run run;
 	uint64_t walked;
 
-	if (ps_scan(precopy.pagemap, SCAN_UNREGISTERED, span->start, span->end, &run, 1, &walked) > 0)
-		ps_register_span(span);
+	if (precopy.told->passes > 1 &&
+	    ps_scan(precopy.pagemap, SCAN_OPEN, span->start, span->end, &run, 1, &walked) <= 0)
+		return 0;
+	return ps_register_span(span);
 }
 
 int ps_go_on_with_pass(void)
@@ -159,8 +143,8 @@ int ps_go_on_with_pass(void)
 	if (precopy.at_span >= precopy.spans.count)
 		return 1;
 	if (precopy.at == span->start)
-		see_to_registration(span);
-	if (precopy.at < span->end)
+		err = see_to_registration(span);
+	if (!err && precopy.at < span->end)
 		err = arm(span);
 	if (!err && precopy.at >= span->end) {
 		precopy.at_span++;

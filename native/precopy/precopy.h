@@ -14,7 +14,7 @@ struct span {
 
 struct spans { int count, room; struct span *span; };
 
-#define MOST_DOUBTFUL	128		/* a look at one takes 1 to 2 us */
+#define MOST_TOUCHED	1024		/* a look at one takes 1 to 2 us */
 
 struct precopy {
 	pid_t	 target;
@@ -26,16 +26,14 @@ struct precopy {
 	struct spans spans;		/* as of the pass under way, or of the moment */
 	struct image image;
 	struct pace pace;
-	int	 touched_count, touched_room;
-	int32_t	*touched;		/* numbers of the chunks that are listed */
-	/* Chunks of which a check could not tell when some page had changed: the next stop looks at all of each. */
-	int	 doubtful_count;
-	int32_t	 doubtful[MOST_DOUBTFUL];
+	/* Numbers of the chunks that the next stop looks at: with a fault since the last pass began, or doubtful. */
+	int	 touched_count;
+	int32_t	 touched[MOST_TOUCHED];
+	bool	 too_many;		/* there were more */
 	int	 at_span;		/* where the pass, check or clean-up under way is */
 	uint64_t at;
 	int64_t	 found;			/* pages that this pass has found written to */
 	int64_t	 found_before;		/* and the one before it */
-	uint64_t forks;			/* logged before the last pass */
 	char	*maps_text;		/* as of the moment */
 	size_t	 maps_bytes, maps_room;
 	struct ps_precopy *told;
@@ -46,10 +44,10 @@ extern struct precopy precopy;
 /* spans.c: what is to be copied, from /proc/PID/maps as it is now, which is left in precopy.maps_text. */
 int ps_read_spans(void);
 /*
- * Ask for protection of one region; none of its pages is protected then. Without effect where it cannot be, such as
- * where the target uses userfaultfd(2) itself.
+ * Ask for protection of one region; none of its pages is protected, or in the image, then. -EBUSY: it is registered
+ * with another userfaultfd(2), the target's own or another procsnap's. Other errors are none: it is read in the stop.
  */
-void ps_register_span(const struct span *span);
+int ps_register_span(const struct span *span);
 /* Pages [start, end), which are registered. A negative errno. */
 int ps_unprotect(uint64_t start, uint64_t end);
 
@@ -58,9 +56,9 @@ int ps_begin_pass(void);
 int ps_go_on_with_pass(void);
 /* Pages [start, end) of the target, into the image. */
 int ps_keep_pages(uint64_t start, uint64_t end);
-/* Faults since the last time belong to the pass under way. How many pages have faulted since it began. */
+/* Chunks with faults since the last time are listed. */
 void ps_note_faults(void);
-int64_t ps_faulted_pages(void);
+void ps_list_chunk(struct chunk *chunk);
 
 /* moment.c: stop, note registers and layout, read what has changed since, go on. */
 int ps_prepare_moment(void);

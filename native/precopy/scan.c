@@ -49,6 +49,10 @@ int ps_scan(int pagemap, enum scan_kind kind, uint64_t start, uint64_t end, stru
 		arg.category_inverted |= PAGE_IS_WRITTEN;
 		arg.category_mask |= PAGE_IS_WRITTEN;
 	}
+	if (kind == SCAN_REGISTERED || kind == SCAN_OPEN) {
+		arg.category_mask = PAGE_IS_WPALLOWED;
+		arg.category_inverted = kind == SCAN_OPEN ? PAGE_IS_WPALLOWED : 0;
+	}
 	got = scan(pagemap, &arg);
 	*walked = got < 0 ? start : arg.walk_end;
 	return got;

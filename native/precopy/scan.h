@@ -22,12 +22,14 @@ enum scan_kind {
 	SCAN_LOOK,		/* pages that the process has, with WRITTEN and WPALLOWED; nothing is done to them */
 	SCAN_UNREGISTERED,	/* those of regions that are not registered, or are not any more: mremap(2) */
 	SCAN_STALE,		/* of these, pages that look protected still, and are not */
+	SCAN_REGISTERED,	/* any page of a region that is registered, with whichever userfaultfd(2) */
+	SCAN_OPEN,		/* any page of a region that is not */
 };
 
 /*
  * The target's pages of no file in [@start, @end), which are in memory or swapped out; neighbours of one kind are one
- * run. How many runs; @walked is how far it has come. A negative errno: -ESRCH: the target has ended, or has another
- * program. @pagemap: /proc/PID/pagemap, open.
+ * run. How many runs, or a negative errno; @walked is how far it has come. Of a target that has ended, or has another
+ * program, no page is found. @pagemap: /proc/PID/pagemap, open.
  */
 int ps_scan(int pagemap, enum scan_kind kind, uint64_t start, uint64_t end, struct scan_run *runs, int max,
 	    uint64_t *walked);

@@ -19,19 +19,19 @@ static int read_maps(void)
 	char *text;
 
 	if (lseek(precopy.maps, 0, SEEK_SET) < 0)
-		return -errno;
+		return ps_fail(-errno, "/proc/%d/maps cannot be read: %s", precopy.target, strerror(errno));
 	precopy.maps_bytes = 0;
 	do {
 		if (precopy.maps_room - precopy.maps_bytes < 8192) {
 			text = realloc(precopy.maps_text, 2 * precopy.maps_room + 65536);
 			if (!text)
-				return -ENOMEM;
+				return ps_fail(-ENOMEM, "there is no memory for the list of regions");
 			precopy.maps_text = text;
 			precopy.maps_room = 2 * precopy.maps_room + 65536;
 		}
 		got = read(precopy.maps, precopy.maps_text + precopy.maps_bytes, precopy.maps_room - precopy.maps_bytes - 1);
 		if (got < 0)
-			return -errno;
+			return ps_fail(-errno, "/proc/%d/maps cannot be read: %s", precopy.target, strerror(errno));
 		precopy.maps_bytes += got;
 	} while (got > 0);
 	precopy.maps_text[precopy.maps_bytes] = 0;
@@ -42,7 +42,7 @@ static int read_maps(void)
 /* The kernel's own, and devices: to read those may have side effects. As acquire/evidence/provenance.ts has them. */
 static bool is_copied(const char *mode, const char *name)
 {
-	if (mode[3] != 'p' || !strncmp(name, "[vvar", 5) || !strcmp(name, "[vdso]") || !strcmp(name, "[vsyscall]") ||
+	if (mode[3] != 'p' || !strncmp(name, "[vvar", 5) || !strcmp(name, "[vsyscall]") ||
 	    !strncmp(name, "anon_inode:", 11) || !strncmp(name, "socket:", 7) || !strncmp(name, "/secretmem", 10))
 		return false;
 	return strncmp(name, "/dev/", 5) || !strncmp(name, "/dev/zero", 9) || !strncmp(name, "/dev/shm/", 9) ||
@@ -58,7 +58,7 @@ static int add_span(uint64_t start, uint64_t end, bool joined)
 	if (spans->count == spans->room) {
 		more = realloc(spans->span, room * sizeof(*more));
 		if (!more)
-			return -ENOMEM;
+			return ps_fail(-ENOMEM, "there is no memory for the list of regions");
 		spans->span = more;
 		spans->room = room;
 	}
@@ -98,7 +98,7 @@ int ps_unprotect(uint64_t start, uint64_t end)
 	int64_t begun = ps_now_ns();
 	int err = ioctl(precopy.uffd, UFFDIO_WRITEPROTECT, &ask) ? -errno : 0;
 
-	ps_step_took(&precopy.pace, ps_now_ns() - begun);
+	ps_step_took(&precopy.pace, end - start, ps_now_ns() - begun);
 	return err;
 }
 
@@ -122,10 +122,11 @@ static void forget_marks(const struct span *span)
 	struct scan_run runs[RUNS];
 
 	for (uint64_t at = span->start; at < span->end;) {
+		uint64_t from = at, end = ps_step_end(&precopy.pace, at, span->end);
 		int64_t begun = ps_now_ns();
-		int got = ps_scan(precopy.pagemap, SCAN_LOOK, at, ps_step_end(&precopy.pace, at, span->end), runs, RUNS, &at);
+		int got = ps_scan(precopy.pagemap, SCAN_LOOK, from, end, runs, RUNS, &at);
 
-		ps_look_took(&precopy.pace, ps_now_ns() - begun);
+		ps_look_took(&precopy.pace, end - from, ps_now_ns() - begun);
 		if (got < 0)
 			return;
 		for (int i = 0; i < got; i++)
@@ -134,15 +135,38 @@ static void forget_marks(const struct span *span)
 	}
 }
 
-void ps_register_span(const struct span *span)
+/* What the image has of it may be of an earlier region with these addresses. */
+static void forget_pages(const struct span *span)
+{
+	for (int i = 0; i < precopy.image.chunks; i++) {
+		struct chunk *chunk = &precopy.image.chunk[i];
+
+		if (chunk->address + CHUNK <= span->start || chunk->address >= span->end)
+			continue;
+		for (uint64_t at = chunk->address; at < chunk->address + CHUNK; at += PAGE)
+			if (at >= span->start && at < span->end)
+				remove_page(chunk->have, page_of(at));
+	}
+}
+
+int ps_register_span(const struct span *span)
 {
 	struct uffdio_register ask = {
 		.range = { .start = span->start, .len = span->end - span->start }, .mode = UFFDIO_REGISTER_MODE_WP,
 	};
 	int64_t begun = ps_now_ns();
-	bool done = !ioctl(precopy.uffd, UFFDIO_REGISTER, &ask);
+	int err = ioctl(precopy.uffd, UFFDIO_REGISTER, &ask) ? -errno : 0;
 
-	ps_step_took(&precopy.pace, ps_now_ns() - begun);
-	if (done)
-		forget_marks(span);
+	ps_step_took(&precopy.pace, 0, ps_now_ns() - begun);
+	if (err == -EBUSY)
+		return ps_fail(err,
+			"memory of process %d at 0x%llx is registered with another userfaultfd, its own or another procsnap's: "
+			"take a copy by inject, or later",
+			precopy.target, (unsigned long long)span->start);
+	if (err)
+		return 0;
+	if (precopy.told->passes > 1)
+		forget_pages(span);
+	forget_marks(span);
+	return 0;
 }

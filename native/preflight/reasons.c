@@ -342,7 +342,7 @@ static bool unseen_writes(const struct ps_facts *f, struct ps_reason *r)
 	const char *what = f->io_uring >= 0 ? "an io_uring" : f->aio ? "an io_setup(2) context" :
 		f->direct_any >= 0 ? "a descriptor that is open with O_DIRECT" : NULL;
 
-	return what && say(r, -EOPNOTSUPP,
+	return what && say(r, -ENOTSUP,
 		"process %d has %s: what a device writes into its memory for that is not seen; take a copy by inject",
 		f->pid, what);
 }
@@ -385,7 +385,7 @@ static const struct {
 	{ "hugetlb-reserved", hugetlb_reserved, PS_FOR_INJECT },
 	{ "direct-io", direct, PS_FOR_INJECT },
 	{ "held", held, PS_FOR_INJECT },
-	{ "descriptors-hidden", hidden, PS_FOR_INJECT },
+	{ "descriptors-hidden", hidden, FOR_BOTH },
 	{ "cgroup-namespace", nested, PS_FOR_INJECT },
 	{ "unseen-writes", unseen_writes, PS_FOR_PRECOPY },
 };

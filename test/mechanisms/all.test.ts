@@ -14,7 +14,7 @@ function folderOf(t: ExecutionContext, files: Record<string, string>): string {
 }
 
 const source = (name: string, order: number, evidence = 'null'): string => `export const mechanism = {
-	name: '${name}', order: ${order}, title: 'T', description: 'D', duplicates: true, forked: true, keepsShared: false, cooperative: false, notForEvidence: ${evidence},
+	name: '${name}', order: ${order}, title: 'T', description: 'D', duplicates: true, forked: true, keepsShared: false, allFlags: true, cooperative: false, notForEvidence: ${evidence},
 	unavailable: () => null, open: () => {},
 };\n`;
 

@@ -1,8 +1,14 @@
 /** precopy: a copy that is made while its target runs is the target as of one moment, whatever it does meanwhile. */
 import type { ExecutionContext } from 'ava';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Failure } from '../../common/errors.ts';
 import { mechanism } from '../../mechanisms/precopy.ts';
+import { ProcsnapError, type Tracer } from '../../native/index.ts';
+import { isFree } from '../processes.ts';
 import { testUnless } from '../unless.ts';
-import { start, tracerFor, type Target } from './help.ts';
+import { children, start, tracerFor, type Target } from './help.ts';
 import { ShiftingThread } from './shifting.ts';
 
 const precopyTest = testUnless(mechanism.unavailable());
@@ -15,7 +21,7 @@ async function shifting(t: ExecutionContext, threads: number, coldPages: number)
 	return { target, oracles };
 }
 
-for (const [threads, coldPages, copies] of [[1, 512, 60], [3, 2048, 30]] as const)
+for (const [threads, coldPages, copies] of [[1, 512, 60], [3, 512, 30]] as const)
 	precopyTest(`memory that is written to, given up, moved, mapped anew: ${threads} threads`, async (t) => {
 		const { target, oracles } = await shifting(t, threads, coldPages), tracer = tracerFor(t, { priority: 1 });
 		for (let copy = 0; copy < copies; copy++) {
@@ -25,4 +31,70 @@ for (const [threads, coldPages, copies] of [[1, 512, 60], [3, 2048, 30]] as cons
 			still.end();
 		}
 		await target.runs(1);
+	});
+
+/** The code of the error where it was refused, with nothing left at its tracer. */
+function taken(tracer: Tracer, pid: number): string {
+	try {
+		mechanism.open(tracer, { pid }).end();
+		return 'taken';
+	} catch (error) {
+		if (error instanceof ProcsnapError) return error.code;
+		if (error instanceof Failure) return 'ESRCH';
+		throw error;
+	}
+}
+
+precopyTest('what a device may write to unseen is refused, with the reason, and nothing is done', async (t) => {
+	const tracer = tracerFor(t), folder = mkdtempSync(join(tmpdir(), 'procsnap-'));
+	t.teardown(() => rmSync(folder, { recursive: true }));
+	const file = join(folder, 'direct');
+	for (const args of [['direct', file], ['io-uring'], ['aio']]) {
+		const target = await start(t, 'hazards', ...args), turns = target.number(1);
+		const error = t.throws(() => mechanism.open(tracer, target), { instanceOf: ProcsnapError }, args[0]);
+		t.is(error.code, 'ENOTSUP');
+		t.regex(error.message, /what a device writes into its memory for that is not seen; take a copy by inject/);
+		t.true(mechanism.estimate!(tracer, target.pid).reasons.some(({ name }) => name === 'unseen-writes'));
+		t.true(isFree(target.pid) && target.number(1) >= turns);
+	}
+});
+
+precopyTest('what a fork would do to a target is no reason here: no process is made', async (t) => {
+	const tracer = tracerFor(t);
+	for (const mode of ['new-pid', 'new-time', 'userfaultfd', 'deadline']) {
+		const target = await start(t, 'hazards', mode);
+		if (target.process.exitCode !== null) {
+			t.log(`not looked at: this machine has no ${mode}`);
+			continue;
+		}
+		t.is(taken(tracer, target.pid), 'taken', mode);
+		t.deepEqual(children(target.pid), [], mode);
+	}
+});
+
+precopyTest('a target that writes faster than can be read is refused, and goes on', async (t) => {
+	const tracer = tracerFor(t, { priority: 1 }), target = await start(t, 'hazards', 'writer', 96, 1);
+	target.word[3] = 1n;
+	const error = t.throws(() => mechanism.open(tracer, target), { instanceOf: ProcsnapError });
+	t.is(error.code, 'E2BIG');
+	t.regex(error.message, /writes to its memory faster than it can be read: more than 8 MiB were left for the stop/);
+	t.true(isFree(target.pid));
+	t.notRegex(readFileSync(`/proc/${target.pid}/smaps`, 'utf8'), /^VmFlags:.* u[wm]\b/m);
+	await target.runs(1);
+});
+
+for (const mode of ['exec', 'exit', 'threads'])
+	precopyTest(`a target that has or is something new all the time (${mode}): a copy, or a clean error`, async (t) => {
+		const tracer = tracerFor(t, { timeoutMs: 2000 }), target = await start(t, 'churn', mode);
+		const counts = new Map<string, number>();
+		for (let i = 0; i < 60; i++) {
+			const code = taken(tracer, mode === 'exit' ? target.number(3) : target.pid);
+			counts.set(code, (counts.get(code) ?? 0) + 1);
+		}
+		t.log([...counts].map(([code, count]) => `${code} ${count}`).join(', '));
+		const clean = ['taken', 'ESRCH', 'EAGAIN', 'ETIMEDOUT', 'EBUSY'];
+		t.deepEqual([...counts.keys()].filter((code) => !clean.includes(code)), []);
+		if (mode === 'threads') t.true((counts.get('taken') ?? 0) > 30);
+		await target.runs(1);
+		if (mode !== 'threads') t.is(target.number(2), 0, 'what it saw and should not have');
 	});

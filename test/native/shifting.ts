@@ -44,8 +44,8 @@ export class ShiftingThread {
 		else if (what < GIVE_UP) this.#cold[page] = 0;
 		else if (what < UNMAP) this.#slots.fill(0, slot * SLOT_PAGES, (slot + 1) * SLOT_PAGES);
 		else if (what < FILL) this.#slots[slot * SLOT_PAGES + (where >>> 8) % SLOT_PAGES] = count;
-		else if (what < MOVE) this.#moved[slot]! ^= 1;
-		else if (what >= FORK || count % 64 !== 0) this.#hot[where % HOT_PAGES] = count;
+		else if (what < MOVE && count % 16 === 0) this.#moved[slot]! ^= 1;
+		else if (what < MOVE || what >= FORK || count % 64 !== 0) this.#hot[where % HOT_PAGES] = count;
 	}
 
 	/**

@@ -55,7 +55,7 @@ function copyAll(tracer, pid, regions) {
 
 export const mechanism = {
 	name: 'dropped-in-mechanism', order: 99, title: 'a copy in memory', description: 'the target was stopped until it was copied',
-	duplicates: false, forked: false, keepsShared: false, cooperative: false, notForEvidence: null, unavailable: () => null,
+	duplicates: false, forked: false, keepsShared: false, allFlags: true, cooperative: false, notForEvidence: null, unavailable: () => null,
 	open: (tracer, { pid }) => {
 		const begunNs = Number(nowNs());
 		tracer.hold(pid);
