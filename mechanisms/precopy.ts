@@ -2,6 +2,10 @@
  * precopy: the target's memory is copied while it runs, and what it has changed since is read in a stop that does not
  * grow with its size. native/precopy/.
  */
+import { readFileSync } from 'node:fs';
+import { Failure } from '../common/errors.ts';
+import { bytesText } from '../common/format.ts';
+import { countersOf } from '../common/proc/process.ts';
 import { NOTHING_DONE, nowNs, precopyUnavailable, ProcsnapError, type Tracer } from '../native/index.ts';
 import { KeptImage, notesOf } from './shared/kept-image.ts';
 import type { CopyProgress, CopyRoom, Mechanism, Still, Target } from './shared/types.ts';
@@ -10,6 +14,7 @@ import type { CopyProgress, CopyRoom, Mechanism, Still, Target } from './shared/
 const SLICE_MS = 20;
 
 function* copying(tracer: Tracer, { pid }: Target, { folder = '' }: CopyRoom = {}): Generator<CopyProgress, Still> {
+	if (folder === '') checkMemory(residentBytes(pid), availableBytes());
 	tracer.precopy(pid, folder);
 	let copy, done = false;
 	try {
@@ -45,6 +50,28 @@ function* copying(tracer: Tracer, { pid }: Target, { folder = '' }: CopyRoom = {
 		if (!done) giveUp(tracer);
 	}
 }
+
+/** Throws Failure where a copy in memory would take more than half of what this machine has left. Pure. */
+export function checkMemory(neededBytes: number, availableBytes: number): void {
+	if (neededBytes <= availableBytes / 2) return;
+	throw new Failure(
+		`a copy of ${bytesText(neededBytes)} in memory is more than half of the ${bytesText(availableBytes)} that are ` +
+			`available: name a folder on a disk for it (--spool DIR)`
+	);
+}
+
+/** 0: it has ended, or is none; the tracer says so, and better. */
+function residentBytes(pid: number): number {
+	try {
+		return countersOf(pid).residentKiB * 1024;
+	} catch (error) {
+		if (error instanceof Failure) return 0;
+		throw error;
+	}
+}
+
+const availableBytes = (): number =>
+	1024 * Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1] ?? Infinity);
 
 /** A tracer that is gone has given it up by itself. */
 function giveUp(tracer: Tracer): void {

@@ -18,8 +18,7 @@ const readAsync = promisify(readWithCallback);
 
 /** `[vdso]` is no device, and the others that the kernel maps are. */
 const OF_KERNEL = /^\[vvar/;
-/** statfs(2): HUGETLBFS_MAGIC. */
-const HUGETLBFS = 0x958458f6;
+const HUGETLBFS = 0x958458f6;	// statfs(2): HUGETLBFS_MAGIC
 const HEAD_BYTES = 16;
 
 /** Which pages are in the file, and where: native/precopy/precopy.h, index.c. */
@@ -95,8 +94,7 @@ export class KeptImage implements Image {
 		const regions = parseRegions(this.#index.maps);
 		this.#file = openSync(options.image, 'r');
 		// While the target is there, if it still is: of a file that has no path any more this is the only way to it.
-		for (const region of regions)
-			if (hasFile(region) && !region.shared) this.#openFile(region);
+		for (const region of regions) if (hasFile(region) && !region.shared) this.#openFile(region);
 		this.#regions = regions.map((region) => ({ ...region, flags: this.#flagsOf(region) }));
 		this.#chunkStarts = Float64Array.from(this.#index.chunks.keys()).sort();
 	}

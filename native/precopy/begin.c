@@ -194,7 +194,7 @@ static int next_phase(int64_t timeout_ns, int64_t limit_ns, struct ps_registers 
 		if (told->attempts == MOST_ATTEMPTS)
 			return ps_fail(-EAGAIN,
 				"of %lld pages of process %d it cannot be told whether they changed before the moment or after it, "
-				"in %d tries: it gives memory up, or the kernel writes there for it, all the time",
+				"in %d tries: it writes to ever other pages, gives memory up, or has the kernel write there",
 				(long long)told->ambiguous_pages, precopy.target, told->attempts);
 		told->phase = PS_PRECOPY_PASSES;
 		return ps_begin_pass();

@@ -6,7 +6,7 @@ import { Failure } from '../../common/errors.ts';
 import { startTicksOf } from '../../common/proc/process.ts';
 import { fakeMechanism, fakeTracer } from '../bench/runner/fakes.ts';
 
-test('a mechanism that is not for evidence is refused before it touches the target', (t) => {
+test('a mechanism that is not for evidence is refused before it touches the target', async (t) => {
 	const target = spawn('sleep', ['1000'], { stdio: 'ignore' }), pid = target.pid!;
 	t.teardown(() => target.kill('SIGKILL'));
 	const survey = new Survey({ pid, startTicks: startTicksOf(pid) });
@@ -15,7 +15,7 @@ test('a mechanism that is not for evidence is refused before it touches the targ
 	const mechanism = fakeMechanism({
 		notForEvidence: 'it is for comparison', open: () => { opened = true; throw new Error('opened'); },
 	});
-	t.throws(() => survey.copy(fakeTracer(), mechanism), { instanceOf: Failure, message: 'it is for comparison' });
+	await t.throwsAsync(survey.copy(fakeTracer(), mechanism), { instanceOf: Failure, message: 'it is for comparison' });
 	t.false(opened);
 	t.is(survey.still, undefined);
 	t.throws(() => survey.image, { message: /there is no copy/ });
