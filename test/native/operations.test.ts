@@ -102,6 +102,6 @@ test('the names of ways and steps are in C\'s order', (t) => {
 		() => checkWays(ways.toReversed()),
 		{ message: /ways of reading are not as native\/addon.ts has them \(C: memcpy, vm-readv, .*; here: proc-mem-paper, / }
 	);
-	t.deepEqual([steps()[0], steps().at(-1)], ['none', 'buried']);
+	t.deepEqual([steps()[0], steps().at(-1)], ['none', 'unregistering']);
 	t.is(new Set(steps()).size, steps().length);
 });
