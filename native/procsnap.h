@@ -389,7 +389,6 @@ struct ps_precopy {
 	int64_t	 begun_ns, take_ns;		/* begun; from there until nothing was left in the target */
 	int64_t	 setup_pause_ns, pause_ns;	/* of the first stop, and of the last */
 	int64_t	 longest_pause_ns;		/* of all stops */
-	int64_t	 undone_ns;			/* for how long the target was stopped in vain */
 	int64_t	 window_ns;			/* of the first: for how long the target's registers were not its own */
 	int64_t	 moment_ns;
 	int64_t	 resident_bytes;		/* of the target, when it was begun: about so much is read */
@@ -397,7 +396,6 @@ struct ps_precopy {
 	int64_t	 last_pages;			/* read in the last stop */
 	int64_t	 ambiguous_pages;		/* of the last check */
 	int64_t	 longest_step_ns;		/* of the steps that hold the lock of the target's mappings */
-	int64_t	 phase_ns[PS_PRECOPY_DONE];
 	int	 image_file, index_file;	/* descriptors of this process, when it is done */
 	struct ps_calls calls;
 };

@@ -68,7 +68,6 @@ static int set_up(int64_t timeout_ns, int64_t limit_ns)
 	struct injection in;
 	int err = ps_begin_injection(&in, &(struct ps_patience){ precopy.target, precopy.pidfd, timeout_ns, limit_ns });
 
-	told->undone_ns = in.stop.undone_ns;
 	if (err) {
 		told->calls = in.calls;
 		return err;
@@ -225,11 +224,7 @@ int ps_precopy_go_on(int64_t budget_ns, int64_t timeout_ns, int64_t limit_ns, st
 	int got = 0;
 
 	while (got >= 0 && told->phase != PS_PRECOPY_DONE && ps_now_ns() < until_ns) {
-		int64_t start = ps_now_ns();
-		enum ps_precopy_phase phase = told->phase;
-
-		got = some_of[phase]();
-		told->phase_ns[phase] += ps_now_ns() - start;
+		got = some_of[told->phase]();
 		if (got > 0)
 			got = next_phase(timeout_ns, limit_ns, registers, max_registers);
 		ps_see_to_others();

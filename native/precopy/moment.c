@@ -244,10 +244,8 @@ int ps_take_moment(int64_t timeout_ns, int64_t limit_ns, struct ps_registers *re
 	stop.pidfd = precopy.pidfd;
 	stop.calls = &told->calls;
 	err = ps_stop_all(&stop);
-	if (err) {
-		told->undone_ns += stop.undone_ns;
+	if (err)
 		return err;
-	}
 	for (int i = 0; i < stop.threads; i++)
 		ps_mend_call(precopy.target, &stop.thread[i], &told->calls);
 	told->moment_ns = ps_now_ns();
