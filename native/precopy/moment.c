@@ -15,6 +15,7 @@
 #define LAST_BYTES	((size_t)PS_PRECOPY_LAST_PAGES * PAGE)
 #define MOST_PIECES	PS_PRECOPY_LAST_PAGES
 #define RUNS		512
+#define MOST_THREADS	64		/* of whose pages two are looked at: 1 us each */
 
 /* What is read in the stop goes into the image when the target runs again. */
 static struct {
@@ -214,13 +215,45 @@ static int look_at_unregistered(void)
 	return err;
 }
 
-static int look(void)
+static int look_at_page(uint64_t address)
+{
+	struct chunk *chunk = ps_chunk_at(&precopy.image, address, true);
+	page_set wanted = { 0 };
+
+	if (!chunk)
+		return ps_fail(-ENOMEM, "there is no memory to note which pages the copy has");
+	if (has_page(chunk->known, page_of(address)))
+		return 0;
+	add_page(wanted, page_of(address));
+	return look_at_chunk(chunk, wanted);
+}
+
+/*
+ * What threads write to as soon as they go on, be they idle otherwise: their
+ * stacks, and where the kernel notes their CPU (rseq(2)). Not looked at here, it
+ * would be ambiguous, for which all of them would be stopped once more.
+ */
+static int look_at_threads(const struct ps_stop *stop, const struct ps_registers *registers, int count)
+{
+	int err = 0;
+
+	for (int i = 0; i < count && i < MOST_THREADS && !err; i++)
+		err = look_at_page(registers[i].general.rsp);
+	for (int i = 0; i < stop->threads && i < MOST_THREADS && !err; i++)
+		if (stop->thread[i].rseq_address)
+			err = look_at_page(stop->thread[i].rseq_address);
+	return err;
+}
+
+static int look(const struct ps_stop *stop, const struct ps_registers *registers, int count)
 {
 	char first;
 	int err = ps_read_spans();
 
 	if (!err)
 		err = look_at_touched();
+	if (!err)
+		err = look_at_threads(stop, registers, count);
 	if (!err)
 		err = look_at_unregistered();
 	if (!err)
@@ -253,7 +286,7 @@ int ps_take_moment(int64_t timeout_ns, int64_t limit_ns, struct ps_registers *re
 	told->registers = ps_read_registers(&stop, registers, max_registers);
 	ps_at(PS_STEP_MOMENT);
 	until_ns = told->moment_ns + stop.limit_ns;
-	err = look();
+	err = look(&stop, registers, told->registers);
 	ps_release(&stop, -1);
 	told->pause_ns = ps_now_ns() - stop.first_ns;
 	if (told->pause_ns > told->longest_pause_ns)

@@ -33,6 +33,20 @@ for (const [threads, coldPages, copies] of [[1, 512, 60], [3, 512, 30]] as const
 		await target.runs(1);
 	});
 
+precopyTest('threads that sleep are stopped twice and no more: what they write to when they go on is known', async (t) => {
+	const tracer = tracerFor(t, { priority: 1 }), target = await start(t, 'crowd', 24), stops: number[] = [];
+	while (stops.length < 12) {
+		tracer.precopy(target.pid);
+		let copy;
+		do copy = tracer.precopyGoOn(20); while (!copy.done);
+		stops.push(1 + copy.attempts);
+		tracer.end();
+	}
+	// Another page may be touched once in a while.
+	t.true(stops.filter((count) => count === 2).length >= 8, `stops of each copy: ${stops.join(' ')}`);
+	await target.runs(1);
+});
+
 /** The code of the error where it was refused, with nothing left at its tracer. */
 function taken(tracer: Tracer, pid: number): string {
 	try {
