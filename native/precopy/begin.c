@@ -112,7 +112,7 @@ int ps_precopy_begin(pid_t target, const char *folder, int64_t timeout_ns, int64
 	*told = (struct ps_precopy){ .phase = PS_PRECOPY_PASSES, .begun_ns = ps_now_ns() };
 	precopy.told = told;
 	precopy.target = target;
-	precopy.pace = (struct pace)PACE_START;
+	ps_pace_begin(&precopy.pace);
 	precopy.found = 0;
 	precopy.pidfd = syscall(SYS_pidfd_open, target, 0);
 	err = ps_preflight(target, PS_FOR_PRECOPY, &preflight);
@@ -169,8 +169,11 @@ static int next_phase(int64_t timeout_ns, int64_t limit_ns, struct ps_registers 
 			return ps_begin_pass();
 		told->attempts++;
 		err = ps_prepare_moment();
-		if (!err)
+		if (!err) {
+			ps_hurry(&precopy.pace);
 			err = ps_take_moment(timeout_ns, limit_ns, registers, max_registers);
+			ps_take_turns(&precopy.pace);
+		}
 		if (err == -E2BIG && told->attempts < MOST_ATTEMPTS)
 			return ps_begin_pass();
 		if (err)
@@ -223,12 +226,14 @@ int ps_precopy_go_on(int64_t budget_ns, int64_t timeout_ns, int64_t limit_ns, st
 	struct ps_precopy *told = precopy.told;
 	int got = 0;
 
+	ps_take_turns(&precopy.pace);
 	while (got >= 0 && told->phase != PS_PRECOPY_DONE && ps_now_ns() < until_ns) {
 		got = some_of[told->phase]();
 		if (got > 0)
 			got = next_phase(timeout_ns, limit_ns, registers, max_registers);
 		ps_see_to_others();
 	}
+	ps_hurry(&precopy.pace);	/* as it was: the next request may be for another target */
 	told->longest_step_ns = precopy.pace.longest_ns;
 	return got < 0 ? got : 0;
 }
@@ -246,6 +251,7 @@ void ps_precopy_end(void)
 	if (precopy.uffd >= 0 && !ps_begin_cleanup())
 		while (!ps_go_on_with_cleanup())
 			ps_see_to_others();
+	ps_hurry(&precopy.pace);
 	close_one(&precopy.uffd);
 	close_one(&precopy.mem);
 	close_one(&precopy.pagemap);

@@ -114,16 +114,15 @@ int ps_go_on_with_check(void)
 	const struct span *span = &precopy.spans.span[precopy.at_span];
 	struct scan_run runs[RUNS];
 	uint64_t end, walked;
-	int64_t start;
 	int got, err = 0;
 
 	if (precopy.at_span >= precopy.spans.count)
 		return judge();
 	ps_at(PS_STEP_CHECKING);
-	start = ps_now_ns();
 	end = ps_step_end(&precopy.pace, precopy.at, span->end);
+	ps_begin_look(&precopy.pace);
 	got = ps_scan(precopy.pagemap, SCAN_LOOK, precopy.at, end, runs, RUNS, &walked);
-	ps_look_took(&precopy.pace, end - precopy.at, ps_now_ns() - start);
+	ps_end_step(&precopy.pace, end - precopy.at);
 	if (got < 0)
 		return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target, strerror(-got));
 	for (int i = 0; i < got && !err; i++)

@@ -9,8 +9,13 @@
 #include <sys/ioctl.h>
 #include "precopy.h"
 
-/* With nothing left to unprotect in it, a walk over so much takes some 50 us. */
-#define UNREGISTER_BYTES	(64UL << 20)
+/*
+ * The kernel walks over what is unregistered though nothing is protected in it
+ * any more, and page faults in that region wait. In parts the region is two for a
+ * moment, over which mremap(2) fails: so what takes no more steps than this is
+ * unregistered in one.
+ */
+#define WHOLE_STEPS	4
 
 static bool unregistering;
 
@@ -34,10 +39,11 @@ int ps_begin_cleanup(void)
 static int unregister(uint64_t start, uint64_t end)
 {
 	struct uffdio_range range = { .start = start, .len = end - start };
-	int64_t begun = ps_now_ns();
-	int err = ioctl(precopy.uffd, UFFDIO_UNREGISTER, &range) ? -errno : 0;
+	int err;
 
-	ps_step_took(&precopy.pace, end - start, ps_now_ns() - begun);
+	ps_begin_step(&precopy.pace);
+	err = ioctl(precopy.uffd, UFFDIO_UNREGISTER, &range) ? -errno : 0;
+	ps_end_step(&precopy.pace, end - start);
 	return err;
 }
 
@@ -64,12 +70,8 @@ int ps_go_on_with_cleanup(void)
 		return 0;
 	}
 	ps_at(unregistering ? PS_STEP_UNREGISTERING : PS_STEP_UNPROTECTING);
-	end = ps_step_end(&precopy.pace, precopy.at, span->end);
-	/* In parts the region is several for a moment, over which mremap(2) fails: only where it would take long in one. */
-	if (unregistering && end < precopy.at + UNREGISTER_BYTES)
-		end = precopy.at + UNREGISTER_BYTES < span->end ? precopy.at + UNREGISTER_BYTES : span->end;
-	/* Not in the midst of a huge page, of either kind. */
-	if (end < span->end && end % CHUNK && (end = precopy.at - precopy.at % CHUNK + CHUNK) > span->end)
+	end = ps_part_end(precopy.at, span->end);
+	if (unregistering && span->end - precopy.at <= WHOLE_STEPS * precopy.pace.step_bytes)
 		end = span->end;
 	if (!unregistering && precopy.at == span->start)
 		see_to_stale(span);

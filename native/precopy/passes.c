@@ -86,26 +86,16 @@ int ps_begin_pass(void)
 	return err;
 }
 
-/*
- * A huge page is protected as one, at the price of one page: in parts it would
- * have to be split.
- */
-static uint64_t arm_end(uint64_t at, uint64_t end)
-{
-	uint64_t to = ps_step_end(&precopy.pace, at, end), whole = at - at % CHUNK + CHUNK;
-
-	return to < whole && whole <= end && at % CHUNK == 0 && ps_is_huge(precopy.pagemap, at) ? whole : to;
-}
-
 /* Some pages of a region: protect and read those that were written to. */
 static int arm(const struct span *span)
 {
 	struct scan_run runs[RUNS];
-	uint64_t end = arm_end(precopy.at, span->end), walked;
-	int64_t start = ps_now_ns();
-	int err = 0, got = ps_scan(precopy.pagemap, SCAN_ARM, precopy.at, end, runs, RUNS, &walked);
+	uint64_t end = ps_part_end(precopy.at, span->end), walked;
+	int err = 0, got;
 
-	ps_step_took(&precopy.pace, end - precopy.at, ps_now_ns() - start);
+	ps_begin_step(&precopy.pace);
+	got = ps_scan(precopy.pagemap, SCAN_ARM, precopy.at, end, runs, RUNS, &walked);
+	ps_end_step(&precopy.pace, end - precopy.at);
 	if (got < 0)
 		return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target, strerror(-got));
 	if (got)

@@ -48,6 +48,8 @@ int ps_read_spans(void);
  * with another userfaultfd(2), the target's own or another procsnap's. Other errors are none: it is read in the stop.
  */
 int ps_register_span(const struct span *span);
+/* The end of a step from @at. A huge page is one, at the price of one page: in parts it would have to be split. */
+uint64_t ps_part_end(uint64_t at, uint64_t end);
 /* Pages [start, end), which are registered. A negative errno. */
 int ps_unprotect(uint64_t start, uint64_t end);
 

@@ -92,13 +92,21 @@ int ps_read_spans(void)
 	return err;
 }
 
+uint64_t ps_part_end(uint64_t at, uint64_t end)
+{
+	uint64_t to = ps_step_end(&precopy.pace, at, end), whole = at - at % CHUNK + CHUNK;
+
+	return to < whole && whole <= end && at % CHUNK == 0 && ps_is_huge(precopy.pagemap, at) ? whole : to;
+}
+
 int ps_unprotect(uint64_t start, uint64_t end)
 {
 	struct uffdio_writeprotect ask = { .range = { .start = start, .len = end - start } };
-	int64_t begun = ps_now_ns();
-	int err = ioctl(precopy.uffd, UFFDIO_WRITEPROTECT, &ask) ? -errno : 0;
+	int err;
 
-	ps_step_took(&precopy.pace, end - start, ps_now_ns() - begun);
+	ps_begin_step(&precopy.pace);
+	err = ioctl(precopy.uffd, UFFDIO_WRITEPROTECT, &ask) ? -errno : 0;
+	ps_end_step(&precopy.pace, end - start);
 	return err;
 }
 
@@ -106,7 +114,7 @@ int ps_unprotect(uint64_t start, uint64_t end)
 static void unprotect_run(const struct scan_run *run)
 {
 	for (uint64_t at = run->start, end; at < run->end; at = end) {
-		end = ps_step_end(&precopy.pace, at, run->end);
+		end = ps_part_end(at, run->end);
 		ps_unprotect(at, end);
 	}
 }
@@ -123,10 +131,11 @@ static void forget_marks(const struct span *span)
 
 	for (uint64_t at = span->start; at < span->end;) {
 		uint64_t from = at, end = ps_step_end(&precopy.pace, at, span->end);
-		int64_t begun = ps_now_ns();
-		int got = ps_scan(precopy.pagemap, SCAN_LOOK, from, end, runs, RUNS, &at);
+		int got;
 
-		ps_look_took(&precopy.pace, end - from, ps_now_ns() - begun);
+		ps_begin_look(&precopy.pace);
+		got = ps_scan(precopy.pagemap, SCAN_LOOK, from, end, runs, RUNS, &at);
+		ps_end_step(&precopy.pace, end - from);
 		if (got < 0)
 			return;
 		for (int i = 0; i < got; i++)
@@ -154,10 +163,11 @@ int ps_register_span(const struct span *span)
 	struct uffdio_register ask = {
 		.range = { .start = span->start, .len = span->end - span->start }, .mode = UFFDIO_REGISTER_MODE_WP,
 	};
-	int64_t begun = ps_now_ns();
-	int err = ioctl(precopy.uffd, UFFDIO_REGISTER, &ask) ? -errno : 0;
+	int err;
 
-	ps_step_took(&precopy.pace, 0, ps_now_ns() - begun);
+	ps_begin_step(&precopy.pace);
+	err = ioctl(precopy.uffd, UFFDIO_REGISTER, &ask) ? -errno : 0;
+	ps_end_step(&precopy.pace, 0);
 	if (err == -EBUSY)
 		return ps_fail(err,
 			"memory of process %d at 0x%llx is registered with another userfaultfd, its own or another procsnap's: "

@@ -1,5 +1,6 @@
 /** precopy: a copy that is made while its target runs is the target as of one moment, whatever it does meanwhile. */
 import test, { type ExecutionContext } from 'ava';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import { checkMemory, mechanism } from '../../mechanisms/precopy.ts';
 import { ProcsnapError, type Tracer } from '../../native/index.ts';
 import { isFree } from '../processes.ts';
 import { testUnless } from '../unless.ts';
-import { children, start, tracerFor, type Target } from './help.ts';
+import { children, sleep, start, tracerFor, until, type Target } from './help.ts';
 import { ShiftingThread } from './shifting.ts';
 
 const precopyTest = testUnless(mechanism.unavailable());
@@ -33,7 +34,7 @@ for (const [threads, coldPages, copies] of [[1, 512, 60], [3, 512, 30]] as const
 		await target.runs(1);
 	});
 
-precopyTest('threads that sleep are stopped twice and no more: what they write to when they go on is known', async (t) => {
+precopyTest('threads that sleep are stopped twice: what they write to when they go on is known', async (t) => {
 	const tracer = tracerFor(t, { priority: 1 }), target = await start(t, 'crowd', 24), stops: number[] = [];
 	while (stops.length < 12) {
 		tracer.precopy(target.pid);
@@ -45,6 +46,28 @@ precopyTest('threads that sleep are stopped twice and no more: what they write t
 	// Another page may be touched once in a while.
 	t.true(stops.filter((count) => count === 2).length >= 8, `stops of each copy: ${stops.join(' ')}`);
 	await target.runs(1);
+});
+
+precopyTest('while its target runs it takes turns with it: its thread is an ordinary one', async (t) => {
+	const tracer = tracerFor(t, { priority: 1 });
+	const refused = tracer.notGot.find((what) => what.startsWith('sched_setscheduler'));
+	if (refused !== undefined) {
+		t.pass(`not looked at: ${refused}`);
+		return;
+	}
+	const { target } = await shifting(t, 1, 30_000);
+	// Of each of its threads, policy 0 or 1 (SCHED_FIFO); this process cannot look while it waits for the tracer.
+	const looking = spawn('sh', ['-c', `while :; do cut -d' ' -f41 /proc/${tracer.pid}/task/*/stat | sort | uniq -c; done`]);
+	t.teardown(() => looking.kill('SIGKILL'));
+	let seen = '';
+	looking.stdout.setEncoding('utf8').on('data', (text: string) => { seen += text; });
+	await until('it is looked at', () => seen !== '');
+	await sleep(0);
+	seen = '';
+	const still = mechanism.open(tracer, target);
+	await sleep(100);
+	still.end();
+	t.regex(seen, /1 0\n/);
 });
 
 /** The code of the error where it was refused, with nothing left at its tracer. */
