@@ -1,12 +1,13 @@
 /** Evidence of programs that serve meanwhile: taken by the command line, verified, opened by gdb. */
 import type { ExecutionContext } from 'ava';
 import { execFile, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Manifest } from '../../../acquire/evidence/manifest.ts';
+import { forEvidence } from '../../../mechanisms/shared/all.ts';
 import { eventually, isFree, NODE, statusField } from '../../processes.ts';
 
 export const CLI =
@@ -52,37 +53,102 @@ export interface Serving {
 	served: () => number[];
 	/** Throws as soon as a client met an error. */
 	check: () => void;
+	/** What it has, for which a mechanism may refuse it, saying so; one at least has to take it. */
+	refusedFor?: keyof typeof REFUSED_FOR;
+	/** After each take: by what, and what `served` gave before it. */
+	taken?: (mechanism: string, before: number[]) => void;
 }
 
-/** Takes evidence of each process `rounds` times, and looks at all of it. Returns the longest pause. */
+const opens = (pid: number, what: string): boolean =>
+	readdirSync(`/proc/${pid}/fd`).some((fd) => {
+		try {
+			return readlinkSync(`/proc/${pid}/fd/${fd}`) === what;
+		} catch {
+			return false;	// closed meanwhile
+		}
+	});
+
+/** What may be said of what a process has, where it has that indeed. */
+const REFUSED_FOR = {
+	ioUring: {
+		isThere: (pid: number) => opens(pid, 'anon_inode:[io_uring]'),
+		text: (pid: number) =>
+			`procsnap: process ${pid} has an io_uring: what a device writes into its memory for that is not seen; take ` +
+				`a copy by inject\n`,
+	},
+};
+
+/**
+ * `npm run test:real`: so many takes of each program by each mechanism (PROCSNAP_TEST_TAKES), instead of the rounds
+ * that a test asks for.
+ */
+export const FULL =
+	process.env['PROCSNAP_TEST_AMOUNT'] === 'full' ? Number(process.env['PROCSNAP_TEST_TAKES'] ?? 100) : null;
+
+/** One after the other by each mechanism that this machine has. */
+const BY_TURNS = forEvidence().filter(({ unavailable }) => unavailable() === null).map(({ name }) => name);
+
+/** Of one mechanism: the pauses that its ledgers tell of, and what it was refused for. */
+interface Told { pausesNs: number[]; refusals: Map<string, number> }
+
+/** Takes evidence of each process in so many rounds, each by another mechanism, and looks at all of it. */
 export async function takeRepeatedly(
-	t: ExecutionContext, rounds: number, { processes, served, check }: Serving
+	t: ExecutionContext, rounds: number, { processes, served, check, refusedFor, ...hooks }: Serving
 ): Promise<void> {
 	const folder = temporaryFolder(t);
 	const key = join(folder, 'key');
-	const pauses: number[] = [];
-	for (let round = 1; round <= rounds; round++) {
+	const told = new Map(BY_TURNS.map((name): [string, Told] => [name, { pausesNs: [], refusals: new Map() }]));
+	const each = Object.keys(processes).length;
+	const all = FULL === null ? Math.max(rounds, BY_TURNS.length) : Math.ceil(FULL / each) * BY_TURNS.length;
+	if (FULL !== null) t.timeout(all * each * 60_000);
+	for (let round = 1; round <= all; round++) {
+		const mechanism = BY_TURNS[round % BY_TURNS.length] as string;
+		const { pausesNs, refusals } = told.get(mechanism) as Told;
 		for (const [name, pid] of Object.entries(processes)) {
-			const out = join(folder, `${name}-${round}`);
+			const out = join(folder, `${name}-${round}`), what = `take ${round} of ${name} by ${mechanism}`;
 			const before = served();
-			const taken = await takenInTheEnd(t, pid, ['--out', out, '--key', key, '--json']);
-			t.is(taken.code, 0, `take ${round} of ${name}: ${taken.stderr}`);
+			const taken =
+				await takenInTheEnd(pid, ['--out', out, '--key', key, '--json', '--mechanism', mechanism], refusals);
+			const reason = refusedFor === undefined ? undefined : REFUSED_FOR[refusedFor];
+			const refused = reason?.isThere(pid) === true && taken.stderr === reason.text(pid);
+			t.is(taken.code, refused ? 1 : 0, `${what}: ${taken.stderr}`);
 			t.true(
-				served().some((count, i) => count > (before[i] as number)), `nobody was served while ${name} was taken`
+				refused || served().some((number, i) => number > (before[i] as number)),
+				`nobody was served meanwhile: ${what}`
 			);
 			await allServed(served, check, name);
 			await released(pid, name);
-			pauses.push((JSON.parse(taken.stdout) as { ledger: { pauseNs: number } }).ledger.pauseNs);
+			if (refused) {
+				t.false(existsSync(out), `${what} was refused, and there is evidence`);
+				count(refusals, `it has ${refusedFor}`);
+				continue;
+			}
+			pausesNs.push((JSON.parse(taken.stdout) as { ledger: { pauseNs: number } }).ledger.pauseNs);
+			hooks.taken?.(mechanism, before);
 			const verified = await procsnap('verify', out, '--key', `${key}.pub`);
-			t.is(verified.code, 0, `verify ${round} of ${name}: ${verified.stdout}${verified.stderr}`);
-			if (round === rounds) await backtraced(t, name, out);
+			t.is(verified.code, 0, `verify of ${what}: ${verified.stdout}${verified.stderr}`);
+			if (round > all - BY_TURNS.length) await backtraced(t, name, out);
 			rmSync(out, { recursive: true });
 		}
+		if (FULL !== null && round % 20 === 0) process.stderr.write(`${t.title}: ${round} of ${all} rounds\n`);
 	}
-	t.log(
-		`${pauses.length} takes, pauses of ${(Math.min(...pauses) / 1e6).toFixed(2)} to ` +
-			`${(Math.max(...pauses) / 1e6).toFixed(2)} ms`
-	);
+	for (const [name, figures] of told) t.log(`${name}: ${textOf(figures)}`);
+	t.true([...told.values()].some(({ pausesNs }) => pausesNs.length > 0), 'each mechanism refuses it');
+}
+
+function count(refusals: Map<string, number>, reason: string): void {
+	refusals.set(reason, (refusals.get(reason) ?? 0) + 1);
+}
+
+function textOf({ pausesNs, refusals }: Told): string {
+	const sorted = pausesNs.sort((a, b) => a - b).map((ns) => (ns / 1e6).toFixed(2));
+	return [
+		`${sorted.length} takes`,
+		...(sorted.length === 0
+			? []
+			: [`pauses of ${sorted[0]} to ${sorted.at(-1)} ms, median ${sorted[sorted.length >> 1]} ms`]),
+		...[...refusals].map(([reason, times]) => `refused ${times} times: ${reason}`),
+	].join('; ');
 }
 
 /** What a busy machine does by itself, once in a while, and what is refused for it, with the target as it was. */
@@ -94,13 +160,13 @@ const NOT_NOW = [
 ];
 const PATIENCE_MS = 60_000;
 
-/** Tried again while it is refused for one of these; the test says so. */
-async function takenInTheEnd(t: ExecutionContext, pid: number, options: string[]): Promise<Ended> {
+/** Tried again while it is refused for one of these, which are counted. */
+async function takenInTheEnd(pid: number, options: string[], refusals: Map<string, number>): Promise<Ended> {
 	for (const end = Date.now() + PATIENCE_MS; ;) {
 		const taken = await procsnap('take', String(pid), ...options);
-		const notNow = NOT_NOW.some((text) => taken.stderr.includes(text));
-		if (taken.code !== 1 || !notNow || Date.now() > end) return taken;
-		t.log(`refused once: ${taken.stderr.trim()}`);
+		const reason = NOT_NOW.find((text) => taken.stderr.includes(text));
+		if (taken.code !== 1 || reason === undefined || Date.now() > end) return taken;
+		count(refusals, reason);
 		await released(pid, `process ${pid}`);
 		await sleep(100);
 	}
