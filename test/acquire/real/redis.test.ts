@@ -78,14 +78,18 @@ testUnless(missing === undefined ? null : `there is no ${missing}`)('Redis goes 
 	const connections = async (): Promise<unknown> => (await info(control))['total_connections_received'];
 	await eventually(() => (counts.every((count) => count > 100) ? true : undefined), 'all clients are served');
 	const before = await connections();
-	// The server's own fork() and wait() beside ours. Where a fork takes long the former save goes on, and Redis
-	// refuses another.
+	// The server's own fork() and wait() beside ours. Where it writes its log anew, the save is put off until after
+	// that; while a save goes on, Redis refuses another.
 	const saving = new AbortController();
 	t.teardown(() => saving.abort());
 	const saved = (async () => {
 		while (!saving.signal.aborted) {
+			const { rdb_saves: saves } = await info(control);
 			await control.ask('BGSAVE', 'SCHEDULE');
-			while ((await info(control))['rdb_bgsave_in_progress'] !== '0') await sleep(50);
+			for (let now = await info(control); now['rdb_saves'] === saves || now['rdb_bgsave_in_progress'] !== '0';) {
+				await sleep(50);
+				now = await info(control);
+			}
 			await sleep(300);
 		}
 	})().catch((error: unknown) => { failures.push(String(error)); });
