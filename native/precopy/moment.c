@@ -108,6 +108,14 @@ static int want_pages(const page_set wanted, uint64_t start, uint64_t end)
 	return err;
 }
 
+/* The last part of the address space is not whole: the kernel refuses a look beyond its end (EFAULT). */
+static uint64_t end_of_spans(uint64_t end)
+{
+	uint64_t last = precopy.spans.count ? precopy.spans.span[precopy.spans.count - 1].end : 0;
+
+	return end < last ? end : last;
+}
+
 /* The pages of @wanted as they are now: those that the target has are read, if they are not as they were protected. */
 static int look_at_chunk(struct chunk *chunk, const page_set wanted)
 {
@@ -124,8 +132,8 @@ static int look_at_chunk(struct chunk *chunk, const page_set wanted)
 		}
 	if (!end)
 		return 0;
-	got = ps_scan(precopy.pagemap, SCAN_LOOK, chunk->address + first * PAGE, chunk->address + end * PAGE, runs, RUNS,
-		      &walked);
+	got = ps_scan(precopy.pagemap, SCAN_LOOK, chunk->address + first * PAGE, end_of_spans(chunk->address + end * PAGE),
+		      runs, RUNS, &walked);
 	if (got < 0)
 		return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target, strerror(-got));
 	memcpy(had, chunk->have, sizeof(had));

@@ -1,15 +1,19 @@
 /** What every mechanism must do, whatever it is: one contract over all files of mechanisms/. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Workload } from '../../bench/targets/workload.ts';
 import { MECHANISMS } from '../../mechanisms/shared/all.ts';
 import { nowNs, Tracer } from '../../native/index.ts';
-import { isFree } from '../processes.ts';
+import { eventually, isFree } from '../processes.ts';
 import { testUnless } from '../unless.ts';
 
 const PAGE = 4096;
 const childrenOf = (pid: number): string => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+
+/** Runs a program whose memory is not placed at random. */
+const PLACED = ['setarch', '-R'] as const;
+const notPlaced = spawnSync(PLACED[0], [...PLACED.slice(1), 'true']).status === 0 ? null : 'setarch -R is refused here';
 
 for (const mechanism of MECHANISMS) {
 	const maybe = testUnless(mechanism.unavailable());
@@ -81,6 +85,22 @@ for (const mechanism of MECHANISMS) {
 				t.throws(() => still.end(), { name: 'ProcsnapError' }, 'it is given up once');
 			} finally {
 				await writer.close();
+			}
+		});
+	}
+
+	if (!mechanism.cooperative) {
+		const title = `${mechanism.name}: a target whose stack ends where its address space does`;
+		testUnless(mechanism.unavailable() ?? notPlaced)(title, async (t) => {
+			using tracer = Tracer.start();
+			const shell = spawn(PLACED[0], [...PLACED.slice(1), 'sh', '-c', 'while :; do f() { :; }; f; done']);
+			t.teardown(() => shell.kill('SIGKILL'));
+			const maps = (): string => readFileSync(`/proc/${shell.pid!}/maps`, 'utf8');
+			await eventually(() => (/-7ffffffff000 .*\[stack\]$/m.test(maps()) ? true : undefined), 'its stack is there');
+			for (let copy = 0; copy < 10; copy++) {
+				const still = mechanism.open(tracer, { pid: shell.pid! });
+				t.true(still.read(0x7fffffffe000n, PAGE).some((byte) => byte !== 0), 'what it was started with');
+				still.end();
 			}
 		});
 	}
