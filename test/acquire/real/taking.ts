@@ -157,6 +157,8 @@ const NOT_NOW = [
 	'does not come back from the kernel',
 	// A thread that waits for a disk.
 	'nothing can stop it there (state D',
+	// What it writes to while a collector that gets no CPU is checking (docs/precopy.md).
+	'it cannot be told whether they changed before the moment or after it, in 8 tries',
 ];
 const PATIENCE_MS = 60_000;
 
