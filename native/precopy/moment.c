@@ -225,9 +225,13 @@ static int look_at_unregistered(void)
 
 static int look_at_page(uint64_t address)
 {
-	struct chunk *chunk = ps_chunk_at(&precopy.image, address, true);
 	page_set wanted = { 0 };
+	struct chunk *chunk;
 
+	/* A stack pointer may point anywhere. */
+	if (!precopy.spans.count || address < precopy.spans.span[0].start || address >= end_of_spans(UINT64_MAX))
+		return 0;
+	chunk = ps_chunk_at(&precopy.image, address, true);
 	if (!chunk)
 		return ps_fail(-ENOMEM, "there is no memory to note which pages the copy has");
 	if (has_page(chunk->known, page_of(address)))

@@ -48,6 +48,14 @@ precopyTest('threads that sleep are stopped twice: what they write to when they 
 	await target.runs(1);
 });
 
+precopyTest('a stack pointer that points nowhere is no reason', async (t) => {
+	for (const stack of ['0xffffffffffffffff', '0x800000000000', '0x7ffffffff000', '0x10']) {
+		const target = await start(t, 'hazards', 'no-stack', stack);
+		t.is(taken(tracerFor(t), target.pid), 'taken', stack);
+		await target.runs(1);
+	}
+});
+
 precopyTest('while its target runs it takes turns with it: its thread is an ordinary one', async (t) => {
 	const tracer = tracerFor(t, { priority: 1 });
 	const refused = tracer.notGot.find((what) => what.startsWith('sched_setscheduler'));

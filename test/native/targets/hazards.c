@@ -10,6 +10,7 @@
  * is set direct FILE	has it open with O_DIRECT locked FILE	holds a flock(2) on it sysv		has a System V segment
  *   io-uring		has an io_uring
  *   aio		has an io_setup(2) context
+ *   no-stack ADDRESS	its stack pointer points there, while it makes turns
  */
 #include <fcntl.h>
 #include <linux/aio_abi.h>
@@ -31,6 +32,13 @@
 static char *memory;
 static size_t size;
 static int threads, listener = -1;
+
+static void make_turns_on(uint64_t stack)
+{
+	ready();
+	asm volatile("mov %0, %%rsp\n1:	lock incq (%1)\n	pause\n	jmp 1b" : : "r"(stack), "r"(&word[1]));
+	__builtin_unreachable();
+}
 
 static void *write_on(void *arg)
 {
@@ -221,6 +229,8 @@ int main(int argc, char **argv)
 		set_deadline();
 	if (!strcmp(mode, "huge") && argc == 4)
 		map_huge(atoi(argv[2]), strcmp(argv[3], "noreserve") ? 0 : MAP_NORESERVE);
+	if (!strcmp(mode, "no-stack") && argc == 3)
+		make_turns_on(strtoull(argv[2], NULL, 0));
 	if (!strcmp(mode, "direct") && argc == 3 && open(argv[2], O_RDWR | O_CREAT | O_DIRECT, 0600) < 0)
 		word[2] = errno;
 	if (!strcmp(mode, "locked") && argc == 3)
