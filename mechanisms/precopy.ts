@@ -32,6 +32,7 @@ function* copying(tracer: Tracer, { pid }: Target, { folder = '' }: CopyRoom = {
 		done = true;
 		return {
 			figures: { takeNs, pauseNs, calls: tracer.lastCalls },
+			phases: copy.spells,
 			pid: 0,
 			read: (address, length) => {
 				const room = tracer.data.subarray(0, length);

@@ -80,6 +80,8 @@ interface Constants {
 	reasonBytes: number; reasonNameOffset: number; reasonTextOffset: number;
 	/** struct ps_calls: the sums and how many kinds follow, then four numbers for each kind. */
 	callsHeadBytes: number; callBytes: number; callKinds: number; callsBytes: number;
+	/** struct ps_spells: how many, then for each the number of its name, a flag, and three numbers of nanoseconds. */
+	spellsOffset: number; spellBytes: number; spellStartOffset: number;
 	/** So many numbers of system calls are counted. */
 	countedCalls: number;
 	/** What a check is for. */
@@ -89,6 +91,8 @@ interface Constants {
 	/** What a hook does. */
 	killTracer: number; killRequester: number;
 	steps: string[]; ways: string[];
+	/** Of a precopy: what it does to its target, one after the other. */
+	parts: string[];
 }
 
 export interface Clock { source: string; resolutionNs: number; overheadNs: number }

@@ -380,6 +380,9 @@ Napi::Object constants(Napi::Env env)
 		{ "callBytes", sizeof(ps_calls::by_call[0]) },
 		{ "callKinds", PS_CALL_KINDS },
 		{ "callsBytes", sizeof(struct ps_calls) },
+		{ "spellsOffset", offsetof(struct ps_spells, spell) },
+		{ "spellBytes", sizeof(ps_spells::spell[0]) },
+		{ "spellStartOffset", offsetof(ps_spells, spell[0].start_ns) - offsetof(ps_spells, spell) },
 		{ "countedCalls", TRACER_COUNTED_CALLS },
 		{ "forInject", PS_FOR_INJECT },
 		{ "forPrecopy", PS_FOR_PRECOPY },
@@ -389,16 +392,19 @@ Napi::Object constants(Napi::Env env)
 		{ "killRequester", HOOK_KILL_REQUESTER },
 	};
 	Napi::Object result = Napi::Object::New(env);
-	Napi::Array steps = Napi::Array::New(env), ways = Napi::Array::New(env);
+	Napi::Array steps = Napi::Array::New(env), ways = Napi::Array::New(env), parts = Napi::Array::New(env);
 
 	for (uint32_t i = 0; i < PS_STEPS; i++)
 		steps[i] = Napi::String::New(env, ps_step_names[i]);
 	for (uint32_t i = 0; i < PS_WAYS; i++)
 		ways[i] = Napi::String::New(env, ps_way_name(static_cast<enum ps_way>(i)));
+	for (uint32_t i = 0; i < PS_PARTS; i++)
+		parts[i] = Napi::String::New(env, ps_part_names[i]);
 	for (const auto &entry : numbers)
 		result[entry.name] = Napi::Number::New(env, entry.value);
 	result["steps"] = steps;
 	result["ways"] = ways;
+	result["parts"] = parts;
 	return result;
 }
 

@@ -43,6 +43,18 @@ export interface Duplicate extends CallCounts {
 	momentNs: number;
 }
 
+/** What a precopy did to its target, from one time to another (CLOCK_MONOTONIC_RAW, nanoseconds). */
+export interface Spell {
+	/** `first stop`, `first pass` ...: procsnap.h, enum ps_precopy_part. */
+	name: string;
+	startNs: number;
+	endNs: number;
+	/** Of its steps that held the lock of the target's mappings the longest. */
+	longestStepNs: number;
+	/** All of the target's threads stand still. */
+	stopped: boolean;
+}
+
 /** A copy that is made while its target runs, and how far it is. native/precopy/. */
 export interface Precopy {
 	done: boolean;
@@ -70,6 +82,8 @@ export interface Precopy {
 	indexFile: number;
 	/** Of the pages that the copy has. */
 	copyBytes: number;
+	/** What was done to the target, in order and without gaps. While it is not done, the last one has no end: 0. */
+	spells: Spell[];
 }
 
 /** A duplicate that the kernel made, by create_proc_snap2(): figures as it tells them (kernel-patch/README.md). */
@@ -197,4 +211,19 @@ export function callsIn(bytes: Uint8Array): { cutCalls: number; calls: CallCount
 export function countsIn(bytes: Uint8Array): CallCounts {
 	const sums = new DataView(bytes.buffer, bytes.byteOffset, addon().constants.callsHeadBytes);
 	return { restartedCalls: sums.getInt32(0, true), lengthenedTimeouts: sums.getInt32(4, true), ...callsIn(bytes) };
+}
+
+/** What `bytes`, a struct ps_spells, tells. Pure. */
+export function spellsIn(bytes: Uint8Array): Spell[] {
+	const { spellsOffset, spellBytes, spellStartOffset, parts } = addon().constants;
+	if (bytes.length < spellsOffset) return [];
+	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	const most = Math.floor((bytes.length - spellsOffset) / spellBytes);
+	return Array.from({ length: Math.min(view.getInt32(0, true), most) }, (_, i): Spell => {
+		const at = spellsOffset + i * spellBytes;
+		const name = parts[view.getInt32(at, true)] ?? 'unknown';
+		const [startNs = 0, endNs = 0, longestStepNs = 0] = [0, 1, 2].map((word) =>
+			Number(view.getBigInt64(at + spellStartOffset + 8 * word, true)));
+		return { name, startNs, endNs, longestStepNs, stopped: view.getInt32(at + 4, true) !== 0 };
+	});
 }

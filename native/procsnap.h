@@ -382,12 +382,42 @@ int ps_precopy_probe(void);
 
 enum ps_precopy_phase { PS_PRECOPY_PASSES, PS_PRECOPY_CHECK, PS_PRECOPY_CLEANUP, PS_PRECOPY_DONE };
 
+/*
+ * What was done to the target when: each of these ends where the next one begins.
+ * Protecting and reading take turns, every step, so a pass is both. The check and
+ * what follows may come several times, where an attempt was in vain.
+ */
+enum ps_precopy_part {
+	PS_PART_FIRST_STOP,		/* from the first thread's interruption until the last one goes on */
+	PS_PART_FIRST_PASS,		/* registering, and of every page protecting and reading */
+	PS_PART_FURTHER_PASSES,		/* all of them until the next stop */
+	PS_PART_SECOND_STOP,		/* as the first; each that was to be the moment */
+	PS_PART_CHECK,			/* with the writing of what was read in the stop */
+	PS_PART_UNPROTECTING,
+	PS_PART_UNREGISTERING,		/* and the end of the userfaultfd */
+	PS_PARTS
+};
+extern const char *const ps_part_names[PS_PARTS];	/* such as "first stop" */
+
+/* More than there can be: three for each attempt, and four. */
+#define PS_PRECOPY_SPELLS	64
+struct ps_spells {
+	int32_t	count;
+	struct ps_spell {
+		int32_t	part;			/* enum ps_precopy_part */
+		int32_t	stopped;		/* all threads stand still */
+		int64_t	start_ns, end_ns;
+		int64_t	longest_step_ns;	/* of its steps that held the lock of the target's mappings */
+	} spell[PS_PRECOPY_SPELLS];
+};
+
 struct ps_precopy {
 	enum ps_precopy_phase phase;
 	int32_t	 passes, attempts;		/* over all memory; stops that were to be the moment */
 	int32_t	 threads, registers;
 	int64_t	 begun_ns, take_ns;		/* begun; from there until nothing was left in the target */
 	int64_t	 setup_pause_ns, pause_ns;	/* of the first stop, and of the last */
+	int64_t	 stop_ns;			/* when the last one began */
 	int64_t	 longest_pause_ns;		/* of all stops */
 	int64_t	 window_ns;			/* of the first: for how long the target's registers were not its own */
 	int64_t	 moment_ns;
@@ -398,6 +428,7 @@ struct ps_precopy {
 	int64_t	 longest_step_ns;		/* of the steps that hold the lock of the target's mappings */
 	int	 image_file, index_file;	/* descriptors of this process, when it is done */
 	struct ps_calls calls;
+	struct ps_spells spells;
 };
 
 /*

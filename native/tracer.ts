@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { addon, WAYS, type Operation, type Results, type Way } from './addon.ts';
 import { errnoName, ProcsnapError } from './error.ts';
 import {
-	countsIn, type CallCounts, type Copy, type Duplicate, type Ended, type Precopy,
+	countsIn, spellsIn, type CallCounts, type Copy, type Duplicate, type Ended, type Precopy,
 	type Preflight, type Reason, type Snapshot,
 	type ThreadRegisters,
 } from './figures.ts';
@@ -172,7 +172,7 @@ export class Tracer {
 		).result;
 		const done = phase === this.#constants.precopyDone;
 		if (done) this.#haveRegisters(registers);
-		return { done, ...figures };
+		return { done, ...figures, spells: spellsIn(this.data.subarray(this.#constants.callsBytes)) };
 	}
 
 	/** What a copy would cost and what speaks against it. Nothing is done to the process. */

@@ -90,9 +90,27 @@ export interface Figures {
 	calls: CallCounts | null;
 }
 
+/** Something that was done to the target, from one time to another. */
+export interface Phase {
+	/** In a few words: `first stop`, `check`. Several phases may have one name. */
+	name: string;
+	/** CLOCK_MONOTONIC_RAW, nanoseconds. */
+	startNs: number;
+	endNs: number;
+	/** All of the target's threads stand still, or most of the time. Else it runs, and is disturbed at most. */
+	stopped: boolean;
+	/** The longest step that held the lock of the target's mappings. Left out where nobody knows. */
+	longestStepNs?: number;
+}
+
 /** A copy of a process as of one moment, whatever it is made of. */
 export interface Still {
 	readonly figures: Figures;
+	/**
+	 * What was done to the target until open() returned, also what was cleaned up by then, in order and without gaps.
+	 * Left out where the copy is one act: then callers take the whole of open() as one phase named `copy`.
+	 */
+	readonly phases?: Phase[];
 	/** The process that holds the copy; 0: the tracer holds it. */
 	readonly pid: number;
 	/** Bytes of the copy, valid until the next read; fewer than asked for where a region ends. Not timed. */

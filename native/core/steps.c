@@ -7,6 +7,10 @@ const char *const ps_step_names[PS_STEPS] = {
 	"protecting", "moment", "checking", "unprotecting", "unregistering",
 };
 
+const char *const ps_part_names[PS_PARTS] = {
+	"first stop", "first pass", "further passes", "second stop", "check", "unprotecting", "unregistering",
+};
+
 void (*ps_step_hook)(enum ps_step step);
 
 void ps_at(enum ps_step step)

@@ -27,6 +27,13 @@
 struct precopy precopy = { .pidfd = -1, .uffd = -1, .mem = -1, .pagemap = -1, 
 	.maps = -1, .index = -1, .image = { .file = -1 } };
 
+static int begin_further_pass(void)
+{
+	if (ps_part_under_way() != PS_PART_FURTHER_PASSES)
+		ps_begin_part(PS_PART_FURTHER_PASSES, ps_now_ns());
+	return ps_begin_pass();
+}
+
 static int open_file(pid_t tid, const char *name, int *fd)
 {
 	char path[48];
@@ -66,6 +73,7 @@ static int set_up(int64_t timeout_ns, int64_t limit_ns)
 {
 	struct ps_precopy *told = precopy.told;
 	struct injection in;
+	int64_t released_ns;
 	int err = ps_begin_injection(&in, &(struct ps_patience){ precopy.target, precopy.pidfd, timeout_ns, limit_ns });
 
 	if (err) {
@@ -79,7 +87,10 @@ static int set_up(int64_t timeout_ns, int64_t limit_ns)
 		return err;
 	ps_put_back(&in);
 	ps_release(&in.stop, -1);
-	told->setup_pause_ns = told->longest_pause_ns = ps_now_ns() - in.stop.first_ns;
+	released_ns = ps_now_ns();
+	ps_begin_part(PS_PART_FIRST_STOP, in.stop.first_ns);
+	ps_begin_part(PS_PART_FIRST_PASS, released_ns);
+	told->setup_pause_ns = told->longest_pause_ns = released_ns - in.stop.first_ns;
 	told->window_ns = in.window_ns;
 	ps_at(PS_STEP_RELEASED);
 	return err;
@@ -166,16 +177,21 @@ static int next_phase(int64_t timeout_ns, int64_t limit_ns, struct ps_registers 
 	switch (told->phase) {
 	case PS_PRECOPY_PASSES:
 		if (!is_enough())
-			return ps_begin_pass();
+			return begin_further_pass();
 		told->attempts++;
+		told->stop_ns = 0;
 		err = ps_prepare_moment();
 		if (!err) {
 			ps_hurry(&precopy.pace);
 			err = ps_take_moment(timeout_ns, limit_ns, registers, max_registers);
 			ps_take_turns(&precopy.pace);
 		}
+		if (told->stop_ns) {
+			ps_begin_part(PS_PART_SECOND_STOP, told->stop_ns);
+			ps_begin_part(PS_PART_CHECK, told->stop_ns + told->pause_ns);
+		}
 		if (err == -E2BIG && told->attempts < MOST_ATTEMPTS)
-			return ps_begin_pass();
+			return begin_further_pass();
 		if (err)
 			return err;
 		told->phase = PS_PRECOPY_CHECK;
@@ -191,6 +207,7 @@ static int next_phase(int64_t timeout_ns, int64_t limit_ns, struct ps_registers 
 			/* The layout of the moment: the clean-up is of what the target has mapped by then. */
 			precopy.index = ps_write_index(&precopy.image, precopy.maps_text, precopy.maps_bytes);
 			told->phase = PS_PRECOPY_CLEANUP;
+			ps_begin_part(PS_PART_UNPROTECTING, ps_now_ns());
 			return precopy.index < 0 ? precopy.index : ps_begin_cleanup();
 		}
 		if (told->attempts == MOST_ATTEMPTS)
@@ -199,10 +216,11 @@ static int next_phase(int64_t timeout_ns, int64_t limit_ns, struct ps_registers 
 				"in %d tries: it writes to ever other pages, gives memory up, or has the kernel write there",
 				(long long)told->ambiguous_pages, precopy.target, told->attempts);
 		told->phase = PS_PRECOPY_PASSES;
-		return ps_begin_pass();
+		return begin_further_pass();
 	case PS_PRECOPY_CLEANUP:
 		close(precopy.uffd);
 		precopy.uffd = -1;
+		ps_end_part(ps_now_ns());
 		told->phase = PS_PRECOPY_DONE;
 		told->copy_bytes = (int64_t)ps_image_pages(&precopy.image) * PAGE;
 		told->take_ns = ps_now_ns() - told->begun_ns;
@@ -231,10 +249,14 @@ int ps_precopy_go_on(int64_t budget_ns, int64_t timeout_ns, int64_t limit_ns, st
 		got = some_of[told->phase]();
 		if (got > 0)
 			got = next_phase(timeout_ns, limit_ns, registers, max_registers);
+		/* The clean-up goes over all regions twice. */
+		if (told->phase == PS_PRECOPY_CLEANUP && ps_is_unregistering() && ps_part_under_way() == PS_PART_UNPROTECTING)
+			ps_begin_part(PS_PART_UNREGISTERING, ps_now_ns());
 		ps_see_to_others();
 	}
 	ps_hurry(&precopy.pace);	/* as it was: the next request may be for another target */
-	told->longest_step_ns = precopy.pace.longest_ns;
+	if (precopy.pace.longest_ns > told->longest_step_ns)
+		told->longest_step_ns = precopy.pace.longest_ns;
 	return got < 0 ? got : 0;
 }
 

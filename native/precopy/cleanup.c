@@ -86,3 +86,8 @@ int ps_go_on_with_cleanup(void)
 	}
 	return 0;
 }
+
+bool ps_is_unregistering(void)
+{
+	return unregistering;
+}

@@ -300,6 +300,7 @@ int ps_take_moment(int64_t timeout_ns, int64_t limit_ns, struct ps_registers *re
 	until_ns = told->moment_ns + stop.limit_ns;
 	err = look(&stop, registers, told->registers);
 	ps_release(&stop, -1);
+	told->stop_ns = stop.first_ns;
 	told->pause_ns = ps_now_ns() - stop.first_ns;
 	if (told->pause_ns > told->longest_pause_ns)
 		told->longest_pause_ns = told->pause_ns;

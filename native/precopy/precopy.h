@@ -53,6 +53,14 @@ uint64_t ps_part_end(uint64_t at, uint64_t end);
 /* Pages [start, end), which are registered. A negative errno. */
 int ps_unprotect(uint64_t start, uint64_t end);
 
+/*
+ * spells.c: a part begins, and the one under way ends. If there are too many, the last one is all that follows. The
+ * longest step of the pace is that of the part.
+ */
+void ps_begin_part(enum ps_precopy_part part, int64_t at_ns);
+void ps_end_part(int64_t at_ns);
+enum ps_precopy_part ps_part_under_way(void);
+
 /* passes.c: some of a pass; 1 when it is over. */
 int ps_begin_pass(void);
 int ps_go_on_with_pass(void);
@@ -84,5 +92,7 @@ int64_t ps_image_pages(const struct image *image);
 /* cleanup.c: nothing stays protected or registered. Some of it; 1 when it is done. */
 int ps_begin_cleanup(void);
 int ps_go_on_with_cleanup(void);
+/* It is at its second half: nothing is protected any more. */
+bool ps_is_unregistering(void);
 
 #endif

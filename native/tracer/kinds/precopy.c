@@ -10,6 +10,13 @@
 static struct ps_precopy copy;
 static pid_t copied;			/* the target; 0: there is none */
 
+/* Where the requester finds what was done when: behind what is told of calls. */
+static void tell_spells(void)
+{
+	if (sizeof(copy.calls) + sizeof(copy.spells) <= data_bytes)
+		memcpy(data + sizeof(copy.calls), &copy.spells, sizeof(copy.spells));
+}
+
 int do_precopy(const struct tracer_request *request, struct tracer_reply *reply)
 {
 	char folder[4096];
@@ -37,6 +44,7 @@ int do_precopy_go_on(const struct tracer_request *request, struct tracer_reply *
 		return ps_fail(-ENOENT, "this tracer makes no such copy");
 	err = ps_precopy_go_on(request->argument[0], request->timeout_ns, request->argument[1], registers, PS_MAX_THREADS);
 	tell_calls(&copy.calls);
+	tell_spells();
 	if (err)
 		return err;
 	reply->result.precopy_go_on = (struct precopy_go_on_results){
