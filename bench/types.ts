@@ -8,7 +8,7 @@ import type paper from '../results/paper.json';
 import type { Mechanism } from '../mechanisms/shared/types.ts';
 import type { Tracer } from '../native/index.ts';
 
-export type { Mechanism, Still, Target } from '../mechanisms/shared/types.ts';
+export type { Mechanism, Phase, Still, Target } from '../mechanisms/shared/types.ts';
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
@@ -92,6 +92,8 @@ export interface VariantResult {
 	id: string;
 	factors: Record<string, string | number>;
 	samples: Record<string, number[]>;
+	/** The same, block by block. Rounds of one block have a target, and much else, in common. */
+	blocks: Record<string, number[][]>;
 	summary: Record<string, Summary>;
 	failures: number;
 	facts: Record<string, Json>;
@@ -154,6 +156,8 @@ export interface Claim {
 	here: string;
 	/** null: this run has not the samples to tell. */
 	holds: boolean | null;
+	/** Not the paper's: what we say of what is beyond it. */
+	ours?: true;
 	/** It is judged by an absolute time, which says nothing where the CPU is emulated. */
 	byTime?: true;
 	/** Why it was not judged, where samples were not what was missing. */

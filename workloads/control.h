@@ -60,4 +60,15 @@ struct control {
 	struct control_pass passes[CONTROL_PASSES];	/* updater: passes[counter % CONTROL_PASSES] */
 };
 
+/* ticker: its log follows, from the next whole page on; ticks[counter % CONTROL_TICKS] */
+#define CONTROL_TICKS	(128 << 10)	/* two minutes of 1 kHz, a power of two */
+#define CONTROL_TICKS_OFFSET	((sizeof(struct control) + 4095) & ~(size_t)4095)
+
+struct control_tick {		/* one period of the ticker */
+	int64_t	due_ns;		/* CLOCK_MONOTONIC_RAW, as the next two: when it should have begun */
+	int64_t	began_ns;
+	int64_t	ended_ns;
+	int64_t	faults;		/* minor ones, of the ticker in all by then */
+};
+
 #endif

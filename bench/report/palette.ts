@@ -22,6 +22,8 @@ const COLOURS = new Map(Object.entries({
 	stop: VERMILION,
 	syscall: GREEN,
 	fork: ORANGE,
+	precopy: PURPLE,
+	gcore: BLACK,
 	'proc-mem-paper': BLUE,
 	'proc-mem': SKY,
 	peek: VERMILION,

@@ -48,3 +48,22 @@ function at(sorted: readonly number[], uniform: number): number {
 	const position = Math.min(sorted.length - 1, Math.floor(uniform * sorted.length));
 	return sorted[position] as number;
 }
+
+/**
+ * Bootstrap percentile interval (95 %) of the median of all rounds of several blocks. Rounds of one block are more
+ * alike than those of two: so blocks are drawn with replacement, and of each one drawn, rounds. Of a single block that
+ * is the interval of its rounds, which knows nothing of what another block would have given.
+ */
+export function medianIntervalOfBlocks(blocks: ReadonlyArray<readonly number[]>): { low: number; high: number } {
+	const filled = blocks.filter((rounds) => rounds.length > 0), all = filled.flat();
+	if (all.length === 0) {
+		throw new RangeError('medianIntervalOfBlocks: no samples, so no median: leave the quantity out instead');
+	}
+	const random = createRandom(SEED);
+	const draw = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)] as Item;
+	const medians = Array.from({ length: RESAMPLES }, () => {
+		const drawn = filled.flatMap(() => draw(filled).map((_, __, rounds) => draw(rounds))).sort((a, b) => a - b);
+		return quantileSorted(drawn, 0.5);
+	}).sort((a, b) => a - b);
+	return { low: quantileSorted(medians, 0.025), high: quantileSorted(medians, 0.975) };
+}

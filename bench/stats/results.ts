@@ -29,22 +29,22 @@ export function collect(blocks: readonly Block[], order: readonly string[] = [])
 }
 
 function variantResult(id: string, blocks: readonly Block[]): VariantResult {
-	const samples: Record<string, number[]> = {};
+	const byBlock: Record<string, number[][]> = {};
 	for (const block of blocks) {
 		for (const [metric, rounds] of Object.entries(block.samples)) {
-			const own = (samples[metric] ??= []);
-			for (const value of rounds.slice(block.warmupRounds)) {
-				if (value !== null && Number.isFinite(value)) {
-					own.push(value);
-				}
+			const values = rounds.slice(block.warmupRounds)
+				.filter((value): value is number => value !== null && Number.isFinite(value));
+			if (values.length > 0) {
+				(byBlock[metric] ??= []).push(values);
 			}
 		}
 	}
-	const measured = Object.entries(samples).filter(([, values]) => values.length > 0);
+	const measured = Object.entries(byBlock).map(([metric, values]): [string, number[]] => [metric, values.flat()]);
 	return {
 		id,
 		factors: merge(blocks.map((block) => block.factors)),
 		samples: Object.fromEntries(measured),
+		blocks: byBlock,
 		summary: Object.fromEntries(measured.map(([metric, values]): [string, Summary] => [metric, summarize(values)])),
 		failures: blocks.reduce((sum, block) => sum + failuresOf(block), 0),
 		facts: merge(blocks.map((block) => block.facts)),

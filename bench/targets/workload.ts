@@ -16,6 +16,11 @@ const COMMAND = { exit: 1, fork: 2, reap: 3, spin: 4, update: 5, dirty: 6 } as c
 const RESULTS = 8;
 const PASSES = 4096;
 const BYTES = (WORD.passes + 2 * PASSES) * 8;
+/** ticker: its log, from the next whole page on. */
+const TICKS = 128 << 10;
+const TICKS_WORD = Math.ceil(BYTES / 4096) * 4096 / 8;
+const TICK_WORDS = 4;
+const BYTES_WITH_TICKS = (TICKS_WORD + TICK_WORDS * TICKS) * 8;
 
 /** Long enough for a machine that is busy elsewhere; a workload that takes longer hangs. */
 const COMMAND_TIMEOUT_MS = 30_000;
@@ -39,6 +44,16 @@ export async function ended(child: ChildProcess): Promise<void> {
 	if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
 }
 
+/** One period of a ticker; CLOCK_MONOTONIC_RAW, nanoseconds. */
+export interface Tick {
+	/** When it should have begun. */
+	dueNs: number;
+	beganNs: number;
+	endedNs: number;
+	/** Minor faults of the ticker in all, by its end. */
+	faults: number;
+}
+
 /** A running workload. */
 export class Workload implements Target {
 	readonly pid: number;
@@ -53,7 +68,7 @@ export class Workload implements Target {
 
 	/** Resolves when the workload is set up. Rejects with its own message if it cannot be. */
 	static async start(name: string, args: string[]): Promise<Workload> {
-		const shared = new Shared(BYTES);
+		const shared = new Shared(BYTES_WITH_TICKS);
 		const child = startProgram(name, args, ['pipe', 'ignore', 'pipe', shared.fd]);
 		let said = '';
 		child.stderr?.setEncoding('utf8').on('data', (text: string) => { said += text; });
@@ -175,6 +190,19 @@ export class Workload implements Target {
 		this.awaitCounter(pass + 1);
 		const at = WORD.passes + 2 * (pass % PASSES);
 		return { startNs: Number(this.#shared.words[at]), durationNs: Number(this.#shared.words[at + 1]) };
+	}
+
+	/** ticker: its periods from number `from` (from 0) on, in order. Throws where there is no room for so many. */
+	ticks(from: number): Tick[] {
+		const { words } = this.#shared, count = this.counter - from;
+		if (count > TICKS) throw new Error(`workload ${this.pid} has made ${count} periods, and notes the last ${TICKS}`);
+		return Array.from({ length: count }, (_, i): Tick => {
+			const at = TICKS_WORD + TICK_WORDS * ((from + i) % TICKS);
+			const [dueNs = 0, beganNs = 0, endedNs = 0, faults = 0] = words.subarray(at, at + TICK_WORDS);
+			return {
+				dueNs: Number(dueNs), beganNs: Number(beganNs), endedNs: Number(endedNs), faults: Number(faults),
+			};
+		});
 	}
 
 	async close(): Promise<void> {

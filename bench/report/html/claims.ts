@@ -66,6 +66,14 @@ function verdictOf({ holds }: Claim): Verdict {
 }
 
 function tally(claims: readonly Claim[]): string {
+	const own = claims.filter(({ ours }) => ours === true), papers = claims.filter(({ ours }) => ours !== true);
+	const ownPart = own.length === 0
+		? []
+		: [`Of ours beyond it, ${own.filter(({ holds }) => holds === true).length} of ${own.length} hold.`];
+	return [...(papers.length === 0 ? [] : [tallyOf(papers)]), ...ownPart].join(' ');
+}
+
+function tallyOf(claims: readonly Claim[]): string {
 	const judged = claims.filter(({ unjudged }) => unjudged === undefined);
 	const count = (verdict: Verdict) => judged.filter((claim) => verdictOf(claim) === verdict).length;
 	const parts = [`${count('yes')} of the paper’s ${claims.length} claims hold${count('yes') === 1 ? 's' : ''} here`];
