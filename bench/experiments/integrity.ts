@@ -132,7 +132,8 @@ export const experiment: Experiment = {
 	variants: (profile, mechanisms) => {
 		const rounds = profile === 'paper' ? 200 : 10;
 		const shared = { rounds, warmupRounds: 0, blockRounds: Math.ceil(rounds / 4) };
-		const copying = mechanisms.filter(({ duplicates, cooperative }) => duplicates && !cooperative);
+		// What is evidence has to be the target, byte for byte, whatever it is made of.
+		const copying = mechanisms.filter(({ notForEvidence }) => notForEvidence === null);
 		return [
 			...copying.map(({ name }): Variant =>
 				({ id: `${name} target=bash`, factors: { mechanism: name, target: 'bash' }, ...shared })),
