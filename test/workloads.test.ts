@@ -80,6 +80,29 @@ for (const pages of ['4k', 'thp']) {
 	}
 }
 
+test('ticker: notes each period in order, also behind a pause, and writes to its whole hot set', async (t) => {
+	const ticker = await Workload.start('ticker', ['--rss', '8M', '--hot', '1M', '--period-us', '2000']);
+	t.teardown(() => ticker.close());
+	ticker.awaitCounter(20);
+	const { pid } = ticker.fork(), from = ticker.counter;
+	ticker.awaitCounter(from + 3);
+	process.kill(pid, 'SIGKILL');
+	ticker.reap(pid);
+	process.kill(ticker.pid, 'SIGSTOP');
+	await new Promise((done) => setTimeout(done, 100));
+	process.kill(ticker.pid, 'SIGCONT');
+	ticker.awaitCounter(ticker.counter + 3);
+	const ticks = ticker.ticks(0);
+	for (const [i, { dueNs, beganNs, endedNs }] of ticks.entries()) {
+		t.true(dueNs <= beganNs && beganNs < endedNs);
+		const apart = (dueNs - (ticks[i - 1]?.dueNs ?? dueNs - 2e6)) / 2e6;
+		t.true(apart > 0.5 && Math.abs(apart - Math.round(apart)) < 0.2, `${apart} periods apart`);
+	}
+	t.true(ticks.some(({ dueNs, endedNs }) => endedNs - dueNs > 50e6), 'the pause is one late period');
+	t.true((ticks.at(-1)?.faults ?? 0) - (ticks[from - 1]?.faults ?? 0) >= 256, 'each hot page is copied after a fork');
+	t.deepEqual(ticker.ticks(ticker.counter), []);
+});
+
 test('updater: a pass after fork() takes one minor fault a page, the next none', async (t) => {
 	const updater = await Workload.start('updater', ['--region', '256K', '--period-us', '0']);
 	// The kernel counts what else the process touches, too: it may have taken a page of the program away (reclaim).

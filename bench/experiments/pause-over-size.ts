@@ -38,7 +38,7 @@ const ROUNDS: Record<ProfileName, Record<number, { rounds: number; blockRounds: 
 		4: { rounds: 3, blockRounds: 3, warmupRounds: 1 }, 28: { rounds: 3, blockRounds: 3, warmupRounds: 1 },
 	},
 	paper: {
-		4: { rounds: 18, blockRounds: 3, warmupRounds: 1 }, 28: { rounds: 18, blockRounds: 3, warmupRounds: 1 },
+		4: { rounds: 12, blockRounds: 3, warmupRounds: 1 }, 28: { rounds: 12, blockRounds: 3, warmupRounds: 1 },
 		256: { rounds: 6, blockRounds: 2, warmupRounds: 0 }, 1024: { rounds: 4, blockRounds: 2, warmupRounds: 0 },
 		4096: { rounds: 2, blockRounds: 2, warmupRounds: 0 }, 16384: { rounds: 1, blockRounds: 1, warmupRounds: 0 },
 	},
@@ -48,11 +48,13 @@ const HOT_KIB = 64;
 const HOT_SETS: Record<ProfileName, { rssMiB: number; hotKiB: number[] }> = {
 	smoke: { rssMiB: 28, hotKiB: [1024] }, paper: { rssMiB: 256, hotKiB: [16, 1024, 16384] },
 };
+/** With huge pages, or another hot set: so large a target at most, and half of the rounds. */
+const LARGEST_VARIED_MIB: Record<ProfileName, number> = { smoke: 4, paper: 1024 };
 const BUDGET_MS = 20_000;
-/** So many times its memory must be there: target, copy, and what others need. */
-const MEMORY_TIMES = 3;
+/** So many times its memory must be there: for the target, and for a copy that is to leave half of what is left. */
+const MEMORY_TIMES = 3.25;
 /** gcore takes seconds, and writes all of it to the disk: fewer rounds, of fewer targets. */
-const GCORE_ROUNDS: Record<ProfileName, number> = { smoke: 1, paper: 3 };
+const GCORE_ROUNDS: Record<ProfileName, number> = { smoke: 1, paper: 2 };
 const LARGEST_GCORE_MIB = 1024;
 const LARGEST_EMULATED_MIB = 28;
 
@@ -71,24 +73,34 @@ function waysFor(mechanisms: Mechanism[]): Array<{ mechanism: string; way: strin
 	];
 }
 
-/** Sizes over both kinds of pages; then hot sets at one size. */
+interface Cell { rssMiB: number; pages: '4k' | 'thp'; hotKiB: number }
+
+const isVaried = ({ pages, hotKiB }: Cell): boolean => pages !== '4k' || hotKiB !== HOT_KIB;
+
+function roundsFor(profile: ProfileName, cell: Cell): Pick<Variant, 'rounds' | 'blockRounds' | 'warmupRounds'> {
+	const { rounds = 1, blockRounds = 1, warmupRounds = 0 } = ROUNDS[profile][cell.rssMiB] ?? {};
+	return { rounds: isVaried(cell) ? Math.ceil(rounds / 2) : rounds, blockRounds, warmupRounds };
+}
+
+/** By size; and up to a size with huge pages, and hot sets at one size. */
 export function variantsFor(profile: ProfileName, mechanisms: Mechanism[], memoryMiB: number): Variant[] {
 	const sizes = Object.keys(ROUNDS[profile]).map(Number).filter((size) => size * MEMORY_TIMES <= memoryMiB);
 	const { rssMiB, hotKiB } = HOT_SETS[profile];
 	const cells = [
-		...sizes.flatMap((size) => (['4k', 'thp'] as const).map((pages) => ({ rssMiB: size, pages, hotKiB: HOT_KIB }))),
-		...(sizes.includes(rssMiB) ? hotKiB.map((hot) => ({ rssMiB, pages: '4k' as const, hotKiB: hot })) : []),
+		...sizes.map((size): Cell => ({ rssMiB: size, pages: '4k', hotKiB: HOT_KIB })),
+		...sizes.filter((size) => size <= LARGEST_VARIED_MIB[profile])
+			.map((size): Cell => ({ rssMiB: size, pages: 'thp', hotKiB: HOT_KIB })),
+		...(sizes.includes(rssMiB) ? hotKiB.map((hot): Cell => ({ rssMiB, pages: '4k', hotKiB: hot })) : []),
 	];
-	const forGcore = ({ rssMiB, pages, hotKiB }: (typeof cells)[number]): boolean =>
-		rssMiB <= LARGEST_GCORE_MIB && pages === '4k' && hotKiB === HOT_KIB;
-	return cells.flatMap((cell) => waysFor(mechanisms).filter(({ way }) => way !== GCORE || forGcore(cell))
+	return cells.flatMap((cell) => waysFor(mechanisms)
+		.filter(({ way }) => way !== GCORE || (!isVaried(cell) && cell.rssMiB <= LARGEST_GCORE_MIB))
 		.map((way): Variant => ({
 			id: `${way.way} rss=${cell.rssMiB}MiB pages=${cell.pages} hot=${cell.hotKiB}KiB`,
 			factors: { ...way, ...cell }, budgetMs: BUDGET_MS, differsByTarget: true,
 			tooSlowEmulated: cell.rssMiB > LARGEST_EMULATED_MIB,
 			...(way.way === GCORE
 				? { rounds: GCORE_ROUNDS[profile], blockRounds: 1, warmupRounds: 0 }
-				: ROUNDS[profile][cell.rssMiB] as (typeof ROUNDS)['smoke'][number]),
+				: roundsFor(profile, cell)),
 		})));
 }
 

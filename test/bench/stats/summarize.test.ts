@@ -1,5 +1,5 @@
 import test from 'ava';
-import { medianInterval, resampledMedian } from '../../../bench/stats/bootstrap.ts';
+import { medianInterval, medianIntervalOfBlocks, resampledMedian } from '../../../bench/stats/bootstrap.ts';
 import { createRandom, normal, type Random } from '../../../bench/stats/random.ts';
 import { summarize } from '../../../bench/stats/summarize.ts';
 
@@ -99,4 +99,17 @@ test('a thousand samples take under 10 ms', (t) => {
 	});
 	const each = Math.min(...times);
 	t.true(each < 10, `${each} ms`);
+});
+
+test('an interval by blocks is wider where a block\'s rounds are alike, and that of rounds where there is one', (t) => {
+	const random = createRandom(41);
+	const width = ({ low, high }: { low: number; high: number }): number => high - low;
+	const alike = Array.from({ length: 5 }, (_, block) => Array.from({ length: 20 }, () => 10 * block + random()));
+	t.true(width(medianIntervalOfBlocks(alike)) >= 20);
+	t.true(width(medianInterval(sorted(alike.flat()))) < 15);
+	const [one] = alike as [number[]];
+	t.true(Math.abs(width(medianIntervalOfBlocks([one])) - width(medianInterval(sorted(one)))) < 0.15);
+	t.deepEqual(medianIntervalOfBlocks([[], [3]]), { low: 3, high: 3 });
+	t.deepEqual(medianIntervalOfBlocks(alike), medianIntervalOfBlocks(alike));
+	t.throws(() => medianIntervalOfBlocks([[]]), { message: /no samples/ });
 });
