@@ -84,8 +84,8 @@ test('ticker: notes each period in order, also behind a pause, and writes to its
 	const ticker = await Workload.start('ticker', ['--rss', '8M', '--hot', '1M', '--period-us', '2000']);
 	t.teardown(() => ticker.close());
 	ticker.awaitCounter(20);
-	const { pid } = ticker.fork(), from = ticker.counter;
-	ticker.awaitCounter(from + 3);
+	const from = ticker.counter, { pid } = ticker.fork();
+	ticker.awaitCounter(ticker.counter + 3);
 	process.kill(pid, 'SIGKILL');
 	ticker.reap(pid);
 	process.kill(ticker.pid, 'SIGSTOP');

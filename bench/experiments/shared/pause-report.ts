@@ -127,7 +127,7 @@ function lateness(results: Results): Table {
 			between: between(intervalOf(variant, 'controlLateNs'), US),
 			controlMax: of(variant, 'controlLateNs', 'max', US),
 			share: percent(sum(variant.samples['latePeriods']), sum(variant.samples['periods'])),
-			controlShare: percent(sum(variant.samples['controlLatePeriods']), sum(variant.samples['periods'])),
+			controlShare: percent(sum(variant.samples['controlLatePeriods']), sum(variant.samples['controlPeriods'])),
 			periods: sum(variant.samples['periods']), n: of(variant, 'lateNs', 'n'),
 		})),
 		notes: [
@@ -236,7 +236,7 @@ export const charts = (results: Results): Chart[] => [
 		'stopNs', MS, 'ms'
 	),
 	growth(
-		results, 'lateness-over-size', 'Latest period of a 1 kHz loop in the target, by its memory',
+		results, 'lateness-over-size', 'Latest period of a loop in the target, by its memory',
 		'4 KiB pages; medians with their 95 % intervals, both axes logarithmic, seen from inside the target, from ' +
 			'the call until 20 ms after the copy\'s end. Grey: as long a watch in which nothing is done.',
 		'lateNs', MS, 'ms'
