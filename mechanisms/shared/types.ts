@@ -97,7 +97,7 @@ export interface Phase {
 	/** CLOCK_MONOTONIC_RAW, nanoseconds. */
 	startNs: number;
 	endNs: number;
-	/** All of the target's threads stand still, or most of the time. Else it runs, and is disturbed at most. */
+	/** All of the target's threads stand still. Else it runs, and is disturbed at most. */
 	stopped: boolean;
 	/** The longest step that held the lock of the target's mappings. Left out where nobody knows. */
 	longestStepNs?: number;

@@ -1,4 +1,5 @@
 /** Tables, charts and claims of pause-over-size. Pure. */
+import { quantileSorted } from 'simple-statistics';
 import { colourScale, PAPER_COLOUR } from '../../report/palette.ts';
 import { medianIntervalOfBlocks } from '../../stats/bootstrap.ts';
 import type { CellValue, Chart, Claim, Results, Table, VariantResult } from '../../types.ts';
@@ -36,7 +37,7 @@ const between = (interval: Interval | null, divisor: number): CellValue => (inte
 	: [interval.low, interval.high].map((value) => (value / divisor).toPrecision(3)).map(Number).join(' to '));
 
 const quantile = (values: readonly number[], share: number): number | null =>
-	(values.length === 0 ? null : [...values].sort((a, b) => a - b)[Math.round(share * (values.length - 1))] ?? null);
+	(values.length === 0 ? null : quantileSorted([...values].sort((a, b) => a - b), share));
 
 const scaled = (value: number | null, divisor: number): number | null => (value === null ? null : value / divisor);
 /** What a way has not at all is no gap in the measurement. */

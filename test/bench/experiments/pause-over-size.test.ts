@@ -84,6 +84,8 @@ test('phases of one name are one in a round, and those of all blocks are togethe
 		lateNs: [4, 4, 4], controlLateNs: [], periods: 18, late: 6, controlPeriods: 0, controlLate: 0,
 	});
 	t.true(isInPhases(variant!));
+	const pass = tables(collect([block(1, 'x', 4, [10e6, 20e6], [1, 1])]))[2]?.rows[1];
+	t.deepEqual([pass?.['phase'], pass?.['length'], pass?.['longest'], pass?.['periods']], ['pass', 45, 40, 12]);
 });
 
 test('growth is claimed or denied only where intervals tell, and of copies in phases alone', (t) => {
