@@ -239,7 +239,7 @@ export const charts = (results: Results): Chart[] => [
 	growth(
 		results, 'lateness-over-size', 'Latest period of a loop in the target, by its memory',
 		'4 KiB pages; medians with their 95 % intervals, both axes logarithmic, seen from inside the target, from ' +
-			'the call until 20 ms after the copy\'s end. Grey: as long a watch in which nothing is done.',
+			'the call until 20 ms after the copy\'s end. Grey: a watch of a second a GiB in which nothing is done.',
 		'lateNs', MS, 'ms'
 	),
 ];
