@@ -120,5 +120,7 @@ testUnless(missing === null ? null : `there is no ${missing}`)('PostgreSQL goes 
 	t.deepEqual(await database.stop(), [0, null]);
 	const sums = await database.run('pg_checksums', '--check', '-D', database.data);
 	t.is(sums.code, 0, sums.stdout + sums.stderr);
-	t.is(complaints(database.log()), null);
+	// A worker of autovacuum's that it ended as it shut down says so.
+	const last = /^.*FATAL: {2}terminating autovacuum process due to administrator command$/gm;
+	t.is(complaints(database.log().replace(last, '')), null);
 });
