@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * shifting THREADS COLD_PAGES: each thread does one thing after the other to
- * memory of its own, as a random sequence that shifting.ts knows, too, tells,
- * and counts: so in a copy as of one moment each page is as the count says.
+ * shifting THREADS COLD_PAGES [SEED]: each thread does one thing after the other
+ * to memory of its own, as a random sequence that shifting.ts knows, too, tells,
+ * and counts: so in a copy as of one moment each byte is as the count says.
  * Pages are written to, by the program and by the kernel, given up, unmapped and
  * mapped again, moved to another address and back.
  *
@@ -10,12 +10,14 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -62,18 +64,23 @@ static uint32_t next(uint32_t *state)
 	return *state;
 }
 
-/* To the first word of a page. */
-static void write_by(uint32_t how, char *page, uint64_t value, const int *pipe_ends)
+/* Any word of a page: a copy that has one half of it older than the other is seen. */
+static char *word_of(char *page, uint32_t where)
+{
+	return page + (where >> 20) % (PAGE / sizeof(uint64_t)) * sizeof(uint64_t);
+}
+
+static void write_by(uint32_t how, char *at, uint64_t value, const int *pipe_ends)
 {
 	/* What was read may be in a CPU's translations as it was: the kernel writes past them. */
-	uint64_t seen = *(volatile uint64_t *)page;
-	struct iovec from = { &value, sizeof(value) }, to = { page, sizeof(value) };
+	uint64_t seen = *(volatile uint64_t *)at;
+	struct iovec from = { &value, sizeof(value) }, to = { at, sizeof(value) };
 
 	if (seen > value)
 		exit(6);
 	if (how < BY_KERNEL) {
 		if (write(pipe_ends[1], &value, sizeof(value)) != sizeof(value) ||
-		    read(pipe_ends[0], page, sizeof(value)) != sizeof(value))
+		    read(pipe_ends[0], at, sizeof(value)) != sizeof(value))
 			exit(2);
 	} else if (process_vm_writev(getpid(), &from, 1, &to, 1, 0) != sizeof(value)) {
 		exit(3);
@@ -110,15 +117,15 @@ static void *work(void *arg)
 		char *at = (moved[slot] ? other : slots) + slot * SLOT_ROOM;
 
 		if (what < COLD)
-			*(volatile uint64_t *)(cold + where % cold_pages * PAGE) = count;
+			*(volatile uint64_t *)word_of(cold + where % cold_pages * PAGE, where) = count;
 		else if (what < BY_OTHERS)
-			write_by(what, cold + where % cold_pages * PAGE, count, pipe_ends);
+			write_by(what, word_of(cold + where % cold_pages * PAGE, where), count, pipe_ends);
 		else if (what < GIVE_UP)
 			madvise(cold + where % cold_pages * PAGE, PAGE, MADV_DONTNEED);
 		else if (what < UNMAP) {
 			map_at(at, SLOT_PAGES * PAGE);
 		} else if (what < FILL) {
-			*(volatile uint64_t *)(at + (where >> 8) % SLOT_PAGES * PAGE) = count;
+			*(volatile uint64_t *)word_of(at + (where >> 8) % SLOT_PAGES * PAGE, where) = count;
 		} else if (what < MOVE && count % 16 == 0) {
 			char *to = (moved[slot] ? slots : other) + slot * SLOT_ROOM;
 
@@ -132,7 +139,7 @@ static void *work(void *arg)
 				_exit(0);
 			waitpid(child, NULL, 0);
 		} else
-			*(volatile uint64_t *)(hot + where % HOT_PAGES * PAGE) = count;
+			*(volatile uint64_t *)word_of(hot + where % HOT_PAGES * PAGE, where) = count;
 		*counter = count;
 		__atomic_fetch_add(&word[1], 1, __ATOMIC_RELAXED);
 		if (count % 32 == 0)
@@ -144,17 +151,19 @@ static void *work(void *arg)
 int main(int argc, char **argv)
 {
 	int threads = argc > 2 ? atoi(argv[1]) : 0;
+	long first_seed = argc > 3 ? atol(argv[3]) : 1;
 	pthread_t thread;
 
 	cold_pages = argc > 2 ? atol(argv[2]) : 0;
-	if (threads < 1 || cold_pages < 1) {
-		fprintf(stderr, "usage: shifting THREADS COLD_PAGES\n");
+	if (threads < 1 || cold_pages < 1 || first_seed < 1) {
+		fprintf(stderr, "usage: shifting THREADS COLD_PAGES [SEED]\n");
 		return 2;
 	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);	/* who started it may be killed, and it never ends by itself */
 	word = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 3, 0);
 	pthread_barrier_init(&all_mapped, NULL, threads);
-	for (long seed = 1; seed <= threads; seed++)
-		if (pthread_create(&thread, NULL, work, (void *)seed))
+	for (int i = 0; i < threads; i++)
+		if (pthread_create(&thread, NULL, work, (void *)(first_seed + i)))
 			return 1;
 	while (__atomic_load_n(&word[1], __ATOMIC_RELAXED) < threads)
 		usleep(1000);
