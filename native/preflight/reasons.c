@@ -347,6 +347,14 @@ static bool unseen_writes(const struct ps_facts *f, struct ps_reason *r)
 		f->pid, what);
 }
 
+static bool shares_memory(const struct ps_facts *f, struct ps_reason *r)
+{
+	return f->sharer && say(r, -ENOTSUP,
+		"process %d shares the memory of process %d without being a thread of it (CLONE_VM), and would write to it in "
+		"the stop: take a copy by inject",
+		f->sharer, f->pid);
+}
+
 /*
  * What is no target is told alone; of the rest, everything. In this order: the first refusal is the one that
  * take tells. What is for both purposes speaks against any stop, or against one call made in the target.
@@ -388,6 +396,7 @@ static const struct {
 	{ "descriptors-hidden", hidden, FOR_BOTH },
 	{ "cgroup-namespace", nested, PS_FOR_INJECT },
 	{ "unseen-writes", unseen_writes, PS_FOR_PRECOPY },
+	{ "shares-memory", shares_memory, PS_FOR_PRECOPY },
 };
 
 #define COUNT(table)	(int)(sizeof(table) / sizeof(*(table)))

@@ -11,6 +11,8 @@ import { program } from './help.ts';
 
 const [MEMORY, MACHINE, COMMIT, HUGE, PROCESSES] = [0, 1, 2, 3, 4];
 const MIB = 1024;
+/** procsnap.h, enum ps_purpose; a fact of judging.c alone. */
+const PRECOPY = 2;
 
 interface Judged {
 	reasons: Array<{ code: number; name: string; text: string }>; growth: number; clone: number; reserve: number;
@@ -21,7 +23,7 @@ const PLAIN = {
 	'pid': 42, 'identity.tgid': 42, 'first': 42, 'complete': 1, 'threads': 1, 'cpus': 4, 'may_suspend': 1,
 	'resident': 100 * MIB,
 	'anonymous': 100 * MIB, 'tables': 200, 'data': 120 * MIB, 'regions': 20, 'user_limit': -1, 'fork_events': -1,
-	'direct': -1,
+	'direct': -1, 'direct_any': -1,
 	'io_uring': -1, 'kernel': 6012,
 };
 type Fact = keyof typeof PLAIN | (string & {});
@@ -90,9 +92,12 @@ test('each reason that is not a matter of figures', (t) => {
 		[{ sysv: 1 }, 'held', null, /System V/],
 		[{ locks: 2 }, 'held', null, /flock/],
 		[{ io_uring: 3 }, 'held', null, /io_uring/],
+		[{ io_uring: 3, purpose: PRECOPY }, 'unseen-writes', 'ENOTSUP', /42 has an io_uring: .* by inject$/],
+		[{ sharer: 7, purpose: PRECOPY }, 'shares-memory', 'ENOTSUP', /process 7 shares the memory of process 42 .*CLONE_VM/],
 		[{ descriptors_hidden: 1 }, 'descriptors-hidden', null, /not all looked at/],
 	];
 	for (const [facts, name, errno, text] of cases) alone(t, judge(facts), name, errno, text);
+	t.deepEqual(names(judge({ sharer: 7 })), [], 'a fork stands still whoever has the memory');
 	t.deepEqual(names(judge({ io_uring: 3, kernel: 6001 })), ['direct-io?', 'held?']);
 	t.deepEqual(names(judge({ io_uring: 3, kernel: 6005 })), ['held?'], 'since 6.5 a direct read pins its pages');
 	t.deepEqual(names(judge({ filtered: 1 })), [], 'with CAP_SYS_ADMIN it is suspended');

@@ -2,7 +2,7 @@
 /*
  * No target: the preflight's table and its view of limits, without a process.
  *   judging facts		standard input is lines "field value" of struct ps_facts, and
- *				"limit OF FILE LIMIT USED RECLAIMABLE PAGE_KIB"; prints lines
+ *				"limit OF FILE LIMIT USED RECLAIMABLE PAGE_KIB", "purpose N"; prints lines
  *				"code<tab>name<tab>text", and "cost<tab>growth clone reserve"
  *   judging limits ROOT PID	what is found below ROOT, which has files as in / : lines
  *				"OF FILE LIMIT USED RECLAIMABLE ROOM", and "out-of-reach N", "oom-group N"
@@ -57,8 +57,10 @@ static const struct { const char *name; enum kind kind; size_t offset;
 	FIELD(descriptors_hidden, BOOL),
 	FIELD(fork_events, INT),
 	FIELD(direct, INT),
+	FIELD(direct_any, INT),
 	FIELD(direct_remote, BOOL),
 	FIELD(io_uring, INT),
+	FIELD(sharer, INT),
 	FIELD(aio, BOOL),
 	FIELD(sysv, BOOL),
 	FIELD(locks, INT),
@@ -66,6 +68,7 @@ static const struct { const char *name; enum kind kind; size_t offset;
 };
 
 static struct ps_facts facts;
+static int purpose = PS_FOR_INJECT;
 
 static void set(const char *name, const char *value)
 {
@@ -107,11 +110,11 @@ static int judge(void)
 			   &limit->reclaimable, &limit->page_kib) == 6) {
 			limit->room = limit->limit - limit->used + limit->reclaimable;
 			facts.limits.count++;
-		} else if (sscanf(line, "%63s %399[^\n]", name, value) == 2) {
+		} else if (sscanf(line, "purpose %d", &purpose) != 1 && sscanf(line, "%63s %399[^\n]", name, value) == 2) {
 			set(name, value);
 		}
 	}
-	count = ps_judge(&facts, PS_FOR_INJECT, reasons, PS_MAX_REASONS);
+	count = ps_judge(&facts, purpose, reasons, PS_MAX_REASONS);
 	for (int i = 0; i < count; i++)
 		printf("%d\t%s\t%s\n", reasons[i].code, reasons[i].name, reasons[i].text);
 	ps_cost_of(&facts, &cost);

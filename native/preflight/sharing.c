@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A process that has the target's memory and is no thread of it: clone(2) with
+ * CLONE_VM. No stop of the target's threads stops it. To compare two memories,
+ * kcmp(2), waits for processes that are executing a program: so only those are
+ * compared whose stack begins at the same address, which is drawn for each
+ * program. Whose first thread has ended shows none, and is not found.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <linux/kcmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "facts.h"
+
+#define STACK_FIELD	28	/* startstack, of /proc/PID/stat */
+
+/* 0: it has ended, or we may not see it. */
+static uint64_t stack_of(pid_t tid)
+{
+	char text[1024], *at;
+
+	if (ps_small_read(text, sizeof(text), "/proc/%d/stat", tid) <= 0)
+		return 0;
+	at = strrchr(text, ')');	/* the end of the second field, which may hold anything */
+	for (int field = 2; at && field < STACK_FIELD; field++)
+		at = strchr(at + 1, ' ');
+	return at ? strtoull(at, NULL, 10) : 0;
+}
+
+void ps_gather_sharing(struct ps_facts *facts)
+{
+	uint64_t stack = stack_of(facts->first);
+	struct dirent *entry;
+	DIR *dir = stack ? opendir("/proc") : NULL;
+
+	while (dir && !facts->sharer && (entry = readdir(dir))) {
+		pid_t pid = isdigit((unsigned char)*entry->d_name) ? atoi(entry->d_name) : 0;
+
+		if (pid && pid != facts->pid && stack_of(pid) == stack &&
+		    !syscall(SYS_kcmp, facts->first, pid, KCMP_VM, 0, 0))
+			facts->sharer = pid;
+	}
+	if (dir)
+		closedir(dir);
+}
