@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Failure } from '../common/errors.ts';
 import { bytesText } from '../common/format.ts';
-import { countersOf } from '../common/proc/process.ts';
+import { countersOf, livingThread } from '../common/proc/process.ts';
 import { NOTHING_DONE, nowNs, precopyUnavailable, ProcsnapError, type Tracer } from '../native/index.ts';
 import { KeptImage, notesOf } from './shared/kept-image.ts';
 import type { CopyProgress, CopyRoom, Mechanism, Still, Target } from './shared/types.ts';
@@ -18,7 +18,7 @@ function* copying(tracer: Tracer, { pid }: Target, { folder = '' }: CopyRoom = {
 	tracer.precopy(pid, folder);
 	let copy, done = false;
 	try {
-		const before = notesOf(pid);
+		const thread = livingThread(pid), before = notesOf(pid, thread);
 		do {
 			copy = tracer.precopyGoOn(SLICE_MS);
 			yield { bytesRead: copy.bytesRead, totalBytes: copy.residentBytes, passes: copy.passes };
@@ -26,7 +26,7 @@ function* copying(tracer: Tracer, { pid }: Target, { folder = '' }: CopyRoom = {
 		const { takeNs, pauseNs, momentNs, imageFile, indexFile } = copy;
 		const files = `/proc/${tracer.pid}/fd`;
 		const image = new KeptImage({
-			pid, image: `${files}/${imageFile}`, index: `${files}/${indexFile}`, chunkBytes: tracer.chunkBytes, momentNs,
+			pid: thread, image: `${files}/${imageFile}`, index: `${files}/${indexFile}`, chunkBytes: tracer.chunkBytes, momentNs,
 			threads: () => tracer.registers(), before,
 		});
 		done = true;

@@ -1,5 +1,5 @@
 /** What /proc tells of a process without touching its memory: proc(5). */
-import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { Failure, isGone } from '../errors.ts';
 import { parseRegions, type Region } from './regions.ts';
@@ -95,6 +95,13 @@ export function processNote(pid: number): ProcessNote {
 }
 
 const commandLine = (pid: number): string[] => text(pid, 'cmdline').split('\0').slice(0, -1);
+
+/** The process itself; or, where its first thread has ended and others go on, one of those. */
+export function livingThread(pid: number): number {
+	const lives = (tid: number): boolean => !['Z', 'X', undefined].includes(tried(() => statFields(tid))?.[0]);
+	if (lives(pid)) return pid;
+	return (tried(() => readdirSync(`/proc/${pid}/task`)) ?? []).map(Number).find(lives) ?? pid;
+}
 
 /** The program's file stays open: to hash it takes a while, and is for when nobody waits for it. */
 export async function identify(pid: number): Promise<{ target: Omit<Identity, 'programSha256'>; program: FileHandle }> {

@@ -46,6 +46,7 @@ export function parseIndex(bytes: Buffer, chunkBytes: number): Index {
 interface Place { fd: number | null; at: number; length: number; ofFile: boolean }
 
 export interface KeptImageOptions {
+	/** A thread of the target that lives: of another, /proc tells nothing of its memory. */
 	pid: number;
 	/** Paths of the files that the tracer has open. */
 	image: string;
@@ -57,10 +58,13 @@ export interface KeptImageOptions {
 	before: { auxv: Buffer; note: ProcessNote };
 }
 
-/** What of the target's state has to be read while it is there. Throws Failure where it has ended. */
-export function notesOf(pid: number): KeptImageOptions['before'] {
+/**
+ * What of the target's state has to be read while it is there; `thread`: one of it that lives. Throws Failure where it
+ * has ended.
+ */
+export function notesOf(pid: number, thread = pid): KeptImageOptions['before'] {
 	try {
-		return { auxv: auxvOf(pid), note: processNote(pid) };
+		return { auxv: auxvOf(thread), note: { ...processNote(thread), pid } };
 	} catch (error) {
 		throw isGone(error) ? new Failure(`process ${pid} ended while it was being copied`) : error;
 	}

@@ -24,6 +24,10 @@
 #define MOST_ATTEMPTS	8
 #define FEW_PAGES	64
 
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD	O_EXCL		/* Linux 6.9 */
+#endif
+
 struct precopy precopy = { .pidfd = -1, .uffd = -1, .mem = -1, .pagemap = -1, 
 	.maps = -1, .index = -1, .image = { .file = -1 } };
 
@@ -45,8 +49,8 @@ static int open_file(pid_t tid, const char *name, int *fd)
 	return *fd >= 0 ? 0 : ps_fail(-errno, "%s cannot be opened: %s", path, strerror(errno));
 }
 
-/* Made in the target, fetched, and closed there: nothing of it is left to the target. */
-static int fetch_userfaultfd(struct injection *in)
+/* Made in the target, fetched by @pidfd, and closed there: nothing of it is left to the target. */
+static int fetch_userfaultfd(struct injection *in, int pidfd)
 {
 	const long arguments[4] = { O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY };
 	long close_arguments[4] = { 0 }, made = 0, closed = 0;
@@ -56,8 +60,9 @@ static int fetch_userfaultfd(struct injection *in)
 	if (err)
 		return err;
 	if (made < 0)
-		return ps_fail(made, "process %d cannot make a userfaultfd: %s", in->target, strerror(-made));
-	precopy.uffd = syscall(SYS_pidfd_getfd, precopy.pidfd, (int)made, 0);
+		return ps_fail(made, "process %d cannot make a userfaultfd: %s%s", in->target, strerror(-made),
+			       made == -EMFILE ? "; it has none left of RLIMIT_NOFILE: raise that (prlimit --nofile)" : "");
+	precopy.uffd = syscall(SYS_pidfd_getfd, pidfd, (int)made, 0);
 	if (precopy.uffd < 0)
 		err = ps_fail(-errno, "the userfaultfd of process %d cannot be fetched (pidfd_getfd(2)): %s", in->target,
 			      strerror(errno));
@@ -67,6 +72,24 @@ static int fetch_userfaultfd(struct injection *in)
 			return err;
 	return ps_fail(-EBUSY,
 		"descriptor %ld, a userfaultfd, could not be closed in process %d, and stays open there", made, in->target);
+}
+
+/* A first thread that has ended, while others go on, has no descriptors: those of the one that makes the call. */
+static int fetch_from_thread(struct injection *in)
+{
+	pid_t tid = in->stop.thread[0].tid;
+	int pidfd, err;
+
+	if (tid == in->target)
+		return fetch_userfaultfd(in, precopy.pidfd);
+	pidfd = syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
+	if (pidfd < 0)
+		return ps_fail(errno == EINVAL ? -ENOTSUP : -errno,
+			"the first thread of process %d has ended, and of another one nothing can be fetched%s: take a copy by inject",
+			in->target, errno == EINVAL ? " before Linux 6.9" : "");
+	err = fetch_userfaultfd(in, pidfd);
+	close(pidfd);
+	return err;
 }
 
 static int set_up(int64_t timeout_ns, int64_t limit_ns)
@@ -81,7 +104,7 @@ static int set_up(int64_t timeout_ns, int64_t limit_ns)
 		return err;
 	}
 	ps_at(PS_STEP_STOPPED);
-	err = fetch_userfaultfd(&in);
+	err = fetch_from_thread(&in);
 	told->calls = in.calls;
 	if (in.stranded)
 		return err;

@@ -73,7 +73,8 @@ static int want(uint64_t start, uint64_t end)
 	return 0;
 }
 
-static int read_wanted(void)
+/* @tid: a thread that lives, since by one that has ended nothing can be read. */
+static int read_wanted(pid_t tid)
 {
 	for (int at = 0, count; at < last.pieces; at += count) {
 		ssize_t length = 0;
@@ -82,7 +83,7 @@ static int read_wanted(void)
 		for (int i = at; i < at + count; i++)
 			length += last.piece[i].iov_len;
 		/* Its memory is still what it was when that was opened: the stop has seen its regions. */
-		if (process_vm_readv(precopy.target, &last.place[at], count, &last.piece[at], count, 0) != length)
+		if (process_vm_readv(tid, &last.place[at], count, &last.piece[at], count, 0) != length)
 			return ps_fail(-EIO, "pages of process %d cannot be read, such as one that the hardware has lost",
 				       precopy.target);
 	}
@@ -269,7 +270,7 @@ static int look(const struct ps_stop *stop, const struct ps_registers *registers
 	if (!err)
 		err = look_at_unregistered();
 	if (!err)
-		err = read_wanted();
+		err = read_wanted(stop->thread[0].tid);
 	/* A process that was killed in its stop shows no pages, and no regions either. */
 	if (!err && pread(precopy.maps, &first, 1, 0) != 1)
 		err = ps_fail(-ESRCH, "process %d ended while it was being copied", precopy.target);
