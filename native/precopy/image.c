@@ -124,7 +124,9 @@ int ps_image_keep(struct image *image, uint64_t address, const void *bytes, size
 			return ps_fail(got ? -errno : -ENOSPC, "the copy cannot be written: %s",
 				       strerror(got ? errno : ENOSPC));
 	}
-	for (uint64_t page = address; page < address + length; page += PAGE)
+	for (uint64_t page = address; page < address + length; page += PAGE) {
 		add_page(chunk->have, page_of(page));
+		remove_page(chunk->faulted, page_of(page));
+	}
 	return 0;
 }

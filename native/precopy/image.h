@@ -13,6 +13,7 @@ struct chunk {
 	uint64_t address;
 	page_set have;		/* it is in the file */
 	page_set known;		/* looked at in the last stop: it is in the file if the target had it then */
+	page_set faulted;	/* since it was read: another may be there now, which looks protected */
 	page_set seen, clean;	/* by the check: the target has it; and it is still protected */
 	bool	 listed;	/* in precopy.touched */
 	bool	 doubtful;	/* a check could not tell when some page of it had changed */

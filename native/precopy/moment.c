@@ -38,11 +38,8 @@ int ps_prepare_moment(void)
 		}
 	}
 	last.used = last.pieces = 0;
-	for (int i = 0; i < precopy.image.chunks; i++) {
-		struct chunk *chunk = &precopy.image.chunk[i];
-
-		memset(chunk->known, 0, sizeof(chunk->known));
-	}
+	for (int i = 0; i < precopy.image.chunks; i++)
+		memset(precopy.image.chunk[i].known, 0, sizeof(page_set));
 	return 0;
 }
 
@@ -83,9 +80,12 @@ static int read_wanted(pid_t tid)
 		for (int i = at; i < at + count; i++)
 			length += last.piece[i].iov_len;
 		/* Its memory is still what it was when that was opened: the stop has seen its regions. */
-		if (process_vm_readv(tid, &last.place[at], count, &last.piece[at], count, 0) != length)
-			return ps_fail(-EIO, "pages of process %d cannot be read, such as one that the hardware has lost",
-				       precopy.target);
+		if (process_vm_readv(tid, &last.place[at], count, &last.piece[at], count, 0) == length)
+			continue;
+		for (int i = at; i < at + count; i++)
+			if (ps_read_pages((uintptr_t)last.piece[i].iov_base, last.place[i].iov_base, last.piece[i].iov_len))
+				return ps_fail(-EIO, "pages of process %d cannot be read, such as one that the hardware has lost",
+					       precopy.target);
 	}
 	return 0;
 }
@@ -137,8 +137,8 @@ static int look_at_chunk(struct chunk *chunk, const page_set wanted)
 		      runs, RUNS, &walked);
 	if (got < 0)
 		return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target, strerror(-got));
-	memcpy(had, chunk->have, sizeof(had));
 	for (unsigned int word = 0; word < WORDS; word++) {
+		had[word] = chunk->have[word] & ~chunk->faulted[word];
 		chunk->known[word] |= wanted[word];
 		chunk->have[word] &= ~wanted[word];
 	}

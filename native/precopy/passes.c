@@ -26,13 +26,27 @@ static void note_fault(uint64_t address)
 {
 	struct chunk *chunk = ps_chunk_at(&precopy.image, address, true);
 
-	if (chunk)	/* else it is found written to, and not looked at, by the check */
-		ps_list_chunk(chunk);
+	if (!chunk)	/* it is found written to, and not looked at, by the check */
+		return;
+	add_page(chunk->faulted, page_of(address));
+	ps_list_chunk(chunk);
 }
 
 void ps_note_faults(void)
 {
 	ps_drain_faults(note_fault);
+}
+
+int ps_read_pages(uint64_t start, void *room, size_t length)
+{
+	for (size_t done = 0; done < length;) {
+		ssize_t got = pread(precopy.mem, (char *)room + done, length - done, start + done);
+
+		if (got <= 0)
+			return -EIO;
+		done += got;
+	}
+	return 0;
 }
 
 int ps_keep_pages(uint64_t start, uint64_t end)
@@ -65,6 +79,34 @@ int ps_keep_pages(uint64_t start, uint64_t end)
 	return 0;
 }
 
+/*
+ * Where a protected page was given up, in a file's mapping or in hugetlbfs, the
+ * page that comes there next is protected from its beginning until it is written
+ * to, and what the image has is of the one before. It has come by a fault: so
+ * what has faulted and is protected is read again.
+ */
+static int read_faulted(struct chunk *chunk)
+{
+	uint64_t at = chunk->address, end = at + CHUNK, any = 0;
+	struct scan_run runs[RUNS];
+	int err = 0;
+
+	for (unsigned int word = 0; word < WORDS; word++)
+		any |= chunk->faulted[word] & chunk->have[word];
+	while (any && at < end && !err) {
+		int got = ps_scan(precopy.pagemap, SCAN_LOOK, at, end, runs, RUNS, &at);
+
+		if (got < 0)
+			return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target, strerror(-got));
+		for (int i = 0; i < got; i++)
+			for (uint64_t page = runs[i].start; is_protected(&runs[i]) && page < runs[i].end && !err; page += PAGE)
+				if (has_page(chunk->faulted, page_of(page)) && has_page(chunk->have, page_of(page)))
+					err = ps_keep_pages(page, page + PAGE);
+	}
+	memset(chunk->faulted, 0, sizeof(page_set));
+	return err;
+}
+
 int ps_begin_pass(void)
 {
 	int err = ps_read_spans();
@@ -77,6 +119,7 @@ int ps_begin_pass(void)
 		precopy.image.chunk[i].listed = false;
 		if (precopy.image.chunk[i].doubtful)
 			ps_list_chunk(&precopy.image.chunk[i]);
+		err = err ? err : read_faulted(&precopy.image.chunk[i]);
 	}
 	precopy.at_span = 0;
 	precopy.at = precopy.spans.count ? precopy.spans.span[0].start : 0;

@@ -66,6 +66,8 @@ int ps_begin_pass(void);
 int ps_go_on_with_pass(void);
 /* Pages [start, end) of the target, into the image. */
 int ps_keep_pages(uint64_t start, uint64_t end);
+/* All of @length bytes, also of what the target itself may not read (PROT_NONE); -EIO. */
+int ps_read_pages(uint64_t start, void *room, size_t length);
 /* Chunks with faults since the last time are listed. */
 void ps_note_faults(void);
 void ps_list_chunk(struct chunk *chunk);
