@@ -4,7 +4,9 @@
  * CLONE_VM. No stop of the target's threads stops it. To compare two memories,
  * kcmp(2), waits for processes that are executing a program: so only those are
  * compared whose stack begins at the same address, which is drawn for each
- * program. Whose first thread has ended shows none, and is not found.
+ * program. Whose first thread has ended shows none, and is not found. A child of
+ * vfork(2) is passed over, which has the memory for a moment only: its parent
+ * cannot be stopped until then.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -16,6 +18,8 @@
 #include "facts.h"
 
 #define STACK_FIELD	28	/* startstack, of /proc/PID/stat */
+#define PATIENCE_NS	(200 * 1000 * 1000LL)
+#define NAP_NS		(2 * 1000 * 1000LL)
 
 /* 0: it has ended, or we may not see it. */
 static uint64_t stack_of(pid_t tid)
@@ -30,6 +34,23 @@ static uint64_t stack_of(pid_t tid)
 	return at ? strtoull(at, NULL, 10) : 0;
 }
 
+static bool shares(const struct ps_facts *facts, pid_t pid)
+{
+	return !syscall(SYS_kcmp, facts->first, pid, KCMP_VM, 0, 0);
+}
+
+static bool goes_on_sharing(const struct ps_facts *facts, pid_t pid)
+{
+	int64_t until = ps_now_ns() + PATIENCE_NS;
+
+	while (shares(facts, pid)) {
+		if (ps_now_ns() > until)
+			return true;
+		ps_sleep(NAP_NS);
+	}
+	return false;
+}
+
 void ps_gather_sharing(struct ps_facts *facts)
 {
 	uint64_t stack = stack_of(facts->first);
@@ -39,8 +60,7 @@ void ps_gather_sharing(struct ps_facts *facts)
 	while (dir && !facts->sharer && (entry = readdir(dir))) {
 		pid_t pid = isdigit((unsigned char)*entry->d_name) ? atoi(entry->d_name) : 0;
 
-		if (pid && pid != facts->pid && stack_of(pid) == stack &&
-		    !syscall(SYS_kcmp, facts->first, pid, KCMP_VM, 0, 0))
+		if (pid && pid != facts->pid && stack_of(pid) == stack && goes_on_sharing(facts, pid))
 			facts->sharer = pid;
 	}
 	if (dir)
