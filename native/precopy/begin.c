@@ -85,7 +85,7 @@ static int fetch_from_thread(struct injection *in)
 	pidfd = syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
 	if (pidfd < 0)
 		return ps_fail(errno == EINVAL ? -ENOTSUP : -errno,
-			"the first thread of process %d has ended, and of another one nothing can be fetched%s: take a copy by inject",
+			"process %d has lost its first thread, and from another nothing can be fetched%s: take a copy by inject",
 			in->target, errno == EINVAL ? " before Linux 6.9" : "");
 	err = fetch_userfaultfd(in, pidfd);
 	close(pidfd);

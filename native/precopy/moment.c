@@ -25,8 +25,7 @@ static struct {
 	struct iovec piece[MOST_PIECES], place[MOST_PIECES];	/* in the target, and here */
 } last;
 
-/* So long the stop may last. */
-static int64_t until_ns;
+static int64_t until_ns;		/* so long the stop may last */
 
 int ps_prepare_moment(void)
 {
