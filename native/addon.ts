@@ -24,10 +24,11 @@ const RESULTS = {
 	registers: ['registers'],
 	check: ['reasons', 'threads', 'residentKib', 'tablesKib', 'growthKib', 'headroomKib', 'pauseNs'],
 	untold: ['pauseNs'],
+	calibrate: ['protectNs', 'unprotectNs'],
 	precopy: ['pauseNs', 'windowNs'],
 	precopyGoOn: [
 		'phase', 'passes', 'attempts', 'bytesRead', 'residentBytes', 'threads', 'registers', 'takeNs', 'setupPauseNs',
-		'pauseNs', 'momentNs', 'lastPages', 'longestStepNs', 'imageFile', 'indexFile', 'copyBytes',
+		'pauseNs', 'momentNs', 'writtenPages', 'lastPages', 'longestStepNs', 'imageFile', 'indexFile', 'copyBytes',
 	],
 } as const;
 

@@ -58,6 +58,8 @@ export interface Spell {
 /** A copy that is made while its target runs, and how far it is. native/precopy/. */
 export interface Precopy {
 	done: boolean;
+	/** As native/procsnap.h numbers them: passes, check, clean-up, done. */
+	phase: number;
 	/** Over all of the target's memory, by now. */
 	passes: number;
 	/** Stops that were to be the moment: after all but the last, of some pages nobody could tell when they changed. */
@@ -73,6 +75,8 @@ export interface Precopy {
 	/** Of the first stop, and of the longest one. */
 	setupPauseNs: number;
 	pauseNs: number;
+	/** Pages that the last whole pass found written to since the one before it. */
+	writtenPages: number;
 	/** Pages read in the last stop. */
 	lastPages: number;
 	/** The longest step that held the lock of the target's mappings. */
@@ -179,18 +183,24 @@ export interface Reason {
 	text: string;
 }
 
-/** What a duplicate by inject would cost, and what speaks against it: procsnap.h, "preflight". */
+/** What precopy's steps cost on this machine, for one page, at least. */
+export interface Calibration { protectNs: number; unprotectNs: number }
+
+/** What a copy would cost, and what speaks against it: procsnap.h, "preflight". */
 export interface Preflight {
 	reasons: Reason[];
 	threads: number;
 	residentKib: number;
 	/** Page tables, which a duplicate has as well. */
 	tablesKib: number;
-	/** By how much memory can grow, at most, while a duplicate is there. */
+	/** By how much memory can grow, at most, while a duplicate is there; 0 where none is made. */
 	growthKib: number;
 	/** Room under the tightest limit; null: there is none. */
 	headroomKib: number | null;
-	/** Estimated by forks of the tracer's own, timed now; null: not estimated, since it is refused. */
+	/**
+	 * The longest of the stops, estimated; of a duplicate by forks of the tracer's own, timed now. null: not estimated,
+	 * since it is refused.
+	 */
 	pauseNs: number | null;
 }
 

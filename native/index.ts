@@ -8,10 +8,10 @@
  * itself; the way to the tracer and back is in none of them.
  */
 export { WAYS, type Clock, type Way, type XsaveComponent } from './addon.ts';
-export { ProcsnapError } from './error.ts';
+export { ProcsnapError, type StoppedInVain } from './error.ts';
 export {
-	callsIn, NOTHING_DONE, type CallCount, type CallCounts, type Copy, type Duplicate, type Ended, type Precopy,
-	type Preflight, type Reason, type Snapshot, type Spell, type ThreadRegisters,
+	callsIn, NOTHING_DONE, type Calibration, type CallCount, type CallCounts, type Copy, type Duplicate, type Ended,
+	type Precopy, type Preflight, type Reason, type Snapshot, type Spell, type ThreadRegisters,
 } from './figures.ts';
 export {
 	clock, endProcess, exitNow, nowNs, pinProcess, place, precopyUnavailable, snapUnavailable, xsaveComponents,

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { addon, WAYS, type Operation, type Results, type Way } from './addon.ts';
 import { errnoName, ProcsnapError } from './error.ts';
 import {
-	countsIn, spellsIn, type CallCounts, type Copy, type Duplicate, type Ended, type Precopy,
+	countsIn, spellsIn, type Calibration, type CallCounts, type Copy, type Duplicate, type Ended, type Precopy,
 	type Preflight, type Reason, type Snapshot,
 	type ThreadRegisters,
 } from './figures.ts';
@@ -92,27 +92,32 @@ export class Tracer {
 	#answer<Op extends Operation>(
 		op: Op, pid: number, ...args: Array<number | bigint>
 	): { result: Results<Op>; message: string; left: string } {
-		if (!this.#open) throw new ProcsnapError('EBADF', 'this tracer was closed');
-		const { code, message, left, result } = addon().request(
-			this.#socket, addon().operations[op].op, pid, this.#timeoutNs, ...args
-		);
+		const { code, message, left, result } = this.#asked(op, pid, args);
 		if (code !== 0) throw new ProcsnapError(errnoName(code), message);
 		return { result: result as Results<Op>, message, left };
 	}
 
+	#asked(op: Operation, pid: number, args: Array<number | bigint>): ReturnType<ReturnType<typeof addon>['request']> {
+		if (!this.#open) throw new ProcsnapError('EBADF', 'this tracer was closed');
+		return addon().request(this.#socket, addon().operations[op].op, pid, this.#timeoutNs, ...args);
+	}
+
 	/**
-	 * Of a request that stops a process: what that did to its blocked calls is told also where the request is
-	 * refused.
+	 * Of a request that stops a process: for how long it did, and what that did to its blocked calls, is told also
+	 * where the request is refused.
 	 */
 	#stopping<Op extends Operation>(op: Op, pid: number, ...args: number[]): {
 		result: Results<Op>; message: string; left: string;
 	} {
 		this.data.fill(0, 0, this.#constants.callsHeadBytes);
-		try {
-			return this.#answer(op, pid, ...args);
-		} finally {
-			this.#lastCalls = countsIn(this.data);
-		}
+		const { code, message, left, result } = this.#asked(op, pid, args);
+		this.#lastCalls = countsIn(this.data);
+		if (code === 0) return { result: result as Results<Op>, message, left };
+		// A tracer that is gone has told nothing.
+		const known = errnoName(code) !== 'EPIPE' && 'pauseNs' in result;
+		throw new ProcsnapError(
+			errnoName(code), message, known ? { pauseNs: result['pauseNs'] as number, calls: this.#lastCalls } : null
+		);
 	}
 
 	/**
@@ -155,13 +160,13 @@ export class Tracer {
 
 	/**
 	 * Begins a copy that is made while the target runs: one short stop. `folder`: where the copy is kept until its end;
-	 * '': in memory. See native/precopy/.
+	 * '': in memory. `mostBytes`: it may take no more than that there, 0: all that there is. See native/precopy/.
 	 */
-	precopy(pid: number, folder = ''): CallCounts & { pauseNs: number } {
+	precopy(pid: number, folder = '', mostBytes = 0): CallCounts & { pauseNs: number } {
 		const path = Buffer.from(`${folder}\0`);
 		if (path.length > MOST_PATH_BYTES) throw new ProcsnapError('ENAMETOOLONG', `${folder} is too long for a path`);
 		this.data.set(path, this.#constants.callsBytes);
-		const { pauseNs } = this.#stopping('precopy', pid, 0, this.#stopLimitNs).result;
+		const { pauseNs } = this.#stopping('precopy', pid, mostBytes, this.#stopLimitNs).result;
 		return { pauseNs, ...this.#lastCalls };
 	}
 
@@ -172,7 +177,12 @@ export class Tracer {
 		).result;
 		const done = phase === this.#constants.precopyDone;
 		if (done) this.#haveRegisters(registers);
-		return { done, ...figures, spells: spellsIn(this.data.subarray(this.#constants.callsBytes)) };
+		return { done, phase, ...figures, spells: spellsIn(this.data.subarray(this.#constants.callsBytes)) };
+	}
+
+	/** What that costs on this machine, tried on the tracer's own memory: some milliseconds. */
+	calibrate(): Calibration {
+		return this.#ask('calibrate', 0);
 	}
 
 	/** What a copy would cost and what speaks against it. Nothing is done to the process. */

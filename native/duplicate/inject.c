@@ -102,8 +102,10 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	err = ps_begin_injection(&in, &(struct ps_patience){ target, duplicate->target_fd, timeout_ns, limit_ns });
 	/* If it failed, too: of stops that were undone. */
 	duplicate->calls = in.calls;
-	if (err)
+	if (err) {
+		duplicate->pause_ns = in.stop.undone_ns;
 		goto out;
+	}
 	ps_at(PS_STEP_STOPPED);
 	duplicate->threads = in.stop.threads;
 	duplicate->first = in.stop.thread[0];

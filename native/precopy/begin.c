@@ -70,7 +70,8 @@ static int fetch_userfaultfd(struct injection *in, int pidfd)
 	for (int tries = 0; tries < 3; tries++)
 		if (!ps_inject_call(in, SYS_close, close_arguments, &closed, &took_ns) || in->stranded)
 			return err;
-	return ps_fail(-EBUSY,
+	/* Not EBUSY, after which another copy may be tried: this target is not as it was. */
+	return ps_fail(-EIO,
 		"descriptor %ld, a userfaultfd, could not be closed in process %d, and stays open there", made, in->target);
 }
 
@@ -101,6 +102,7 @@ static int set_up(int64_t timeout_ns, int64_t limit_ns)
 
 	if (err) {
 		told->calls = in.calls;
+		told->setup_pause_ns = told->longest_pause_ns = in.stop.undone_ns;
 		return err;
 	}
 	ps_at(PS_STEP_STOPPED);
@@ -135,7 +137,8 @@ static int check_free(void)
 		precopy.target);
 }
 
-int ps_precopy_begin(pid_t target, const char *folder, int64_t timeout_ns, int64_t limit_ns, struct ps_precopy *told)
+int ps_precopy_begin(pid_t target, const char *folder, int64_t most_bytes, int64_t timeout_ns, int64_t limit_ns,
+		     struct ps_precopy *told)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = PS_UFFD_FEATURES };
 	struct ps_preflight preflight;
@@ -160,7 +163,7 @@ int ps_precopy_begin(pid_t target, const char *folder, int64_t timeout_ns, int64
 	if (!err)
 		err = open_file(living, "maps", &precopy.maps);
 	if (!err)
-		err = ps_image_open(&precopy.image, folder);
+		err = ps_image_open(&precopy.image, folder, most_bytes);
 	if (!err)
 		err = ps_open_faults(target);
 	if (err)
@@ -255,6 +258,17 @@ static int next_phase(int64_t timeout_ns, int64_t limit_ns, struct ps_registers 
 	}
 }
 
+/* Of the last pass that is over: the first one finds every page, and of one under way it is not known yet. */
+static int64_t written_pages(void)
+{
+	const struct ps_precopy *told = precopy.told;
+	bool under_way = told->phase == PS_PRECOPY_PASSES;
+
+	if (told->passes - under_way < 2)
+		return 0;
+	return under_way ? precopy.found_before : precopy.found;
+}
+
 int ps_precopy_go_on(int64_t budget_ns, int64_t timeout_ns, int64_t limit_ns, struct ps_registers *registers,
 		     int max_registers)
 {
@@ -280,6 +294,9 @@ int ps_precopy_go_on(int64_t budget_ns, int64_t timeout_ns, int64_t limit_ns, st
 	ps_hurry(&precopy.pace);	/* as it was: the next request may be for another target */
 	if (precopy.pace.longest_ns > told->longest_step_ns)
 		told->longest_step_ns = precopy.pace.longest_ns;
+	told->written_pages = written_pages();
+	if (got >= 0 && told->phase != PS_PRECOPY_DONE)
+		got = ps_image_check(&precopy.image, precopy.target);
 	return got < 0 ? got : 0;
 }
 

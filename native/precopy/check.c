@@ -124,7 +124,7 @@ int ps_go_on_with_check(void)
 	got = ps_scan(precopy.pagemap, SCAN_LOOK, precopy.at, end, runs, RUNS, &walked);
 	ps_end_step(&precopy.pace, end - precopy.at);
 	if (got < 0)
-		return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target, strerror(-got));
+		return ps_scan_failed(got);
 	for (int i = 0; i < got && !err; i++)
 		err = see(&runs[i]);
 	precopy.at = walked;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "image.h"
 
@@ -26,9 +27,9 @@ static int unnamed_file(const char *folder)
 	return fd;
 }
 
-int ps_image_open(struct image *image, const char *folder)
+int ps_image_open(struct image *image, const char *folder, int64_t most_bytes)
 {
-	*image = (struct image){ .slots = 1024 };
+	*image = (struct image){ .slots = 1024, .most_bytes = most_bytes };
 	image->file = *folder ? unnamed_file(folder) : memfd_create("procsnap", MFD_CLOEXEC);
 	if (image->file < 0)
 		return ps_fail(-errno, "a file for the copy cannot be made %s%s: %s", *folder ? "in " : "in memory", folder,
@@ -40,6 +41,20 @@ int ps_image_open(struct image *image, const char *folder)
 	}
 	memset(image->slot, 0xff, image->slots * sizeof(*image->slot));
 	return 0;
+}
+
+int ps_image_check(const struct image *image, pid_t target)
+{
+	struct stat file;
+
+	if (!image->most_bytes)
+		return 0;
+	if (fstat(image->file, &file))
+		return ps_fail(-errno, "the file of the copy cannot be looked at: %s", strerror(errno));
+	if (file.st_blocks * 512LL <= image->most_bytes)
+		return 0;
+	return ps_fail(-E2BIG, "process %d has grown: its copy takes more than the %lld MiB of memory that it may", target,
+		       (long long)image->most_bytes >> 20);
 }
 
 void ps_image_close(struct image *image)
@@ -121,8 +136,9 @@ int ps_image_keep(struct image *image, uint64_t address, const void *bytes, size
 	for (size_t done = 0; done < length; done += got) {
 		got = pwrite(image->file, (const char *)bytes + done, length - done, at + done);
 		if (got <= 0)
-			return ps_fail(got ? -errno : -ENOSPC, "the copy cannot be written: %s",
-				       strerror(got ? errno : ENOSPC));
+			return ps_fail(got ? -errno : -ENOSPC,
+				"the copy cannot be kept: %s; make room, or name another folder (--out, --spool)",
+				strerror(got ? errno : ENOSPC));
 	}
 	for (uint64_t page = address; page < address + length; page += PAGE) {
 		add_page(chunk->have, page_of(page));

@@ -21,6 +21,7 @@ struct chunk {
 
 struct image {
 	int	file;			/* chunk @i is at i * CHUNK */
+	int64_t	most_bytes;		/* that the file may take; 0: as many as there is room for */
 	int	chunks, room;
 	struct chunk *chunk;
 	int32_t	*slot;			/* hash table: number of the chunk, or -1 */
@@ -28,7 +29,9 @@ struct image {
 };
 
 /* @folder: where the file is to be, which has no name; "": in memory. A negative errno. */
-int ps_image_open(struct image *image, const char *folder);
+int ps_image_open(struct image *image, const char *folder, int64_t most_bytes);
+/* -E2BIG: it takes more than @most_bytes, since @target has grown; -errno. To be asked often. */
+int ps_image_check(const struct image *image, pid_t target);
 void ps_image_close(struct image *image);
 /* The chunk of @address; where @make is set, it is made. NULL: there is none, or no memory for it. */
 struct chunk *ps_chunk_at(struct image *image, uint64_t address, bool make);

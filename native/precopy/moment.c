@@ -135,7 +135,7 @@ static int look_at_chunk(struct chunk *chunk, const page_set wanted)
 	got = ps_scan(precopy.pagemap, SCAN_LOOK, chunk->address + first * PAGE, end_of_spans(chunk->address + end * PAGE),
 		      runs, RUNS, &walked);
 	if (got < 0)
-		return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target, strerror(-got));
+		return ps_scan_failed(got);
 	for (unsigned int word = 0; word < WORDS; word++) {
 		had[word] = chunk->have[word] & ~chunk->faulted[word];
 		chunk->known[word] |= wanted[word];
@@ -214,8 +214,7 @@ static int look_at_unregistered(void)
 		while (at < span[next - 1].end && !err) {
 			got = ps_scan(precopy.pagemap, SCAN_UNREGISTERED, at, span[next - 1].end, runs, RUNS, &at);
 			if (got < 0)
-				return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target,
-					       strerror(-got));
+				return ps_scan_failed(got);
 			for (int i = 0; i < got && !err; i++)
 				err = look_at_run(runs[i].start, runs[i].end);
 		}
@@ -289,8 +288,11 @@ int ps_take_moment(int64_t timeout_ns, int64_t limit_ns, struct ps_registers *re
 	stop.pidfd = precopy.pidfd;
 	stop.calls = &told->calls;
 	err = ps_stop_all(&stop);
-	if (err)
+	if (err) {
+		if (stop.undone_ns > told->longest_pause_ns)
+			told->longest_pause_ns = stop.undone_ns;
 		return err;
+	}
 	for (int i = 0; i < stop.threads; i++)
 		ps_mend_call(precopy.target, &stop.thread[i], &told->calls);
 	told->moment_ns = ps_now_ns();

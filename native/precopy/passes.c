@@ -97,7 +97,7 @@ static int read_faulted(struct chunk *chunk)
 		int got = ps_scan(precopy.pagemap, SCAN_LOOK, at, end, runs, RUNS, &at);
 
 		if (got < 0)
-			return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target, strerror(-got));
+			return ps_scan_failed(got);
 		for (int i = 0; i < got; i++)
 			for (uint64_t page = runs[i].start; is_protected(&runs[i]) && page < runs[i].end && !err; page += PAGE)
 				if (has_page(chunk->faulted, page_of(page)) && has_page(chunk->have, page_of(page)))
@@ -140,7 +140,7 @@ static int arm(const struct span *span)
 	got = ps_scan(precopy.pagemap, SCAN_ARM, precopy.at, end, runs, RUNS, &walked);
 	ps_end_step(&precopy.pace, end - precopy.at);
 	if (got < 0)
-		return ps_fail(got, "the page table of process %d cannot be looked at: %s", precopy.target, strerror(-got));
+		return ps_scan_failed(got);
 	if (got)
 		ps_at(PS_STEP_PROTECTING);
 	for (int i = 0; i < got && !err; i++) {

@@ -99,6 +99,13 @@ uint64_t ps_part_end(uint64_t at, uint64_t end)
 	return to < whole && whole <= end && at % CHUNK == 0 && ps_is_huge(precopy.pagemap, at) ? whole : to;
 }
 
+int ps_scan_failed(int err)
+{
+	if (err == -ESRCH)	/* its memory is gone */
+		return ps_fail(err, "process %d ended, or called exec(), while it was being copied", precopy.target);
+	return ps_fail(err, "the page table of process %d cannot be looked at: %s", precopy.target, strerror(-err));
+}
+
 int ps_unprotect(uint64_t start, uint64_t end)
 {
 	struct uffdio_writeprotect ask = { .range = { .start = start, .len = end - start } };

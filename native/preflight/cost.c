@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a duplicate costs in memory, at most, and how long a clone of it is likely to take. Pure, but for the measuring.
- */
+/* What a copy costs in memory, at most, and how long its stop is likely to take. Pure, but for the measuring. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -68,7 +67,9 @@ void ps_cost_of(const struct ps_facts *facts, struct ps_cost *cost)
 /* A thread's stop: the interruption, its registers read, its release. */
 #define STOP_NS		60000
 #define STOP_THREAD_NS	12000
-#define TRIALS		3
+/* Two calls made in the target's name, each with two stops of its thread; or some pages found and read. */
+#define TWO_CALLS_NS	150000
+#define TRIALS		5
 
 static int64_t time_of_fork(void)
 {
@@ -103,6 +104,11 @@ static int64_t page_ps(void)
 	with = time_of_fork();
 	munmap(memory, TRIAL_BYTES);
 	return with < 0 || without < 0 ? -1 : known(with - without) * 1000 / (int64_t)(TRIAL_BYTES / PAGE);
+}
+
+int64_t ps_estimate_stop_ns(const struct ps_preflight *preflight)
+{
+	return STOP_NS + preflight->threads * STOP_THREAD_NS + TWO_CALLS_NS;
 }
 
 int64_t ps_estimate_pause_ns(pid_t target, const struct ps_preflight *preflight, int64_t anonymous_kib)

@@ -41,7 +41,7 @@ int ps_preflight(pid_t target, enum ps_purpose purpose, struct ps_preflight *pre
 		preflight->threads = facts.threads;
 		preflight->resident_kib = facts.resident;
 		preflight->tables_kib = facts.tables;
-		preflight->growth_kib = cost.growth;
+		preflight->growth_kib = purpose == PS_FOR_INJECT ? cost.growth : 0;
 		if (group || machine)
 			preflight->headroom_kib = group && (!machine || group->room < machine->room) ? group->room : machine->room;
 	}

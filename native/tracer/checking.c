@@ -8,6 +8,16 @@
 #include "held.h"
 #include "requests.h"
 
+int do_calibrate(const struct tracer_request *request, struct tracer_reply *reply)
+{
+	int64_t protect_ns = 0, unprotect_ns = 0;
+	int err = ps_precopy_calibrate(&protect_ns, &unprotect_ns);
+
+	(void)request;
+	reply->result.calibrate = (struct calibrate_results){ .protect_ns = protect_ns, .unprotect_ns = unprotect_ns };
+	return err;
+}
+
 int do_check(const struct tracer_request *request, struct tracer_reply *reply)
 {
 	struct ps_preflight preflight;
@@ -19,7 +29,9 @@ int do_check(const struct tracer_request *request, struct tracer_reply *reply)
 	if (check_length(sizeof(preflight.reason)))
 		return -EINVAL;
 	if (!refused)
-		preflight.pause_ns = ps_estimate_pause_ns(request->pid, &preflight, ps_anonymous_kib());
+		preflight.pause_ns = request->argument[0] == PS_FOR_PRECOPY ?
+			ps_estimate_stop_ns(&preflight) :
+			ps_estimate_pause_ns(request->pid, &preflight, ps_anonymous_kib());
 	memcpy(data, preflight.reason, sizeof(preflight.reason));
 	reply->result.check = (struct check_results){
 		.reasons = preflight.reasons, .threads = preflight.threads, .resident_kib = preflight.resident_kib,

@@ -14,7 +14,7 @@
 #define TRACER_SOCKET_FD	3
 #define TRACER_AREA_FD		4
 #define TRACER_REGISTERS_BYTES	(PS_MAX_THREADS * sizeof(struct ps_registers))
-#define TRACER_RESULTS		16
+#define TRACER_RESULTS		24
 #define TRACER_COUNTED_CALLS	512
 
 /*
@@ -36,14 +36,16 @@
  * snap		pid, plain
  * registers	of the snapshot; registers
  * check	pid, purpose; data: struct ps_reason, as many as there are
- * precopy	pid, -, limit; data: behind a struct ps_calls, the folder for the copy, or ""; afterwards the struct
+ * calibrate	what precopy costs here, on memory of the tracer's own
+ * precopy	pid, most bytes, limit; data: behind a struct ps_calls, the folder for the copy, or ""; afterwards the
+ *		struct
  * precopy_go_on	budget, -, limit; when it is done: registers; data: struct ps_calls, behind it struct ps_spells
  * untold	what stops did that belong to no request, which end tells too of its own target; data: struct ps_calls
  */
 #define TRACER_OPS(X) \
 	X(INJECT, inject) X(END, end) X(STOP_COPY, stop_copy) X(READ_COPY, read_copy) X(HOLD, hold) X(LET_GO, let_go) \
 	X(READ, read) X(COUNT, count) X(HOOK, hook) X(SNAP, snap) X(REGISTERS, registers) X(CHECK, check) \
-	X(UNTOLD, untold) X(PRECOPY, precopy) X(PRECOPY_GO_ON, precopy_go_on)
+	X(UNTOLD, untold) X(CALIBRATE, calibrate) X(PRECOPY, precopy) X(PRECOPY_GO_ON, precopy_go_on)
 /* Not asked for: what the tracer says first. */
 #define TRACER_HELLO(X) X(HELLO, hello)
 
@@ -67,10 +69,11 @@
 #define REGISTERS_RESULTS(R)	R(registers)
 #define CHECK_RESULTS(R) \
 	R(reasons) R(threads) R(resident_kib) R(tables_kib) R(growth_kib) R(headroom_kib) R(pause_ns)
+#define CALIBRATE_RESULTS(R)	R(protect_ns) R(unprotect_ns)
 #define PRECOPY_RESULTS(R)	R(pause_ns) R(window_ns)
 #define PRECOPY_GO_ON_RESULTS(R) \
 	R(phase) R(passes) R(attempts) R(bytes_read) R(resident_bytes) R(threads) R(registers) R(take_ns) \
-	R(setup_pause_ns) R(pause_ns) R(moment_ns) R(last_pages) R(longest_step_ns) R(image_file) R(index_file) \
+	R(setup_pause_ns) R(pause_ns) R(moment_ns) R(written_pages) R(last_pages) R(longest_step_ns) R(image_file) R(index_file) \
 	R(copy_bytes)
 #define UNTOLD_RESULTS(R)	R(pause_ns)
 
@@ -92,8 +95,8 @@ static_assert(sizeof(union tracer_results) == TRACER_RESULTS * sizeof(int64_t),
 
 /*
  * "limit" is how long, in nanoseconds, threads that are stopped may wait for
- * others to stop; 0 is PS_STOP_LIMIT_NS. struct ps_calls is told also where the
- * request was refused: by then, stops may have been made in vain.
+ * others to stop; 0 is PS_STOP_LIMIT_NS. struct ps_calls and pause_ns are told also
+ * where the request was refused: by then, stops may have been made in vain.
  */
 
 enum hook_action { HOOK_NONE, HOOK_KILL_TRACER, HOOK_KILL_REQUESTER };

@@ -31,6 +31,7 @@ int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
 	err = ps_inject(request->pid, request->argument[0], request->timeout_ns, request->argument[1], &taken, registers,
 			PS_MAX_THREADS);
 	tell_calls(&taken.calls);
+	reply->result.inject.pause_ns = taken.pause_ns;
 	if (err)
 		return err;
 	duplicate = taken;

@@ -27,13 +27,12 @@ int do_precopy(const struct tracer_request *request, struct tracer_reply *reply)
 		return -EINVAL;
 	snprintf(folder, sizeof(folder), "%.*s", (int)sizeof(folder) - 1, (const char *)data + sizeof(copy.calls));
 	touch_registers(request->pid);
-	err = ps_precopy_begin(request->pid, folder, request->timeout_ns, request->argument[1], &copy);
+	err = ps_precopy_begin(request->pid, folder, request->argument[0], request->timeout_ns, request->argument[1], &copy);
 	tell_calls(&copy.calls);
-	if (err)
-		return err;
-	copied = request->pid;
 	reply->result.precopy = (struct precopy_results){ .pause_ns = copy.setup_pause_ns, .window_ns = copy.window_ns };
-	return 0;
+	if (!err)
+		copied = request->pid;
+	return err;
 }
 
 int do_precopy_go_on(const struct tracer_request *request, struct tracer_reply *reply)
@@ -45,16 +44,16 @@ int do_precopy_go_on(const struct tracer_request *request, struct tracer_reply *
 	err = ps_precopy_go_on(request->argument[0], request->timeout_ns, request->argument[1], registers, PS_MAX_THREADS);
 	tell_calls(&copy.calls);
 	tell_spells();
-	if (err)
-		return err;
+	/* Refused as well: the stops that it has made by then were in vain. */
 	reply->result.precopy_go_on = (struct precopy_go_on_results){
 		.phase = copy.phase, .passes = copy.passes, .attempts = copy.attempts, .bytes_read = copy.bytes_read,
 		.resident_bytes = copy.resident_bytes, .threads = copy.threads, .registers = copy.registers,
 		.take_ns = copy.take_ns, .setup_pause_ns = copy.setup_pause_ns, .pause_ns = copy.longest_pause_ns,
-		.moment_ns = copy.moment_ns, .last_pages = copy.last_pages, .longest_step_ns = copy.longest_step_ns,
-		.image_file = copy.image_file, .index_file = copy.index_file, .copy_bytes = copy.copy_bytes,
+		.moment_ns = copy.moment_ns, .written_pages = copy.written_pages, .last_pages = copy.last_pages,
+		.longest_step_ns = copy.longest_step_ns, .image_file = copy.image_file, .index_file = copy.index_file,
+		.copy_bytes = copy.copy_bytes,
 	};
-	return 0;
+	return err;
 }
 
 static bool precopy_is_held(void)
