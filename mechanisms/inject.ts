@@ -14,7 +14,7 @@ export const mechanism: Mechanism = {
 	cooperative: false,
 	notForEvidence: null,
 	unavailable: () => (process.arch === 'x64' ? null : `it knows x86-64 only, this machine is ${process.arch}`),
-	estimate: (tracer, pid) => ({ ...tracer.check(pid), unseen: ['syscall user dispatch (Wine)'] }),
+	estimate: (tracer, pid) => ({ ...tracer.check(pid), unseen: ['syscall user dispatch (Wine)'], disturbance: null }),
 	open: (tracer, target) => {
 		const { pid, takeNs, pauseNs, momentNs } = tracer.inject(target.pid);
 		return {

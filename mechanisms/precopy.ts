@@ -2,26 +2,33 @@
  * precopy: the target's memory is copied while it runs, and what it has changed since is read in a stop that does not
  * grow with its size. native/precopy/.
  */
-import { readFileSync } from 'node:fs';
 import { Failure } from '../common/errors.ts';
-import { bytesText } from '../common/format.ts';
-import { countersOf, livingThread } from '../common/proc/process.ts';
-import { NOTHING_DONE, nowNs, precopyUnavailable, ProcsnapError, type Tracer } from '../native/index.ts';
+import { livingThread } from '../common/proc/process.ts';
+import { NOTHING_DONE, nowNs, precopyUnavailable, ProcsnapError, type Reason, type Tracer } from '../native/index.ts';
+import { calibrated } from './shared/calibration.ts';
 import { KeptImage, notesOf } from './shared/kept-image.ts';
-import type { CopyProgress, CopyRoom, Mechanism, Still, Target } from './shared/types.ts';
+import { placeForProcess } from './shared/room.ts';
+import type { CopyProgress, CopyRoom, Disturbance, Estimate, Mechanism, Still, Target } from './shared/types.ts';
 
 /** So long at a time this process waits for the tracer. */
 const SLICE_MS = 20;
+/** In the order of native/procsnap.h. */
+const DOING = ['reading', 'checking', 'putting the target back as it was', 'done'];
+/** Each page is protected and unprotected, and a nap follows that is as long. */
+const WITH_NAPS = 2;
+const PAGE_KIB = 4;
 
-function* copying(tracer: Tracer, { pid }: Target, { folder = '' }: CopyRoom = {}): Generator<CopyProgress, Still> {
-	if (folder === '') checkMemory(residentBytes(pid), availableBytes());
-	tracer.precopy(pid, folder);
+function* copying(tracer: Tracer, { pid }: Target, room: CopyRoom = {}): Generator<CopyProgress, Still> {
+	const place = placeForProcess(pid, room);
+	if (typeof place === 'string') throw new Failure(place);
+	tracer.precopy(pid, place.folder, place.mostBytes);
 	let copy, done = false;
 	try {
 		const thread = livingThread(pid), before = notesOf(pid, thread);
 		do {
 			copy = tracer.precopyGoOn(SLICE_MS);
-			yield { bytesRead: copy.bytesRead, totalBytes: copy.residentBytes, passes: copy.passes };
+			const { phase, bytesRead, residentBytes: totalBytes, passes, writtenPages } = copy;
+			yield { doing: DOING[phase] ?? '', bytesRead, totalBytes, passes, writtenPages };
 		} while (!copy.done);
 		const { takeNs, pauseNs, momentNs, imageFile, indexFile } = copy;
 		const files = `/proc/${tracer.pid}/fd`;
@@ -52,34 +59,38 @@ function* copying(tracer: Tracer, { pid }: Target, { folder = '' }: CopyRoom = {
 	}
 }
 
-/** Throws Failure where a copy in memory would take more than half of what this machine has left. Pure. */
-export function checkMemory(neededBytes: number, availableBytes: number): void {
-	if (neededBytes <= availableBytes / 2) return;
-	throw new Failure(
-		`a copy of ${bytesText(neededBytes)} in memory is more than half of the ${bytesText(availableBytes)} that are ` +
-			`available: name a folder on a disk for it (--spool DIR)`
-	);
-}
-
-/** 0: it has ended, or is none; the tracer says so, and better. */
-function residentBytes(pid: number): number {
-	try {
-		return countersOf(pid).residentKiB * 1024;
-	} catch (error) {
-		if (error instanceof Failure) return 0;
-		throw error;
-	}
-}
-
-const availableBytes = (): number =>
-	1024 * Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1] ?? Infinity);
-
 /** A tracer that is gone has given it up by itself. */
 function giveUp(tracer: Tracer): void {
 	try {
 		tracer.end();
 	} catch (error) {
 		if (!(error instanceof ProcsnapError)) throw error;
+	}
+}
+
+function estimate(tracer: Tracer, pid: number, room: CopyRoom = {}): Estimate {
+	const found = tracer.check(pid, 'precopy'), place = placeForProcess(pid, room);
+	const tooLarge: Reason[] = typeof place === 'string'
+		? [{ name: 'collector-memory', code: 'ENOMEM', text: place }]
+		: [];
+	const disturbance = found.pauseNs === null ? null : disturbanceOf(tracer, found.residentKib);
+	return {
+		...found, reasons: [...found.reasons, ...tooLarge], disturbance,
+		// What cannot be told is not to be chosen for it.
+		pauseNs: disturbance === null || tooLarge.length > 0 ? null : found.pauseNs,
+		unseen: ['syscall user dispatch (Wine)', 'memory that is written to faster than it can be read'],
+	};
+}
+
+/** null: it cannot be tried here. */
+function disturbanceOf(tracer: Tracer, residentKib: number): Disturbance | null {
+	try {
+		const { protectNs, unprotectNs } = calibrated('precopy', () => tracer.calibrate());
+		const pageNs = Math.max(protectNs, unprotectNs);
+		return { pageNs, lastsNs: Math.round(residentKib / PAGE_KIB * (protectNs + unprotectNs) * WITH_NAPS) };
+	} catch (error) {
+		if (error instanceof ProcsnapError) return null;
+		throw error;
 	}
 }
 
@@ -97,7 +108,7 @@ export const mechanism: Mechanism = {
 	notForEvidence: null,
 	unavailable: () =>
 		(process.arch === 'x64' ? precopyUnavailable() : `it knows x86-64 only, this machine is ${process.arch}`),
-	estimate: (tracer, pid) => ({ ...tracer.check(pid, 'precopy'), unseen: ['syscall user dispatch (Wine)'] }),
+	estimate,
 	open: (tracer, target) => {
 		const steps = copying(tracer, target);
 		for (;;) {

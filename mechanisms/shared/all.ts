@@ -41,6 +41,17 @@ export function mechanismFor(name?: string): Mechanism {
 	throw new UsageError(`--mechanism ${name}: ${reason == null ? '' : `${reason}; `}the mechanisms are ${names}`);
 }
 
+/**
+ * Those of `--mechanism`, in their order: each value is a name, or several with commas between them. Throws
+ * UsageError.
+ */
+export function mechanismsFor(values: readonly string[]): [Mechanism, ...Mechanism[]] {
+	const names = values.flatMap((value) => value.split(','));
+	const twice = names.find((name, i) => names.indexOf(name) !== i);
+	if (twice !== undefined) throw new UsageError(`--mechanism: ${twice} is there twice, and each is tried once`);
+	return names.map((name) => mechanismFor(name)) as [Mechanism, ...Mechanism[]];
+}
+
 /** `a, b and c`. */
 const listed = (names: readonly string[]): string =>
 	[names.slice(0, -1).join(', '), names.at(-1)].filter((text) => text !== '').join(' and ');

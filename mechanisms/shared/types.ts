@@ -22,7 +22,7 @@ export interface Mechanism {
 	name: string;
 	/**
 	 * Place in lists, plans and reports: the smaller first, equal ones by name. The first that is available is the
-	 * default.
+	 * default, unless an estimate speaks for another one (acquire/choice.ts).
 	 */
 	order: number;
 	/** For lists: what it is, in a few words. */
@@ -47,10 +47,13 @@ export interface Mechanism {
 	unavailable: () => string | null;
 	/**
 	 * Predicts pause and memory growth, and gives what speaks against a copy of this process. Nothing is done to the
-	 * process. Left out where the mechanism cannot tell. Throws ProcsnapError.
+	 * process. `room`: where the copy would be kept. Left out where the mechanism cannot tell. Throws ProcsnapError.
 	 */
-	estimate?: (tracer: Tracer, pid: number) => Estimate;
-	/** Copies the target. Throws ProcsnapError; then the target goes on, and nothing is left. */
+	estimate?: (tracer: Tracer, pid: number, room?: CopyRoom) => Estimate;
+	/**
+	 * Copies the target. Throws ProcsnapError; then the target goes on, and nothing is left. Its code says whether
+	 * another mechanism may be tried (acquire/attempts.ts).
+	 */
 	open: (tracer: Tracer, target: Target) => Still;
 	/**
 	 * The same in steps, for a copy that takes longer than a user should wait for an answer to Ctrl-C. Whoever gives up
@@ -59,23 +62,43 @@ export interface Mechanism {
 	copying?: (tracer: Tracer, target: Target, room?: CopyRoom) => Generator<CopyProgress, Still>;
 }
 
-/** Where a copy is kept that is no process. */
+/**
+ * Where a copy is kept that is no process. A folder alone: there. Otherwise in the collector's memory, up to
+ * `memoryBytes` (default: half of what this machine has left); what is larger is kept in the folder, and refused where
+ * none is named.
+ */
 export interface CopyRoom {
-	/** In a file without a name in this folder. Default: in the collector's memory. */
+	/** In a file without a name in this folder. */
 	folder?: string;
+	memoryBytes?: number;
 }
 
 /** How far a copy is. More is read than there is, where the target writes meanwhile. */
 export interface CopyProgress {
+	/** What is being done, in a few words. */
+	doing: string;
 	bytesRead: number;
 	totalBytes: number;
 	/** Over all of the target's memory, by now. */
 	passes: number;
+	/** Pages that the last whole pass found written to since the one before it; 0 where there was only one. */
+	writtenPages: number;
 }
 
+/** `pauseNs` is the longest stop that is to be expected; null: it is refused, or cannot be told. */
 export interface Estimate extends Preflight {
-	/** What may speak against a copy and shows only when the target is stopped for it. */
+	/** What may speak against a copy and shows only when the target is stopped for it, or copied. */
 	unseen: string[];
+	/** What is done to the target while it runs; null: nothing, the copy is there after one stop. */
+	disturbance: Disturbance | null;
+}
+
+/** Steps in which a page table of the target is held, each short, with naps between. */
+export interface Disturbance {
+	/** Of a step, for each page, on this machine. */
+	pageNs: number;
+	/** From the first step to the last, with the naps; what is read between comes on top. */
+	lastsNs: number;
 }
 
 /** What a copy cost, in nanoseconds. */

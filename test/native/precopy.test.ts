@@ -1,11 +1,11 @@
 /** precopy: a copy that is made while its target runs is the target as of one moment, whatever it does meanwhile. */
-import test, { type ExecutionContext } from 'ava';
+import type { ExecutionContext } from 'ava';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Failure } from '../../common/errors.ts';
-import { checkMemory, mechanism } from '../../mechanisms/precopy.ts';
+import { mechanism } from '../../mechanisms/precopy.ts';
 import { ProcsnapError, type Tracer } from '../../native/index.ts';
 import { isFree } from '../processes.ts';
 import { testUnless } from '../unless.ts';
@@ -115,14 +115,6 @@ precopyTest('what a fork would do to a target is no reason here: no process is m
 		t.is(taken(tracer, target.pid), 'taken', mode);
 		t.deepEqual(children(target.pid), [], mode);
 	}
-});
-
-test('a copy in memory that would take more than half of what is left is refused', (t) => {
-	t.notThrows(() => checkMemory(2 ** 30, 2 ** 31));
-	t.throws(() => checkMemory(2 ** 30 + 1, 2 ** 31), {
-		message: 'a copy of 1.0 GiB in memory is more than half of the 2.0 GiB that are available: name a folder on ' +
-			'a disk for it (--spool DIR)',
-	});
 });
 
 precopyTest('two collectors at once: the second is refused, and the first one\'s copy is right', async (t) => {
