@@ -14,14 +14,18 @@ export function sumOf(calls: readonly CallCount[], more: readonly CallCount[]): 
 	return [...sums.values()];
 }
 
+/** Of several stops. */
+export const sumOfCounts = (counts: readonly CallCounts[]): CallCounts =>
+	counts.reduce((sum, { restartedCalls, lengthenedTimeouts, cutCalls, calls }) => ({
+		restartedCalls: sum.restartedCalls + restartedCalls,
+		lengthenedTimeouts: sum.lengthenedTimeouts + lengthenedTimeouts,
+		cutCalls: sum.cutCalls + cutCalls, calls: sumOf(sum.calls, calls),
+	}), { restartedCalls: 0, lengthenedTimeouts: 0, cutCalls: 0, calls: [] });
+
 /** Of the stop for the copy and of the stop for its end. null: the mechanism counts nothing. */
 export function withEnd(
 	taken: CallCounts | null, end: CallCounts
 ): { [Key in keyof CallCounts]: CallCounts[Key] | null } {
 	if (taken === null) return { restartedCalls: null, lengthenedTimeouts: null, cutCalls: null, calls: null };
-	return {
-		restartedCalls: taken.restartedCalls + end.restartedCalls,
-		lengthenedTimeouts: taken.lengthenedTimeouts + end.lengthenedTimeouts,
-		cutCalls: taken.cutCalls + end.cutCalls, calls: sumOf(taken.calls, end.calls),
-	};
+	return sumOfCounts([taken, end]);
 }

@@ -33,7 +33,10 @@ export interface Hidden {
 /** Takes a duplicate and ends it; reads no memory. Throws Failure. */
 export async function findHidden(pid: number, mechanism: Mechanism, stopLimitMs?: number): Promise<Hidden> {
 	if (!mechanism.allFlags)
-		throw new Failure(`a copy by ${mechanism.name} does not tell what a fork leaves out: name another --mechanism`);
+		throw new Failure(
+			`a copy by ${mechanism.name} has what a fork leaves out or wipes, and does not tell that it is: hidden compares ` +
+				`a duplicate with the process; name another --mechanism, or none`
+		);
 	const tracer = startTracer(stopLimitMs);
 	let survey: Survey | undefined;
 	try {

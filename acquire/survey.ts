@@ -7,7 +7,7 @@ import { Failure, isGone } from '../common/errors.ts';
 import { countersOf, regionsOf, startTicksOf, type Counters, type Identity } from '../common/proc/process.ts';
 import type { Region } from '../common/proc/regions.ts';
 import type { CopyProgress, CopyRoom, Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
-import { nowNs, Tracer } from '../native/index.ts';
+import { nowNs, ProcsnapError, Tracer, type StoppedInVain } from '../native/index.ts';
 import { LiveTarget } from './evidence/live.ts';
 import type { Instant } from './evidence/manifest.ts';
 import { classify, missingRegions, type Classified } from './evidence/provenance.ts';
@@ -21,11 +21,17 @@ export const startTracer = (stopLimitMs: number | undefined): Tracer =>
 
 export const instantNow = (): Instant => ({ wallClock: new Date().toISOString(), monotonicNs: Number(nowNs()) });
 
+const NOTHING_STOPPED: StoppedInVain = {
+	pauseNs: 0, calls: { restartedCalls: 0, lengthenedTimeouts: 0, cutCalls: 0, calls: [] },
+};
+
 export interface HowToCopy {
 	/** Where a copy is kept that is no process. */
 	room?: CopyRoom;
 	copying?: ((progress: CopyProgress) => void) | undefined;
 	signal?: AbortSignal | undefined;
+	/** Told when a mechanism has given up, and another one is tried. */
+	gaveUp?: ((told: { mechanism: Mechanism; reason: string; next: Mechanism }) => void) | undefined;
 }
 
 /** Between the steps signals are heard. */
@@ -77,10 +83,12 @@ export class Survey {
 	/**
 	 * Copies the target; `how` is for a copy that takes its time. Throws Failure where the mechanism is not for
 	 * evidence, what open(2) gives where the target's own memory may not be opened, ProcsnapError where the copy is
-	 * refused, and what `signal` was aborted with.
+	 * refused (ENOTSUP: this machine has not what it needs), and what `signal` was aborted with.
 	 */
 	async copy(tracer: Tracer, mechanism: Mechanism, how: HowToCopy = {}): Promise<Still> {
 		if (mechanism.notForEvidence !== null) throw new Failure(mechanism.notForEvidence);
+		const unavailable = mechanism.unavailable();
+		if (unavailable !== null) throw new ProcsnapError('ENOTSUP', unavailable, NOTHING_STOPPED);
 		if (!(this.#live instanceof LiveTarget)) {
 			// Where the target may not be traced either, this says so, and better.
 			mechanism.estimate?.(tracer, this.#target.pid);

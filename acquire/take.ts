@@ -7,12 +7,14 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { codeOf, Failure, isGone, messageOf } from '../common/errors.ts';
-import { mechanismFor } from '../mechanisms/shared/all.ts';
 import type { Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
 import {
 	nowNs, ProcsnapError, xsaveComponents, type CallCount, type ThreadRegisters, type Tracer,
 } from '../native/index.ts';
-import { withEnd } from './calls.ts';
+import { allCounts, Attempts } from './attempts.ts';
+import { sumOf, withEnd } from './calls.ts';
+import { candidatesFor } from './candidates.ts';
+import { asAsked, chooseMechanism, type Choice } from './choice.ts';
 import { endInVain, endStill, untoldOf, type Toll, type Untold } from './ending.ts';
 import { layOut, type CoreLayout } from './evidence/core.ts';
 import type { Destination } from './evidence/folder.ts';
@@ -39,16 +41,17 @@ export interface TakeOptions {
 	key: () => KeyObject;
 	/** Called before anything is done to the target: throws Failure where there will be no key. */
 	checkKey?: () => void;
-	/** Default: the first that this machine has. */
-	mechanism?: Mechanism | undefined;
+	/** To be tried in this order, and no other. Default: see choice.ts. */
+	mechanisms?: readonly [Mechanism, ...Mechanism[]] | undefined;
 	/** How long threads of the target that are stopped may wait for others to stop. */
 	stopLimitMs?: number | undefined;
 	/** The URL of a time-stamp authority (RFC 3161). */
 	timestampUrl?: string | undefined;
 	/** Called when the duplicate is there: from now on nobody waits for us. */
 	duplicated?: (target: number) => void;
-	/** Told of a copy that takes its time. */
+	/** Told of a copy that takes its time, and of one that is given up for another. */
 	copying?: HowToCopy['copying'];
+	gaveUp?: HowToCopy['gaveUp'];
 	/** Told of every block: bytes done, of so many. */
 	progress?: (done: number, total: number) => void;
 	signal?: AbortSignal | undefined;
@@ -73,6 +76,7 @@ type Seen = Omit<Identity, 'programSha256'>;
 interface Moment {
 	still: Still;
 	image: Image;
+	mechanism: Mechanism;
 	before: Instant;
 	threads: ThreadRegisters[];
 	layout: CoreLayout;
@@ -84,7 +88,8 @@ interface Moment {
  * left.
  */
 export async function take(options: TakeOptions): Promise<TakenEvidence> {
-	const { signal, progress } = options;
+	const { signal, progress, copying, gaveUp } = options;
+	const attempts = new Attempts();
 	const { target: seen, program } = await identified(options.pid);
 	let destination: Destination | undefined;
 	let stream: CoreStream | undefined;
@@ -94,19 +99,21 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 	let done: CallCount[] | undefined;	// to the target's calls; undefined: what the tracer's last request did
 	try {
 		options.checkKey?.();
-		const mechanism = options.mechanism ?? mechanismFor();
 		destination = await options.destination();
 		const to = destination;
 		stream = new CoreStream();
 		signal?.throwIfAborted();
 		tracer = startTracer(options.stopLimitMs);
 		survey = new Survey(seen);
+		const choice = options.mechanisms === undefined
+			? chooseMechanism(candidatesFor(tracer, seen.pid, { room: to.room }))
+			: asAsked(options.mechanisms);
 		const moment = await copyAndPlan(
-			tracer, survey, seen, mechanism, { room: to.room, copying: options.copying, signal }
+			tracer, survey, seen, choice, attempts, { room: to.room, copying, gaveUp, signal }
 		);
-		const { planned, layout, still, image } = moment;
+		const { planned, layout, still, image, mechanism } = moment;
 		stream.start({ regions: true });
-		done = still.figures.calls?.calls ?? [];
+		done = allCounts(still.figures.calls, attempts.inVain)?.calls ?? [];
 		options.duplicated?.(seen.pid);
 		hashing = new ProgramHashing(program);
 		const key = options.key();
@@ -129,14 +136,17 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		const merkleRoot = rootHash(digests.leaves).toString('hex');
 		// The duplicate is there until nobody can need it any more.
 		await destination.verified(merkleRoot);
-		const ledger = endAndCount(tracer, moment, survey.counters, seen);
+		const ledger = endAndCount(tracer, moment, survey.counters, seen, attempts);
 		done = ledger.calls ?? [];
 		const { sha256: programSha256, failed: programUnread } = await hashing.result(signal);
 		const manifest: Manifest = {
 			...describeCollection(publicKeyOf(key)),
 			target: { ...seen, programSha256 },
 			transfer: destination.transfer,
-			mechanism: { name: mechanism.name, description: mechanism.description },
+			mechanism: {
+				name: mechanism.name, description: mechanism.description,
+				why: mechanism === choice.mechanism ? choice.why : `${attempts.made.at(-2)?.mechanism} has given up`,
+			},
 			before: moment.before, momentNs: image.momentNs, after: instantNow(), skewNs: image.skewNs,
 			threads: moment.threads.map(({ tid, skewNs, running, partial }) => ({ tid, skewNs, running, partial })),
 			regions: recordRegions(planned, layout, source, digests.ranges),
@@ -156,7 +166,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		const cause = error instanceof NotPlanned ? error.reason : error;
 		const toll = tracer === undefined
 			? null
-			: endInVain(tracer, survey?.still ?? tracer, done ?? tracer.lastCalls.calls);
+			: endInVain(tracer, survey?.still ?? tracer, done ?? callsOf(attempts, tracer));
 		if (signal?.aborted === true) throw forUser(new Failure('interrupted: nothing was kept'), toll);
 		throw forUser(error instanceof NotPlanned ? whyLost(cause, toll) : cause, toll);
 	} finally {
@@ -168,6 +178,10 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		if (hashing === undefined) await program.close();
 	}
 }
+
+/** Of those that gave up, and of the one under way. */
+const callsOf = ({ inVain }: Attempts, { lastCalls }: Tracer): CallCount[] =>
+	inVain.reduce((sum, { calls }) => sumOf(sum, calls), lastCalls.calls);
 
 const ENDED_BY_OTHERS =
 	'the duplicate was ended by something else than procsnap: a signal, the out-of-memory killer, or the end of its ' +
@@ -237,12 +251,11 @@ async function identified(pid: number): ReturnType<typeof identify> {
 }
 
 async function copyAndPlan(
-	tracer: Tracer, survey: Survey, target: Seen, mechanism: Mechanism, how: HowToCopy
+	tracer: Tracer, survey: Survey, target: Seen, choice: Choice, attempts: Attempts, how: HowToCopy
 ): Promise<Moment> {
-	const before = instantNow();
-	const still = await survey.copy(tracer, mechanism, how);
+	const copied = await attempts.copy(tracer, survey, choice, how);
 	try {
-		return { before, still, image: survey.image, ...plan(survey, target) };
+		return { ...copied, image: survey.image, ...plan(survey, target) };
 	} catch (error) {
 		throw new NotPlanned(error);
 	}
@@ -279,20 +292,24 @@ function ofTarget(target: Seen): Omit<ProcessNote, 'uid' | 'gid' | 'pgrp' | 'sid
 
 const placed = (planned: readonly Planned[]): Planned[] => planned.filter(({ runs }) => runs.length > 0);
 
-function endAndCount(tracer: Tracer, { still, image }: Moment, beforeCounters: Counters, target: Seen): Ledger {
+function endAndCount(
+	tracer: Tracer, { still, image }: Moment, beforeCounters: Counters, target: Seen, attempts: Attempts
+): Ledger {
 	const { figures } = still;
 	const copied = image.copiedBytes();
 	const livedNs = Number(nowNs()) - image.momentNs;
 	const { endPauseNs, unburied, endedEarly, endFailed, counts } = endStill(still, tracer);
-	const { restartedCalls, lengthenedTimeouts, cutCalls, calls } = withEnd(figures.calls, counts);
+	const { restartedCalls, lengthenedTimeouts, cutCalls, calls } = withEnd(
+		allCounts(figures.calls, attempts.inVain), counts
+	);
 	const after = tryCounters(target);
 	return {
-		pauseNs: figures.pauseNs, takeNs: figures.takeNs, endPauseNs,
+		pauseNs: attempts.longestPauseNs, takeNs: figures.takeNs, endPauseNs,
 		minorFaults: after === null ? null : after.minorFaults - beforeCounters.minorFaults,
 		majorFaults: after === null ? null : after.majorFaults - beforeCounters.majorFaults,
 		residentKiBBefore: beforeCounters.residentKiB, residentKiBAfter: after?.residentKiB ?? null,
 		copiedBytes: copied, restartedCalls, lengthenedTimeouts, duplicateLivedNs: livedNs, cutCalls, calls, unburied,
-		endedEarly, endFailed,
+		endedEarly, endFailed, attempts: [...attempts.made],
 	};
 }
 

@@ -1,15 +1,21 @@
-/** procsnap check PID: would a duplicate be taken, what would it cost, and what speaks against it. Nothing is done. */
-import { forEvidence, mechanismFor } from '../../mechanisms/shared/all.ts';
-import type { Estimate, Mechanism } from '../../mechanisms/shared/types.ts';
+/**
+ * procsnap check PID: would it be taken, by which mechanism, at what cost, and what speaks against it. Nothing is done.
+ */
+import type { Disturbance, Estimate, Mechanism } from '../../mechanisms/shared/types.ts';
+import { mechanismsFor } from '../../mechanisms/shared/all.ts';
 import { ProcsnapError, Tracer, type Reason } from '../../native/index.ts';
 import { pidOf } from '../arguments.ts';
+import { candidatesFor } from '../candidates.ts';
+import { chooseMechanism, disturbanceText, type Candidate, type Choice } from '../choice.ts';
 import { Failure } from '../../common/errors.ts';
 import { bytesText, durationText, printable } from '../../common/format.ts';
 import { parseOptions, type Option } from '../../common/options.ts';
+import { MECHANISMS } from '../mechanism-option.ts';
 
-export const summary = 'say whether a duplicate would be taken, its cost, and why not';
+export const summary = 'say whether a process would be taken, how, at what cost, and why not';
 
 const OPTIONS = {
+	mechanism: { ...MECHANISMS, help: 'look at these only, and not at all that there are' },
 	json: { kind: 'flag', help: 'print one line of JSON for machines' },
 	help: { kind: 'flag', help: 'this text' },
 } satisfies Record<string, Option>;
@@ -17,46 +23,37 @@ const OPTIONS = {
 export const help = {
 	usage: 'procsnap check PID [OPTIONS]',
 	text: `Looks at the process from outside, through /proc and cgroup file systems, and does nothing to
-it. Says whether procsnap take would duplicate it on a stock kernel, how long it would be paused, how
-much memory that could take, and what speaks against it. take looks at the same things first.`,
+it. Says whether procsnap take would take it, by which mechanism and why, how long it would be paused,
+how much memory that could take, and what speaks against it. take looks at the same things first.`,
 	options: OPTIONS,
-	examples: ['procsnap check 1234', 'procsnap check 1234 --json'],
+	examples: ['procsnap check 1234', 'procsnap check 1234 --mechanism inject --json'],
 	exits: '0 it would be taken; 1 it would be refused; 2 wrong usage.',
 };
 
 const REFUSED = 1;
 
 export function run(args: string[]): Promise<number> {
-	const { flags, positionals } = parseOptions(args, OPTIONS, 1);
+	const { flags, values, positionals } = parseOptions(args, OPTIONS, 1);
 	const pid = pidOf(positionals[0], 'check');
-	const mechanism = mechanismFor(), estimating = estimatingMechanism();
-	const estimate = estimated(estimating, pid);
-	const refusals = estimate.reasons.filter(({ code }) => code !== null);
+	const candidates = lookedAt(pid, values.mechanism === undefined ? undefined : mechanismsFor(values.mechanism));
+	const checked = judged(candidates, chooseMechanism(candidates));
+	const { choice: { mechanism, why, passedOver }, estimate, refusals } = checked, taken = refusals.length === 0;
 	if (flags.has('json')) {
 		process.stdout.write(
-			`${JSON.stringify({ pid, taken: refusals.length === 0, mechanism: mechanism.name, ...estimate })}\n`
+			`${JSON.stringify({ pid, taken, mechanism: mechanism.name, why, passedOver, ...estimate, candidates: candidates.map(brief) })}\n`
 		);
 	} else {
-		const told = lines(pid, { mechanism, estimating, estimate, refusals })
-			.flatMap((line) => wrapped(printable(line)));
+		const told = lines(pid, checked).flatMap((line) => wrapped(printable(line)));
 		process.stdout.write(told.map((line) => `${line}\n`).join(''));
 	}
-	return Promise.resolve(refusals.length === 0 ? 0 : REFUSED);
+	return Promise.resolve(taken ? 0 : REFUSED);
 }
 
-type Estimating = Mechanism & Required<Pick<Mechanism, 'estimate'>>;
-
-/** The default mechanism, or the first that can tell before it is used. */
-function estimatingMechanism(): Estimating {
-	const found = [mechanismFor(), ...forEvidence()].find((each): each is Estimating => each.estimate !== undefined);
-	if (found === undefined) throw new Failure('no mechanism of this machine can tell before it is used');
-	return found;
-}
-
-function estimated({ estimate }: Estimating, pid: number): Estimate {
-	const tracer = Tracer.start({ dataBytes: 1 << 16 });
+function lookedAt(pid: number, mechanisms: Mechanism[] | undefined): Candidate[] {
+	// Of the rank that the tracer of a take has: what it times is what that would take.
+	const tracer = Tracer.start({ priority: 1, dataBytes: 1 << 16 });
 	try {
-		return estimate(tracer, pid);
+		return candidatesFor(tracer, pid, { mechanisms, all: true });
 	} catch (error) {
 		throw error instanceof ProcsnapError ? new Failure(error.message) : error;
 	} finally {
@@ -64,28 +61,59 @@ function estimated({ estimate }: Estimating, pid: number): Estimate {
 	}
 }
 
-interface Checked { mechanism: Mechanism; estimating: Mechanism; estimate: Estimate; refusals: Reason[] }
+interface Checked {
+	choice: Choice;
+	/** Whose estimate follows: the chosen one, or the first that predicts. */
+	estimating: Mechanism;
+	estimate: Estimate;
+	refusals: Reason[];
+}
 
-function lines(pid: number, { mechanism, estimating, estimate, refusals }: Checked): string[] {
-	const { reasons, threads, residentKib, growthKib, headroomKib, pauseNs, unseen } = estimate;
+function judged(candidates: readonly Candidate[], choice: Choice): Checked {
+	const predicting = candidates.filter(({ estimate }) => estimate !== null);
+	const found = predicting.find(({ mechanism }) => mechanism === choice.mechanism) ?? predicting[0];
+	if (found?.estimate == null) throw new Failure('no mechanism of this machine can tell before it is used');
+	const { mechanism: estimating, estimate } = found;
+	return { choice, estimating, estimate, refusals: estimate.reasons.filter(({ code }) => code !== null) };
+}
+
+/** Of each in a few fields: what the others are compared by. */
+const brief = ({ mechanism: { name }, unavailable, estimate }: Candidate): {
+	mechanism: string; unavailable: string | null; pauseNs: number | null; disturbance: Disturbance | null;
+	reasons: Array<Pick<Reason, 'name' | 'code'>>;
+} => ({
+	mechanism: name, unavailable, pauseNs: estimate?.pauseNs ?? null, disturbance: estimate?.disturbance ?? null,
+	reasons: (estimate?.reasons ?? []).map(({ name: reason, code }) => ({ name: reason, code })),
+});
+
+function lines(pid: number, { choice, estimating, estimate, refusals }: Checked): string[] {
+	const { reasons, threads, residentKib, growthKib, headroomKib, pauseNs, unseen, disturbance } = estimate;
+	const { mechanism, why, passedOver } = choice;
 	const verdict = `process ${pid} would be ${refusals.length === 0 ? 'taken' : 'refused'}`;
 	const kib = (size: number): string => bytesText(size * 1024);
+	const room = headroomKib === null ? 'a room that is not limited' : `${kib(headroomKib)} that are free`;
 	return [
 		refusals[0] === undefined ? verdict : `${verdict} (${refusals[0].name})`,
-		...(refusals.length > 0 ? [] : [`  how: ${estimating.description}`]),
-		...(refusals.length > 0 || mechanism === estimating
-			? []
-			: [`  take uses ${mechanism.name} instead here: ${mechanism.description}`]),
+		...(refusals.length > 0 ? [] : [`  by ${mechanism.name}: ${why}`, `  how: ${mechanism.description}`]),
+		...(refusals.length > 0 || mechanism === estimating ? [] : [`  what follows is of ${estimating.name}`]),
 		...(pauseNs === null
 			? []
 			: [
 				`  pause: about ${durationText(pauseNs)}, of ${threads} ` +
 					`thread${threads === 1 ? '' : 's'} and ${kib(residentKib)}`,
 			]),
-		...(threads === 0 ? [] : [`  memory: at most ${kib(growthKib)} more while the duplicate is there, of ${
-			headroomKib === null ? 'a room that is not limited' : `${kib(headroomKib)} that are free`}`]),
+		...(disturbance === null ? [] : [`  while it runs: ${disturbanceText(disturbance)}`]),
+		...(threads === 0
+			? []
+			: [
+				growthKib === 0
+					? '  memory: no more than it has'
+					: `  memory: at most ${kib(growthKib)} more while the duplicate is there, of ${room}`,
+			]),
 		...reasons.map(({ name, code, text }) => `  ${code === null ? 'note' : 'refused'}: ${name}: ${text}`),
-		...(refusals.length > 0 || unseen.length === 0 ? [] : [`  seen only when it is stopped: ${unseen.join(', ')}`]),
+		...(refusals.length > 0 || unseen.length === 0 ? [] : [`  seen only when it is taken: ${unseen.join(', ')}`]),
+		// Of one that is refused, they would say the same once more.
+		...(refusals.length > 0 ? [] : passedOver.map((other) => `  not by ${other.name}: ${other.why}`)),
 	];
 }
 

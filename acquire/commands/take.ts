@@ -3,14 +3,16 @@ import { resolve } from 'node:path';
 import { untoldTexts } from '../ending.ts';
 import { UsageError } from '../../common/errors.ts';
 import { createFolder, type Destination } from '../evidence/folder.ts';
-import type { Manifest } from '../evidence/manifest.ts';
+import type { Attempt, Manifest } from '../evidence/manifest.ts';
 import { CAPTURES, type Capture } from '../evidence/provenance.ts';
 import { checkKeyPlace, collectorKey, defaultKeyPath } from '../evidence/seal.ts';
-import { atMostText, bytesText, printable } from '../../common/format.ts';
+import { atMostText, bytesText, durationText, printable } from '../../common/format.ts';
 import { bytesOption, countOption, parseOptions, type Option } from '../../common/options.ts';
 import { addressOf, MAX_STOP, pidOf, stopLimitOf } from '../arguments.ts';
-import { MECHANISM } from '../mechanism-option.ts';
-import { mechanismFor } from '../../mechanisms/shared/all.ts';
+import { MECHANISMS } from '../mechanism-option.ts';
+import { mechanismsFor } from '../../mechanisms/shared/all.ts';
+import { halfOfMemory } from '../../mechanisms/shared/room.ts';
+import type { CopyProgress, CopyRoom } from '../../mechanisms/shared/types.ts';
 import { yieldToOthers } from '../priority.ts';
 import { createProgress } from '../../common/progress.ts';
 import { take } from '../take.ts';
@@ -23,13 +25,14 @@ const OPTIONS = {
 	'to': { kind: 'one', value: 'HOST:PORT', help: 'instead: send it there as it is taken (procsnap receive)' },
 	'max-rate': { kind: 'one', value: 'BYTES', help: 'send no more than that a second: 800K, 20M' },
 	'patience': { kind: 'one', value: 'SECONDS', help: 'for how long a lost link is tried again (default: 600)' },
-	'spool': { kind: 'one', value: 'DIR', help: 'keep a copy that is no process there (default: in memory)' },
+	'memory': { kind: 'one', value: 'BYTES', help: 'let a copy that is no process take no more memory (default: half' },
+	'spool': { kind: 'one', value: 'DIR', help: 'of what is left), and keep a larger one in this folder on a disk' },
 	'cert': { kind: 'one', value: 'FILE', help: 'the link\'s certificate, its key, and the authority that' },
 	'link-key': { kind: 'one', value: 'FILE', help: 'both sides know (default: link.crt, link.key, ca.crt in' },
 	'ca': { kind: 'one', value: 'FILE', help: '~/.config/procsnap; scripts/certificates makes them)' },
 	'key': { kind: 'one', value: 'FILE', help: 'the collector\'s private key, made if there is none' },
 	'timestamp': { kind: 'one', value: 'URL', help: 'have the seal stamped by this authority (RFC 3161)' },
-	'mechanism': MECHANISM,
+	'mechanism': MECHANISMS,
 	'max-stop': MAX_STOP,
 	'json': { kind: 'flag', help: 'print one line of JSON for machines' },
 	'help': { kind: 'flag', help: 'this text' },
@@ -43,7 +46,7 @@ manifest that tells how each region was captured and what the target suffered.`,
 	options: OPTIONS,
 	examples: [
 		'procsnap take 1234', 'procsnap take 1234 --out /media/usb/plc-1 --json',
-		'procsnap take 1234 --to lab.example:7447 --max-rate 5M',
+		'procsnap take 1234 --to lab.example:7447 --max-rate 5M', 'procsnap take 1234 --mechanism precopy,inject',
 	],
 	exits: '0 taken; 1 not taken, and nothing is left; 2 wrong usage; 3 taken, but without the timestamp; 5 taken ' +
 		'in part (the duplicate was ended early); 130, 143 interrupted.',
@@ -57,7 +60,7 @@ const LEAST_RATE = 16 << 10;
 export async function run(args: string[], signal: AbortSignal): Promise<number> {
 	const { flags, values, positionals } = parseOptions(args, OPTIONS, 1);
 	const pid = pidOf(positionals[0], 'take');
-	const mechanism = mechanismFor(values.mechanism?.at(-1));
+	const mechanisms = values.mechanism === undefined ? undefined : mechanismsFor(values.mechanism);
 	const stopLimitMs = stopLimitOf(values['max-stop']?.at(-1));
 	const keyPath = values.key?.at(-1) ?? defaultKeyPath();
 	const found: { made?: boolean } = {};
@@ -69,9 +72,18 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	const timestampUrl = values.timestamp?.at(-1);
 	if (timestampUrl !== undefined) (await import('../timestamp-client.ts')).authorityUrl(timestampUrl);
 	const progress = createProgress('taking'), copyProgress = createProgress('copying');
+	const say = (text: string): void => {
+		copyProgress.end();
+		progress.end();
+		process.stderr.write(`procsnap: ${text}\n`);
+	};
+	// An answer at once: to put the target back may take as long as to copy it.
+	signal.addEventListener('abort', () => say('interrupted: putting the target back as it was'), { once: true });
 	const { where, manifest, withoutTimestamp, programUnread, untold } = await take({
-		pid, key, checkKey: () => checkKeyPlace(keyPath), mechanism, stopLimitMs, timestampUrl, signal,
-		copying: ({ bytesRead, totalBytes }) => copyProgress.update(Math.min(bytesRead, totalBytes), totalBytes),
+		pid, key, checkKey: () => checkKeyPlace(keyPath), mechanisms, stopLimitMs, timestampUrl, signal,
+		copying: (now) => copyProgress.show(copyText(now)),
+		gaveUp: ({ mechanism, reason, next }) =>
+			say(`${mechanism.name} has given up, and ${next.name} is tried: ${printable(reason)}`),
 		duplicated: (target) => {
 			copyProgress.end();
 			yieldToOthers(target);
@@ -95,11 +107,17 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 		process.stderr.write(`procsnap: not in the evidence, which was sealed before: ${text}\n`);
 	process.stdout.write(
 		flags.has('json')
-			? `${JSON.stringify({ where, bytes: manifest.core.bytes, merkleRoot: manifest.core.merkleRoot, partial: manifest.partial, ledger: manifest.ledger, untold })}\n`
+			? `${JSON.stringify({ where, bytes: manifest.core.bytes, merkleRoot: manifest.core.merkleRoot, mechanism: manifest.mechanism, partial: manifest.partial, ledger: manifest.ledger, untold })}\n`
 			: describe(where, manifest)
 	);
 	if (manifest.partial !== null) return PARTIAL;
 	return withoutTimestamp === null ? 0 : WITHOUT_TIMESTAMP;
+}
+
+/** More is read than there is, where the target writes meanwhile. */
+function copyText({ doing, bytesRead, totalBytes, passes, writtenPages }: CopyProgress): string {
+	const written = passes < 2 ? '' : `, ${counted(writtenPages, 'page')} written meanwhile`;
+	return `${bytesText(bytesRead)} read of ${bytesText(totalBytes)}, pass ${passes}${written} (${doing})`;
 }
 
 /** What is wrong with the options is said now; a receiver is looked for when the target is known. */
@@ -107,10 +125,12 @@ function destinationOf(
 	pid: number, values: Partial<Record<keyof typeof OPTIONS, string[]>>, signal: AbortSignal
 ): () => Promise<Destination> {
 	const [to, rate, patience] = [values.to?.at(-1), values['max-rate']?.at(-1), values.patience?.at(-1)];
-	const spool = values.spool === undefined ? undefined : resolve(values.spool.at(-1) as string);
+	const room = roomOf(values);
 	if (to === undefined) {
-		if (rate !== undefined || patience !== undefined || spool !== undefined)
-			throw new UsageError('--max-rate, --patience and --spool are for a transfer: give --to HOST:PORT');
+		if (rate !== undefined || patience !== undefined || room !== undefined)
+			throw new UsageError(
+				'--max-rate, --patience, --memory and --spool are for a transfer: give --to HOST:PORT'
+			);
 		const out = resolve(
 			values.out?.at(-1) ?? `procsnap-${pid}-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`
 		);
@@ -129,9 +149,19 @@ function destinationOf(
 			ca: values.ca?.at(-1), cert: values.cert?.at(-1), key: values['link-key']?.at(-1),
 		});
 		return Sender.open({
-			host, port, credentials, bytesPerSecond, patienceMs, spool, signal,
+			host, port, credentials, bytesPerSecond, patienceMs, room, signal,
 			say: (text) => process.stderr.write(`procsnap: ${text}\n`),
 		});
+	};
+}
+
+/** undefined: neither option was given. */
+function roomOf({ memory, spool }: Partial<Record<keyof typeof OPTIONS, string[]>>): CopyRoom | undefined {
+	const [most, folder] = [memory?.at(-1), spool?.at(-1)];
+	if (most === undefined && folder === undefined) return undefined;
+	return {
+		...(folder === undefined ? {} : { folder: resolve(folder) }),
+		memoryBytes: most === undefined ? halfOfMemory() : bytesOption('memory', most, 1),
 	};
 }
 
@@ -145,6 +175,8 @@ export function describe(
 	const lines = [
 		`${where}: process ${target.pid} (${printable(target.command)}) as of ${before.wallClock}, ` +
 			`by ${mechanism.name}`,
+		...(mechanism.why === null ? [] : [`  why ${mechanism.name}: ${printable(mechanism.why)}`]),
+		...(ledger.attempts ?? []).flatMap((attempt) => (attempt.outcome === 'refused' ? [attemptText(attempt)] : [])),
 		`  ${bytesText(core.bytes)}, registers of ${counted(threads.length, 'thread')}`,
 		`  the target was paused for ${atMostText(ledger.pauseNs)} at most, and ${endPause} when the duplicate was ended`,
 		...cutTexts(ledger.calls ?? []).map((text) => `  ${text}`),
@@ -174,6 +206,13 @@ export function describe(
 		...(partial === null ? [] : [`  ${partialText(partial)}`]),
 	];
 	return `${lines.join('\n')}\n`;
+}
+
+function attemptText({ mechanism, reason, pauseNs, startedNs, endedNs }: Attempt): string {
+	const paused = pauseNs === null ? 'nobody knows for how long the target was paused' : pauseNs === 0
+		? 'the target was not stopped'
+		: `the target was paused for ${atMostText(pauseNs)} at most`;
+	return `  ${mechanism} gave up after ${durationText(endedNs - startedNs)} (${paused}): ${printable(reason ?? '')}`;
 }
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;

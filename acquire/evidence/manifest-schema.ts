@@ -54,14 +54,29 @@ const ledger1 = v.object({
 	restartedCalls: v.nullable(integer), lengthenedTimeouts: v.nullable(integer), duplicateLivedNs: integer,
 });
 
-const ledger = v.object({
+const calls = v.array(v.object({ call: v.string(), restarted: integer, lengthened: integer, cut: integer }));
+
+const ledger2 = v.object({
 	...ledger1.entries,
 	endPauseNs: v.nullable(integer), minorFaults: v.nullable(integer), majorFaults: v.nullable(integer),
 	residentKiBAfter: v.nullable(integer),
 	cutCalls: v.nullable(integer),
-	calls: v.nullable(v.array(v.object({ call: v.string(), restarted: integer, lengthened: integer, cut: integer }))),
+	calls: v.nullable(calls),
 	unburied: v.nullable(v.string()), endedEarly: v.nullable(v.string()), endFailed: v.nullable(v.string()),
 });
+
+const mechanismName = matching(/^[a-z][a-z0-9-]{0,63}$/, 'the name of a mechanism');
+
+const ledger = v.object({
+	...ledger2.entries,
+	attempts: v.nullable(v.array(v.object({
+		mechanism: mechanismName, outcome: v.picklist(['taken', 'refused']), reason: v.nullable(v.string()),
+		pauseNs: v.nullable(integer), calls: v.nullable(calls), startedNs: integer, endedNs: integer,
+	}))),
+});
+
+const mechanism3 = v.object({ name: mechanismName, description: v.string() });
+const mechanism = v.object({ ...mechanism3.entries, why: v.nullable(v.string()) });
 
 const partial = v.object({ reason: v.string(), missingBytes: count, sinceNs: integer });
 
@@ -72,9 +87,6 @@ const FIELDS = {
 	machine: v.object({ kernel: v.string(), architecture: v.string(), bootId: v.string(), cpus: integer }),
 	target,
 	transfer: v.nullable(v.object({ id: matching(/^[0-9a-f]{32}$/, 'a transfer\'s id'), receiver: v.string() })),
-	mechanism: v.object({
-		name: matching(/^[a-z][a-z0-9-]{0,63}$/, 'the name of a mechanism'), description: v.string(),
-	}),
 	before: instant,
 	momentNs: integer,
 	after: instant,
@@ -90,19 +102,24 @@ const FIELDS = {
 /** A field that is in the types and not here does not compile, nor one of another type. */
 const MANIFEST =
 	v.object({
-		schemaVersion: v.literal(SCHEMA_VERSION), ...FIELDS, partial: v.nullable(partial), ledger,
+		schemaVersion: v.literal(SCHEMA_VERSION), ...FIELDS, mechanism, partial: v.nullable(partial), ledger,
 	}) satisfies v.GenericSchema<unknown, Manifest>;
-const MANIFEST_2 = v.object({ ...MANIFEST.entries, schemaVersion: v.literal(2) });
-const MANIFEST_1 = v.object({ schemaVersion: v.literal(1), ...FIELDS, ledger: ledger1 });
+const MANIFEST_3 = v.object({
+	schemaVersion: v.picklist([2, 3]), ...FIELDS, mechanism: mechanism3, partial: v.nullable(partial), ledger: ledger2,
+});
+const MANIFEST_1 = v.object({ schemaVersion: v.literal(1), ...FIELDS, mechanism: mechanism3, ledger: ledger1 });
 
-const VERSIONS: Record<number, v.GenericSchema> = { 1: MANIFEST_1, 2: MANIFEST_2, [SCHEMA_VERSION]: MANIFEST };
+const VERSIONS: Record<number, v.GenericSchema> =
+	{ 1: MANIFEST_1, 2: MANIFEST_3, 3: MANIFEST_3, [SCHEMA_VERSION]: MANIFEST };
 
 /** What it did not tell is not known. */
-const fromVersion1 = (manifest: v.InferOutput<typeof MANIFEST_1>): Manifest =>
-	({
-		...manifest, partial: null,
-		ledger: { ...manifest.ledger, cutCalls: null, calls: null, unburied: null, endedEarly: null, endFailed: null },
-	});
+const fromVersion1 = (manifest: v.InferOutput<typeof MANIFEST_1>): v.InferOutput<typeof MANIFEST_3> => ({
+	...manifest, schemaVersion: 1 as never, partial: null,
+	ledger: { ...manifest.ledger, cutCalls: null, calls: null, unburied: null, endedEarly: null, endFailed: null },
+});
+const fromVersion3 = (manifest: v.InferOutput<typeof MANIFEST_3>): Manifest => ({
+	...manifest, mechanism: { ...manifest.mechanism, why: null }, ledger: { ...manifest.ledger, attempts: null },
+});
 
 /** Throws Failure, which names the first field that is wrong. Of an older version: what that did not tell is null. */
 export function parseManifest(text: Uint8Array): Manifest {
@@ -120,10 +137,17 @@ export function parseManifest(text: Uint8Array): Manifest {
 	}
 	const { success, issues } = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true });
 	if (!success) throw new Failure(issueText(issues[0]));
-	const manifest = version === 1 ? fromVersion1(value as v.InferOutput<typeof MANIFEST_1>) : value as Manifest;
+	const manifest = inOurs(version, value);
 	const misplaced = misplacedRegion(manifest);
 	if (misplaced !== null) throw new Failure(misplaced);
 	return manifest;
+}
+
+function inOurs(version: unknown, value: unknown): Manifest {
+	if (version === SCHEMA_VERSION) return value as Manifest;
+	return fromVersion3(version === 1
+		? fromVersion1(value as v.InferOutput<typeof MANIFEST_1>)
+		: value as v.InferOutput<typeof MANIFEST_3>);
 }
 
 function parseJson(text: Uint8Array): unknown {

@@ -5,10 +5,10 @@ import type { Identity } from '../../common/proc/process.ts';
 import type { Unreadable } from './source.ts';
 
 /**
- * 1: without `partial`, and without the last five fields of the ledger. 1 and 2: each region with content has its own
- * SHA-256. Both are read as well.
+ * 1: without `partial`, and without the five fields of the ledger from `cutCalls` on. 1 and 2: each region with content
+ * has its own SHA-256. 1 to 3: without `mechanism.why` and the ledger's `attempts`. All are read as well.
  */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /**
  * A larger region has no SHA-256 of its own: the hashes of its chunks guard it, and hashing it twice would make the
@@ -52,10 +52,10 @@ export interface Ledger {
 	/**
 	 * A bound: no thread of the target was stopped for longer. From when the first one could be stopped to the last
 	 * one's release (inject), of the longest of its stops (precopy); for how long the kernel held its mmap_lock
-	 * (syscall).
+	 * (syscall). Of all attempts that were made.
 	 */
 	pauseNs: number;
-	/** From the request to the duplicate being ready to be read. The target runs for most of it. */
+	/** From the request to the copy being ready to be read, of the attempt that it was taken by. */
 	takeNs: number;
 	/**
 	 * A bound like pauseNs, of a second stop, in which the target reaps the ended duplicate (inject); where that was
@@ -76,7 +76,10 @@ export interface Ledger {
 	 * too, and what of the copies was swapped out does not.
 	 */
 	copiedBytes: number | null;
-	/** Blocked calls that a stop would have ended, for the duplicate or for its end, and that were put back. */
+	/**
+	 * Blocked calls that a stop would have ended, for the duplicate or for its end, and that were put back. This and
+	 * the following counts are of all attempts.
+	 */
 	restartedCalls: number | null;
 	/** Among these: calls with a timeout that may have begun anew. */
 	lengthenedTimeouts: number | null;
@@ -95,6 +98,23 @@ export interface Ledger {
 	 * a zombie.
 	 */
 	endFailed: string | null;
+	/** By which mechanisms a copy was tried, in order; the last one is what was taken. null: not known. */
+	attempts: Attempt[] | null;
+}
+
+/** One way that was tried. */
+export interface Attempt {
+	mechanism: string;
+	outcome: 'taken' | 'refused';
+	/** Why it was given up; null: it was not. */
+	reason: string | null;
+	/** The longest of its stops. null: not known. */
+	pauseNs: number | null;
+	/** What its stops did to blocked calls. null: nobody counts, or not known. */
+	calls: CallCount[] | null;
+	/** CLOCK_MONOTONIC_RAW. */
+	startedNs: number;
+	endedNs: number;
 }
 
 /**
@@ -116,8 +136,9 @@ export interface Manifest {
 	target: Identity;
 	/** To whom it was sent as it was taken: the id is the receiver's. null: it was kept where it was taken. */
 	transfer: { id: string; receiver: string } | null;
-	/** Which one (mechanisms/), perhaps one that this procsnap does not have. */
-	mechanism: { name: string; description: string };
+	/** Which one (mechanisms/), perhaps one that this procsnap does not have. `why`: it was used; null: not known. */
+	mechanism: { name: string; description: string; why: string | null };
+	/** When the attempt began that it was taken by. */
 	before: Instant;
 	/** No private page changed after it. */
 	momentNs: number;

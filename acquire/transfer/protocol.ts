@@ -3,7 +3,7 @@
  * bytes go as they are. The link guards the bytes; what is told here is only who says what, and how much of it.
  *
  *   collector                                   receiver
- *   {procsnap: 2}                            →    a new transfer; or {procsnap: 2, resume: ID} after a lost link
+ *   {procsnap: 3}                            →    a new transfer; or {procsnap: 3, resume: ID} after a lost link
  *                                            ←  {id, have}: so many bytes of the core are kept
  *   {bytes}                                  →    of the whole core
  *   the core's bytes from `have` on          →
@@ -22,10 +22,10 @@ import { CHUNK_BYTES, HASH_BYTES } from '../evidence/merkle.ts';
 
 /**
  * To be raised with the manifest's version: a receiver reads that when the duplicate has gone, and would then refuse
- * evidence that nobody can take again. 1: manifests of versions 1 and 2.
+ * evidence that nobody can take again. 1: manifests of versions 1 and 2; 2: of version 3 as well.
  */
-export const PROTOCOL = 2;
-const KNOWN = [1, PROTOCOL];
+export const PROTOCOL = 3;
+const KNOWN = [1, 2, PROTOCOL];
 
 /** In the order in which they travel. */
 const PARTS: ReadonlyArray<keyof Seal> = ['leaves', 'manifest', 'publicKey', 'signature', 'timestamp'];
@@ -76,7 +76,7 @@ const isCount = (value: unknown): value is number =>
 export function parseHello(text: string): Hello {
 	const { procsnap, resume } = record(text);
 	if (typeof procsnap !== 'number' || !KNOWN.includes(procsnap)) {
-		const known = KNOWN.join(' and ');
+		const known = `${KNOWN.slice(0, -1).join(', ')} and ${PROTOCOL}`;
 		throw new Malformed(`version ${JSON.stringify(procsnap)} of the protocol, and this procsnap knows ${known}`);
 	}
 	if (resume === undefined) return { procsnap };

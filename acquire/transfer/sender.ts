@@ -22,8 +22,8 @@ export interface SenderOptions {
 	bytesPerSecond: number;
 	/** For how long a lost link is tried again. */
 	patienceMs: number;
-	/** A folder for a copy that is kept until it is sent; default: in memory. */
-	spool?: string | undefined;
+	/** For a copy that is kept until it is sent; default: in memory. */
+	room?: CopyRoom | undefined;
 	/** The link was lost, or is back. */
 	say: (text: string) => void;
 	signal?: AbortSignal | undefined;
@@ -63,7 +63,7 @@ export class Sender implements Destination {
 	private constructor(options: SenderOptions, id: string) {
 		this.#options = options;
 		this.#pace = new Pace(options.bytesPerSecond);
-		this.room = options.spool === undefined ? {} : { folder: options.spool };
+		this.room = options.room ?? {};
 		this.transfer = { id, receiver: `${options.host}:${options.port}` };
 		// Whoever waits for them hears of a failure; before somebody does, it is no unheard one.
 		for (const { promise } of [this.#bytes, this.#root, this.#seal, this.#verified, this.#kept])

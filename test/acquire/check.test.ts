@@ -8,16 +8,23 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { mechanism as precopy } from '../../mechanisms/precopy.ts';
 import { NODE } from '../processes.ts';
 import { KINDS } from './check-kinds.ts';
 
 const DOCS = fileURLToPath(new URL('../../docs/check.md', import.meta.url));
 const CLI = fileURLToPath(new URL('../../acquire/cli.ts', import.meta.url));
 const writes = process.env['PROCSNAP_WRITE_DOCS'] === '1';
+/** A copy without a fork can be made here, as where docs/check.md was written. */
+const withoutFork = precopy.unavailable() === null;
+
+interface Named { name: string; code: string | null }
 
 interface Checked {
 	pid: number; taken: boolean; mechanism: string; pauseNs: number | null; threads: number;
-	reasons: Array<{ name: string; code: string | null; text: string }>;
+	reasons: Named[];
+	passedOver: Array<{ name: string; why: string }>;
+	candidates: Array<{ mechanism: string; unavailable: string | null; pauseNs: number | null; reasons: Named[] }>;
 }
 
 /** Not spawnSync: a teardown or a target's pipe may need this process meanwhile. */
@@ -37,6 +44,12 @@ function neutral(said: string, pid: number): string {
 		.replace(/(?<=traced by process )\d+/g, '1236').replace(/^ {2}note: cgroup-namespace:.*\n(?: {4}.*\n)*/m, '');
 }
 
+/** What speaks against any copy; the rest against one by a fork alone. */
+const AGAINST_ANY = [
+	'frozen', 'uninterruptible', 'seccomp-supervisor', 'traced', 'zombie', 'thread', 'kernel-thread', '32-bit',
+	'no-process',
+];
+
 const sections: string[] = [];
 
 for (const { title, reasons, make } of KINDS) {
@@ -49,12 +62,19 @@ for (const { title, reasons, make } of KINDS) {
 		const said = await check(String(pid)), json = await check(String(pid), '--json');
 		t.is(said.stderr, '');
 		const found = JSON.parse(json.stdout) as Checked;
+		const ofFork = found.candidates.find(({ mechanism }) => mechanism === 'inject')!;
 		t.deepEqual(
-			found.reasons.map(({ name, code }) => `${name}${code === null ? '?' : ''}`)
+			ofFork.reasons.map(({ name, code }) => `${name}${code === null ? '?' : ''}`)
 				.filter((name) => !OF_THE_MACHINE.includes(name.replace('?', ''))),
 			reasons
 		);
-		const refused = reasons.find((name) => !name.endsWith('?'));
+		const fork = reasons.find((name) => !name.endsWith('?'));
+		const refused = fork === undefined || (withoutFork && !AGAINST_ANY.includes(fork)) ? undefined : fork;
+		if (fork !== undefined && refused === undefined) t.is(found.mechanism, precopy.name);
+		t.deepEqual(
+			[found.mechanism, ...found.passedOver.map(({ name }) => name)].toSorted(),
+			found.candidates.map(({ mechanism }) => mechanism).toSorted()
+		);
 		t.deepEqual(
 			[said.status, json.status, found.taken, found.pauseNs === null],
 			refused === undefined ? [0, 0, true, false] : [1, 1, false, true]
@@ -67,7 +87,7 @@ for (const { title, reasons, make } of KINDS) {
 			`## ${title}\n\n    $ npx procsnap check ` +
 				`1234\n${neutral(said.stdout, pid).trimEnd().split('\n').map((line) => `    ${line}\n`).join('')}`
 		);
-		if (writes) return;
+		if (writes || !withoutFork) return;
 		t.true(
 			readFileSync(DOCS, 'utf8').includes(
 				`## ${title}\n\n    $ npx procsnap check 1234\n    ${neutral(`${first}\n`, pid)}`
@@ -83,8 +103,15 @@ test('docs/check.md describes every field of --json', async (t) => {
 	for (const field of Object.keys(JSON.parse(stdout) as object)) t.true(table.includes(`\`${field}\``), field);
 });
 
+test('--mechanism: of that one alone', async (t) => {
+	const { status, stdout } = await check(String(process.pid), '--mechanism', 'inject', '--json');
+	t.is(status, 0);
+	const { mechanism, candidates, passedOver } = JSON.parse(stdout) as Checked;
+	t.deepEqual([mechanism, candidates.length, passedOver], ['inject', 1, []]);
+});
+
 test('wrong usage: exit code 2', async (t) => {
-	for (const args of [[], ['x'], ['1', '2'], ['1', '--fast']]) {
+	for (const args of [[], ['x'], ['1', '2'], ['1', '--fast'], ['1', '--mechanism', 'stop']]) {
 		const { status, stdout, stderr } = await check(...args);
 		t.is(status, 2, args.join(' '));
 		t.is(stdout, '');

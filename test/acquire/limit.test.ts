@@ -33,7 +33,8 @@ injectTest('threads that the kernel does not interrupt: given up after --max-sto
 	}
 	await released();
 	const { code, stderr } = await procsnap(
-		'take', String(target.pid), '--out', join(folder, 'evidence'), '--key', join(folder, 'key'), '--max-stop', '1'
+		'take', String(target.pid), '--out', join(folder, 'evidence'), '--key', join(folder, 'key'), '--max-stop', '1',
+		'--mechanism', 'inject'
 	);
 	if (code === 1) {
 		refusals.push(stderr);
@@ -45,7 +46,9 @@ injectTest('threads that the kernel does not interrupt: given up after --max-sto
 
 	for (const verb of [['hidden'], ['take', '--out', join(folder, 'patient'), '--key', join(folder, 'key')]]) {
 		await released();
-		const patient = await procsnap(...verb, String(target.pid), ...PATIENT, '--json');
+		const patient = await procsnap(
+			...verb, String(target.pid), ...PATIENT, '--json', '--mechanism', 'inject'
+		);
 		t.is(patient.code, 0, patient.stderr);
 	}
 	await released();

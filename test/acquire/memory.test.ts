@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
 import type { ExecutionContext } from 'ava';
+import { mechanism as precopy } from '../../mechanisms/precopy.ts';
+import { mechanismFor } from '../../mechanisms/shared/all.ts';
 import { NODE } from '../processes.ts';
+import { testUnless } from '../unless.ts';
 import { startTarget, temporaryFolder } from './help.ts';
 import { Authority, HOST, linkTest } from './transfer/help.ts';
 
@@ -15,12 +18,18 @@ const SMALL_MIB = 16, LARGE_MIB = 1024;
 /** V8 collects blocks that came from a link when there are 64 MiB of them: a small target never sends as many. */
 const GARBAGE_KIB = 80 * 1024;
 
+/** A process's own and its children's, of the tracer: the one that was started, and that one's child. */
+function withTracers(pid: number): number[] {
+	const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter((text) => text !== '');
+	const tracers = children.map(Number)
+		.filter((child) => readFileSync(`/proc/${child}/comm`, 'utf8') === 'procsnap-tracer\n');
+	return [pid, ...tracers.flatMap((tracer) => withTracers(tracer))];
+}
+
 /** The largest that a process and its tracer have been, in kB of 1,024 bytes: VmHWM, proc_pid_status(5). */
 function peakKiB(pid: number): number {
 	try {
-		const tracers = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')
-			.filter((text) => text !== '').map(Number);
-		return [pid, ...tracers].reduce(
+		return withTracers(pid).reduce(
 			(sum, each) => sum + Number(
 				/^VmHWM:\s*(\d+)/m.exec(readFileSync(`/proc/${each}/status`, 'utf8'))?.[1] ?? 0
 			),
@@ -66,7 +75,7 @@ linkTest(`a target of ${LARGE_MIB} MiB takes no more memory to take, to send and
 		);
 		const [first] = await once(createInterface({ input: receiver.child.stdout }), 'line') as [string];
 		const { listening } = JSON.parse(first) as { listening: number };
-		const common = ['take', String(target.pid), '--key', join(base, 'key')];
+		const common = ['take', String(target.pid), '--key', join(base, 'key'), '--mechanism', mechanismFor().name];
 		for (const [name, args] of [
 			['out', ['--out', join(base, `evidence-${mib}`)]],
 			['to', ['--to', `${HOST}:${listening}`, ...authority.options('collector')]],
@@ -86,5 +95,25 @@ linkTest(`a target of ${LARGE_MIB} MiB takes no more memory to take, to send and
 		t.true(small > 30_000 && large > 30_000, 'a look was had at it');
 		t.true(large * 1024 < MOST_KB * 1000, `${name}: ${large} KiB`);
 		t.true(large < small + GARBAGE_KIB, `${name}: ${small} and ${large} KiB`);
+	}
+});
+
+testUnless(precopy.unavailable())('a copy that is no process, to a disk: 200 MB and a hundredth of the target, at ' +
+	'most', async (t) => {
+	const base = temporaryFolder(t), measured: number[] = [], sizesMiB = [64, 512];
+	for (const mib of sizesMiB) {
+		const target = await startTarget(t, 'reserve', mib + 4, mib, 1);
+		const { code, said, peakKiB: peak } = await procsnap(
+			t, 'take', String(target.pid), '--key', join(base, 'key'), '--out', join(base, `evidence-${mib}`), '--mechanism',
+			precopy.name
+		).ended;
+		t.is(code, 0, said);
+		measured.push(peak);
+		target.process.kill('SIGKILL');
+	}
+	t.log(measured);
+	for (const [i, mib] of sizesMiB.entries()) {
+		t.true(measured[i]! > 30_000, 'a look was had at it');
+		t.true(measured[i]! * 1024 < MOST_KB * 1000 + mib * (1 << 20) / 100, `${mib} MiB: ${measured[i]} KiB`);
 	}
 });

@@ -23,8 +23,10 @@ import { procsnap } from './real/taking.ts';
 import { aKey, Authority, HOST, keptIn, linkTest, ReceiverProcess, underWayIn } from './transfer/help.ts';
 
 const MIB = 1 << 20;
+/** What is looked at is a duplicate's end; where a copy is no process, there is none. */
+const duplicating = mechanismFor();
 const injectTest = testUnless(
-	mechanismFor().name === 'inject'
+	duplicating.name === 'inject'
 		? null
 		: 'the kernel makes the duplicate here, and the target has no part in its end'
 );
@@ -49,7 +51,7 @@ async function taken(
 		},
 	});
 	const { manifest, untold } = await take({
-		pid, key: () => key, destination: async () => wrap(await createFolder(dir)),
+		pid, key: () => key, destination: async () => wrap(await createFolder(dir)), mechanisms: [duplicating],
 	});
 	const { faults, manifest: parsed } = await verifyFolder(dir);
 	t.deepEqual(faults, [], 'what is there can be verified');
@@ -77,7 +79,9 @@ function assertContent(t: ExecutionContext, dir: string, { regions }: Manifest):
 
 injectTest('a duplicate that somebody kills: exit code 5, and what was read by then is kept', async (t) => {
 	const heavy = await Heavy.start(t), out = heavy.nextOut();
-	const taking = procsnap('take', String(heavy.pid), '--out', out, '--key', heavy.key);
+	const taking = procsnap(
+		'take', String(heavy.pid), '--out', out, '--key', heavy.key, '--mechanism', duplicating.name
+	);
 	await heavy.coreHas(out, HEAVY_BYTES / 3);
 	const [duplicate = 0] = children(heavy.pid);
 	process.kill(duplicate, 'SIGKILL');
@@ -125,7 +129,7 @@ injectTest('a duplicate that ends early is buried at once, and shared memory is 
 });
 
 linkTest('partial evidence that is sent is kept by the receiver, and says that it is partial', async (t) => {
-	if (mechanismFor().name !== 'inject') {
+	if (duplicating.name !== 'inject') {
 		t.pass('the kernel makes the duplicate here');
 		return;
 	}
@@ -135,7 +139,7 @@ linkTest('partial evidence that is sent is kept by the receiver, and says that i
 	await receiver.start();
 	const taking = procsnap(
 		'take', String(target.pid), '--to', `${HOST}:${receiver.port}`, '--max-rate', '16M', '--key', join(base, 'key'),
-		...authority.options('collector')
+		'--mechanism', duplicating.name, ...authority.options('collector')
 	);
 	// What the collector reads ahead of its link is less than the target has.
 	await until(
@@ -221,7 +225,8 @@ injectTest('evidence that cannot be kept: what the end of the duplicate cut is s
 injectTest('take --json has what the manifest was sealed too early for', async (t) => {
 	const target = await startTarget(t, 'reserve', 4, 3, 1), base = temporaryFolder(t);
 	const { stdout } = await procsnap(
-		'take', String(target.pid), '--json', '--out', join(base, 'evidence'), '--key', join(base, 'key')
+		'take', String(target.pid), '--json', '--out', join(base, 'evidence'), '--key', join(base, 'key'),
+		'--mechanism', duplicating.name
 	);
 	t.deepEqual((JSON.parse(stdout) as { untold: unknown }).untold, { pauseNs: 0, calls: [] });
 });

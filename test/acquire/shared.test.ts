@@ -51,7 +51,7 @@ injectTest('shared memory and files with a lock are read from the target, which 
 		pages.filter((page) =>
 			[LOCKED, SHARED, HIDDEN].some((n) => target.number(n) <= page && page < target.number(n) + PAGES * PAGE));
 	const before = within(residentPages(target.pid));
-	const { manifest, core } = await takeEvidence(t, target.pid);
+	const { manifest, core } = await takeEvidence(t, target.pid, '--mechanism', 'inject');
 	t.deepEqual(within(residentPages(target.pid)), before);
 	t.is(before.length, 6, 'those that it has written to, and no others that the files have');
 	const file = CoreFile.open(t, core);

@@ -38,23 +38,31 @@ test('a real manifest passes, and every field of it is there afterwards', (t) =>
 	);
 });
 
+const without = (value: object, ...names: string[]): object =>
+	Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
+
+/** As a procsnap wrote it that chose no mechanism. */
+const ofVersion = (version: 2 | 3): Manifest => ({
+	...real, schemaVersion: version, mechanism: without(real.mechanism, 'why'),
+	ledger: without(real.ledger, 'attempts'),
+} as Manifest);
+
 /** As a procsnap before partial evidence wrote it. */
-function ofVersion1(): Manifest {
-	const without = (value: object, ...names: string[]): object =>
-		Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
-	return {
-		...without(real, 'partial'), schemaVersion: 1,
-		ledger: without(real.ledger, 'cutCalls', 'calls', 'unburied', 'endedEarly', 'endFailed'),
-	} as Manifest;
-}
+const ofVersion1 = (): Manifest => ({
+	...without(ofVersion(2), 'partial'), schemaVersion: 1,
+	ledger: without(ofVersion(2).ledger, 'cutCalls', 'calls', 'unburied', 'endedEarly', 'endFailed'),
+} as Manifest);
 
 test('a manifest of version 1 passes: what it does not tell is null, and its own fields are all looked at', (t) => {
 	const old = ofVersion1();
 	t.deepEqual(
 		parsed(old),
 		{
-			...old, partial: null,
-			ledger: { ...old.ledger, cutCalls: null, calls: null, unburied: null, endedEarly: null, endFailed: null },
+			...old, partial: null, mechanism: { ...old.mechanism, why: null },
+			ledger: {
+				...old.ledger, cutCalls: null, calls: null, unburied: null, endedEarly: null, endFailed: null,
+				attempts: null,
+			},
 		}
 	);
 	t.throws(
@@ -62,10 +70,33 @@ test('a manifest of version 1 passes: what it does not tell is null, and its own
 		{ message: /^its field ledger\.endPauseNs is null/ }
 	);
 	t.throws(() => parsed({ ...old, schemaVersion: 2 }), { message: 'its field partial is missing' });
-	t.deepEqual(parsed({ ...real, schemaVersion: 2 }), { ...real, schemaVersion: 2 });
 });
 
-test('a region of more than 64 MiB has a SHA-256 in versions 1 and 2, and none in version 3', (t) => {
+for (const version of [2, 3] as const)
+	test(`a manifest of version ${version} passes: why, and what was tried, is not known`, (t) => {
+		const old = ofVersion(version);
+		t.deepEqual(
+			parsed(old),
+			{ ...old, mechanism: { ...old.mechanism, why: null }, ledger: { ...old.ledger, attempts: null } }
+		);
+		t.throws(() => parsed({ ...old, partial: undefined }), { message: 'its field partial is missing' });
+		t.throws(() => parsed({ ...old, schemaVersion: 4 }), { message: 'its field mechanism.why is missing' });
+	});
+
+test('what was tried is looked at, field by field', (t) => {
+	const [attempt] = real.ledger.attempts!;
+	t.like(attempt, { outcome: 'taken', reason: null, pauseNs: real.ledger.pauseNs });
+	const refused = { ...attempt, outcome: 'refused', reason: 'it writes too fast', pauseNs: null, calls: null };
+	t.notThrows(() => parsed(changed('ledger.attempts', [refused, attempt])));
+	const wrong = { mechanism: 'Magic!', outcome: 'won', reason: 7, startedNs: null };
+	for (const [name, value] of Object.entries(wrong))
+		t.throws(
+			() => parsed(changed('ledger.attempts', [{ ...refused, [name]: value }])),
+			{ message: new RegExp(`^its field ledger\\.attempts\\.0\\.${name} is `) }
+		);
+});
+
+test('a region of more than 64 MiB has a SHA-256 in versions 1 and 2, and none since version 3', (t) => {
 	const bytes = 65 << 20, index = real.regions.findLastIndex((region) => region.bytes > 0);
 	const last = real.regions[index]!;
 	const digest = 'a'.repeat(64), { offset } = last.segments[0]!;
@@ -78,7 +109,8 @@ test('a region of more than 64 MiB has a SHA-256 in versions 1 and 2, and none i
 	});
 	for (const [base, right, wrong, message] of [
 		[ofVersion1(), digest, null, /has 68157440 bytes, and no SHA-256$/],
-		[{ ...real, schemaVersion: 2 }, digest, null, /and no SHA-256$/],
+		[ofVersion(2), digest, null, /and no SHA-256$/],
+		[ofVersion(3), null, digest, /and a SHA-256$/],
 		[real, null, digest, /has 68157440 bytes, and a SHA-256$/],
 	] as const) {
 		t.notThrows(() => parsed(large(base, right)), `${base.schemaVersion}`);
@@ -171,10 +203,10 @@ test('what is no manifest at all', (t) => {
 		);
 	}
 	t.throws(
-		() => parsed({ schemaVersion: 4 }),
+		() => parsed({ schemaVersion: 5 }),
 		{
 			instanceOf: Failure,
-			message: 'it is of version 4, and this procsnap knows 1 to 3: read it with the one that made it',
+			message: 'it is of version 5, and this procsnap knows 1 to 4: read it with the one that made it',
 		}
 	);
 });

@@ -124,7 +124,7 @@ test.serial('a temporary experiment and a temporary mechanism, one file each', a
 	);
 
 	for (const verb of ['take', 'hidden'])
-		t.regex(tool(verb, '--help').stdout, /--mechanism NAME .*dropped-in-mechanism/);
+		t.regex(tool(verb, '--help').stdout, /--mechanism NAMES? .*dropped-in-mechanism/);
 	t.regex(tool('take', '1', '--mechanism', 'magic').stderr, /the mechanisms are .* and dropped-in-mechanism/);
 	const target = await startTarget(t, 'sharing', 24, 8);
 	const out = join(folder, 'evidence'), key = join(folder, 'key');
@@ -132,7 +132,9 @@ test.serial('a temporary experiment and a temporary mechanism, one file each', a
 	t.is(taken.status, 0, taken.stderr);
 	t.regex(taken.stdout, /by dropped-in-mechanism/);
 	const { mechanism } = JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8')) as Manifest;
-	t.deepEqual(mechanism, { name: NAME, description: 'the target was stopped until it was copied' });
+	t.deepEqual(
+		mechanism, { name: NAME, description: 'the target was stopped until it was copied', why: 'it was asked for' }
+	);
 	const verified = tool('verify', out, '--key', `${key}.pub`);
 	t.is(verified.status, 0, verified.stdout + verified.stderr);
 	const contract = spawnSync(
