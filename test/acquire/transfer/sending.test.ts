@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Manifest } from '../../../acquire/evidence/manifest.ts';
+import { mechanismFor } from '../../../mechanisms/shared/all.ts';
 import { eventually, isFree } from '../../processes.ts';
 import { startTarget, temporaryFolder } from '../help.ts';
 import type { Target } from '../../native/help.ts';
@@ -29,7 +30,8 @@ async function setting(t: ExecutionContext, program: string, ...args: number[]):
 	const link = await Link.open(t, () => receiver.port);
 	const send = (...more: string[]) =>
 		new Command(
-			t, 'take', String(target.pid), '--to', `${HOST}:${link.port}`, '--key', key,
+			// Its duplicates are counted.
+			t, 'take', String(target.pid), '--mechanism', mechanismFor().name, '--to', `${HOST}:${link.port}`, '--key', key,
 			...authority.options('collector'), ...more
 		);
 	return { target, out, key, receiver, link, children: new Children(t, target.pid), send };
