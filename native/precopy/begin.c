@@ -67,9 +67,14 @@ static int fetch_userfaultfd(struct injection *in, int pidfd)
 		err = ps_fail(-errno, "the userfaultfd of process %d cannot be fetched (pidfd_getfd(2)): %s", in->target,
 			      strerror(errno));
 	close_arguments[0] = made;
-	for (int tries = 0; tries < 3; tries++)
-		if (!ps_inject_call(in, SYS_close, close_arguments, &closed, &took_ns) || in->stranded)
+	for (int tries = 0; tries < 3; tries++) {
+		int failed = ps_inject_call(in, SYS_close, close_arguments, &closed, &took_ns);
+
+		if (!failed || in->stranded)
 			return err;
+		if (failed == -ESRCH)	/* with its descriptors; by exec() of another thread's, too: O_CLOEXEC */
+			return ps_fail(failed, "process %d ended, or called exec(), while it was being copied", in->target);
+	}
 	/* Not EBUSY, after which another copy may be tried: this target is not as it was. */
 	return ps_fail(-EIO,
 		"descriptor %ld, a userfaultfd, could not be closed in process %d, and stays open there", made, in->target);
