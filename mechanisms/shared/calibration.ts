@@ -6,7 +6,8 @@ import {
 	closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync,
 } from 'node:fs';
 import { release } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { codeOf } from '../../common/errors.ts';
 import type { Calibration } from '../../native/index.ts';
 
 const KEPT_MS = 86_400_000;
@@ -63,11 +64,20 @@ const isCost = (value: unknown): value is number => typeof value === 'number' &&
 function keep(folder: string, file: string, content: Here & Calibration): void {
 	const begun = `${file}.${process.pid}`;
 	try {
-		mkdirSync(folder, { recursive: true, mode: 0o700 });
+		for (const each of [dirname(folder), folder]) made(each);
 		writeFileSync(begun, `${JSON.stringify(content)}\n`, { flag: 'wx', mode: 0o600 });
 		renameSync(begun, file);
 	} catch {
 		removed(begun);
+	}
+}
+
+/** One by one: where a kernel says that there is no parent although there is, as in /proc, mkdirp of Node never ends. */
+function made(folder: string): void {
+	try {
+		mkdirSync(folder, { mode: 0o700 });
+	} catch (error) {
+		if (codeOf(error) !== 'EEXIST') throw error;
 	}
 }
 

@@ -108,14 +108,6 @@ static int want_pages(const page_set wanted, uint64_t start, uint64_t end)
 	return err;
 }
 
-/* The last part of the address space is not whole: the kernel refuses a look beyond its end (EFAULT). */
-static uint64_t end_of_spans(uint64_t end)
-{
-	uint64_t last = precopy.spans.count ? precopy.spans.span[precopy.spans.count - 1].end : 0;
-
-	return end < last ? end : last;
-}
-
 /* The pages of @wanted as they are now: those that the target has are read, if they are not as they were protected. */
 static int look_at_chunk(struct chunk *chunk, const page_set wanted)
 {
@@ -132,7 +124,7 @@ static int look_at_chunk(struct chunk *chunk, const page_set wanted)
 		}
 	if (!end)
 		return 0;
-	got = ps_scan(precopy.pagemap, SCAN_LOOK, chunk->address + first * PAGE, end_of_spans(chunk->address + end * PAGE),
+	got = ps_scan(precopy.pagemap, SCAN_LOOK, chunk->address + first * PAGE, ps_end_of_look(chunk->address + end * PAGE),
 		      runs, RUNS, &walked);
 	if (got < 0)
 		return ps_scan_failed(got);
@@ -228,7 +220,7 @@ static int look_at_page(uint64_t address)
 	struct chunk *chunk;
 
 	/* A stack pointer may point anywhere. */
-	if (!precopy.spans.count || address < precopy.spans.span[0].start || address >= end_of_spans(UINT64_MAX))
+	if (!precopy.spans.count || address < precopy.spans.span[0].start || address >= ps_end_of_look(UINT64_MAX))
 		return 0;
 	chunk = ps_chunk_at(&precopy.image, address, true);
 	if (!chunk)

@@ -87,7 +87,7 @@ int ps_keep_pages(uint64_t start, uint64_t end)
  */
 static int read_faulted(struct chunk *chunk)
 {
-	uint64_t at = chunk->address, end = at + CHUNK, any = 0;
+	uint64_t at = chunk->address, end = ps_end_of_look(at + CHUNK), any = 0;
 	struct scan_run runs[RUNS];
 	int err = 0;
 

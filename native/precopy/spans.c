@@ -99,6 +99,13 @@ uint64_t ps_part_end(uint64_t at, uint64_t end)
 	return to < whole && whole <= end && at % CHUNK == 0 && ps_is_huge(precopy.pagemap, at) ? whole : to;
 }
 
+uint64_t ps_end_of_look(uint64_t end)
+{
+	uint64_t last = precopy.spans.count ? precopy.spans.span[precopy.spans.count - 1].end : 0;
+
+	return end < last ? end : last;
+}
+
 int ps_scan_failed(int err)
 {
 	if (err == -ESRCH)	/* its memory is gone */

@@ -9,6 +9,8 @@ interface Layout { counter: number; area: number; pages: number }
 /** How a mode's memory is told from its count; all others are alike. */
 const RENEWED = ['brk', 'file', 'dropped', 'guarded'];
 
+const GIVEN_UP_AT_ONCE = ['dropped'];
+
 export class Changes {
 	readonly #mode: string;
 	readonly #layout: Layout;
@@ -71,7 +73,17 @@ export class Changes {
 				return `after ${count}: page ${page} has ${wordOf(found)} instead of ${[...allowed].join(' or ')}`;
 			if (!found.subarray(8).equals(ZEROS)) return `after ${count}: page ${page} has more than was written to it`;
 		}
-		return null;
+		return this.#halfGivenUp(bytes, count);
+	}
+
+	/** One call gives up all pages, before the first one is written to: that one tells whether it was done. */
+	#halfGivenUp(bytes: Buffer, count: number): string | null {
+		const { pages } = this.#layout;
+		if (!GIVEN_UP_AT_ONCE.includes(this.#mode) || (count + 1) % pages !== 0) return null;
+		const zeros = Array.from({ length: pages - 1 }, (_, page) => wordOf(bytes.subarray((page + 1) * PAGE)))
+			.filter((word) => word === 0).length;
+		const right = wordOf(bytes) === this.#written(0, count) ? 0 : pages - 1;
+		return zeros === right ? null : `after ${count}: ${zeros} pages are given up instead of ${right}`;
 	}
 
 	/** In the order of writing. What the copy has not is zeros. */
