@@ -72,7 +72,7 @@ function keep(folder: string, file: string, content: Here & Calibration): void {
 	}
 }
 
-/** One by one: where a kernel says that there is no parent although there is, as in /proc, mkdirp of Node never ends. */
+/** One by one: where a kernel denies that there is a parent, as in /proc, mkdirp of Node never ends. */
 function made(folder: string): void {
 	try {
 		mkdirSync(folder, { mode: 0o700 });
