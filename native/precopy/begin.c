@@ -57,8 +57,9 @@ static int fetch_userfaultfd(struct injection *in, int pidfd)
 	int64_t took_ns;
 	int err = ps_inject_call(in, SYS_userfaultfd, arguments, &made, &took_ns);
 
+	/* It may have been made, and then nobody knows its number: no other copy is tried of such a target. */
 	if (err)
-		return err;
+		return err == -EBUSY ? -EIO : err;
 	if (made < 0)
 		return ps_fail(made, "process %d cannot make a userfaultfd: %s%s", in->target, strerror(-made),
 			       made == -EMFILE ? "; it has none left of RLIMIT_NOFILE: raise that (prlimit --nofile)" : "");
@@ -70,8 +71,10 @@ static int fetch_userfaultfd(struct injection *in, int pidfd)
 	for (int tries = 0; tries < 3; tries++) {
 		int failed = ps_inject_call(in, SYS_close, close_arguments, &closed, &took_ns);
 
-		if (!failed || in->stranded)
+		if (!failed)
 			return err;
+		if (in->stranded)
+			break;
 		if (failed == -ESRCH)	/* with its descriptors; by exec() of another thread's, too: O_CLOEXEC */
 			return ps_fail(failed, "process %d ended, or called exec(), while it was being copied", in->target);
 	}
@@ -215,7 +218,7 @@ static int next_phase(int64_t timeout_ns, int64_t limit_ns, struct ps_registers 
 		if (!err) {
 			ps_hurry(&precopy.pace);
 			err = ps_take_moment(timeout_ns, limit_ns, registers, max_registers);
-			ps_take_turns(&precopy.pace);
+			ps_take_turns(&precopy.pace);	/* where it was not to be stopped, too */
 		}
 		if (told->stop_ns) {
 			ps_begin_part(PS_PART_SECOND_STOP, told->stop_ns);
@@ -236,6 +239,7 @@ static int next_phase(int64_t timeout_ns, int64_t limit_ns, struct ps_registers 
 			ps_close_faults();
 			ps_forget_moment();
 			/* The layout of the moment: the clean-up is of what the target has mapped by then. */
+			told->copy_bytes = (int64_t)ps_image_pages(&precopy.image) * PAGE;
 			precopy.index = ps_write_index(&precopy.image, precopy.maps_text, precopy.maps_bytes);
 			told->phase = PS_PRECOPY_CLEANUP;
 			ps_begin_part(PS_PART_UNPROTECTING, ps_now_ns());
@@ -253,7 +257,6 @@ static int next_phase(int64_t timeout_ns, int64_t limit_ns, struct ps_registers 
 		precopy.uffd = -1;
 		ps_end_part(ps_now_ns());
 		told->phase = PS_PRECOPY_DONE;
-		told->copy_bytes = (int64_t)ps_image_pages(&precopy.image) * PAGE;
 		told->take_ns = ps_now_ns() - told->begun_ns;
 		told->image_file = precopy.image.file;
 		told->index_file = precopy.index;
@@ -300,7 +303,7 @@ int ps_precopy_go_on(int64_t budget_ns, int64_t timeout_ns, int64_t limit_ns, st
 	if (precopy.pace.longest_ns > told->longest_step_ns)
 		told->longest_step_ns = precopy.pace.longest_ns;
 	told->written_pages = written_pages();
-	if (got >= 0 && told->phase != PS_PRECOPY_DONE)
+	if (got >= 0 && told->phase < PS_PRECOPY_CLEANUP)	/* after that it is whole */
 		got = ps_image_check(&precopy.image, precopy.target);
 	return got < 0 ? got : 0;
 }

@@ -11,6 +11,7 @@
 #include "faults.h"
 
 #define RING_BYTES	(256UL << 10)	/* of each CPU, for 16,384 faults; more needs CAP_IPC_LOCK */
+#define RECORD_BYTES	64		/* more than any record has */
 #define MOST_LISTINGS	64
 
 struct ring {				/* of one CPU: events of all threads write there */
@@ -162,10 +163,12 @@ static uint64_t number_at(const uint8_t *bytes, uint64_t at)
 	return number;
 }
 
-static void drain(struct ring *ring, void (*visit)(uint64_t address))
+static bool drain(struct ring *ring, void (*visit)(uint64_t address))
 {
 	const uint8_t *bytes = (const uint8_t *)ring->head + ring->head->data_offset;
 	uint64_t at = ring->head->data_tail, end = __atomic_load_n(&ring->head->data_head, __ATOMIC_ACQUIRE);
+	/* Only here is room made: where there was none for a record, there is none now. */
+	bool full = end - at > RING_BYTES - RECORD_BYTES;
 
 	while (at < end) {
 		struct perf_event_header header;
@@ -177,11 +180,15 @@ static void drain(struct ring *ring, void (*visit)(uint64_t address))
 		at += header.size;
 	}
 	__atomic_store_n(&ring->head->data_tail, at, __ATOMIC_RELEASE);
+	return !full;
 }
 
-void ps_drain_faults(void (*visit)(uint64_t address))
+bool ps_drain_faults(void (*visit)(uint64_t address))
 {
+	bool all = true;
+
 	for (int cpu = 0; cpu < faults.cpus; cpu++)
 		if (faults.ring[cpu].head)
-			drain(&faults.ring[cpu], visit);
+			all &= drain(&faults.ring[cpu], visit);
+	return all;
 }

@@ -220,7 +220,7 @@ static int look_at_page(uint64_t address)
 	struct chunk *chunk;
 
 	/* A stack pointer may point anywhere. */
-	if (!precopy.spans.count || address < precopy.spans.span[0].start || address >= ps_end_of_look(UINT64_MAX))
+	if (!ps_span_of(address))
 		return 0;
 	chunk = ps_chunk_at(&precopy.image, address, true);
 	if (!chunk)
@@ -294,6 +294,7 @@ int ps_take_moment(int64_t timeout_ns, int64_t limit_ns, struct ps_registers *re
 	until_ns = told->moment_ns + stop.limit_ns;
 	err = look(&stop, registers, told->registers);
 	ps_release(&stop, -1);
+	ps_take_turns(&precopy.pace);
 	told->stop_ns = stop.first_ns;
 	told->pause_ns = ps_now_ns() - stop.first_ns;
 	if (told->pause_ns > told->longest_pause_ns)

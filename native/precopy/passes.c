@@ -34,7 +34,11 @@ static void note_fault(uint64_t address)
 
 void ps_note_faults(void)
 {
-	ps_drain_faults(note_fault);
+	if (ps_drain_faults(note_fault))
+		return;
+	precopy.too_many = true;
+	for (int i = 0; i < precopy.image.chunks; i++)
+		memset(precopy.image.chunk[i].faulted, 0xff, sizeof(page_set));
 }
 
 int ps_read_pages(uint64_t start, void *room, size_t length)
@@ -80,10 +84,12 @@ int ps_keep_pages(uint64_t start, uint64_t end)
 }
 
 /*
- * Where a protected page was given up, in a file's mapping or in hugetlbfs, the
- * page that comes there next is protected from its beginning until it is written
- * to, and what the image has is of the one before. It has come by a fault: so
- * what has faulted and is protected is read again.
+ * Where a protected page of a private file mapping was given up, the page that
+ * comes there next is protected from its beginning until it is written to, and
+ * what the image has is of the one before. It has come by a fault, since what
+ * faults without the log (get_user_pages) goes on until it is written to: so what
+ * has faulted and is protected is read again. A fault is logged before it is seen
+ * to: of a page that is not there yet, the next stop looks at all of its chunk.
  */
 static int read_faulted(struct chunk *chunk)
 {
@@ -92,18 +98,22 @@ static int read_faulted(struct chunk *chunk)
 	int err = 0;
 
 	for (unsigned int word = 0; word < WORDS; word++)
-		any |= chunk->faulted[word] & chunk->have[word];
+		any |= chunk->faulted[word] &= chunk->have[word];
 	while (any && at < end && !err) {
 		int got = ps_scan(precopy.pagemap, SCAN_LOOK, at, end, runs, RUNS, &at);
 
 		if (got < 0)
 			return ps_scan_failed(got);
 		for (int i = 0; i < got; i++)
-			for (uint64_t page = runs[i].start; is_protected(&runs[i]) && page < runs[i].end && !err; page += PAGE)
-				if (has_page(chunk->faulted, page_of(page)) && has_page(chunk->have, page_of(page)))
+			for (uint64_t page = runs[i].start; page < runs[i].end && !err; page += PAGE) {
+				if (is_protected(&runs[i]) && has_page(chunk->faulted, page_of(page)))
 					err = ps_keep_pages(page, page + PAGE);
+				remove_page(chunk->faulted, page_of(page));	/* read, or found written to by the pass */
+			}
 	}
-	memset(chunk->faulted, 0, sizeof(page_set));
+	for (unsigned int word = 0; word < WORDS; word++)
+		if (chunk->faulted[word])
+			ps_list_chunk(chunk);
 	return err;
 }
 

@@ -50,6 +50,8 @@ int ps_read_spans(void);
 int ps_register_span(const struct span *span);
 /* The end of a step from @at. A huge page is one, at the price of one page: in parts it would have to be split. */
 uint64_t ps_part_end(uint64_t at, uint64_t end);
+/* The one that has @address, or NULL. */
+const struct span *ps_span_of(uint64_t address);
 /* @end, or that of the last span: beyond the end of the address space the kernel refuses a look (EFAULT). */
 uint64_t ps_end_of_look(uint64_t end);
 /* What ps_scan() has failed with, as an error for the user. */

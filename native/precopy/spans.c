@@ -99,6 +99,21 @@ uint64_t ps_part_end(uint64_t at, uint64_t end)
 	return to < whole && whole <= end && at % CHUNK == 0 && ps_is_huge(precopy.pagemap, at) ? whole : to;
 }
 
+const struct span *ps_span_of(uint64_t address)
+{
+	int low = 0, high = precopy.spans.count;
+
+	while (low < high) {	/* the first that ends behind it */
+		int middle = (low + high) / 2;
+
+		if (precopy.spans.span[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < precopy.spans.count && precopy.spans.span[low].start <= address ? &precopy.spans.span[low] : NULL;
+}
+
 uint64_t ps_end_of_look(uint64_t end)
 {
 	uint64_t last = precopy.spans.count ? precopy.spans.span[precopy.spans.count - 1].end : 0;
@@ -189,6 +204,11 @@ int ps_register_span(const struct span *span)
 			precopy.target, (unsigned long long)span->start);
 	if (err)
 		return 0;
+	/* Of hugetlbfs: what comes where a protected page was given up looks protected, and as if it had not changed. */
+	if (!(ask.ioctls & 1ULL << _UFFDIO_ZEROPAGE)) {
+		ioctl(precopy.uffd, UFFDIO_UNREGISTER, &ask.range);
+		return 0;
+	}
 	if (precopy.told->passes > 1)
 		forget_pages(span);
 	forget_marks(span);

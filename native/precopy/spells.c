@@ -31,5 +31,7 @@ void ps_begin_part(enum ps_precopy_part part, int64_t at_ns)
 
 enum ps_precopy_part ps_part_under_way(void)
 {
-	return precopy.told->spells.spell[precopy.told->spells.count - 1].part;
+	const struct ps_spells *spells = &precopy.told->spells;
+
+	return spells->count ? spells->spell[spells->count - 1].part : PS_PART_FIRST_STOP;
 }

@@ -7,9 +7,9 @@ const PAGE = 4096, FREED_PAGES = 8;
 interface Layout { counter: number; area: number; pages: number }
 
 /** How a mode's memory is told from its count; all others are alike. */
-const RENEWED = ['brk', 'file', 'dropped', 'guarded'];
+const RENEWED = ['brk', 'file', 'dropped', 'hugetlb', 'guarded'];
 
-const GIVEN_UP_AT_ONCE = ['dropped'];
+const GIVEN_UP_AT_ONCE = ['dropped', 'hugetlb'];
 
 export class Changes {
 	readonly #mode: string;

@@ -119,6 +119,18 @@ for (const mode of ['brk', 'file', 'dropped', 'guarded'])
 		await assertAsBefore(t, target, { ...before, rssKiB: before.rssKiB + oracle.pages * 4 });
 	});
 
+precopyTest('memory that changes meanwhile: a page of hugetlbfs, given up in each round', async (t) => {
+	const reason = lendHugePages(t);
+	if (reason !== null) {
+		t.log(`skipped: ${reason}`);
+		t.pass();
+		return;
+	}
+	const { target, oracle } = await changing(t, 'hugetlb'), tracer = tracerFor(t, { priority: 1 });
+	for (let copy = 0; copy < 25; copy++) assertCopy(t, tracer, target, oracle, `copy ${copy}`);
+	await target.runs(1);
+});
+
 precopyTest('memory that changes meanwhile: the stack grows', async (t) => {
 	const { target, oracle } = await changing(t, 'stack'), tracer = tracerFor(t, { priority: 1 });
 	const before = look(target.pid);
@@ -135,6 +147,21 @@ precopyTest('memory that changes meanwhile: the stack grows', async (t) => {
 	const own = { rssKiB: before.rssKiB + kib, tablesKiB: before.tablesKiB + kib / 256 };
 	await assertAsBefore(t, target, { ...before, ...own });
 });
+
+const POOL = '/proc/sys/vm/nr_hugepages';
+
+/** Two huge pages more. Why there are none, or null. */
+function lendHugePages(t: ExecutionContext): string | null {
+	try {
+		const before = readFileSync(POOL, 'utf8');
+		writeFileSync(POOL, String(Number(before) + 2));
+		t.teardown(() => writeFileSync(POOL, before));
+		const free = Number(/^HugePages_Free:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]);
+		return free >= 2 ? null : 'this machine has no huge pages left';
+	} catch (error) {
+		return `huge pages cannot be had: ${String(error)}`;
+	}
+}
 
 /** A file to swap to. Why there can be none here, or null. */
 function swapOn(t: ExecutionContext): string | null {

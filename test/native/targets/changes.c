@@ -15,6 +15,8 @@
  *   huge		transparent huge pages
  *   file PATH		a private mapping of a file that is cut to nothing in each round, beside one that ends in the midst
  *   dropped PATH		the same, given up by MADV_DONTNEED
+ *   hugetlb		a page of hugetlbfs, given up by MADV_DONTNEED in each round and there again before it is written to,
+ *			by a fault or by the kernel alone; beside so much more that a copy takes some time
  *   guarded		every second page is a guard (MADV_GUARD_INSTALL), others become one in each round
  *   denied		each page may be read by nobody once it is written to (PROT_NONE)
  *   regions		each page is a region, some of them mapped anew before they are written to
@@ -42,6 +44,7 @@
 #define SCRATCH_BYTES	(64 * PAGE)
 #define STACK_PAGES	1800L		/* of the 8 MiB that a stack may have */
 #define FREED_PAGES	8
+#define POPULATE_READ	22		/* MADV_POPULATE_READ, Linux 5.14 */
 #define GUARD_INSTALL	102		/* MADV_GUARD_INSTALL and MADV_GUARD_REMOVE, Linux 6.13 */
 #define GUARD_REMOVE	103
 
@@ -89,6 +92,15 @@ static void before(uint64_t count, long page)
 	}
 	if (is("dropped") && !page)
 		need(!madvise(area, pages * PAGE, MADV_DONTNEED), "madvise");
+	if (is("hugetlb") && !page) {
+		usleep(20000);
+		need(!madvise(area, pages * PAGE, MADV_DONTNEED), "madvise");
+		if (count / pages % 2)
+			(void)*(volatile char *)area;
+		else
+			need(!madvise(area, pages * PAGE, POPULATE_READ), "MADV_POPULATE_READ");
+		usleep(20000);
+	}
 	if (is("guarded") && !page)	/* what was there is gone */
 		need(!madvise(area, pages * PAGE, GUARD_INSTALL) && !madvise(area, pages * PAGE, GUARD_REMOVE), "madvise");
 	if (is("denied"))
@@ -217,6 +229,11 @@ static void map_area(const char *path)
 		area += -(uintptr_t)area % (2L << 20);
 		pages = 2 * PAGES;
 		word[2] = madvise(area, pages * PAGE, MADV_HUGEPAGE) ? errno : 0;
+	} else if (is("hugetlb")) {
+		pages = 2 * PAGES;
+		area = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+		need(area != MAP_FAILED, "mmap");
+		memset(map(32 * PAGES, PROT_READ | PROT_WRITE), 1, 32 * PAGES * PAGE);
 	} else if (is("regions")) {
 		pages = 1000;
 		area = map(2 * pages, PROT_NONE);
