@@ -1,4 +1,5 @@
 /** A copy by the mechanism that was chosen, or by the next one where that gives up and has left the target whole. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Mechanism, Still } from '../mechanisms/shared/types.ts';
 import { ProcsnapError, type CallCount, type CallCounts, type Tracer } from '../native/index.ts';
 import { sumOfCounts } from './calls.ts';
@@ -49,9 +50,12 @@ export class Attempts {
 		} catch (error) {
 			const [then, ...others] = next;
 			if (!(error instanceof ProcsnapError)) throw error;
+			// The copy was given up without a pause for this process: a signal that came meanwhile is heard now.
+			await nextTurn();
 			if (then === undefined || !ANOTHER_MAY_DO.includes(error.code) || how.signal?.aborted === true)
 				throw this.#withAll(mechanism, error);
 			this.#gaveUp(mechanism, error, before);
+			tracer.forgetLastCalls();
 			how.gaveUp?.({ mechanism, reason: error.message, next: then });
 			return this.copy(tracer, survey, { mechanism: then, next: others, why: '', passedOver: [] }, how);
 		}

@@ -2,7 +2,6 @@
  * precopy: the target's memory is copied while it runs, and what it has changed since is read in a stop that does not
  * grow with its size. native/precopy/.
  */
-import { Failure } from '../common/errors.ts';
 import { livingThread } from '../common/proc/process.ts';
 import { NOTHING_DONE, nowNs, precopyUnavailable, ProcsnapError, type Reason, type Tracer } from '../native/index.ts';
 import { calibrated } from './shared/calibration.ts';
@@ -20,7 +19,7 @@ const PAGE_KIB = 4;
 
 function* copying(tracer: Tracer, { pid }: Target, room: CopyRoom = {}): Generator<CopyProgress, Still> {
 	const place = placeForProcess(pid, room);
-	if (typeof place === 'string') throw new Failure(place);
+	if (typeof place === 'string') throw new ProcsnapError('E2BIG', place);
 	tracer.precopy(pid, place.folder, place.mostBytes);
 	let copy, done = false;
 	try {

@@ -31,6 +31,8 @@ export interface TracerOptions {
 	stopLimitMs?: number;
 }
 
+const NO_CALLS: CallCounts = { restartedCalls: 0, lengthenedTimeouts: 0, cutCalls: 0, calls: [] };
+
 /** One tracer process. It holds one duplicate, one copy or one stopped target at a time. */
 export class Tracer {
 	readonly pid: number;
@@ -52,7 +54,7 @@ export class Tracer {
 	/** Its registers are read when they are asked for: until then they are in its parked tasks. */
 	#unread = false;
 	#open = true;
-	#lastCalls: CallCounts = { restartedCalls: 0, lengthenedTimeouts: 0, cutCalls: 0, calls: [] };
+	#lastCalls: CallCounts = NO_CALLS;
 
 	private constructor(options: TracerOptions) {
 		const {
@@ -126,6 +128,11 @@ export class Tracer {
 	 */
 	get lastCalls(): CallCounts {
 		return this.#lastCalls;
+	}
+
+	/** They were added to others: the next request may stop nobody. */
+	forgetLastCalls(): void {
+		this.#lastCalls = NO_CALLS;
 	}
 
 	/**

@@ -45,6 +45,7 @@ export interface Counters {
 	minorFaults: number;
 	majorFaults: number;
 	residentKiB: number;
+	swappedKiB: number;
 }
 
 const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'];
@@ -75,10 +76,10 @@ const statusNumber = (status: string, key: string): number =>
 	Number(new RegExp(`^${key}:\\s*(\\d+)`, 'm').exec(status)?.[1] ?? 0);
 
 export function countersOf(pid: number): Counters {
-	const fields = statFields(pid);
+	const fields = statFields(pid), status = text(pid, 'status');
 	return {
 		minorFaults: field(fields, 10), majorFaults: field(fields, 12),
-		residentKiB: statusNumber(text(pid, 'status'), 'VmRSS'),
+		residentKiB: statusNumber(status, 'VmRSS'), swappedKiB: statusNumber(status, 'VmSwap'),
 	};
 }
 

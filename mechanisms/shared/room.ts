@@ -26,12 +26,13 @@ export function placeFor(neededBytes: number, room: CopyRoom, availableBytes: nu
 
 /** The same, for a process. */
 export const placeForProcess = (pid: number, room: CopyRoom): Place | string =>
-	placeFor(residentBytes(pid), room, availableBytes());
+	placeFor(ownBytes(pid), room, availableBytes());
 
-/** 0: it has ended, or is none; the tracer says so, and better. */
-function residentBytes(pid: number): number {
+/** In memory or swapped out. 0: it has ended, or is none; the tracer says so, and better. */
+function ownBytes(pid: number): number {
 	try {
-		return countersOf(pid).residentKiB * 1024;
+		const { residentKiB, swappedKiB } = countersOf(pid);
+		return (residentKiB + swappedKiB) * 1024;
 	} catch (error) {
 		if (error instanceof Failure) return 0;
 		throw error;

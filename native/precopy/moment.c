@@ -52,7 +52,8 @@ void ps_forget_moment(void)
 static int too_much(void)
 {
 	return ps_fail(-E2BIG,
-		"process %d writes to its memory faster than it can be read: more than %zu MiB were left for the stop",
+		"process %d writes to its memory faster than it can be read: more than %zu MiB were left for the stop, in "
+		"which all that it has of hugetlbfs is read",
 		precopy.target, LAST_BYTES >> 20);
 }
 
@@ -124,8 +125,8 @@ static int look_at_chunk(struct chunk *chunk, const page_set wanted)
 		}
 	if (!end)
 		return 0;
-	got = ps_scan(precopy.pagemap, SCAN_LOOK, chunk->address + first * PAGE, ps_end_of_look(chunk->address + end * PAGE),
-		      runs, RUNS, &walked);
+	got = ps_scan(precopy.pagemap, SCAN_LOOK, chunk->address + first * PAGE,
+		      ps_end_of_look(chunk->address + end * PAGE), runs, RUNS, &walked);
 	if (got < 0)
 		return ps_scan_failed(got);
 	for (unsigned int word = 0; word < WORDS; word++) {

@@ -26,13 +26,22 @@ function inOrder(results: Results): VariantResult[] {
 
 interface Interval { median: number; low: number; high: number }
 
-/** Of a metric's median, by drawing blocks; null: it was not measured. */
+/** Fewer blocks do not show how different they are. */
+const LEAST_BLOCKS = 3;
+
+/**
+ * Of a metric's median, by drawing blocks, without bounds where there are too few of them; null: it was not measured.
+ */
 export function intervalOf(variant: VariantResult | undefined, metric: string): Interval | null {
-	const median = of(variant, metric, 'median'), blocks = variant?.blocks[metric];
-	return median === null || blocks === undefined ? null : { median, ...medianIntervalOfBlocks(blocks) };
+	const median = of(variant, metric, 'median');
+	const blocks = variant?.blocks[metric]?.filter((rounds) => rounds.length > 0);
+	if (median === null || blocks === undefined) return null;
+	return blocks.length < LEAST_BLOCKS
+		? { median, low: -Infinity, high: Infinity }
+		: { median, ...medianIntervalOfBlocks(blocks) };
 }
 
-const between = (interval: Interval | null, divisor: number): CellValue => (interval === null
+const between = (interval: Interval | null, divisor: number): CellValue => (interval?.high === Infinity || !interval
 	? null
 	: [interval.low, interval.high].map((value) => (value / divisor).toPrecision(3)).map(Number).join(' to '));
 
@@ -198,7 +207,8 @@ function growth(
 		const shown = (value: number): number => Math.max(value, US) / divisor;
 		return interval === null ? [] : [{
 			way: wayOf(variant), rssMiB: sizeOf(variant),
-			median: shown(interval.median), low: shown(interval.low), high: shown(interval.high),
+			median: shown(interval.median),
+				...(interval.high === Infinity ? {} : { low: shown(interval.low), high: shown(interval.high) }),
 		}];
 	});
 	const ways = [...new Set(rows.map(({ way }) => way))], colours = colourScale(ways.filter((way) => way !== NOTHING));

@@ -1,4 +1,5 @@
 /** What a target's periods say of what was done to it meanwhile. Pure. All times are nanoseconds of one clock. */
+import { mean } from 'simple-statistics';
 import type { Tick } from '../../targets/workload.ts';
 
 /** Some time in which something was done to the target, or nothing. */
@@ -105,7 +106,8 @@ export function extraOf(
 	const first = ticks.findIndex(({ endedNs }) => endedNs > startNs);
 	const inside = first < 0 ? [] : ticks.slice(first).filter(({ beganNs }) => beganNs < endNs);
 	const before = ticks[first - 1] ?? inside[0], last = inside.at(-1);
-	const usual = median(idle.map(work));
+	// Of sums the mean tells: the longest ones are rare, and in both.
+	const usual = idle.length === 0 ? Number.NaN : mean(idle.map(work));
 	return {
 		faults: before === undefined || last === undefined ? 0 : last.faults - before.faults,
 		workNs: inside.reduce((sum, tick) => sum + work(tick) - usual, 0),

@@ -79,7 +79,10 @@ testUnless(missing === undefined ? null : `there is no ${missing}`)('Mosquitto g
 	};
 	const broker = start('broker', 'mosquitto', '-c', join(folder, 'conf'));
 	const socket = join(folder, 'socket');
-	await eventually(() => (existsSync(socket) ? true : undefined), 'Mosquitto listens');
+	await eventually(() => {
+		if (broker.exitCode !== null) throw new Error(`Mosquitto has ended: ${said.get('broker')}`);
+		return existsSync(socket) ? true : undefined;
+	}, 'Mosquitto listens');
 	const clients: ChildProcess[] = [];
 	const client = (program: string, topic: string, ...args: string[]): ChildProcess => {
 		const child = start(

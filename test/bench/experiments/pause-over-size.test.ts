@@ -93,15 +93,16 @@ test('growth is claimed or denied only where intervals tell, and of copies in ph
 	t.is(atMost(of(9, 10, 11), of(8, 9, 10), 2), true);
 	t.is(atMost(of(30, 31, 32), of(8, 9, 10), 2), false);
 	t.is(atMost(of(9, 20, 30), of(8, 9, 10), 2), null);
-	const measured = (large: number[]) => claims(collect([
-		block(1, 'x', 4, [10, 11, 12], [5, 5, 5]), block(2, 'x', 1024, large, [5, 5, 5]),
-		block(3, 'y', 1024, [900, 900, 900], [700, 700, 700]),
-	])).filter(({ claim }) => claim.endsWith('(x)'));
+	const measured = (large: number[], blocks = 3) => claims(collect(Array.from({ length: blocks }, (_, i) => [
+		block(3 * i + 1, 'x', 4, [10, 11, 12], [5, 5, 5]), block(3 * i + 2, 'x', 1024, large, [5, 5, 5]),
+		block(3 * i + 3, 'y', 1024, [900, 900, 900], [700, 700, 700]),
+	]).flat())).filter(({ claim }) => claim.endsWith('(x)'));
 	t.deepEqual(measured([12, 13, 14]).map(({ holds }) => holds), [true]);
 	t.deepEqual(measured([120, 130, 140]).map(({ holds }) => holds), [false]);
 	const untold = measured([12, 30, 60])[0];
 	t.is(untold?.holds, null);
 	t.truthy(untold?.unjudged);
+	t.deepEqual(measured([12, 13, 14], 2).map(({ holds }) => holds), [null], 'of two blocks');
 });
 
 test('a copy that was refused is counted, with the reason, and its other cells are empty', (t) => {

@@ -61,7 +61,9 @@ export function fakeMechanism(changes: Partial<Mechanism> = {}): Mechanism {
 }
 
 export function fakeTracer(): Tracer & { closed: boolean } {
-	const tracer = { notGot: [], closed: false, close: () => { tracer.closed = true; } };
+	const tracer = {
+		notGot: [], closed: false, close: () => { tracer.closed = true; }, forgetLastCalls: () => undefined,
+	};
 	return tracer as unknown as Tracer & { closed: boolean };
 }
 

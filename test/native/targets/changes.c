@@ -15,8 +15,8 @@
  *   huge		transparent huge pages
  *   file PATH		a private mapping of a file that is cut to nothing in each round, beside one that ends in the midst
  *   dropped PATH		the same, given up by MADV_DONTNEED
- *   hugetlb		a page of hugetlbfs, given up by MADV_DONTNEED in each round and there again before it is written to,
- *			by a fault or by the kernel alone; beside so much more that a copy takes some time
+ *   hugetlb		a page of hugetlbfs, given up by MADV_DONTNEED in each round and there again before it is
+ *			written to, by a fault or by the kernel alone; beside it so much that a copy takes some time
  *   guarded		every second page is a guard (MADV_GUARD_INSTALL), others become one in each round
  *   denied		each page may be read by nobody once it is written to (PROT_NONE)
  *   regions		each page is a region, some of them mapped anew before they are written to
