@@ -10,6 +10,7 @@
 struct span {
 	uint64_t start, end;
 	bool	 joined;		/* between it and the one before lies no region that is not copied */
+	bool	 of_file;		/* a private mapping of one */
 };
 
 struct spans { int count, room; struct span *span; };

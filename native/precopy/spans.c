@@ -49,7 +49,7 @@ static bool is_copied(const char *mode, const char *name)
 		!strncmp(name, "/dev/hugepages/", 15);
 }
 
-static int add_span(uint64_t start, uint64_t end, bool joined)
+static int add_span(struct span span)
 {
 	struct spans *spans = &precopy.spans;
 	int room = spans->room ? 2 * spans->room : 256;
@@ -62,7 +62,7 @@ static int add_span(uint64_t start, uint64_t end, bool joined)
 		spans->span = more;
 		spans->room = room;
 	}
-	spans->span[spans->count++] = (struct span){ start, end, joined };
+	spans->span[spans->count++] = span;
 	return 0;
 }
 
@@ -75,15 +75,16 @@ int ps_read_spans(void)
 	precopy.spans.count = 0;
 	for (line = precopy.maps_text; !err && *line; line = next) {
 		char mode[5] = "", *newline = strchrnul(line, '\n'), was = *newline;
-		uint64_t start, end;
+		uint64_t start, end, inode = 0;
 		int name = 0;
 
 		*newline = 0;
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*x %*x:%*x %*u %n", &start, &end, mode, &name) >= 3) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*x %*x:%*x %" SCNu64 " %n", &start, &end, mode,
+			   &inode, &name) >= 4) {
 			bool copied = is_copied(mode, name ? line + name : "");
 
 			if (copied)
-				err = add_span(start, end, joined);
+				err = add_span((struct span){ start, end, joined, inode != 0 });
 			joined = copied;
 		}
 		*newline = was;
