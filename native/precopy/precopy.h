@@ -68,7 +68,7 @@ void ps_begin_part(enum ps_precopy_part part, int64_t at_ns);
 void ps_end_part(int64_t at_ns);
 enum ps_precopy_part ps_part_under_way(void);
 
-/* setup.c: the first stop, which fetches precopy.uffd. A negative errno. -EIO: a descriptor may be left in the target. */
+/* setup.c: the first stop. A negative errno; -EIO: the target may have a descriptor left. */
 int ps_set_up(int64_t timeout_ns, int64_t limit_ns);
 
 /* passes.c: some of a pass; 1 when it is over. */
