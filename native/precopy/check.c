@@ -24,8 +24,7 @@ int ps_begin_check(void)
 		memset(precopy.image.chunk[i].seen, 0, sizeof(page_set));
 		memset(precopy.image.chunk[i].clean, 0, sizeof(page_set));
 	}
-	precopy.at_span = 0;
-	precopy.at = precopy.spans.count ? precopy.spans.span[0].start : 0;
+	ps_begin_at_first_span();
 	return 0;
 }
 
@@ -49,20 +48,12 @@ static int see(const struct scan_run *run)
 static void restrict_to_spans(struct chunk *chunk, page_set in_spans)
 {
 	struct span *spans = precopy.spans.span;
-	int low = 0, high = precopy.spans.count;
+	uint64_t end = chunk->address + CHUNK;
 
 	memset(in_spans, 0, sizeof(page_set));
-	while (low < high) {	/* the first that ends behind the chunk's beginning */
-		int middle = (low + high) / 2;
-
-		if (spans[middle].end <= chunk->address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < precopy.spans.count && spans[low].start < chunk->address + CHUNK; low++)
-		for (uint64_t at = spans[low].start > chunk->address ? spans[low].start : chunk->address;
-		     at < spans[low].end && at < chunk->address + CHUNK; at += PAGE)
+	for (int i = ps_first_span_behind(chunk->address); i < precopy.spans.count && spans[i].start < end; i++)
+		for (uint64_t at = spans[i].start > chunk->address ? spans[i].start : chunk->address;
+		     at < spans[i].end && at < end; at += PAGE)
 			add_page(in_spans, page_of(at));
 	for (unsigned int word = 0; word < WORDS; word++)
 		chunk->have[word] &= in_spans[word];
@@ -128,9 +119,7 @@ int ps_go_on_with_check(void)
 	for (int i = 0; i < got && !err; i++)
 		err = see(&runs[i]);
 	precopy.at = walked;
-	if (!err && precopy.at >= span->end) {
-		precopy.at_span++;
-		precopy.at = precopy.at_span < precopy.spans.count ? span[1].start : 0;
-	}
+	if (!err && precopy.at >= span->end)
+		ps_next_span();
 	return err;
 }

@@ -19,25 +19,13 @@
 
 static bool unregistering;
 
-static void begin_at_first(void)
-{
-	precopy.at_span = 0;
-	precopy.at = precopy.spans.count ? precopy.spans.span[0].start : 0;
-}
-
-static void next_span(void)
-{
-	precopy.at_span++;
-	precopy.at = precopy.at_span < precopy.spans.count ? precopy.spans.span[precopy.at_span].start : 0;
-}
-
 int ps_begin_cleanup(void)
 {
 	unregistering = false;
 	/* What the target has mapped by now. If that cannot be known, closing the userfaultfd does all of it at once. */
 	if (precopy.uffd < 0 || ps_read_spans())
 		precopy.spans.count = 0;
-	begin_at_first();
+	ps_begin_at_first_span();
 	return 0;
 }
 
@@ -72,7 +60,7 @@ int ps_go_on_with_cleanup(void)
 		if (unregistering || !precopy.spans.count)
 			return 1;
 		unregistering = true;
-		begin_at_first();
+		ps_begin_at_first_span();
 		return 0;
 	}
 	ps_at(unregistering ? PS_STEP_UNREGISTERING : PS_STEP_UNPROTECTING);
@@ -82,7 +70,7 @@ int ps_go_on_with_cleanup(void)
 	 * expect it without a registration. The end of the descriptor (userfaultfd_release()) has no such check.
 	 */
 	if (unregistering && span->of_file) {
-		next_span();
+		ps_next_span();
 		return 0;
 	}
 	end = ps_part_end(precopy.at, span->end);
@@ -96,7 +84,7 @@ int ps_go_on_with_cleanup(void)
 		unregister(precopy.at, span->end);
 	precopy.at = end;
 	if (precopy.at >= span->end)
-		next_span();
+		ps_next_span();
 	return 0;
 }
 

@@ -217,11 +217,12 @@ static int look_at_unregistered(void)
 
 static int look_at_page(uint64_t address)
 {
+	int span = ps_first_span_behind(address);
 	page_set wanted = { 0 };
 	struct chunk *chunk;
 
 	/* A stack pointer may point anywhere. */
-	if (!ps_span_of(address))
+	if (span == precopy.spans.count || address < precopy.spans.span[span].start)
 		return 0;
 	chunk = ps_chunk_at(&precopy.image, address, true);
 	if (!chunk)

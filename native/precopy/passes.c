@@ -131,8 +131,7 @@ int ps_begin_pass(void)
 			ps_list_chunk(&precopy.image.chunk[i]);
 		err = err ? err : read_faulted(&precopy.image.chunk[i]);
 	}
-	precopy.at_span = 0;
-	precopy.at = precopy.spans.count ? precopy.spans.span[0].start : 0;
+	ps_begin_at_first_span();
 	precopy.found_before = precopy.found;
 	precopy.found = 0;
 	precopy.told->passes++;
@@ -189,9 +188,7 @@ int ps_go_on_with_pass(void)
 		err = see_to_registration(span);
 	if (!err && precopy.at < span->end)
 		err = arm(span);
-	if (!err && precopy.at >= span->end) {
-		precopy.at_span++;
-		precopy.at = precopy.at_span < precopy.spans.count ? span[1].start : 0;
-	}
+	if (!err && precopy.at >= span->end)
+		ps_next_span();
 	return err;
 }

@@ -51,8 +51,11 @@ int ps_read_spans(void);
 int ps_register_span(const struct span *span);
 /* The end of a step from @at. A huge page is one, at the price of one page: in parts it would have to be split. */
 uint64_t ps_part_end(uint64_t at, uint64_t end);
-/* The one that has @address, or NULL. */
-const struct span *ps_span_of(uint64_t address);
+/* The number of the first one that ends behind @address, which has it or lies behind it; as many as there are: none. */
+int ps_first_span_behind(uint64_t address);
+/* Where the pass, check or clean-up under way is: precopy.at_span, precopy.at. */
+void ps_begin_at_first_span(void);
+void ps_next_span(void);
 /* @end, or that of the last span: beyond the end of the address space the kernel refuses a look (EFAULT). */
 uint64_t ps_end_of_look(uint64_t end);
 /* What ps_scan() has failed with, as an error for the user. */

@@ -100,11 +100,11 @@ uint64_t ps_part_end(uint64_t at, uint64_t end)
 	return to < whole && whole <= end && at % CHUNK == 0 && ps_is_huge(precopy.pagemap, at) ? whole : to;
 }
 
-const struct span *ps_span_of(uint64_t address)
+int ps_first_span_behind(uint64_t address)
 {
 	int low = 0, high = precopy.spans.count;
 
-	while (low < high) {	/* the first that ends behind it */
+	while (low < high) {
 		int middle = (low + high) / 2;
 
 		if (precopy.spans.span[middle].end <= address)
@@ -112,7 +112,23 @@ const struct span *ps_span_of(uint64_t address)
 		else
 			high = middle;
 	}
-	return low < precopy.spans.count && precopy.spans.span[low].start <= address ? &precopy.spans.span[low] : NULL;
+	return low;
+}
+
+static void go_to_span(int number)
+{
+	precopy.at_span = number;
+	precopy.at = number < precopy.spans.count ? precopy.spans.span[number].start : 0;
+}
+
+void ps_begin_at_first_span(void)
+{
+	go_to_span(0);
+}
+
+void ps_next_span(void)
+{
+	go_to_span(precopy.at_span + 1);
 }
 
 uint64_t ps_end_of_look(uint64_t end)
