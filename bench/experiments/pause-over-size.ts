@@ -7,7 +7,7 @@
  * nothing is done either: the null action, whose times are divided as the copy's were. So each phase has a control of
  * its own length, of the same target, a second later.
  */
-import { readFileSync } from 'node:fs';
+import { availableBytes } from '../../common/proc/memory.ts';
 import { nowNs, ProcsnapError } from '../../native/index.ts';
 import { Collector, hasProgram } from '../targets/collector.ts';
 import { memoryOf } from '../targets/program.ts';
@@ -61,9 +61,6 @@ const LARGEST_EMULATED_MIB = 28;
 
 /** Ways that are no mechanism. */
 const GCORE = 'gcore';
-
-const availableMiB = (): number =>
-	Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1] ?? 0) / 1024;
 
 /** By what a variant's copies are made: a mechanism; gcore; or nothing at all is done. */
 function waysFor(mechanisms: Mechanism[]): Array<{ mechanism: string; way: string }> {
@@ -283,7 +280,7 @@ export const experiment: Experiment = {
 		copyBytes: { title: 'Memory of the tracer and of page tables that the copy takes', unit: 'bytes' },
 		refused: { title: 'Copies that were refused: the target changes too fast', unit: 'count' },
 	},
-	variants: (profile, mechanisms) => variantsFor(profile, mechanisms, availableMiB()),
+	variants: (profile, mechanisms) => variantsFor(profile, mechanisms, (availableBytes() ?? 0) / MIB),
 	open,
 	tables,
 	charts,

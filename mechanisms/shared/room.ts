@@ -1,7 +1,7 @@
 /** Where a copy is kept that is no process: in the collector's memory while there is enough, else on a disk. */
-import { readFileSync } from 'node:fs';
 import { Failure } from '../../common/errors.ts';
 import { bytesText } from '../../common/format.ts';
+import { availableBytes } from '../../common/proc/memory.ts';
 import { countersOf } from '../../common/proc/process.ts';
 import type { CopyRoom } from './types.ts';
 
@@ -26,7 +26,7 @@ export function placeFor(neededBytes: number, room: CopyRoom, availableBytes: nu
 
 /** The same, for a process. */
 export const placeForProcess = (pid: number, room: CopyRoom): Place | string =>
-	placeFor(ownBytes(pid), room, availableBytes());
+	placeFor(ownBytes(pid), room, availableBytes() ?? Infinity);
 
 /** In memory or swapped out. 0: it has ended, or is none; the tracer says so, and better. */
 function ownBytes(pid: number): number {
@@ -40,7 +40,4 @@ function ownBytes(pid: number): number {
 }
 
 /** Of this machine's memory, for a copy; a folder for a larger one may be named beside it. */
-export const halfOfMemory = (): number => Math.floor(availableBytes() / 2);
-
-const availableBytes = (): number =>
-	1024 * Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1] ?? Infinity);
+export const halfOfMemory = (): number => Math.floor((availableBytes() ?? Infinity) / 2);
