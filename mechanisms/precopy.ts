@@ -32,8 +32,8 @@ function* copying(tracer: Tracer, { pid }: Target, room: CopyRoom = {}): Generat
 		const { takeNs, pauseNs, momentNs, imageFile, indexFile } = copy;
 		const files = `/proc/${tracer.pid}/fd`;
 		const image = new KeptImage({
-			pid: thread, image: `${files}/${imageFile}`, index: `${files}/${indexFile}`, chunkBytes: tracer.chunkBytes, momentNs,
-			threads: () => tracer.registers(), before,
+			pid: thread, image: `${files}/${imageFile}`, index: `${files}/${indexFile}`, inFolder: place.folder !== '',
+			chunkBytes: tracer.chunkBytes, momentNs, threads: () => tracer.registers(), before,
 		});
 		done = true;
 		return {

@@ -111,6 +111,9 @@ interface Addon {
 	setAffinity: (tid: number, ...cpus: number[]) => number;
 	setFifo: (tid: number, priority: number) => number;
 	endProcess: (pid: number, cpu: number) => { killNs: number; reapNs: number };
+	nameFile: (from: string, to: string) => number;
+	emptyPart: (fd: number, start: number, bytes: number) => number;
+	dropCached: (fd: number) => number;
 	exitNow: (code: number) => never;
 	startTracer: (path: string, cpu: number, priority: number, dataBytes: number) =>
 		{ process: number; pid: number; socket: number; area: ArrayBuffer; hello: Reply };

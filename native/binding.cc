@@ -426,6 +426,28 @@ Napi::Object operation_table(Napi::Env env)
 	return result;
 }
 
+// name_file(from, to): what is open at @from, a path in /proc, is @to from now on too. 0 or a negative errno.
+Napi::Value name_file(const Napi::CallbackInfo &info)
+{
+	const std::string from = info[0].ToString(), to = info[1].ToString();
+
+	return Napi::Number::New(info.Env(), linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), AT_SYMLINK_FOLLOW) ?
+		-errno : 0);
+}
+
+// empty_part(fd, start, bytes): zeros from now on, for which there is no place on the disk. 0 or a negative errno.
+Napi::Value empty_part(const Napi::CallbackInfo &info)
+{
+	return Napi::Number::New(info.Env(), fallocate(integer(info, 0), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+						       integer(info, 1), integer(info, 2)) ? -errno : 0);
+}
+
+// drop_cached(fd): what is on the disk of it is in memory no more. 0 or a negative errno.
+Napi::Value drop_cached(const Napi::CallbackInfo &info)
+{
+	return Napi::Number::New(info.Env(), -posix_fadvise(integer(info, 0), 0, 0, POSIX_FADV_DONTNEED));
+}
+
 // exit_now(code): this process ends, without waiting for its other threads.
 Napi::Value exit_now(const Napi::CallbackInfo &info)
 {
@@ -445,6 +467,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "setAffinity", set_affinity },
 		{ "setFifo", set_fifo },
 		{ "endProcess", end_process },
+		{ "nameFile", name_file },
+		{ "emptyPart", empty_part },
+		{ "dropCached", drop_cached },
 		{ "exitNow", exit_now },
 		{ "startTracer", start_tracer },
 		{ "request", request },

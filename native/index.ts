@@ -14,7 +14,8 @@ export {
 	type Precopy, type Preflight, type Reason, type Snapshot, type Spell, type ThreadRegisters,
 } from './figures.ts';
 export {
-	clock, endProcess, exitNow, nowNs, pinProcess, place, precopyUnavailable, snapUnavailable, xsaveComponents,
+	clock, dropCached, emptyPart, endProcess, exitNow, nameFile, nowNs, pinProcess, place, precopyUnavailable,
+	snapUnavailable, xsaveComponents,
 } from './machine.ts';
 export { Shared } from './shared-memory.ts';
 export { steps, Tracer, type TracerOptions } from './tracer.ts';

@@ -81,3 +81,23 @@ export function place(pid: number, cpu: number, priority: number): string | null
  */
 export const endProcess = (pid: number, cpu: number): { killNs: number; reapNs: number } =>
 	addon().endProcess(pid, cpu);
+
+/**
+ * What is open at `from`, a path in /proc/PID/fd, has the name `to` from now on, also if it had none (open(2),
+ * O_TMPFILE). Throws ProcsnapError: the file system has no such files, or it was removed.
+ */
+export function nameFile(from: string, to: string): void {
+	const code = addon().nameFile(from, to);
+	if (code !== 0) throw new ProcsnapError(errnoName(code), `${to} cannot be made: ${errnoName(code)}`);
+}
+
+/** So many bytes are zeros from now on, and take no room (fallocate(2)). Throws ProcsnapError. */
+export function emptyPart(fd: number, start: number, bytes: number): void {
+	const code = addon().emptyPart(fd, start, bytes);
+	if (code !== 0) throw new ProcsnapError(errnoName(code), `a part of a file cannot be emptied: ${errnoName(code)}`);
+}
+
+/** What of an open file is on its disk leaves this machine's memory (posix_fadvise(2)), if the kernel takes the hint. */
+export const dropCached = (fd: number): void => {
+	addon().dropCached(fd);
+};

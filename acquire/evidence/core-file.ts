@@ -6,7 +6,10 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { codeOf } from '../../common/errors.ts';
+import type { Run } from '../../common/proc/pagemap.ts';
+import { dropCached, emptyPart, ProcsnapError } from '../../native/index.ts';
 
+const MOST_ZEROS = 1 << 20;
 const { O_CREAT, O_DIRECT, O_EXCL, O_RDWR } = constants;
 
 export class CoreFile {
@@ -76,10 +79,30 @@ export class CoreFile {
 		await direct.close();
 	}
 
-	/** All of it on the disk. */
+	/** Zeros from now on, after all that is written; they take no room where the file system can do without. */
+	async empty(parts: readonly Run[]): Promise<void> {
+		await this.#written;
+		for (const { start, end } of parts) {
+			try {
+				emptyPart(this.#file.fd, start, end - start);
+			} catch (error) {
+				if (!(error instanceof ProcsnapError)) throw error;
+				await this.#writeZeros(start, end);
+			}
+		}
+	}
+
+	async #writeZeros(start: number, end: number): Promise<void> {
+		const zeros = Buffer.alloc(Math.min(end - start, MOST_ZEROS));
+		for (let at = start; at < end; at += zeros.length)
+			await this.write(zeros.subarray(0, Math.min(zeros.length, end - at)), at);
+	}
+
+	/** All of it on the disk, and in memory no more. */
 	async sync(): Promise<void> {
 		await this.#written;
 		await this.#file.sync();
+		dropCached(this.#file.fd);
 	}
 
 	/** Once or more. */

@@ -12,8 +12,8 @@ import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
 import { auxvOf, processNote, regionsOf, type ProcessNote } from '../../common/proc/process.ts';
 import { hasFile, isKernelCode, parseRegions, type Region } from '../../common/proc/regions.ts';
 import type { ThreadRegisters } from '../../native/index.ts';
-import { parseIndex, type Index } from './image-index.ts';
-import type { Image, Memory } from './types.ts';
+import { firstThat, ImageIndex } from './image-index.ts';
+import type { CopyFile, Image, Memory } from './types.ts';
 
 const readAsync = promisify(readWithCallback);
 
@@ -30,6 +30,8 @@ export interface KeptImageOptions {
 	/** Paths of the files that the tracer has open. */
 	image: string;
 	index: string;
+	/** The image's file is in a folder, not in memory. */
+	inFolder: boolean;
 	chunkBytes: number;
 	momentNs: number;
 	threads: () => ThreadRegisters[];
@@ -53,12 +55,10 @@ export class KeptImage implements Image {
 	readonly momentNs: number;
 	readonly skewNs = 0;
 	readonly threads: () => ThreadRegisters[];
+	readonly inFile?: () => CopyFile;
 	readonly #pid: number;
 	readonly #before: KeptImageOptions['before'];
-	readonly #chunkBytes: number;
-	readonly #index: Index;
-	/** In order. */
-	readonly #chunkStarts: Float64Array;
+	readonly #index: ImageIndex;
 	readonly #regions: Region[];
 	readonly #file: number;
 	/** By `device:inode`; none: it cannot be opened. */
@@ -70,16 +70,15 @@ export class KeptImage implements Image {
 	constructor(options: KeptImageOptions) {
 		this.#pid = options.pid;
 		this.#before = options.before;
-		this.#chunkBytes = options.chunkBytes;
 		this.momentNs = options.momentNs;
 		this.threads = options.threads;
-		this.#index = parseIndex(readFileSync(options.index), options.chunkBytes);
+		this.#index = new ImageIndex(readFileSync(options.index), options.chunkBytes);
 		const regions = parseRegions(this.#index.maps);
 		this.#file = openSync(options.image, 'r');
+		if (options.inFolder) this.inFile = () => this.#asCopyFile(options.image);
 		// While the target is there, if it still is: of a file that has no path any more this is the only way to it.
 		for (const region of regions) if (hasFile(region) && !region.shared) this.#openFile(region);
 		this.#regions = regions.map((region) => ({ ...region, flags: this.#flagsOf(region) }));
-		this.#chunkStarts = Float64Array.from(this.#index.chunks.keys()).sort();
 	}
 
 	/**
@@ -123,30 +122,8 @@ export class KeptImage implements Image {
 		}
 	}
 
-	populated({ start, end }: Run): Run[] {
-		const runs: Run[] = [];
-		for (let i = this.#firstChunk(start); i < this.#chunkStarts.length; i++) {
-			const base = this.#chunkStarts[i] as number;
-			if (base >= end) break;
-			for (let at = Math.max(base, start); at < Math.min(base + this.#chunkBytes, end); at += PAGE_BYTES) {
-				if (!this.#has(at)) continue;
-				const last = runs.at(-1);
-				if (last?.end === at) last.end += PAGE_BYTES;
-				else runs.push({ start: at, end: at + PAGE_BYTES });
-			}
-		}
-		return runs;
-	}
-
-	/** The first that ends behind the address. */
-	#firstChunk(address: number): number {
-		return firstThat(this.#chunkStarts.length, (i) =>
-			(this.#chunkStarts[i] as number) + this.#chunkBytes > address);
-	}
-
-	#has(address: number): boolean {
-		const base = address - address % this.#chunkBytes, page = (address - base) / PAGE_BYTES;
-		return ((this.#index.chunks.get(base)?.pages[page >> 3] ?? 0) >> (page & 7) & 1) === 1;
+	populated(range: Run): Run[] {
+		return this.#index.populated(range);
 	}
 
 	auxv(): Buffer {
@@ -191,6 +168,22 @@ export class KeptImage implements Image {
 		});
 	}
 
+	/** Closed with the image. */
+	#asCopyFile(path: string): CopyFile {
+		const { size: bytes } = fstatSync(this.#file), { headBytes } = this.#index;
+		return {
+			path, headBytes, bytes,
+			placesOf: (range) => this.#index.placesOf(range),
+			read: async (room, offset) => {
+				for (let done = 0; done < room.length;) {
+					const { bytesRead } = await readAsync(this.#file, room, done, room.length - done, offset + done);
+					if (bytesRead === 0) throw new Error(`the copy ends at ${offset + done}, before its last page`);
+					done += bytesRead;
+				}
+			},
+		};
+	}
+
 	/** Neighbours that are of one place are one. */
 	#places(address: number, length: number): Place[] {
 		const places: Place[] = [];
@@ -208,12 +201,8 @@ export class KeptImage implements Image {
 	}
 
 	#placeOf(region: Region, address: number, length: number): Place {
-		if (this.#has(address)) {
-			const number = this.#index.chunks.get(address - address % this.#chunkBytes)?.number ?? 0;
-			return {
-				fd: this.#file, at: number * this.#chunkBytes + address % this.#chunkBytes, length, ofFile: false,
-			};
-		}
+		const kept = this.#index.offsetOf(address);
+		if (kept !== null) return { fd: this.#file, at: kept, length, ofFile: false };
 		if (isKernelCode(region)) {
 			const { fd, vdso } = this.#self ??= ourselves();
 			if (vdso === undefined || vdso.end - vdso.start !== region.end - region.start)
@@ -238,17 +227,6 @@ export class KeptImage implements Image {
 			if (fd != null) closeSync(fd);
 		this.#files.clear();
 	}
-}
-
-/** Of so many, in order, the first for which it holds. */
-function firstThat(count: number, holds: (i: number) => boolean): number {
-	let low = 0, high = count;
-	while (low < high) {
-		const middle = (low + high) >> 1;
-		if (holds(middle)) high = middle;
-		else low = middle + 1;
-	}
-	return low;
 }
 
 /** `fd:01`, of what stat(2) gives: makedev(3). */

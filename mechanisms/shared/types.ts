@@ -161,6 +161,8 @@ export interface Image {
 	/** Estimate of the bytes that are there twice because of the copy by now; null: not known. */
 	copiedBytes: () => number | null;
 	openMemory: () => Promise<Memory>;
+	/** The file that it lies in, where that is in a folder. Left out where it lies elsewhere. */
+	inFile?: () => CopyFile;
 	/** Closes what it has open. Once or more. */
 	close: () => void;
 }
@@ -171,3 +173,20 @@ export interface Memory {
 	read: (room: Uint8Array, at: number, length: number, address: number) => Promise<number>;
 	close: () => Promise<void>;
 }
+
+/** A file that has a copy's pages, and room before them for the head of a core, which can be made of it. */
+export interface CopyFile {
+	/** It may have no name but this one, in /proc, which it has as long as the copy is there. */
+	path: string;
+	/** So many are free at its beginning. */
+	headBytes: number;
+	/** Up to the end of its last page. */
+	bytes: number;
+	/** Where the pages of [start, end) are, in order of address; neighbours are one. null: it has not all of them. */
+	placesOf: (range: Run) => FilePlace[] | null;
+	/** Fills the room from `offset` on. Throws what read(2) gives. */
+	read: (room: Uint8Array, offset: number) => Promise<void>;
+}
+
+/** Pages [start, end), at `offset`, in bytes. */
+export interface FilePlace extends Run { offset: number }

@@ -9,6 +9,8 @@
 #include <unistd.h>
 #include "image.h"
 
+#define WRITE_OUT_BYTES	(8UL << 20)
+
 static int unnamed_file(const char *folder)
 {
 	char path[4096];
@@ -29,7 +31,7 @@ static int unnamed_file(const char *folder)
 
 int ps_image_open(struct image *image, const char *folder, int64_t most_bytes)
 {
-	*image = (struct image){ .slots = 1024, .most_bytes = most_bytes };
+	*image = (struct image){ .slots = 1024, .most_bytes = most_bytes, .on_disk = *folder };
 	image->file = *folder ? unnamed_file(folder) : memfd_create("procsnap", MFD_CLOEXEC);
 	if (image->file < 0)
 		return ps_fail(-errno, "a file for the copy cannot be made %s%s: %s", *folder ? "in " : "in memory", folder,
@@ -132,7 +134,7 @@ int ps_image_keep(struct image *image, uint64_t address, const void *bytes, size
 
 	if (!chunk)
 		return ps_fail(-ENOMEM, "there is no memory to note which pages the copy has");
-	at = (off_t)(chunk - image->chunk) * CHUNK + address % CHUNK;
+	at = (off_t)(chunk - image->chunk + 1) * CHUNK + address % CHUNK;
 	for (size_t done = 0; done < length; done += got) {
 		got = pwrite(image->file, (const char *)bytes + done, length - done, at + done);
 		if (got <= 0)
@@ -144,5 +146,15 @@ int ps_image_keep(struct image *image, uint64_t address, const void *bytes, size
 		add_page(chunk->have, page_of(page));
 		remove_page(chunk->faulted, page_of(page));
 	}
+	image->unwritten += length;
 	return 0;
+}
+
+void ps_image_write_out(struct image *image)
+{
+	if (!image->on_disk || image->unwritten < WRITE_OUT_BYTES)
+		return;
+	/* All that is in memory only, wherever it is. What cannot be written now is told of by who waits for the whole. */
+	sync_file_range(image->file, 0, 0, SYNC_FILE_RANGE_WRITE);
+	image->unwritten = 0;
 }

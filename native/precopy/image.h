@@ -20,7 +20,9 @@ struct chunk {
 };
 
 struct image {
-	int	file;			/* chunk @i is at i * CHUNK */
+	int	file;			/* chunk @i is at (i + 1) * CHUNK: before them is room for the head of a core */
+	bool	on_disk;
+	uint64_t unwritten;		/* bytes that were kept since the disk was last asked to begin with them */
 	int64_t	most_bytes;		/* that the file may take; 0: as many as there is room for */
 	int	chunks, room;
 	struct chunk *chunk;
@@ -37,6 +39,12 @@ void ps_image_close(struct image *image);
 struct chunk *ps_chunk_at(struct image *image, uint64_t address, bool make);
 /* @bytes at @address, whole pages of one chunk: they are in the file then. A negative errno. */
 int ps_image_keep(struct image *image, uint64_t address, const void *bytes, size_t length);
+
+/*
+ * What was kept since the last time goes on its way to the disk, which would begin with it when all memory that it may
+ * take is full, or somebody waits for the whole. To be called when the target runs.
+ */
+void ps_image_write_out(struct image *image);
 
 static inline bool has_page(const page_set set, unsigned int page)
 {

@@ -78,6 +78,7 @@ int ps_keep_pages(uint64_t start, uint64_t end)
 		if (err)
 			return err;
 		precopy.told->bytes_read += got;
+		ps_image_write_out(&precopy.image);
 		at += got;
 	}
 	return 0;
