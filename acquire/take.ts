@@ -16,7 +16,6 @@ import { sumOf, withEnd } from './calls.ts';
 import { candidatesFor } from './candidates.ts';
 import { asAsked, chooseMechanism, type Choice } from './choice.ts';
 import { endInVain, endStill, untoldOf, type Toll, type Untold } from './ending.ts';
-import { layOut, type CoreLayout } from './evidence/core.ts';
 import type { Destination } from './evidence/folder.ts';
 import { SCHEMA_VERSION, type Incomplete, type Instant, type Ledger, type Manifest } from './evidence/manifest.ts';
 import { CHUNK_BYTES, rootHash } from './evidence/merkle.ts';
@@ -30,6 +29,7 @@ import { hasFile } from '../common/proc/regions.ts';
 import { fingerprint, publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
 import { CoreStream, type Digests } from './evidence/stream.ts';
+import { layOutAt, toWrite, unused } from './laying-out.ts';
 import { ProgramHashing } from './program-hash.ts';
 import { instantNow, startTracer, Survey, type HowToCopy } from './survey.ts';
 
@@ -79,8 +79,9 @@ interface Moment {
 	mechanism: Mechanism;
 	before: Instant;
 	threads: ThreadRegisters[];
-	layout: CoreLayout;
 	planned: Planned[];
+	/** The core's. */
+	notes: Buffer;
 }
 
 /**
@@ -111,7 +112,8 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		const moment = await copyAndPlan(
 			tracer, survey, seen, choice, attempts, { room: to.room, copying, gaveUp, signal }
 		);
-		const { planned, layout, still, image, mechanism } = moment;
+		const { planned, notes, still, image, mechanism } = moment;
+		const layout = await layOutAt(to, image, placed(planned), notes);
 		stream.start({ regions: true });
 		done = allCounts(still.figures.calls, attempts.inVain)?.calls ?? [];
 		options.duplicated?.(seen.pid);
@@ -127,9 +129,11 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 				signal?.throwIfAborted();
 				return source.fill(room);
 			}, async (bytes, offset) => {
-				await to.write(bytes, offset);
+				for (const { start, end } of toWrite(layout, { start: offset, end: offset + bytes.length }))
+					await to.write(bytes.subarray(start - offset, end - offset), start);
 				progress?.(offset + bytes.length, layout.bytes);
 			});
+			await to.empty?.(unused(layout));
 		} finally {
 			await source.close();
 		}
@@ -261,7 +265,7 @@ async function copyAndPlan(
 	}
 }
 
-function plan(survey: Survey, target: Seen): Pick<Moment, 'threads' | 'layout' | 'planned'> {
+function plan(survey: Survey, target: Seen): Pick<Moment, 'threads' | 'planned' | 'notes'> {
 	const { image, live } = survey;
 	const classified = survey.classified();
 	const threads = image.threads()
@@ -270,8 +274,7 @@ function plan(survey: Survey, target: Seen): Pick<Moment, 'threads' | 'layout' |
 	const files = classified.map(({ region }) => region).filter((region) => hasFile(region))
 		.map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
 	const process = { ...image.note(), ...ofTarget(target) };
-	const layout = layOut(placed(planned), allNotes(threads, process, image.auxv(), files, xsaveComponents()));
-	return { threads, layout, planned };
+	return { threads, planned, notes: allNotes(threads, process, image.auxv(), files, xsaveComponents()) };
 }
 
 /** As it is now; where it has ended since, as it was. */

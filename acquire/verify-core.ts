@@ -12,8 +12,8 @@ import { printable } from '../common/format.ts';
 const MOST_NAMED = 8;
 
 /**
- * Adds to `faults`. The manifest is believed, and its regions lie in the core one after the other. Returns the core's
- * bytes.
+ * Adds to `faults`. The manifest is believed, and its regions with a SHA-256 lie in the core in their order. Returns
+ * the core's bytes.
  */
 export function checkCore(dir: string, { core, regions }: Manifest, faults: string[]): number {
 	const leaves = readLeaves(dir, core, faults);
@@ -130,20 +130,16 @@ class Chunks {
 
 /** `altered`: regions whose SHA-256 is not right. */
 function rangeText({ start, end, from }: Range, altered: readonly RegionRecord[], regions: RegionRecord[]): string {
-	const within = (region: RegionRecord): boolean => {
-		const { start: first, end: last } = placeOf(region);
-		return first < end && last > start;
-	};
+	const within = (region: RegionRecord): boolean =>
+		placesOf(region).some(({ start: first, end: last }) => first < end && last > start);
 	// One that has a whole chunk of the range is altered; one that has a part of its first or last chunk may be.
-	const hasChunk = (region: RegionRecord): boolean => {
-		const { start: first, end: last } = placeOf(region);
+	const hasChunk = (region: RegionRecord): boolean => placesOf(region).some(({ start: first, end: last }) => {
 		const chunk = Math.max(start, Math.ceil(first / CHUNK_BYTES) * CHUNK_BYTES);
 		return Math.min(chunk + CHUNK_BYTES, end) <= last && chunk < end;
-	};
+	});
 	const large = undigested(regions).filter(within);
 	const certain = [...altered.filter(within), ...large.filter(hasChunk)];
-	const first = regions.find(({ bytes }) => bytes > 0);
-	const hasHead = first === undefined || start < placeOf(first).start;
+	const hasHead = regions.every((region) => placesOf(region).every((place) => start < place.start));
 	return `${FILES.core}: bytes ${start} to ${end} ` +
 		`${from === null ? 'were altered' : `are those of ${from}, swapped or copied`}: ` +
 		whereText(certain, large.filter((region) => !hasChunk(region)), hasHead);
@@ -153,7 +149,7 @@ function rangeText({ start, end, from }: Range, altered: readonly RegionRecord[]
 function whereText(certain: readonly RegionRecord[], possible: readonly RegionRecord[], hasHead: boolean): string {
 	const perhaps = possible.map((region) => `perhaps ${nameOf(region)}`);
 	if (certain.length > 0) return [namesOf(certain), ...perhaps].join(', ');
-	if (possible.length === 0) return HEAD;
+	if (possible.length === 0) return hasHead ? HEAD : 'what is of no region';
 	return [...(hasHead ? [HEAD] : []), namesOf(possible)].join(', or ');
 }
 
@@ -172,14 +168,19 @@ const nameOf = ({ start, end, name }: RegionRecord): string =>
 	`${start}-${end}${name === '' ? '' : ` ${printable(name)}`}`;
 
 function missingFrom(regions: readonly RegionRecord[], bytes: number): string {
-	const first = regions.find((region) => placeOf(region).end > bytes);
+	const first = regions.find((region) => placesOf(region).some(({ end }) => end > bytes));
 	return first === undefined ? '' : `, up to region ${nameOf(first)}`;
 }
 
-/** In the core. */
-function placeOf({ segments, bytes }: RegionRecord): { start: number; end: number } {
-	const start = segments[0]?.offset ?? 0;
-	return { start, end: segments.length === 0 ? 0 : start + bytes };
+/** In the core: neighbours are one. */
+function placesOf({ segments }: RegionRecord): Array<{ start: number; end: number }> {
+	const places: Array<{ start: number; end: number }> = [];
+	for (const { offset, bytes } of segments) {
+		const last = places.at(-1);
+		if (last?.end === offset) last.end += bytes;
+		else places.push({ start: offset, end: offset + bytes });
+	}
+	return places;
 }
 
 /** SHA-256 of each region, as its bytes come by. */
@@ -200,7 +201,7 @@ class RegionDigests {
 
 	update(bytes: Uint8Array, at: number): void {
 		for (let region = this.#regions[this.#next]; region !== undefined; region = this.#regions[this.#next]) {
-			const { start, end } = placeOf(region);
+			const [{ start, end } = { start: 0, end: 0 }] = placesOf(region);
 			if (start >= at + bytes.length) return;
 			this.#hash ??= createHash('sha256');
 			this.#hash.update(bytes.subarray(Math.max(start - at, 0), end - at));

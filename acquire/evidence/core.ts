@@ -1,9 +1,11 @@
 /**
- * The layout of an ELF core (elf(5)): header, program headers, notes, then the memory, region by region in order of
- * address. Everything is known before the first byte is read, so that a core can be streamed. Pure.
+ * The layout of an ELF core (elf(5)): header, program headers, notes, then what a copy's file has already
+ * (in-place.ts), then the memory, region by region in order of address. Everything is known before the first byte is
+ * read, so that a core can be streamed. Pure.
  */
 import { mergeRuns, PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
 import type { Region } from '../../common/proc/regions.ts';
+import type { InPlace } from './in-place.ts';
 
 /** A part of a region that has content in the core. `p_paddr` is `p_vaddr`: Volatility 3 lays its layer by it. */
 export interface Segment extends Run {
@@ -27,6 +29,8 @@ export interface CoreLayout {
 	/** ELF header, program headers, notes, up to the first segment. */
 	head: Buffer;
 	contents: PlacedContent[];
+	/** Bytes of the core that are in its file already, with what is between its segments. null: none. */
+	inPlace: Run | null;
 	/** Of the whole core. */
 	bytes: number;
 }
@@ -39,21 +43,34 @@ const MOST_SEGMENTS = 0xfff0;
 /** No region of user space is larger. */
 const LARGEST_GAP_BYTES = 2 ** 47;
 
-/** Throws if there are more regions than a core can have. */
-export function layOut(contents: readonly Content[], notes: Buffer): CoreLayout {
-	const merged = fewEnough(contents);
-	const segments = merged.reduce((sum, { runs }) => sum + runs.length, 0);
+/**
+ * `inPlace`: what stays where it is, if the head finds room before it. Throws if there are more regions than a core can
+ * have.
+ */
+export function layOut(contents: readonly Content[], notes: Buffer, inPlace: InPlace | null = null): CoreLayout {
+	const staying = new Set(inPlace?.segments.keys());
+	const merged = fewEnough(contents.filter((content) => !staying.has(content)));
+	const parts = [...merged.map(({ runs }) => runs), ...inPlace?.segments.values() ?? []];
+	const segments = parts.reduce((sum, { length }) => sum + length, 0);
 	const notesAt = HEADER_BYTES + (segments + 1) * PROGRAM_HEADER_BYTES;
-	const headBytes = Math.ceil((notesAt + notes.length) / PAGE_BYTES) * PAGE_BYTES;
-	let offset = headBytes;
-	const placed = merged.map(({ region, runs }): PlacedContent => ({
-		region,
-		segments: runs.map((run) => {
-			const segment = { ...run, offset };
-			offset += run.end - run.start;
-			return segment;
-		}),
-	}));
+	const headBytes = toPage(notesAt + notes.length);
+	if (inPlace !== null && (headBytes > inPlace.range.start || segments > MOST_SEGMENTS))
+		return layOut(contents, notes);
+	let offset = inPlace === null ? headBytes : toPage(inPlace.range.end);
+	const others = merged.values();
+	const placed = contents.map((content): PlacedContent => {
+		const there = inPlace?.segments.get(content);
+		if (there !== undefined) return { region: content.region, segments: there };
+		const { region, runs } = others.next().value as Content;
+		return {
+			region,
+			segments: runs.map((run) => {
+				const segment = { ...run, offset };
+				offset += run.end - run.start;
+				return segment;
+			}),
+		};
+	});
 
 	const head = Buffer.alloc(headBytes);
 	elfHeader(segments + 1).copy(head);
@@ -67,8 +84,10 @@ export function layOut(contents: readonly Content[], notes: Buffer): CoreLayout 
 		}
 	}
 	notes.copy(head, notesAt);
-	return { head, contents: placed, bytes: offset };
+	return { head, contents: placed, inPlace: inPlace?.range ?? null, bytes: offset };
 }
+
+const toPage = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 
 /**
  * Only where there would be too many segments are gaps filled: the smallest, then those of twice as much; the

@@ -4,7 +4,9 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { codeOf, Failure, messageOf } from '../../common/errors.ts';
+import type { Run } from '../../common/proc/pagemap.ts';
 import type { CopyRoom } from '../../mechanisms/shared/types.ts';
+import { nameFile, ProcsnapError } from '../../native/index.ts';
 import { CoreFile } from './core-file.ts';
 
 /** A folder without one of them is not whole; a timestamp is there if one was asked for. */
@@ -29,9 +31,16 @@ export interface Destination {
 	readonly transfer: { id: string; receiver: string } | null;
 	/** Where a copy can be kept until all of it has been written there. */
 	readonly room: CopyRoom;
+	/**
+	 * The file at this path, which may have no name, becomes the core's; what is written goes into it. false: it
+	 * cannot. Left out where that can never be.
+	 */
+	adopt?: (path: string) => Promise<boolean>;
+	/** After that, and after all writes: these parts of it are no part of the core, and have to be zeros. */
+	empty?: (parts: readonly Run[]) => Promise<void>;
 	/** So many bytes will come. */
 	begin: (bytes: number) => void;
-	/** In order. Resolves when the bytes are kept there, and may change here. */
+	/** In order, but for what an adopted file has already. Resolves when they are kept there, and may change here. */
 	write: (bytes: Uint8Array, offset: number) => Promise<void>;
 	/** Resolves when all bytes are there for good, with this Merkle root. */
 	verified: (root: string) => Promise<void>;
@@ -56,11 +65,20 @@ export async function createFolder(dir: string): Promise<Destination> {
 				: `the folder cannot be made: ${messageOf(error)}`
 		);
 	}
-	const file = await CoreFile.open(join(partial, FILES.core), true);
+	const core = join(partial, FILES.core);
+	let file = await CoreFile.open(core, true);
 	let sealed = false;
 	return {
 		transfer: null,
 		room: { folder: resolve(partial) },
+		adopt: (path) => told(dir, async () => {
+			if (!takesName(path, `${core}.copy`)) return false;
+			await file.close();
+			renameSync(`${core}.copy`, core);
+			file = await CoreFile.open(core, false);
+			return true;
+		}),
+		empty: (parts) => told(dir, () => file.empty(parts)),
 		begin: () => {},
 		write: (bytes, offset) => told(dir, () => file.write(bytes, offset)),
 		verified: () => told(dir, async () => {
@@ -80,6 +98,17 @@ export async function createFolder(dir: string): Promise<Destination> {
 			rmSync(partial, { recursive: true, force: true });
 		},
 	};
+}
+
+/** Some file systems have no files without a name, or give them none later. */
+function takesName(path: string, name: string): boolean {
+	try {
+		nameFile(path, name);
+		return true;
+	} catch (error) {
+		if (error instanceof ProcsnapError) return false;
+		throw error;
+	}
 }
 
 async function told<T>(dir: string, action: () => Promise<T>): Promise<T> {

@@ -109,8 +109,10 @@ const MANIFEST_3 = v.object({
 });
 const MANIFEST_1 = v.object({ schemaVersion: v.literal(1), ...FIELDS, mechanism: mechanism3, ledger: ledger1 });
 
+const MANIFEST_4 = v.object({ ...MANIFEST.entries, schemaVersion: v.literal(4) });
+
 const VERSIONS: Record<number, v.GenericSchema> =
-	{ 1: MANIFEST_1, 2: MANIFEST_3, 3: MANIFEST_3, [SCHEMA_VERSION]: MANIFEST };
+	{ 1: MANIFEST_1, 2: MANIFEST_3, 3: MANIFEST_3, 4: MANIFEST_4, [SCHEMA_VERSION]: MANIFEST };
 
 /** What it did not tell is not known. */
 const fromVersion1 = (manifest: v.InferOutput<typeof MANIFEST_1>): v.InferOutput<typeof MANIFEST_3> => ({
@@ -144,7 +146,7 @@ export function parseManifest(text: Uint8Array): Manifest {
 }
 
 function inOurs(version: unknown, value: unknown): Manifest {
-	if (version === SCHEMA_VERSION) return value as Manifest;
+	if (version === SCHEMA_VERSION || version === 4) return value as Manifest;
 	return fromVersion3(version === 1
 		? fromVersion1(value as v.InferOutput<typeof MANIFEST_1>)
 		: value as v.InferOutput<typeof MANIFEST_3>);
@@ -178,11 +180,13 @@ const described = (input: unknown): string =>
 const shortened = (text: string): string => printable(text.length > 60 ? `${text.slice(0, 60)}...` : text);
 
 /**
- * Regions' contents lie in the core one after the other, in their order, up to its end. Where a manifest says something
- * else, reading it as it says could take any time or memory.
+ * Each segment lies within its region, and in the core, which no other one shares with it; until version 4 one after
+ * the other, up to its end. Those of a region with a SHA-256 are neighbours, and such regions lie in their order. Where
+ * a manifest says something else, reading it as it says could take any time or memory.
  */
 function misplacedRegion({ schemaVersion, regions, core }: Manifest): string | null {
-	let at: number | undefined;
+	const allInOrder = schemaVersion < 5;
+	let at = 0, last: number | undefined;
 	for (const { start, end, segments, bytes, sha256: digest } of regions) {
 		const what = `its region ${start}-${end}`;
 		let sum = 0;
@@ -190,16 +194,35 @@ function misplacedRegion({ schemaVersion, regions, core }: Manifest): string | n
 			const first = Number(segment.start);
 			if (segment.bytes === 0 || first < Number(start) || first + segment.bytes > Number(end))
 				return `${what} has a segment at ${segment.start} that is not within it`;
-			if (segment.offset !== (at ?? segment.offset))
-				return `${what} is at ${segment.offset} in the core, where ${at ?? 0} is due`;
-			at = segment.offset + segment.bytes;
+			const due = allInOrder || (digest !== null && sum > 0) ? last : undefined;
+			if (segment.offset !== (due ?? segment.offset))
+				return `${what} is at ${segment.offset} in the core, where ${due ?? 0} is due`;
+			if (digest !== null && segment.offset < at)
+				return `${what} is at ${segment.offset} in the core, before another one that it follows`;
+			last = segment.offset + segment.bytes;
 			sum += segment.bytes;
+			if (digest !== null) at = last;
 		}
 		if (sum !== bytes) return `${what} has segments of ${sum} bytes, and should have ${bytes}`;
 		if ((digest !== null) !== isDigested(bytes, schemaVersion))
 			return `${what} has ${bytes} bytes, and ${digest === null ? 'no' : 'a'} SHA-256`;
 	}
-	return at === undefined || at === core.bytes
+	if (!allInOrder) return sharedPart(regions, core.bytes);
+	return last === undefined || last === core.bytes
 		? null
-		: `its regions end at ${at} in the core, which ends at ${core.bytes}`;
+		: `its regions end at ${last} in the core, which ends at ${core.bytes}`;
+}
+
+/** What is of no region is less than what is of one (in-place.ts): a core that is larger would be read for nothing. */
+function sharedPart(regions: Manifest['regions'], coreBytes: number): string | null {
+	const segments = regions.flatMap((region) => region.segments).sort((a, b) => a.offset - b.offset);
+	let at = 0, sum = 0;
+	for (const { start, offset, bytes } of segments) {
+		if (offset < at) return `its segment at ${start} lies at ${offset} in the core, where another one is`;
+		at = offset + bytes;
+		sum += bytes;
+	}
+	return segments.length === 0 || (at <= coreBytes && coreBytes - at <= sum)
+		? null
+		: `its regions end at ${at} in the core, which ends at ${coreBytes}`;
 }

@@ -6,9 +6,10 @@ import type { Unreadable } from './source.ts';
 
 /**
  * 1: without `partial`, and without the five fields of the ledger from `cutCalls` on. 1 and 2: each region with content
- * has its own SHA-256. 1 to 3: without `mechanism.why` and the ledger's `attempts`. All are read as well.
+ * has its own SHA-256. 1 to 3: without `mechanism.why` and the ledger's `attempts`. 1 to 4: the contents of regions lie
+ * in the core one after the other, up to its end. All are read as well.
  */
-export const SCHEMA_VERSION = 4;
+export const SCHEMA_VERSION = 5;
 
 /**
  * A larger region has no SHA-256 of its own: the hashes of its chunks guard it, and hashing it twice would make the

@@ -1,5 +1,8 @@
-/** The bytes of a core, in order: its head, then memory as it is read. What cannot be read is zeros, and is listed. */
-import type { Image, Memory } from '../../mechanisms/shared/types.ts';
+/**
+ * The bytes of a core, in order: its head, what its file has already, then memory as it is read. What cannot be read is
+ * zeros, and is listed.
+ */
+import type { CopyFile, Image, Memory } from '../../mechanisms/shared/types.ts';
 import { nowNs } from '../../native/index.ts';
 import { codeOf } from '../../common/errors.ts';
 import type { CoreLayout } from './core.ts';
@@ -26,11 +29,12 @@ export interface ReadTime {
 interface Piece {
 	start: number;
 	end: number;
-	/** -1: the head. */
+	/** Whose memory; or what else it is. `file`: that of the copy, at the same place. */
+	from: 'head' | 'file' | 'zeros' | 'duplicate' | 'target';
+	/** Of memory. */
 	address: number;
-	/** Which of the layout's contents it is of. */
+	/** Which of the layout's contents it is of; -1: of none. */
 	content: number;
-	memory: 'duplicate' | 'target';
 }
 
 export class CoreSource {
@@ -46,33 +50,29 @@ export class CoreSource {
 	readonly #head: Buffer;
 	readonly #pieces: Piece[];
 	readonly #duplicate: Memory;
+	readonly #file: CopyFile | null;
 	readonly #target: LiveTarget;
 	#next = 0;
 	#at = 0;
 
-	private constructor(layout: CoreLayout, pieces: Piece[], duplicate: Memory, target: LiveTarget) {
+	private constructor(
+		layout: CoreLayout, pieces: Piece[], duplicate: Memory, file: CopyFile | null, target: LiveTarget
+	) {
 		this.#head = layout.head;
 		this.bytes = layout.bytes;
 		this.#pieces = pieces;
 		this.#duplicate = duplicate;
+		this.#file = file;
 		this.#target = target;
 	}
 
 	/** `from` has, for each of the layout's contents, whose memory it is. */
 	static async open(
-		layout: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>, copy: Pick<Image, 'openMemory'>,
+		layout: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>, copy: Pick<Image, 'openMemory' | 'inFile'>,
 		target: LiveTarget
 	): Promise<CoreSource> {
-		const pieces: Piece[] = [{ start: 0, end: layout.head.length, address: -1, content: -1, memory: 'duplicate' }];
-		layout.contents.forEach(({ segments }, index) => {
-			for (const { start, end, offset } of segments) {
-				pieces.push({
-					start: offset, end: offset + end - start, address: start, content: index,
-					memory: from[index] ?? 'duplicate',
-				});
-			}
-		});
-		return new CoreSource(layout, pieces, await copy.openMemory(), target);
+		const file = layout.inPlace === null ? null : copy.inFile?.() ?? null;
+		return new CoreSource(layout, piecesOf(layout, from), await copy.openMemory(), file, target);
 	}
 
 	/** The next bytes, as many as there is room for, fewer only at the end. */
@@ -82,20 +82,26 @@ export class CoreSource {
 			const piece = this.#pieces[this.#next] as Piece;
 			const length = Math.min(room.length - filled, piece.end - this.#at);
 			const part = room.subarray(filled, filled + length);
-			if (piece.address < 0) {
-				part.set(this.#head.subarray(this.#at, this.#at + length));
-			} else {
-				const begunNs = Number(nowNs());
-				await (piece.memory === 'target'
-					? this.#readTarget(part, piece.address + this.#at - piece.start)
-					: this.#read(part, piece.address + this.#at - piece.start, 'duplicate'));
+			const begunNs = Number(nowNs());
+			await this.#fillPart(part, piece);
+			if (piece.content >= 0)
 				(this.times[piece.content] ??= { begunNs, endedNs: 0 }).endedNs = Number(nowNs());
-			}
 			filled += length;
 			this.#at += length;
 			if (this.#at === piece.end) this.#next += 1;
 		}
 		return filled;
+	}
+
+	async #fillPart(part: Uint8Array, { from, address, start }: Piece): Promise<void> {
+		const at = this.#at;
+		switch (from) {
+			case 'head': part.set(this.#head.subarray(at, at + part.length)); break;
+			case 'zeros': part.fill(0); break;
+			case 'file': await this.#file?.read(part, at); break;
+			case 'target': await this.#readTarget(part, address + at - start); break;
+			case 'duplicate': await this.#read(part, address + at - start, 'duplicate');
+		}
 	}
 
 	/**
@@ -117,7 +123,7 @@ export class CoreSource {
 		}
 	}
 
-	async #read(room: Uint8Array, address: number, memory: Piece['memory']): Promise<void> {
+	async #read(room: Uint8Array, address: number, memory: 'duplicate' | 'target'): Promise<void> {
 		for (let done = 0; done < room.length;) {
 			try {
 				const bytesRead = await this.#some(room, done, address, memory);
@@ -142,7 +148,7 @@ export class CoreSource {
 	}
 
 	/** 0: the process has ended. */
-	async #some(room: Uint8Array, done: number, address: number, memory: Piece['memory']): Promise<number> {
+	async #some(room: Uint8Array, done: number, address: number, memory: 'duplicate' | 'target'): Promise<number> {
 		if (memory === 'target') return this.#target.read(room, done, room.length - done, address + done);
 		return this.lost === null ? this.#duplicate.read(room, done, room.length - done, address + done) : 0;
 	}
@@ -160,4 +166,22 @@ export class CoreSource {
 	async close(): Promise<void> {
 		await this.#duplicate.close();
 	}
+}
+
+/** In order of their place in the core, without gaps. */
+function piecesOf(
+	{ head, contents, inPlace, bytes }: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>
+): Piece[] {
+	const none = { address: 0, content: -1 };
+	const placed = contents.flatMap(({ segments }, content) => segments.map(({ start, end, offset }): Piece => ({
+		start: offset, end: offset + end - start, address: start, content,
+		from: inPlace !== null && offset < inPlace.end ? 'file' : from[content] ?? 'duplicate',
+	}))).sort((a, b) => a.start - b.start);
+	const pieces: Piece[] = [{ start: 0, end: head.length, from: 'head', ...none }];
+	for (const piece of [...placed, { start: bytes, end: bytes, from: 'zeros', ...none } as const]) {
+		const at = pieces.at(-1)?.end ?? 0;
+		if (piece.start > at) pieces.push({ start: at, end: piece.start, from: 'zeros', ...none });
+		if (piece.end > piece.start) pieces.push(piece);
+	}
+	return pieces;
 }

@@ -13,6 +13,7 @@ import { CHUNK_BYTES } from '../../acquire/evidence/merkle.ts';
 import { collectorKey, fingerprint, publicKeyFrom } from '../../acquire/evidence/seal.ts';
 import { take } from '../../acquire/take.ts';
 import { verifyFolder } from '../../acquire/verify.ts';
+import { mechanism as inject } from '../../mechanisms/inject.ts';
 import { Workload } from '../../bench/targets/workload.ts';
 import { aFolder, aSealed, atTheEnd, copyOf, reseal, resealManifest, type Sealed } from './sealed.ts';
 
@@ -57,7 +58,7 @@ test('a region of more than 64 MiB has no SHA-256 of its own: its chunks tell of
 	const base = aFolder(t);
 	const { where: dir, manifest } = await take({
 		pid: target.pid, key: () => collectorKey(join(base, 'key')).key,
-		destination: () => createFolder(join(base, 'evidence')),
+		destination: () => createFolder(join(base, 'evidence')), mechanisms: [inject],
 	});
 	const core = readFileSync(join(dir, FILES.core)), withContent = manifest.regions.filter(({ bytes }) => bytes > 0);
 	const [region, ...others] = withContent.filter(({ sha256 }) => sha256 === null);

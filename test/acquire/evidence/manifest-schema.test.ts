@@ -203,30 +203,54 @@ test('what is no manifest at all', (t) => {
 		);
 	}
 	t.throws(
-		() => parsed({ schemaVersion: 5 }),
+		() => parsed({ schemaVersion: 6 }),
 		{
 			instanceOf: Failure,
-			message: 'it is of version 5, and this procsnap knows 1 to 4: read it with the one that made it',
+			message: 'it is of version 6, and this procsnap knows 1 to 5: read it with the one that made it',
 		}
 	);
 });
 
-test('regions whose contents do not lie one after the other in the core are refused', (t) => {
+/** Of all versions; and what was told until version 4, when all contents lay one after the other. */
+test('regions that do not lie in the core as they should are refused', (t) => {
 	const index = real.regions.findIndex(({ bytes }) => bytes > 0), { start, segments, bytes } = real.regions[index]!;
 	const [segment] = segments, next = real.regions.findIndex((region, i) => i > index && region.bytes > 0);
-	for (const [path, value, message] of [
-		[`regions.${next}.segments.0.offset`, segment!.offset, /is at \d+ in the core, where \d+ is due$/],
-		[`regions.${next}.segments.0.offset`, Number.MAX_SAFE_INTEGER, /is at 9007199254740991 in the core/],
-		[`regions.${index}.segments`, [...segments, ...segments], /is at \d+ in the core/],
+	const offset = `regions.${next}.segments.0.offset`;
+	const end = /^its regions end at \d+ in the core, which ends at \d+$/;
+	for (const [path, value, message, before] of [
+		[offset, segment!.offset, /is at \d+ in the core, before another one that it follows$/, /where \d+ is due$/],
+		[offset, 2 ** 52, /is at \d+ in the core, before another one|^its regions end at/, /is at 4503599627370496 in the core, where \d+ is due$/],
+		[`regions.${index}.segments`, [...segments, ...segments], /is at \d+ in the core, where \d+ is due$/],
 		[`regions.${index}.segments.0.start`, '0x0', /has a segment at 0x0 that is not within it$/],
 		[`regions.${index}.segments.0.bytes`, 2 ** 50, new RegExp(`^its region ${start}-\\w+ has a segment at`)],
 		[`regions.${index}.segments.0.bytes`, 0, /has a segment at/],
 		[`regions.${index}.segments`, [], new RegExp(`has segments of 0 bytes, and should have ${bytes}$`)],
 		[`regions.${index}.bytes`, bytes + 1, /has segments of \d+ bytes, and should have/],
 		[`regions.${index}.sha256`, null, /bytes, and no SHA-256$/],
-		['core.bytes', real.core.bytes + 1, /^its regions end at \d+ in the core, which ends at \d+$/],
-		['core.bytes', 0, /^its regions end at/],
-	] as Array<[string, unknown, RegExp]>) {
-		t.throws(() => parsed(changed(path, value)), { instanceOf: Failure, message }, path);
+		['core.bytes', real.core.bytes - 1, end], ['core.bytes', real.core.bytes * 2, end], ['core.bytes', 0, end],
+	] as Array<[string, unknown, RegExp, RegExp?]>) {
+		const wrong = changed(path, value) as Manifest;
+		t.throws(() => parsed(wrong), { instanceOf: Failure, message }, path);
+		t.throws(() => parsed({ ...wrong, schemaVersion: 4 }), { message: before ?? message }, `version 4: ${path}`);
 	}
+	const longer = { ...real, schemaVersion: 4, core: { ...real.core, bytes: real.core.bytes + 1 } };
+	t.throws(() => parsed(longer), { message: end });
+});
+
+/** As where it stays in the copy's file. */
+test('since version 5 large regions may lie anywhere, in parts, but not in one place', (t) => {
+	const part = 40 << 20, large = (version: number, ...offsets: [number, number]): Manifest => ({
+		...real, schemaVersion: version, core: { ...real.core, bytes: real.core.bytes + 4 * part },
+		regions: [...real.regions, {
+			...real.regions.find(({ bytes }) => bytes > 0)!, start: '0x10000000', end: '0x20000000', sha256: null,
+			bytes: 2 * part,
+			segments: offsets.map((offset, i) =>
+				({ start: `0x${(0x10000000 + i * part).toString(16)}`, bytes: part, offset: real.core.bytes + offset })),
+		}],
+	});
+	t.notThrows(() => parsed(large(5, part, 3 * part)));
+	t.notThrows(() => parsed(large(5, 3 * part, 0)));
+	t.throws(() => parsed(large(5, part, part + 4096)), { message: /^its segment at 0x\w+ lies at \d+ in the core/ });
+	t.throws(() => parsed(large(5, part, -4096)), { message: /lies at \d+ in the core, where another one is$/ });
+	t.throws(() => parsed(large(4, part, 3 * part)), { message: /is at \d+ in the core, where \d+ is due$/ });
 });
