@@ -97,7 +97,7 @@ export function emptyPart(fd: number, start: number, bytes: number): void {
 	if (code !== 0) throw new ProcsnapError(errnoName(code), `a part of a file cannot be emptied: ${errnoName(code)}`);
 }
 
-/** What of an open file is on its disk leaves this machine's memory (posix_fadvise(2)), if the kernel takes the hint. */
+/** What an open file has on its disk leaves memory, if the kernel takes the hint (posix_fadvise(2)). */
 export const dropCached = (fd: number): void => {
 	addon().dropCached(fd);
 };
