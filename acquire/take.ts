@@ -3,21 +3,17 @@
  * where it has to reap the duplicate, by the fourth.
  */
 import type { KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { availableParallelism, hostname, userInfo } from 'node:os';
-import { fileURLToPath } from 'node:url';
-import { codeOf, Failure, isGone, messageOf } from '../common/errors.ts';
+import { Failure } from '../common/errors.ts';
 import type { Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
-import {
-	nowNs, ProcsnapError, xsaveComponents, type CallCount, type ThreadRegisters, type Tracer,
-} from '../native/index.ts';
+import { nowNs, xsaveComponents, type CallCount, type ThreadRegisters, type Tracer } from '../native/index.ts';
 import { allCounts, Attempts } from './attempts.ts';
 import { sumOf, withEnd } from './calls.ts';
 import { candidatesFor } from './candidates.ts';
 import { asAsked, chooseMechanism, type Choice } from './choice.ts';
-import { endInVain, endStill, untoldOf, type Toll, type Untold } from './ending.ts';
+import { describeCollection } from './collection.ts';
+import { endInVain, endStill, untoldOf, type Untold } from './ending.ts';
 import type { Destination } from './evidence/folder.ts';
-import { SCHEMA_VERSION, type Incomplete, type Instant, type Ledger, type Manifest } from './evidence/manifest.ts';
+import type { Incomplete, Instant, Ledger, Manifest } from './evidence/manifest.ts';
 import { CHUNK_BYTES, rootHash } from './evidence/merkle.ts';
 import { allNotes } from './evidence/notes.ts';
 import { planContents, type Planned } from './evidence/plan.ts';
@@ -26,9 +22,10 @@ import {
 } from '../common/proc/process.ts';
 import { digestedRanges, recordRegions } from './evidence/records.ts';
 import { hasFile } from '../common/proc/regions.ts';
-import { fingerprint, publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
+import { publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
 import { CoreStream, type Digests } from './evidence/stream.ts';
+import { ENDED_BY_OTHERS, forUser, NotPlanned, whyLost } from './failing.ts';
 import { layOutAt, toWrite, unused } from './laying-out.ts';
 import { ProgramHashing } from './program-hash.ts';
 import { instantNow, startTracer, Survey, type HowToCopy } from './survey.ts';
@@ -187,45 +184,9 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 const callsOf = ({ inVain }: Attempts, { lastCalls }: Tracer): CallCount[] =>
 	inVain.reduce((sum, { calls }) => sumOf(sum, calls), lastCalls.calls);
 
-const ENDED_BY_OTHERS =
-	'the duplicate was ended by something else than procsnap: a signal, the out-of-memory killer, or the end of its ' +
-		'container';
-
 function partialOf({ lost }: CoreSource, { endedEarly, endFailed }: Ledger): Incomplete | null {
 	if (lost === null) return null;
 	return { reason: endedEarly ?? endFailed ?? ENDED_BY_OTHERS, missingBytes: lost.bytes, sinceNs: lost.sinceNs };
-}
-
-/** The duplicate was there, and it could not be found out what of it to read. */
-class NotPlanned extends Error {
-	readonly reason: unknown;
-	constructor(reason: unknown) {
-		super(messageOf(reason));
-		this.reason = reason;
-	}
-}
-
-/** What the target has lost meanwhile is no reason to fail: it is the duplicate that is gone. */
-function whyLost(error: unknown, toll: Toll | null): unknown {
-	const reason = toll?.endedEarly ?? (isGone(error) || error instanceof Failure ? ENDED_BY_OTHERS : null);
-	return reason === null ? error : new Failure(`nothing was taken: ${reason}`);
-}
-
-/**
- * With what the target has suffered in vain. Tracing another user's process takes one capability, opening its files in
- * /proc another.
- */
-function forUser(error: unknown, toll: Toll | null): unknown {
-	const texts = toll?.texts ?? [];
-	const withTexts = (text: string): string => [text, ...texts].join('; ');
-	if (error instanceof ProcsnapError || (error instanceof Failure && texts.length > 0))
-		return new Failure(withTexts(error.message));
-	if (codeOf(error) === 'EACCES' && messageOf(error).includes('/proc/')) {
-		const text = `no permission to read another user's process (${messageOf(error)})`;
-		return new Failure(withTexts(`${text}: run as root, or with CAP_DAC_READ_SEARCH beside CAP_SYS_PTRACE`));
-	}
-	if (error instanceof Error && texts.length > 0) error.message = withTexts(error.message);
-	return error;
 }
 
 /** Of the signature: that it was there by then. Evidence without it is better than none. */
@@ -323,33 +284,5 @@ function tryCounters({ pid, startTicks }: Seen): Counters | null {
 		return startTicksOf(pid) === startTicks ? counters : null;
 	} catch {
 		return null;
-	}
-}
-
-function describeCollection(publicKey: Parameters<typeof fingerprint>[0]): Pick<Manifest, 'schemaVersion' | 'tool' |
-	'collector' | 'machine'> {
-	const { version } =
-		JSON.parse(readFileSync(fileURLToPath(new URL('../package.json', import.meta.url)), 'utf8')) as {
-			version: string;
-		};
-	return {
-		schemaVersion: SCHEMA_VERSION,
-		tool: { name: 'procsnap', version },
-		collector: {
-			user: userName(), uid: process.getuid?.() ?? -1, host: hostname(), publicKeySha256: fingerprint(publicKey),
-		},
-		machine: {
-			kernel: readFileSync('/proc/version', 'utf8').trimEnd(), architecture: process.arch,
-			bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trimEnd(), cpus: availableParallelism(),
-		},
-	};
-}
-
-/** '' where no list of users has it, as in a container. */
-function userName(): string {
-	try {
-		return userInfo().username;
-	} catch {
-		return '';
 	}
 }
