@@ -221,7 +221,7 @@ test('info of what is no evidence: exit 1', (t) => {
 		],
 		[
 			JSON.stringify({ ...whole.manifest, schemaVersion: 99 }),
-			/it is of version 99, and this procsnap knows 1 to 4:/,
+			/it is of version 99, and this procsnap knows 1 to 5:/,
 		],
 	] as Array<[string, RegExp]>) {
 		writeFileSync(join(folder, 'empty', FILES.manifest), text);
