@@ -18,14 +18,15 @@
  */
 import { Failure } from '../../common/errors.ts';
 import type { Seal } from '../evidence/folder.ts';
+import { SCHEMA_VERSION } from '../evidence/manifest.ts';
 import { CHUNK_BYTES, HASH_BYTES } from '../evidence/merkle.ts';
 
 /**
- * To be raised with the manifest's version: a receiver reads that when the duplicate has gone, and would then refuse
+ * It rises with the manifest's version: a receiver reads that when the duplicate has gone, and would then refuse
  * evidence that nobody can take again. 1: manifests of versions 1 and 2; 2: of version 3 as well.
  */
-export const PROTOCOL = 3;
-const KNOWN = [1, 2, PROTOCOL];
+export const PROTOCOL = SCHEMA_VERSION - 1;
+const KNOWN = Array.from({ length: PROTOCOL }, (_, i) => i + 1);
 
 /** In the order in which they travel. */
 const PARTS: ReadonlyArray<keyof Seal> = ['leaves', 'manifest', 'publicKey', 'signature', 'timestamp'];
