@@ -139,21 +139,29 @@ function rangeText({ start, end, from }: Range, altered: readonly RegionRecord[]
 	});
 	const large = undigested(regions).filter(within);
 	const certain = [...altered.filter(within), ...large.filter(hasChunk)];
-	const hasHead = regions.every((region) => placesOf(region).every((place) => start < place.start));
+	const hasHead = start < firstByteOf(regions);
+	const overlap = (place: Place): number => Math.max(0, Math.min(end, place.end) - Math.max(start, place.start));
+	const ofRegions = regions.filter(within).flatMap(placesOf).reduce((sum, place) => sum + overlap(place), 0);
 	return `${FILES.core}: bytes ${start} to ${end} ` +
 		`${from === null ? 'were altered' : `are those of ${from}, swapped or copied`}: ` +
-		whereText(certain, large.filter((region) => !hasChunk(region)), hasHead);
+		whereText(certain, large.filter((region) => !hasChunk(region)), hasHead, !hasHead && ofRegions < end - start);
 }
 
-/** `certain` are altered; where there is none, one of `possible` is, or the core's head, if that is possible too. */
-function whereText(certain: readonly RegionRecord[], possible: readonly RegionRecord[], hasHead: boolean): string {
+/**
+ * `certain` are altered; where there is none, one of `possible` is, or the core's head, or what lies between regions,
+ * if that is possible too.
+ */
+function whereText(
+	certain: readonly RegionRecord[], possible: readonly RegionRecord[], hasHead: boolean, hasGap = false
+): string {
 	const perhaps = possible.map((region) => `perhaps ${nameOf(region)}`);
 	if (certain.length > 0) return [namesOf(certain), ...perhaps].join(', ');
-	if (possible.length === 0) return hasHead ? HEAD : 'what is of no region';
-	return [...(hasHead ? [HEAD] : []), namesOf(possible)].join(', or ');
+	const others = [...(hasHead ? [HEAD] : []), ...(hasGap ? [GAP] : [])];
+	if (possible.length === 0) return others.length === 0 ? HEAD : others.join(', or ');
+	return [...others, namesOf(possible)].join(', or ');
 }
 
-const HEAD = 'its header or notes';
+const HEAD = 'its header or notes', GAP = 'what is of no region';
 
 /** Large ones have no SHA-256 of their own. */
 const undigested = (regions: readonly RegionRecord[]): RegionRecord[] =>
@@ -172,15 +180,35 @@ function missingFrom(regions: readonly RegionRecord[], bytes: number): string {
 	return first === undefined ? '' : `, up to region ${nameOf(first)}`;
 }
 
+interface Place { start: number; end: number }
+
+/** Each is looked for many times where much was altered. */
+const places = new WeakMap<RegionRecord, Place[]>();
+
 /** In the core: neighbours are one. */
-function placesOf({ segments }: RegionRecord): Array<{ start: number; end: number }> {
-	const places: Array<{ start: number; end: number }> = [];
-	for (const { offset, bytes } of segments) {
-		const last = places.at(-1);
+function placesOf(region: RegionRecord): Place[] {
+	const known = places.get(region);
+	if (known !== undefined) return known;
+	const found: Place[] = [];
+	for (const { offset, bytes } of region.segments) {
+		const last = found.at(-1);
 		if (last?.end === offset) last.end += bytes;
-		else places.push({ start: offset, end: offset + bytes });
+		else found.push({ start: offset, end: offset + bytes });
 	}
-	return places;
+	places.set(region, found);
+	return found;
+}
+
+const firstBytes = new WeakMap<readonly RegionRecord[], number>();
+
+/** Of all regions, in the core. */
+function firstByteOf(regions: readonly RegionRecord[]): number {
+	const known = firstBytes.get(regions);
+	if (known !== undefined) return known;
+	let first = Infinity;
+	for (const { segments } of regions) for (const { offset } of segments) first = Math.min(first, offset);
+	firstBytes.set(regions, first);
+	return first;
 }
 
 /** SHA-256 of each region, as its bytes come by. */
@@ -201,7 +229,8 @@ class RegionDigests {
 
 	update(bytes: Uint8Array, at: number): void {
 		for (let region = this.#regions[this.#next]; region !== undefined; region = this.#regions[this.#next]) {
-			const [{ start, end } = { start: 0, end: 0 }] = placesOf(region);
+			// Its parts are neighbours: manifest-schema.ts.
+			const start = region.segments[0]?.offset ?? 0, end = start + region.bytes;
 			if (start >= at + bytes.length) return;
 			this.#hash ??= createHash('sha256');
 			this.#hash.update(bytes.subarray(Math.max(start - at, 0), end - at));

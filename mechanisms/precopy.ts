@@ -20,7 +20,7 @@ const PAGE_KIB = 4;
 function* copying(tracer: Tracer, { pid }: Target, room: CopyRoom = {}): Generator<CopyProgress, Still> {
 	const place = placeForProcess(pid, room);
 	if (typeof place === 'string') throw new ProcsnapError('E2BIG', place);
-	tracer.precopy(pid, place.folder, place.mostBytes);
+	tracer.precopy(pid, place.folder, place.mostBytes, room.stays);
 	let copy, done = false;
 	try {
 		const thread = livingThread(pid), before = notesOf(pid, thread);

@@ -1,15 +1,14 @@
 /**
  * A core's file, written past the page cache where that can be (open(2), O_DIRECT): evidence must not drive out of it
- * what the control system reads, nor wait for memory. Elsewhere (some file systems, a length that is no multiple of a
- * block) it is written as files are.
+ * what the control system reads, nor wait for memory. (What a copy's file has of it already is there, too.) Elsewhere
+ * (some file systems, a length that is no multiple of a block) it is written as files are.
  */
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { codeOf } from '../../common/errors.ts';
 import type { Run } from '../../common/proc/pagemap.ts';
-import { dropCached, emptyPart, ProcsnapError } from '../../native/index.ts';
+import { dropCached, emptyPart } from '../../native/index.ts';
 
-const MOST_ZEROS = 1 << 20;
 const { O_CREAT, O_DIRECT, O_EXCL, O_RDWR } = constants;
 
 export class CoreFile {
@@ -79,23 +78,10 @@ export class CoreFile {
 		await direct.close();
 	}
 
-	/** Zeros from now on, after all that is written; they take no room where the file system can do without. */
+	/** Zeros from now on, after all that is written, and without room on the disk. Throws ProcsnapError. */
 	async empty(parts: readonly Run[]): Promise<void> {
 		await this.#written;
-		for (const { start, end } of parts) {
-			try {
-				emptyPart(this.#file.fd, start, end - start);
-			} catch (error) {
-				if (!(error instanceof ProcsnapError)) throw error;
-				await this.#writeZeros(start, end);
-			}
-		}
-	}
-
-	async #writeZeros(start: number, end: number): Promise<void> {
-		const zeros = Buffer.alloc(Math.min(end - start, MOST_ZEROS));
-		for (let at = start; at < end; at += zeros.length)
-			await this.write(zeros.subarray(0, Math.min(zeros.length, end - at)), at);
+		for (const { start, end } of parts) emptyPart(this.#file.fd, start, end - start);
 	}
 
 	/** All of it on the disk, and in memory no more. */

@@ -44,8 +44,8 @@ const MOST_SEGMENTS = 0xfff0;
 const LARGEST_GAP_BYTES = 2 ** 47;
 
 /**
- * `inPlace`: what stays where it is, if the head finds room before it. Throws if there are more regions than a core can
- * have.
+ * `inPlace`: what stays where it is, if the head finds room before it and all segments find room in the head. Throws if
+ * there are more regions than a core can have.
  */
 export function layOut(contents: readonly Content[], notes: Buffer, inPlace: InPlace | null = null): CoreLayout {
 	const staying = new Set(inPlace?.segments.keys());

@@ -4,9 +4,9 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { codeOf, Failure, messageOf } from '../../common/errors.ts';
-import type { Run } from '../../common/proc/pagemap.ts';
+import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
 import type { CopyRoom } from '../../mechanisms/shared/types.ts';
-import { nameFile, ProcsnapError } from '../../native/index.ts';
+import { emptyPart, nameFile } from '../../native/index.ts';
 import { CoreFile } from './core-file.ts';
 
 /** A folder without one of them is not whole; a timestamp is there if one was asked for. */
@@ -32,8 +32,8 @@ export interface Destination {
 	/** Where a copy can be kept until all of it has been written there. */
 	readonly room: CopyRoom;
 	/**
-	 * The file at this path, which may have no name, becomes the core's; what is written goes into it. false: it
-	 * cannot. Left out where that can never be.
+	 * The file at this path, which may have no name, takes the place of the core's; what is written goes into it.
+	 * false: its file system cannot do that, and nothing has changed. Left out where that can never be.
 	 */
 	adopt?: (path: string) => Promise<boolean>;
 	/** After that, and after all writes: these parts of it are no part of the core, and have to be zeros. */
@@ -70,9 +70,9 @@ export async function createFolder(dir: string): Promise<Destination> {
 	let sealed = false;
 	return {
 		transfer: null,
-		room: { folder: resolve(partial) },
+		room: { folder: resolve(partial), stays: true },
 		adopt: (path) => told(dir, async () => {
-			if (!takesName(path, `${core}.copy`)) return false;
+			if (!canBecomeCore(path, `${core}.copy`)) return false;
 			await file.close();
 			renameSync(`${core}.copy`, core);
 			file = await CoreFile.open(core, false);
@@ -100,13 +100,23 @@ export async function createFolder(dir: string): Promise<Destination> {
 	};
 }
 
-/** Some file systems have no files without a name, or give them none later. */
-function takesName(path: string, name: string): boolean {
+/** As file systems say it that cannot do that: linkat(2), fallocate(2). */
+const CANNOT = ['ENOENT', 'EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'EINVAL', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP'];
+
+/** With this name, parts of the file can be emptied. false: its file system cannot do that, and it has no name. */
+function canBecomeCore(path: string, name: string): boolean {
 	try {
 		nameFile(path, name);
+		const fd = openSync(name, 'r+');
+		try {
+			emptyPart(fd, 0, PAGE_BYTES);	// of the room for the head: nothing is there yet
+		} finally {
+			closeSync(fd);
+		}
 		return true;
 	} catch (error) {
-		if (error instanceof ProcsnapError) return false;
+		rmSync(name, { force: true });
+		if (CANNOT.includes(codeOf(error) ?? '')) return false;
 		throw error;
 	}
 }

@@ -1,7 +1,7 @@
 /**
  * A copy that lies in a file of the evidence's folder becomes the core: what it has of large regions stays where it is,
- * so that it is written to the disk once. The core's head goes before it, where there is room, and all other regions
- * behind it. Pure.
+ * and is not written once more. The core's head goes before it, where there is room, and all other regions behind it.
+ * Pure.
  */
 import type { CopyFile } from '../../mechanisms/shared/types.ts';
 import type { Run } from '../../common/proc/pagemap.ts';
@@ -14,8 +14,10 @@ export interface InPlace {
 	segments: ReadonlyMap<Content, Segment[]>;
 }
 
-/** Of the file, as much may be zeros in the core: a copy of the core may have them, where the core has none. */
-const MOST_GAPS = 1 / 8;
+/** As much of what stays may lie between, as zeros: a copy of the core may have them, where the core has none. */
+export const MOST_GAPS = 1 / 4;
+/** More runs of pages are not worth a look at each. */
+const MOST_RUNS = 8192;
 
 /**
  * null: it does not pay. A region with a SHA-256 of its own does not stay, since its bytes come by in their order, and
@@ -28,7 +30,7 @@ export function whatStays(
 	let kept = 0;
 	for (const content of contents) {
 		const size = content.runs.reduce((sum, { start, end }) => sum + end - start, 0);
-		if (size === 0 || isDigested(size) || content.from !== 'duplicate') continue;
+		if (size === 0 || isDigested(size) || content.from !== 'duplicate' || content.runs.length > MOST_RUNS) continue;
 		const places = content.runs.map(placesOf);
 		if (!places.every((found) => found !== null)) continue;
 		segments.set(content, places.flat());

@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import { Failure } from '../../common/errors.ts';
 import { printable } from '../../common/format.ts';
+import { MOST_GAPS } from './in-place.ts';
 import { isDigested, SCHEMA_VERSION, type Manifest } from './manifest.ts';
 import { CHUNK_BYTES } from './merkle.ts';
 import { CAPTURES, type Capture } from './provenance.ts';
@@ -213,16 +214,23 @@ function misplacedRegion({ schemaVersion, regions, core }: Manifest): string | n
 		: `its regions end at ${last} in the core, which ends at ${core.bytes}`;
 }
 
-/** What is of no region is less than what is of one (in-place.ts): a core that is larger would be read for nothing. */
+/**
+ * From the first one on, as little is of no region as in-place.ts lets be: a core that has more would be read for
+ * nothing.
+ */
 function sharedPart(regions: Manifest['regions'], coreBytes: number): string | null {
 	const segments = regions.flatMap((region) => region.segments).sort((a, b) => a.offset - b.offset);
+	const [first] = segments;
 	let at = 0, sum = 0;
 	for (const { start, offset, bytes } of segments) {
 		if (offset < at) return `its segment at ${start} lies at ${offset} in the core, where another one is`;
 		at = offset + bytes;
 		sum += bytes;
 	}
-	return segments.length === 0 || (at <= coreBytes && coreBytes - at <= sum)
+	if (first === undefined) return null;
+	if (at > coreBytes) return `its regions end at ${at} in the core, which ends at ${coreBytes}`;
+	const unused = coreBytes - first.offset - sum;
+	return unused <= sum * MOST_GAPS
 		? null
-		: `its regions end at ${at} in the core, which ends at ${coreBytes}`;
+		: `of its core's ${coreBytes} bytes ${unused} are of no region, and ${sum} of regions`;
 }

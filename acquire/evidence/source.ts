@@ -1,6 +1,6 @@
 /**
  * The bytes of a core, in order: its head, what its file has already, then memory as it is read. What cannot be read is
- * zeros, and is listed.
+ * zeros, and is listed; but what its file has already was read once, and not to get it back is an error.
  */
 import type { CopyFile, Image, Memory } from '../../mechanisms/shared/types.ts';
 import { nowNs } from '../../native/index.ts';
@@ -98,7 +98,10 @@ export class CoreSource {
 		switch (from) {
 			case 'head': part.set(this.#head.subarray(at, at + part.length)); break;
 			case 'zeros': part.fill(0); break;
-			case 'file': await this.#file?.read(part, at); break;
+			case 'file':
+				if (this.#file === null) throw new Error('a part of the core lies in a file that there is not');
+				await this.#file.read(part, at);
+				break;
 			case 'target': await this.#readTarget(part, address + at - start); break;
 			case 'duplicate': await this.#read(part, address + at - start, 'duplicate');
 		}

@@ -41,8 +41,8 @@ export class CoreStream {
 	 */
 	async run(bytes: number, ranges: Ranges, fill: Fill, write: Write): Promise<Digests> {
 		const places = Array.from({ length: PLACES }, () => Promise.resolve<unknown>(undefined));
-		this.#threads.forEach((thread, i) =>
-			thread.begin({ memory: this.#memory, blockBytes: BLOCK_BYTES, ranges: i === 0 ? 'chunks' : ranges }));
+		const leaves: Uint8Array[] = [], regions: Uint8Array[] = [];
+		for (const thread of this.#threads) thread.begin({ memory: this.#memory, blockBytes: BLOCK_BYTES, ranges });
 		try {
 			for (let at = 0, block = 0; at < bytes; at += BLOCK_BYTES, block++) {
 				const place = block % PLACES;
@@ -52,7 +52,7 @@ export class CoreStream {
 				if (got > 0) {
 					const used = Promise.all([
 						write(room.subarray(0, got), at),
-						...this.#threads.map((thread) => thread.digest({ place, block, bytes: got })),
+						...this.#digest(ranges, { place, block, bytes: got }, leaves, regions),
 					]);
 					// Who waits for it comes later; a failure before that is not unheard.
 					used.catch(() => undefined);
@@ -61,14 +61,31 @@ export class CoreStream {
 				if (got < room.length) break;
 			}
 			await Promise.all(places);
-			const [leaves = Buffer.alloc(0), digests = Buffer.alloc(0)] = this.#threads.map((thread) =>
-				Buffer.concat(thread.digests));
-			return { leaves, ranges: digests };
+			return { leaves: Buffer.concat(leaves), ranges: Buffer.concat(regions) };
 		} finally {
 			// Nobody writes from memory, or into a file, that its owner believes to be done with.
 			await Promise.allSettled(places);
 			await this.end();
 		}
+	}
+
+	/** Chunks by the thread that has the least to do, regions by one, in order. Into the lists. */
+	#digest(
+		ranges: Ranges, where: Pick<DigestRequest, 'place' | 'block' | 'bytes'>, leaves: Uint8Array[],
+		regions: Uint8Array[]
+	): Array<Promise<void>> {
+		const begin = where.block * BLOCK_BYTES, end = begin + where.bytes;
+		const hasRegion = ranges.some((range) => range.start < end && range.end > begin);
+		const ofRegions = hasRegion ? this.#threads.at(-1) : undefined;
+		const ofChunks = this.#threads.reduce((idlest, thread) => {
+			const more = (each: DigestThread): number => each.waitingBytes + (each === ofRegions ? where.bytes : 0);
+			return more(thread) < more(idlest) ? thread : idlest;
+		});
+		return [...new Set([ofChunks, ofRegions])].filter((thread) => thread !== undefined).map(async (thread) => {
+			const reply = await thread.digest({ ...where, chunks: thread === ofChunks, regions: thread === ofRegions });
+			if (thread === ofChunks) leaves[where.block] = reply.leaves;
+			if (thread === ofRegions) regions.push(reply.regions);	// by one thread, which answers in order
+		});
 	}
 
 	/** Once or more. */
@@ -87,17 +104,21 @@ function alignedMemory(bytes: number): SharedArrayBuffer {
 	return buffer as unknown as SharedArrayBuffer;
 }
 
+interface Waiting { bytes: number; resolve: (reply: DigestReply) => void; reject: (error: unknown) => void }
+
 class DigestThread {
-	readonly digests: Uint8Array[] = [];
+	/** Those that it has been told of and has not answered, once for each digest that they are of. */
+	waitingBytes = 0;
 	readonly #worker: Worker;
-	readonly #waiting: Array<{ resolve: () => void; reject: (error: unknown) => void }> = [];
+	readonly #waiting: Waiting[] = [];
 	#failure: Error | undefined;
 
 	constructor() {
 		this.#worker = new Worker(new URL('digest-worker.ts', import.meta.url));
-		this.#worker.on('message', ({ digests }: DigestReply) => {
-			this.digests.push(digests);
-			this.#waiting.shift()?.resolve();
+		this.#worker.on('message', (reply: DigestReply) => {
+			const answered = this.#waiting.shift();
+			this.waitingBytes -= answered?.bytes ?? 0;
+			answered?.resolve(reply);
 		});
 		this.#worker.on('error', (error: Error) => {
 			this.#failure = error;
@@ -109,13 +130,15 @@ class DigestThread {
 		this.#worker.postMessage(task);
 	}
 
-	digest(request: DigestRequest): Promise<void> {
+	digest(request: DigestRequest): Promise<DigestReply> {
 		return new Promise((resolve, reject) => {
 			if (this.#failure !== undefined) {
 				reject(this.#failure);
 				return;
 			}
-			this.#waiting.push({ resolve, reject });
+			const bytes = request.bytes * (Number(request.chunks) + Number(request.regions));
+			this.waitingBytes += bytes;
+			this.#waiting.push({ bytes, resolve, reject });
 			this.#worker.postMessage(request);
 		});
 	}

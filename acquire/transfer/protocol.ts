@@ -23,7 +23,7 @@ import { CHUNK_BYTES, HASH_BYTES } from '../evidence/merkle.ts';
 
 /**
  * It rises with the manifest's version: a receiver reads that when the duplicate has gone, and would then refuse
- * evidence that nobody can take again. 1: manifests of versions 1 and 2; 2: of version 3 as well.
+ * evidence that nobody can take again. 1: manifests of versions 1 and 2; 2: of version 3 as well, and so on.
  */
 export const PROTOCOL = SCHEMA_VERSION - 1;
 const KNOWN = Array.from({ length: PROTOCOL }, (_, i) => i + 1);

@@ -75,7 +75,7 @@ export class KeptImage implements Image {
 		this.#index = new ImageIndex(readFileSync(options.index), options.chunkBytes);
 		const regions = parseRegions(this.#index.maps);
 		this.#file = openSync(options.image, 'r');
-		if (options.inFolder) this.inFile = () => this.#asCopyFile(options.image);
+		if (options.inFolder) this.inFile = () => this.#asCopyFile();
 		// While the target is there, if it still is: of a file that has no path any more this is the only way to it.
 		for (const region of regions) if (hasFile(region) && !region.shared) this.#openFile(region);
 		this.#regions = regions.map((region) => ({ ...region, flags: this.#flagsOf(region) }));
@@ -169,15 +169,17 @@ export class KeptImage implements Image {
 	}
 
 	/** Closed with the image. */
-	#asCopyFile(path: string): CopyFile {
+	#asCopyFile(): CopyFile {
 		const { size: bytes } = fstatSync(this.#file), { headBytes } = this.#index;
 		return {
-			path, headBytes, bytes,
+			path: `/proc/self/fd/${this.#file}`, headBytes, bytes,
 			placesOf: (range) => this.#index.placesOf(range),
 			read: async (room, offset) => {
 				for (let done = 0; done < room.length;) {
-					const { bytesRead } = await readAsync(this.#file, room, done, room.length - done, offset + done);
-					if (bytesRead === 0) throw new Error(`the copy ends at ${offset + done}, before its last page`);
+					const { bytesRead } = this.#open
+						? await readAsync(this.#file, room, done, room.length - done, offset + done)
+						: { bytesRead: 0 };
+					if (bytesRead === 0) throw new Failure(`the copy cannot be read back: it ends at ${offset + done}`);
 					done += bytesRead;
 				}
 			},

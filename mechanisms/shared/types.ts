@@ -71,6 +71,8 @@ export interface CopyRoom {
 	/** In a file without a name in this folder. */
 	folder?: string;
 	memoryBytes?: number;
+	/** The file that it lies in becomes evidence, if it can. */
+	stays?: boolean;
 }
 
 /** How far a copy is. More is read than there is, where the target writes meanwhile. */
@@ -176,7 +178,7 @@ export interface Memory {
 
 /** A file that has a copy's pages, and room before them for the head of a core, which can be made of it. */
 export interface CopyFile {
-	/** It may have no name but this one, in /proc, which it has as long as the copy is there. */
+	/** It may have no name but this one, in /proc/self, which it has as long as the copy is there. */
 	path: string;
 	/** So many are free at its beginning. */
 	headBytes: number;
@@ -184,7 +186,7 @@ export interface CopyFile {
 	bytes: number;
 	/** Where the pages of [start, end) are, in order of address; neighbours are one. null: it has not all of them. */
 	placesOf: (range: Run) => FilePlace[] | null;
-	/** Fills the room from `offset` on. Throws what read(2) gives. */
+	/** Fills the room from `offset` on. Throws what read(2) gives, and Failure where the copy is gone. */
 	read: (room: Uint8Array, offset: number) => Promise<void>;
 }
 

@@ -60,8 +60,8 @@ static int check_free(void)
 		precopy.target);
 }
 
-int ps_precopy_begin(pid_t target, const char *folder, int64_t most_bytes, int64_t timeout_ns, int64_t limit_ns,
-		     struct ps_precopy *told)
+int ps_precopy_begin(pid_t target, const char *folder, int64_t most_bytes, bool stays, int64_t timeout_ns,
+		     int64_t limit_ns, struct ps_precopy *told)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = PS_UFFD_FEATURES };
 	struct ps_preflight preflight;
@@ -86,7 +86,7 @@ int ps_precopy_begin(pid_t target, const char *folder, int64_t most_bytes, int64
 	if (!err)
 		err = open_file(living, "maps", &precopy.maps);
 	if (!err)
-		err = ps_image_open(&precopy.image, folder, most_bytes);
+		err = ps_image_open(&precopy.image, folder, most_bytes, stays);
 	if (!err)
 		err = ps_open_faults(target);
 	if (err)

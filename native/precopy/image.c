@@ -10,6 +10,7 @@
 #include "image.h"
 
 #define WRITE_OUT_BYTES	(8UL << 20)
+#define LONG_NS		(10 * 1000 * 1000LL)
 
 static int unnamed_file(const char *folder)
 {
@@ -29,9 +30,9 @@ static int unnamed_file(const char *folder)
 	return fd;
 }
 
-int ps_image_open(struct image *image, const char *folder, int64_t most_bytes)
+int ps_image_open(struct image *image, const char *folder, int64_t most_bytes, bool stays)
 {
-	*image = (struct image){ .slots = 1024, .most_bytes = most_bytes, .on_disk = *folder };
+	*image = (struct image){ .slots = 1024, .most_bytes = most_bytes, .early = stays };
 	image->file = *folder ? unnamed_file(folder) : memfd_create("procsnap", MFD_CLOEXEC);
 	if (image->file < 0)
 		return ps_fail(-errno, "a file for the copy cannot be made %s%s: %s", *folder ? "in " : "in memory", folder,
@@ -152,9 +153,14 @@ int ps_image_keep(struct image *image, uint64_t address, const void *bytes, size
 
 void ps_image_write_out(struct image *image)
 {
-	if (!image->on_disk || image->unwritten < WRITE_OUT_BYTES)
+	int64_t begun_ns;
+
+	if (!image->early || image->unwritten < WRITE_OUT_BYTES)
 		return;
+	begun_ns = ps_now_ns();
 	/* All that is in memory only, wherever it is. What cannot be written now is told of by who waits for the whole. */
 	sync_file_range(image->file, 0, 0, SYNC_FILE_RANGE_WRITE);
 	image->unwritten = 0;
+	if (ps_now_ns() - begun_ns > LONG_NS)
+		image->early = false;
 }

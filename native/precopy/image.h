@@ -21,7 +21,7 @@ struct chunk {
 
 struct image {
 	int	file;			/* chunk @i is at (i + 1) * CHUNK: before them is room for the head of a core */
-	bool	on_disk;
+	bool	early;			/* what is kept is soon to be on the disk */
 	uint64_t unwritten;		/* bytes that were kept since the disk was last asked to begin with them */
 	int64_t	most_bytes;		/* that the file may take; 0: as many as there is room for */
 	int	chunks, room;
@@ -30,8 +30,8 @@ struct image {
 	uint32_t slots;			/* a power of two */
 };
 
-/* @folder: where the file is to be, which has no name; "": in memory. A negative errno. */
-int ps_image_open(struct image *image, const char *folder, int64_t most_bytes);
+/* @folder: where the file is to be, which has no name; "": in memory. @stays: it will be evidence. A negative errno. */
+int ps_image_open(struct image *image, const char *folder, int64_t most_bytes, bool stays);
 /* -E2BIG: it takes more than @most_bytes, since @target has grown; -errno. To be asked often. */
 int ps_image_check(const struct image *image, pid_t target);
 void ps_image_close(struct image *image);
@@ -42,7 +42,8 @@ int ps_image_keep(struct image *image, uint64_t address, const void *bytes, size
 
 /*
  * What was kept since the last time goes on its way to the disk, which would begin with it when all memory that it may
- * take is full, or somebody waits for the whole. To be called when the target runs.
+ * take is full, or somebody waits for the whole. Whoever asks a slow disk waits for it, once: it is let be from then
+ * on. To be called when nobody waits for us.
  */
 void ps_image_write_out(struct image *image);
 

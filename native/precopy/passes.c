@@ -78,7 +78,9 @@ int ps_keep_pages(uint64_t start, uint64_t end)
 		if (err)
 			return err;
 		precopy.told->bytes_read += got;
-		ps_image_write_out(&precopy.image);
+		/* In later passes the stop is near: the longer one takes, the more is written meanwhile. */
+		if (precopy.told->passes == 1)
+			ps_image_write_out(&precopy.image);
 		at += got;
 	}
 	return 0;

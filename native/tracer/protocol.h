@@ -37,8 +37,8 @@
  * registers	of the snapshot; registers
  * check	pid, purpose; data: struct ps_reason, as many as there are
  * calibrate	what precopy costs here, on memory of the tracer's own
- * precopy	pid, most bytes, limit; data: behind a struct ps_calls, the folder for the copy, or ""; afterwards the
- *		struct
+ * precopy	pid, most bytes, limit, whether its file stays; data: behind a struct ps_calls, the folder for the
+ *		copy, or ""; afterwards the struct
  * precopy_go_on	budget, -, limit; when it is done: registers; data: struct ps_calls, behind it struct ps_spells
  * untold	what stops did that belong to no request, which end tells too of its own target; data: struct ps_calls
  */

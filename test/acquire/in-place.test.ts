@@ -1,7 +1,9 @@
 /** A core that is made of the copy's own file: what lies there is not written again, and nothing else is left of it. */
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
-import { closeSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+	closeSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync, writeFileSync, writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { layOut, type Content } from '../../acquire/evidence/core.ts';
 import { CoreFile } from '../../acquire/evidence/core-file.ts';
@@ -17,6 +19,8 @@ import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
 import { parseRegions, type Region } from '../../common/proc/regions.ts';
 import { mechanism } from '../../mechanisms/precopy.ts';
 import type { FilePlace } from '../../mechanisms/shared/types.ts';
+import { start } from '../native/help.ts';
+import { ShiftingThread } from '../native/shifting.ts';
 import { testUnless } from '../unless.ts';
 import { run, temporaryFolder } from './help.ts';
 
@@ -84,12 +88,51 @@ precopyTest('what the copy has of a large region is the core, and is not written
 	t.is(run('eu-readelf', ['-ln', core]).status, 0);
 });
 
+/** As a reader of the core finds it: pages that a process never had are zeros, and not in it. */
+function bytesAt({ regions }: Manifest, core: Buffer, address: number, length: number): Buffer {
+	const end = address + length;
+	const isMapped = regions.some((each) => Number(each.start) <= address && end <= Number(each.end));
+	const found = Buffer.alloc(isMapped ? length : 0);
+	for (const { start: from, bytes, offset } of regions.flatMap(({ segments }) => segments)) {
+		const start = Number(from), first = Math.max(start, address), last = Math.min(start + bytes, end);
+		if (isMapped && first < last) core.copy(found, first - address, offset + first - start, offset + last - start);
+	}
+	return found;
+}
+
+/** What shifting.c counts, it writes; what it gives up is in the copy's file by then. */
+precopyTest('a core of a process that wrote, gave up and moved memory meanwhile is that of its moment', async (t) => {
+	const pages = 40_000, target = await start(t, 'shifting', 1, pages);
+	const oracle = new ShiftingThread(await target.line(), pages), base = temporaryFolder(t);
+	for (let n = 0; n < 3; n++) {
+		const { where: dir, manifest } = await take({
+			pid: target.pid, key: () => collectorKey(join(base, 'key')).key, mechanisms: [mechanism],
+			destination: () => createFolder(join(base, `evidence-${n}`)),
+		});
+		const core = readFileSync(join(dir, FILES.core)), region = largest(manifest);
+		t.true(region.bytes > 64 * MIB);
+		const small = manifest.regions.find(({ bytes }) => bytes > 0 && bytes < region.bytes)!;
+		t.true(small.segments[0]!.offset > region.segments[0]!.offset, 'it stayed in its place');
+		t.is(oracle.wrong((address, length) => bytesAt(manifest, core, address, length)), null);
+		t.deepEqual((await verifyFolder(dir)).faults, []);
+		// Of no region, and so of no evidence: the copy's file had pages of others there.
+		const segments = manifest.regions.flatMap((each) => each.segments)
+			.map(({ start: first, bytes, offset }) => ({ start: Number(first), end: Number(first) + bytes, offset }));
+		for (const { start: from, end } of gapsIn({ start: HEAD, end: core.length }, segments))
+			t.true(core.subarray(from, end).every((byte) => byte === 0), `${from} to ${end}`);
+	}
+	await target.runs(1);
+});
+
 precopyTest('what was altered in it is told of by region', async (t) => {
 	const { dir, manifest } = await taken(t), region = largest(manifest), { offset } = region.segments[0]!;
 	const file = openSync(join(dir, FILES.core), 'r+');
 	t.teardown(() => closeSync(file));
+	const name = `${region.start}-${region.end}`, { offset: last, bytes } = region.segments.at(-1)!;
 	for (const [at, where] of [
-		[offset + 20 * MIB + 7, `${region.start}-${region.end}`], [8, 'its header or notes'],
+		[offset + 20 * MIB + 7, name], [8, 'its header or notes'],
+		// In the chunk of its last page, where something else follows.
+		[last + bytes - 1, `what is of no region, or ${name}`],
 	] as const) {
 		const byte = Buffer.alloc(1);
 		readSync(file, byte, 0, 1, at);
@@ -145,8 +188,11 @@ test('what stays: large regions, of the copy, all of which it has', (t) => {
 	t.is(staying([SMALL], fileOf(0, SMALL.runs[0]!)), null, 'it has a SHA-256 of its own');
 	t.is(staying([content(BASE, 80 * MIB, 'target')], fileOf(0, large)), null, 'it is read from the target');
 	t.is(staying([LARGE], fileOf(0, { ...large, start: BASE + PAGE_BYTES })), null, 'a page of it lies elsewhere');
-	t.is(staying([LARGE], fileOf(10 * MIB, large)), 1);
-	t.is(staying([LARGE], fileOf(11 * MIB, large)), null, 'more than an eighth would be zeros');
+	const scattered = Array.from({ length: 20_000 }, (_, i) => BASE + 2 * i * PAGE_BYTES);
+	const runs = scattered.map((at) => ({ start: at, end: at + PAGE_BYTES }));
+	t.is(staying([{ ...LARGE, runs }], fileOf(0, { start: BASE, end: BASE + 2 * large.end })), null, 'too many parts');
+	t.is(staying([LARGE], fileOf(20 * MIB, large)), 1);
+	t.is(staying([LARGE], fileOf(21 * MIB, large)), null, 'more than a quarter would be zeros');
 });
 
 test('the layout: head, what stays, all others; and each byte is of one of them', (t) => {
@@ -189,13 +235,13 @@ test('what the copy has of memory that the process gave up, is not in the core\'
 test('a file that becomes the core without a name of its own, and one that cannot', async (t) => {
 	const base = temporaryFolder(t), dir = join(base, 'evidence');
 	const made = await createFolder(dir);
-	writeSync(openSync(join(base, 'copy'), 'wx'), 'copied');
+	writeFileSync(join(base, 'copy'), 'copied'.padEnd(2 * PAGE_BYTES));
 	const copy = openSync(join(base, 'copy'), 'r');
 	t.teardown(() => closeSync(copy));
 	t.false(await made.adopt!(join(base, 'nothing')));
 	t.true(await made.adopt!(`/proc/self/fd/${copy}`));
 	rmSync(join(base, 'copy'));
-	t.is(readFileSync(join(`${dir}.partial`, FILES.core), 'utf8'), 'copied');
+	t.is(statSync(join(`${dir}.partial`, FILES.core)).size, 2 * PAGE_BYTES);
 	await made.discard();
 	t.deepEqual(readdirSync(base), []);
 	// It had no name any more, and cannot have another one: linkat(2), ENOENT.

@@ -27,8 +27,8 @@ int do_precopy(const struct tracer_request *request, struct tracer_reply *reply)
 		return -EINVAL;
 	snprintf(folder, sizeof(folder), "%.*s", (int)sizeof(folder) - 1, (const char *)data + sizeof(copy.calls));
 	touch_registers(request->pid);
-	err = ps_precopy_begin(request->pid, folder, request->argument[0], request->timeout_ns, request->argument[1],
-			       &copy);
+	err = ps_precopy_begin(request->pid, folder, request->argument[0], request->argument[2], request->timeout_ns,
+			       request->argument[1], &copy);
 	tell_calls(&copy.calls);
 	reply->result.precopy = (struct precopy_results){ .pause_ns = copy.setup_pause_ns, .window_ns = copy.window_ns };
 	if (!err)

@@ -227,7 +227,7 @@ test('regions that do not lie in the core as they should are refused', (t) => {
 		[`regions.${index}.segments`, [], new RegExp(`has segments of 0 bytes, and should have ${bytes}$`)],
 		[`regions.${index}.bytes`, bytes + 1, /has segments of \d+ bytes, and should have/],
 		[`regions.${index}.sha256`, null, /bytes, and no SHA-256$/],
-		['core.bytes', real.core.bytes - 1, end], ['core.bytes', real.core.bytes * 2, end], ['core.bytes', 0, end],
+		['core.bytes', real.core.bytes - 1, end], ['core.bytes', real.core.bytes * 2, /bytes \d+ are of no region, and \d+ of regions$/, end], ['core.bytes', 0, end],
 	] as Array<[string, unknown, RegExp, RegExp?]>) {
 		const wrong = changed(path, value) as Manifest;
 		t.throws(() => parsed(wrong), { instanceOf: Failure, message }, path);
@@ -239,8 +239,8 @@ test('regions that do not lie in the core as they should are refused', (t) => {
 
 /** As where it stays in the copy's file. */
 test('since version 5 large regions may lie anywhere, in parts, but not in one place', (t) => {
-	const part = 40 << 20, large = (version: number, ...offsets: [number, number]): Manifest => ({
-		...real, schemaVersion: version, core: { ...real.core, bytes: real.core.bytes + 4 * part },
+	const part = 40 << 20, gap = 5 << 20, large = (version: number, ...offsets: [number, number]): Manifest => ({
+		...real, schemaVersion: version, core: { ...real.core, bytes: real.core.bytes + 2 * part + 2 * gap },
 		regions: [...real.regions, {
 			...real.regions.find(({ bytes }) => bytes > 0)!, start: '0x10000000', end: '0x20000000', sha256: null,
 			bytes: 2 * part,
@@ -248,9 +248,12 @@ test('since version 5 large regions may lie anywhere, in parts, but not in one p
 				({ start: `0x${(0x10000000 + i * part).toString(16)}`, bytes: part, offset: real.core.bytes + offset })),
 		}],
 	});
-	t.notThrows(() => parsed(large(5, part, 3 * part)));
-	t.notThrows(() => parsed(large(5, 3 * part, 0)));
-	t.throws(() => parsed(large(5, part, part + 4096)), { message: /^its segment at 0x\w+ lies at \d+ in the core/ });
-	t.throws(() => parsed(large(5, part, -4096)), { message: /lies at \d+ in the core, where another one is$/ });
-	t.throws(() => parsed(large(4, part, 3 * part)), { message: /is at \d+ in the core, where \d+ is due$/ });
+	t.notThrows(() => parsed(large(5, gap, part + 2 * gap)));
+	t.notThrows(() => parsed(large(5, part + gap, 0)));
+	const sparse = large(5, gap, 2 ** 50);
+	t.throws(() => parsed(sparse), { message: /^its regions end at/ });
+	t.throws(() => parsed({ ...sparse, core: { ...sparse.core, bytes: 2 ** 51 } }), { message: /are of no region/ });
+	t.throws(() => parsed(large(5, gap, gap + 4096)), { message: /^its segment at 0x\w+ lies at \d+ in the core/ });
+	t.throws(() => parsed(large(5, gap, -4096)), { message: /lies at \d+ in the core, where another one is$/ });
+	t.throws(() => parsed(large(4, gap, part + 2 * gap)), { message: /is at \d+ in the core, where \d+ is due$/ });
 });
