@@ -1,8 +1,8 @@
 /** The collector gives way to what the machine is there for. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { constants, setPriority } from 'node:os';
+import { constants, getPriority, setPriority } from 'node:os';
 import { parseCpuList } from '../common/cpu-list.ts';
-import { pinProcess } from '../native/index.ts';
+import { pinProcess, type Answering } from '../native/index.ts';
 
 /**
  * The lowest there is, or what PROCSNAP_NICE says: where others never rest, nice 19 gets next to nothing, and the
@@ -16,18 +16,25 @@ export function niceness(setting: string | undefined): number {
 /**
  * From now on this process and the threads that it starts have the lowest priority (nice 19, for CPU and disk), and
  * leave alone the CPUs that the target is bound to, if there are others. Not before the duplicate is there: what the
- * target waits for must not wait itself; the tracer, a process of its own, keeps its priority.
+ * target waits for must not wait itself; the tracer, a process of its own, keeps its priority. So does the thread that
+ * answers signals; once one has come nothing is given up any more, for whoever has sent it waits for the end.
  */
-export function yieldToOthers(target: number): void {
-	const nice = niceness(process.env['PROCSNAP_NICE']);
-	for (const tid of readdirSync('/proc/self/task').map(Number)) {
-		tried(() => setPriority(tid, nice));
-	}
+export function yieldToOthers(target: number, answering?: Answering): void {
+	const before = getPriority();
+	if (answering?.heard() === true) return;
+	givePriority(niceness(process.env['PROCSNAP_NICE']), answering?.tid);
+	// It came in between.
+	if (answering?.heard() === true) givePriority(before);
 	tried(() => {
 		const ours = allowedCpus('self');
 		const left = cpusLeft(ours, allowedCpus(target));
 		if (left.length < ours.length) pinProcess(left);
 	});
+}
+
+function givePriority(nice: number, except?: number): void {
+	for (const tid of readdirSync('/proc/self/task').map(Number))
+		if (tid !== except) tried(() => setPriority(tid, nice));
 }
 
 /** Ours without the target's, unless that leaves none. Pure. */

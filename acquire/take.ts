@@ -134,6 +134,8 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		} finally {
 			await source.close();
 		}
+		// It may have come when the last blocks were read already.
+		signal?.throwIfAborted();
 		const merkleRoot = rootHash(digests.leaves).toString('hex');
 		// The duplicate is there until nobody can need it any more.
 		await destination.verified(merkleRoot);

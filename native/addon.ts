@@ -114,6 +114,8 @@ interface Addon {
 	nameFile: (from: string, to: string) => number;
 	emptyPart: (fd: number, start: number, bytes: number) => number;
 	dropCached: (fd: number) => number;
+	answerSignals: (text: string) => number;
+	signalAnswered: () => boolean;
 	exitNow: (code: number) => never;
 	startTracer: (path: string, cpu: number, priority: number, dataBytes: number) =>
 		{ process: number; pid: number; socket: number; area: ArrayBuffer; hello: Reply };

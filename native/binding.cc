@@ -448,6 +448,17 @@ Napi::Value drop_cached(const Napi::CallbackInfo &info)
 	return Napi::Number::New(info.Env(), -posix_fadvise(integer(info, 0), 0, 0, POSIX_FADV_DONTNEED));
 }
 
+// answer_signals(text): the thread that does, or a negative errno.
+Napi::Value answer_signals(const Napi::CallbackInfo &info)
+{
+	return Napi::Number::New(info.Env(), ps_answer_signals(info[0].As<Napi::String>().Utf8Value().c_str()));
+}
+
+Napi::Value signal_answered(const Napi::CallbackInfo &info)
+{
+	return Napi::Boolean::New(info.Env(), ps_signal_answered());
+}
+
 // exit_now(code): this process ends, without waiting for its other threads.
 Napi::Value exit_now(const Napi::CallbackInfo &info)
 {
@@ -470,6 +481,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "nameFile", name_file },
 		{ "emptyPart", empty_part },
 		{ "dropCached", drop_cached },
+		{ "answerSignals", answer_signals },
+		{ "signalAnswered", signal_answered },
 		{ "exitNow", exit_now },
 		{ "startTracer", start_tracer },
 		{ "request", request },

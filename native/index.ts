@@ -14,8 +14,8 @@ export {
 	type Precopy, type Preflight, type Reason, type Snapshot, type Spell, type ThreadRegisters,
 } from './figures.ts';
 export {
-	clock, dropCached, emptyPart, endProcess, exitNow, nameFile, nowNs, pinProcess, place, precopyUnavailable,
-	snapUnavailable, xsaveComponents,
+	answerSignals, clock, dropCached, emptyPart, endProcess, exitNow, nameFile, nowNs, pinProcess, place,
+	precopyUnavailable, snapUnavailable, xsaveComponents, type Answering,
 } from './machine.ts';
 export { Shared } from './shared-memory.ts';
 export { steps, Tracer, type TracerOptions } from './tracer.ts';

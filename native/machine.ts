@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { constants } from 'node:os';
+import { Failure } from '../common/errors.ts';
 import { addon, type Clock, type XsaveComponent } from './addon.ts';
 import { errnoName, ProcsnapError } from './error.ts';
 
@@ -10,6 +11,26 @@ export const clock = (): Clock => addon().clock();
 
 /** CLOCK_MONOTONIC_RAW. */
 export const nowNs = (): bigint => addon().nowNs();
+
+/** Who answers signals. */
+export interface Answering {
+	/** Is to keep its priority. */
+	tid: number;
+	/** A signal came. Known before JavaScript's listeners hear of it. */
+	heard: () => boolean;
+}
+
+/**
+ * From now on the first SIGINT, SIGTERM or SIGHUP that is listened to is answered with this text on standard error,
+ * also while JavaScript is busy, and where this process has the lowest priority beside others that never rest; its
+ * threads get back the priority that they have now, where that is allowed. Listeners hear of the signal as ever. Once
+ * in a process. Throws Failure where there is no thread for it.
+ */
+export function answerSignals(text: string): Answering {
+	const tid = addon().answerSignals(text);
+	if (tid < 0) throw new Failure(`no thread to answer signals: ${errnoName(tid)}`);
+	return { tid, heard: () => addon().signalAnswered() };
+}
 
 /** One Ctrl-C can arrive twice: from the terminal, and again from npm, which passes it on. */
 const ECHO_MS = 500;

@@ -31,6 +31,15 @@ int64_t ps_clock_resolution_ns(void);
 int64_t ps_clock_overhead_ns(unsigned int rounds);
 
 /*
+ * Write @text to standard error at the first SIGINT, SIGTERM or SIGHUP from now on that has a handler, whatever the
+ * other threads do and however low their priority is; they get back the one that they have now, where that is allowed.
+ * The signal stays theirs. The thread that sees to it, which is to keep its own priority; or a negative errno,
+ * -EALREADY: once is enough.
+ */
+pid_t ps_answer_signals(const char *text);
+bool ps_signal_answered(void);
+
+/*
  * While something takes its time, threads of other targets may stand still until
  * they are seen to: whoever waits without need of a signal, or reads much, lets
  * this be done in between. NULL: nothing to see to.

@@ -12,6 +12,7 @@ import { addressOf, MAX_STOP, pidOf, stopLimitOf } from '../arguments.ts';
 import { MECHANISMS } from '../mechanism-option.ts';
 import { mechanismsFor } from '../../mechanisms/shared/all.ts';
 import { halfOfMemory } from '../../mechanisms/shared/room.ts';
+import { answerSignals } from '../../native/index.ts';
 import type { CopyProgress, CopyRoom } from '../../mechanisms/shared/types.ts';
 import { yieldToOthers } from '../priority.ts';
 import { createProgress } from '../../common/progress.ts';
@@ -78,7 +79,7 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 		process.stderr.write(`procsnap: ${text}\n`);
 	};
 	// An answer at once: to put the target back may take as long as to copy it.
-	signal.addEventListener('abort', () => say('interrupted: putting the target back as it was'), { once: true });
+	const answering = answerSignals('procsnap: interrupted: putting the target back as it was\n');
 	const { where, manifest, withoutTimestamp, programUnread, untold } = await take({
 		pid, key, checkKey: () => checkKeyPlace(keyPath), mechanisms, stopLimitMs, timestampUrl, signal,
 		copying: (now) => copyProgress.show(copyText(now)),
@@ -86,7 +87,7 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 			say(`${mechanism.name} has given up, and ${next.name} is tried: ${printable(reason)}`),
 		duplicated: (target) => {
 			copyProgress.end();
-			yieldToOthers(target);
+			yieldToOthers(target, answering);
 		},
 		progress: progress.update, destination: destinationOf(pid, values, signal),
 	}).finally(() => {
