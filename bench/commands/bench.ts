@@ -10,10 +10,11 @@ import { measureSeveral } from '../environments/several.ts';
 import { Failure, UsageError } from '../../common/errors.ts';
 import { describeChoices } from '../list.ts';
 import { makeReport, showReport } from '../make-report.ts';
-import { expectOneOf, helpFor, parseOptions, userPath, type Option } from '../../common/options.ts';
+import { countOption, expectOneOf, helpFor, parseOptions, userPath, type Option } from '../../common/options.ts';
 import { listenForInterrupts, type Interrupt } from '../runner/interrupt.ts';
 import type { Mechanism, Experiment, ProfileName } from '../types.ts';
 
+const MOST_ROUNDS = 100_000;
 const PROFILES = ['smoke', 'paper'] as const;
 
 /** The paper measured on one CPU; a machine of today has more. */
@@ -28,6 +29,8 @@ const OPTIONS = {
 	},
 	experiment: { kind: 'many', value: 'NAME', help: 'measure only this one; may be repeated' },
 	backend: { kind: 'many', value: 'NAME', help: 'measure only this mechanism; may be repeated' },
+	variant: { kind: 'many', value: 'TEXT', help: 'measure only variants with this in their name; may be repeated' },
+	rounds: { kind: 'one', value: 'N', help: 'of each variant, instead of the profile\'s' },
 	environment: {
 		kind: 'many', value: 'NAME', help: 'host, or guest (of 1 and of 2 CPUs); may be repeated (default: all)',
 	},
@@ -66,7 +69,12 @@ export const command: Command = {
 		const profile = expectOneOf('profile', values.profile?.at(-1) ?? 'paper', PROFILES);
 		const environments = chooseEnvironments(values.environment, profile, flags.has('count-instructions'));
 		const seed = parseSeed(values.seed?.at(-1));
-		const options = { experiments: values.experiment ?? [], backends: values.backend ?? [] };
+		const rounds = values.rounds?.at(-1);
+		const options = {
+			experiments: values.experiment ?? [], backends: values.backend ?? [],
+			...(values.variant === undefined ? {} : { variants: values.variant }),
+			...(rounds === undefined ? {} : { rounds: countOption('rounds', rounds, 1, MOST_ROUNDS) }),
+		};
 		const request = {
 			profile,
 			seed,

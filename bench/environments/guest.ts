@@ -120,6 +120,8 @@ function innerOptions({ profile, seed, options }: Request): string[] {
 		'--environment', host.name, '--no-report', '--out', GUEST_SHARE, '--profile', profile, '--seed', String(seed),
 		...options.experiments.flatMap((name) => ['--experiment', name]),
 		...options.backends.flatMap((name) => ['--backend', name]),
+		...(options.variants ?? []).flatMap((text) => ['--variant', text]),
+		...(options.rounds === undefined ? [] : ['--rounds', String(options.rounds)]),
 	];
 }
 

@@ -1,6 +1,6 @@
 /** This machine, under the kernel that it runs. */
 import { Failure, messageOf } from '../../common/errors.ts';
-import { planBlocks, type Chosen } from '../runner/plan.ts';
+import { narrowed, planBlocks, type Chosen } from '../runner/plan.ts';
 import { createProgress, type Screen } from '../runner/progress.ts';
 import { runPlan } from '../runner/run.ts';
 import { SCHEMA_VERSION, type Clock, type Isolation, type Manifest } from '../store/manifest.ts';
@@ -130,19 +130,23 @@ function usableMechanisms({ mechanisms, options }: Request): Mechanism[] {
 	return usable;
 }
 
-function chooseVariants({ experiments, profile }: Request, mechanisms: Mechanism[], { environment }: Here): Chosen[] {
+function chooseVariants(
+	{ experiments, profile, options }: Request, mechanisms: Mechanism[], { environment }: Here
+): Chosen[] {
 	const cut = (variants: Variant[]) =>
 		(environment.label === 'emulated'
 			? cutRounds(variants, environment.guest?.countInstructions ?? false)
 			: variants);
 	const chosen = experiments
 		.filter(({ onDevices }) => onDevices !== true || environment.label !== 'emulated')
-		.map((experiment) => ({ experiment, variants: cut(experiment.variants(profile, mechanisms)) }))
+		.map((experiment) =>
+			({ experiment, variants: cut(narrowed(experiment.variants(profile, mechanisms), options)) }))
 		.filter(({ variants }) => variants.length > 0);
 	if (chosen.length === 0) {
 		throw new Failure(
-			'there is nothing to measure: none of the chosen experiments has a variant for the chosen mechanisms; ' +
-				'--list shows them'
+			`there is nothing to measure: none of the chosen experiments has a variant for the chosen mechanisms` +
+				`${options.variants === undefined ? '' : ` with ${options.variants.join(' or ')} in its name`}; --list ` +
+				`shows them`
 		);
 	}
 	return chosen;

@@ -7,6 +7,21 @@
 import { createRandom, shuffle } from '../stats/random.ts';
 import type { Experiment, Variant } from '../types.ts';
 
+/** So many blocks show how different they are; but one has so many rounds at most, since its time is limited. */
+const BLOCKS = 20, MOST_BLOCK_ROUNDS = 25;
+
+/** Those with one of these texts in their name (none: all), with so many rounds instead of their own. Pure. */
+export function narrowed(
+	variants: readonly Variant[], { variants: texts = [], rounds }: { variants?: readonly string[]; rounds?: number }
+): Variant[] {
+	const chosen = variants.filter(({ id }) => texts.length === 0 || texts.some((text) => id.includes(text)));
+	if (rounds === undefined) return chosen;
+	return chosen.map((variant) => ({
+		...variant, rounds,
+		blockRounds: Math.max(variant.blockRounds, Math.min(MOST_BLOCK_ROUNDS, Math.ceil(rounds / BLOCKS))),
+	}));
+}
+
 /** An experiment with the variants that it is to measure. */
 export interface Chosen {
 	experiment: Experiment;

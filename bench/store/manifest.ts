@@ -65,7 +65,13 @@ const manifest = fields({
 	profile: v.picklist(['smoke', 'paper']),
 	seed: v.number(),
 	/** What was chosen on the command line; an empty list is everything. */
-	options: fields({ experiments: v.array(v.string()), backends: v.array(v.string()) }),
+	options: fields({
+		experiments: v.array(v.string()), backends: v.array(v.string()),
+		/** Parts of their names. */
+		variants: v.exactOptional(v.array(v.string())),
+		/** Of each variant, instead of the profile's. */
+		rounds: v.exactOptional(v.number()),
+	}),
 	environment: fields({
 		name: v.string(),
 		label: v.picklist(LABELS),

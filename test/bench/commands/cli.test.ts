@@ -17,7 +17,7 @@ function runs(): string[] {
 const WRONG: Array<[string, string[], RegExp]> = [
 	[
 		'an unknown option', ['bench', '--fast'],
-		/unknown option --fast: the options are --profile, --experiment, --backend, --environment, --count-instructions, --out, --seed, --no-report, --list, --help/,
+		/unknown option --fast: the options are --profile, --experiment, --backend, --variant, --rounds, --environment, --count-instructions, --out, --seed, --no-report, --list, --help/,
 	],
 	['an unknown short option', ['bench', '-x'], /unknown option -x: the options are --profile/],
 	['an unknown profile', ['bench', '--profile', 'quick'], /unknown profile "quick": there are smoke, paper/],
@@ -27,6 +27,7 @@ const WRONG: Array<[string, string[], RegExp]> = [
 	['an option without its value', ['bench', '--seed'], /--seed needs a value: --seed N/],
 	['an option whose value is the next option', ['bench', '--out', '--list'], /--out needs a value: --out DIR/],
 	['a flag with a value', ['bench', '--list=all'], /--list takes no value/],
+	['no rounds', ['bench', '--rounds', '0'], /--rounds 0: /],
 	['a broken seed', ['bench', '--seed', '1.5'], /--seed 1\.5: it is a whole number from 0 to 4294967295/],
 	['a seed too large', ['bench', '--seed', '4294967296'], /--seed 4294967296: it is/],
 	['a stray argument', ['bench', 'smoke'], /unexpected argument "smoke"/],

@@ -57,6 +57,20 @@ test('a run leaves a manifest, samples and a report that can be made again byte 
 	t.deepEqual(allFiles(out), first);
 });
 
+test('some variants alone, with other rounds: so it is done, and so the manifest says', async (t) => {
+	const out = join(aFolder(t), 'run'), options = { experiments: [], backends: [], variants: ['tw'], rounds: 7 };
+	const { native, request } = setUp({ out, options });
+	await measureOnHost(native, request, fakeScreen(), READY);
+	const { manifest, blocks } = readRun(out);
+	t.like(manifest, { options, experiments: [{ name: 'fake', variants: ['two'] }] });
+	const measured = blocks.map(({ samples, warmupRounds }) => (Object.values(samples)[0]?.length ?? 0) - warmupRounds);
+	t.is(measured.reduce((sum, rounds) => sum + rounds, 0), 7);
+	const none = setUp({ options: { ...options, variants: ['three', 'four'] } });
+	await t.throwsAsync(
+		measureOnHost(none.native, none.request, fakeScreen(), READY), { message: /with three or four in its name/ }
+	);
+});
+
 test('an interrupted run is kept and can be reported', async (t) => {
 	const out = join(aFolder(t), 'run');
 	const interrupt = { requested: false };

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { planBlocks, type PlannedBlock } from '../../../bench/runner/plan.ts';
+import { narrowed, planBlocks, type PlannedBlock } from '../../../bench/runner/plan.ts';
 import { fakeExperiment, fakeVariant } from './fakes.ts';
 
 const VARIANTS = [
@@ -78,4 +78,16 @@ test('refused: two variants with one id', (t) => {
 		() => planBlocks([{ experiment: fakeExperiment(), variants: [fakeVariant('x'), fakeVariant('x')] }], 1),
 		{ message: /twice/ }
 	);
+});
+
+test('some variants alone, with other rounds', (t) => {
+	const ids = (texts?: string[]): string => narrowed(VARIANTS, texts === undefined ? {} : { variants: texts })
+		.map(({ id }) => id).join('');
+	t.deepEqual([ids(), ids([]), ids(['a', 'c']), ids(['x'])], ['abcd', 'abcd', 'ac', '']);
+	t.deepEqual(narrowed(VARIANTS, {}), VARIANTS);
+	const small = fakeVariant('e', { rounds: 12, blockRounds: 3, warmupRounds: 1 });
+	const blockRounds = (rounds: number): number | undefined => narrowed([small], { rounds })[0]?.blockRounds;
+	t.deepEqual([1, 60, 100, 1000].map(blockRounds), [3, 3, 5, 25]);
+	t.like(narrowed([small], { rounds: 1000 })[0], { id: 'e', rounds: 1000, warmupRounds: 1 });
+	t.is(narrowed(VARIANTS, { rounds: 1000 })[0]?.blockRounds, 100, 'never fewer than it asks for');
 });
