@@ -155,6 +155,8 @@ function textOf({ pausesNs, refusals }: Told): string {
 const NOT_NOW = [
 	// A clone() that waits in the kernel for longer than other threads may wait (docs/inject.md).
 	'does not come back from the kernel',
+	// A thread that gets no CPU to stop on.
+	'or does not get to run; try again later',
 	// A thread that waits for a disk.
 	'nothing can stop it there (state D',
 	// What it writes to while a collector that gets no CPU is checking (docs/precopy.md).
