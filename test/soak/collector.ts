@@ -9,15 +9,20 @@ import { fileURLToPath } from 'node:url';
 import type { Untold } from '../../acquire/ending.ts';
 import type { Manifest } from '../../acquire/evidence/manifest.ts';
 import type { Random } from '../../bench/stats/random.ts';
+import { forEvidence } from '../../mechanisms/shared/all.ts';
 import { NODE } from '../processes.ts';
 import { run, startProgram } from './child.ts';
 import { documentedIn } from './counts.ts';
 import type { Target } from './target.ts';
-import { add, reasonOf, type Tally } from './tally.ts';
+import { add, mechanismIn, reasonOf, type Tally } from './tally.ts';
 
 const CLI = fileURLToPath(new URL('../../acquire/cli.ts', import.meta.url));
 const KILLED = 0.25;
 const PATIENCE_MS = 120_000;
+
+/** By the mechanism that it chooses itself, and by each that this machine has. */
+const TURNS = [[], ...forEvidence().filter(({ unavailable }) => unavailable() === null)
+	.map(({ name }) => ['--mechanism', name])];
 
 export interface CollectorOptions {
 	folder: string;
@@ -39,9 +44,10 @@ export async function collect({ folder, targets, random, tally, stopped, gapMs }
 		const pid = target.page.pid();
 		if (pid === 0 || stopped()) continue;
 		const out = join(folder, `evidence-${round}`), partial = `${out}.partial`;
-		target.happened(`procsnap take${killed ? ', to be killed' : ''}`);
+		const by = TURNS[round % TURNS.length]!;
+		target.happened(`${['procsnap take', ...by].join(' ')}${killed ? ', to be killed' : ''}`);
 		const { process: child, ended } = startProgram(
-			node, procsnap('take', String(pid), '--out', out, '--key', key, '--json')
+			node, procsnap('take', String(pid), ...by, '--out', out, '--key', key, '--json')
 		);
 		const timers = [setTimeout(() => child.kill('SIGKILL'), killed ? afterMs : PATIENCE_MS)];
 		const { code, signal, said, printed } = await ended;
@@ -54,7 +60,7 @@ export async function collect({ folder, targets, random, tally, stopped, gapMs }
 				killed ? 'collector killed' : `procsnap take did not end within ${PATIENCE_MS / 1000} s`
 			);
 		} else {
-			const counts = tally.mechanisms['procsnap take'] ??= { tried: 0, taken: 0 };
+			const counts = mechanismIn(tally, ['procsnap take', ...by].join(' '));
 			target.tally.tried++;
 			counts.tried++;
 			if (code === 0) {
@@ -67,7 +73,9 @@ export async function collect({ folder, targets, random, tally, stopped, gapMs }
 				if (verified.code !== 0) add(tally.wrong, `evidence does not verify: ${reasonOf(verified.said)}`);
 			} else {
 				target.tally.countsLost++;	// reported to people only
-				add(target.tally.refused, `take: ${reasonOf(said.replace('procsnap: ', ''))}`);
+				const reason = reasonOf(said.replace('procsnap: ', ''));
+				add(target.tally.refused, `take: ${reason}`);
+				add(counts.refused, reason);
 				if (said.includes('unexpected error'))
 					add(tally.wrong, `procsnap take: ${reasonOf(said.split('\n').slice(0, 2).join(' '))}`);
 			}

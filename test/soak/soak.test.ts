@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { forEvidence } from '../../mechanisms/shared/all.ts';
 import { NODE } from '../processes.ts';
 import { testUnless } from '../unless.ts';
 import { emptyTally, reasonOf } from './tally.ts';
@@ -72,8 +73,11 @@ rootTest('a short soak makes takes by every mechanism, counts them, and harms no
 	t.true(taken > STURDY.length, output);
 	t.true(kinds.every(([, { turns, unable }]) => turns > 0 || unable !== null), 'every target made turns');
 	t.is(taken, Object.values(verdict.tally.mechanisms).reduce((sum, mechanism) => sum + mechanism.taken, 0));
-	for (const mechanism of ['inject', 'stop', 'hold'])
+	const here = forEvidence().filter(({ unavailable }) => unavailable() === null).map(({ name }) => name);
+	for (const mechanism of ['stop', 'hold', ...here])
 		t.true((verdict.tally.mechanisms[mechanism]?.taken ?? 0) > 0, mechanism);
+	for (const [name, { tried, taken: got, refused }] of Object.entries(verdict.tally.mechanisms))
+		t.is(tried, got + Object.values(refused).reduce((sum, count) => sum + count, 0), name);
 	t.deepEqual(
 		Object.fromEntries(kinds.flatMap(([name, { harmed, dead }]) =>
 			Object.keys({ ...harmed, ...dead }).length === 0 ? [] : [[name, { harmed, dead }]])),

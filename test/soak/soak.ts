@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Failure } from '../../common/errors.ts';
 import { createRandom } from '../../bench/stats/random.ts';
-import { snapUnavailable } from '../../native/index.ts';
+import { forEvidence } from '../../mechanisms/shared/all.ts';
 import { aMark } from '../processes.ts';
 import { removePrefix, removeStale } from './cgroups.ts';
 import { collect } from './collector.ts';
@@ -17,7 +17,7 @@ import { makeFaults } from './faults.ts';
 import { KINDS, type Kind } from './kinds.ts';
 import { leftAtTargets, strays, tracersLeft } from './leftovers.ts';
 import type { Report, TakerOptions } from './taker.ts';
-import { add, emptyTally, totals, type Tally } from './tally.ts';
+import { add, emptyTally, mechanismIn, totals, type Tally } from './tally.ts';
 import { Target, TARGETS_FOLDER } from './target.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -163,17 +163,22 @@ class Takers {
 	}
 }
 
+const mechanismsNotHere = (): string[] => forEvidence().flatMap(({ name, unavailable }) => {
+	const why = unavailable();
+	return why === null ? [] : [`${name}: ${why}`];
+});
+
 export async function soak(options: SoakOptions): Promise<Verdict> {
 	const { seed, say, signal } = options;
 	const kinds = KINDS.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
 	const tally = emptyTally(kinds.map(({ name }) => name)), startedAt = new Date(), start = performance.now();
 	makeTargets();
-	const mark = setMark(), noSnap = snapUnavailable();
+	const mark = setMark();
 	const targets = await Targets.create(kinds, tally, STUCK_MS, say);
 	const verdict = (ended: string, leftovers: string[]): Verdict => ({
 		seed, control: options.control, startedAt: startedAt.toISOString(),
 		seconds: (performance.now() - start) / 1000, kernel: release(), cpus: availableParallelism(), ended,
-		notHere: [...(noSnap === null ? [] : [`create_proc_snap(): ${noSnap}`]), ...targets.notMade], tally, leftovers,
+		notHere: [...mechanismsNotHere(), ...targets.notMade], tally, leftovers,
 	});
 	const leftovers: string[] = [];
 	let ended = '';
@@ -186,7 +191,7 @@ export async function soak(options: SoakOptions): Promise<Verdict> {
 		const stopped = (): boolean => ended !== '';
 		const takerOptions = (index: number, start: number): TakerOptions => ({
 			seed: (seed ^ Math.imul(start * 97 + index + 1, 0x9e3779b1)) >>> 0, rate: options.rate / options.takers,
-			snap: noSnap === null, deaths: options.faults ? DEATHS : 0,
+			deaths: options.faults ? DEATHS : 0,
 			targets: here.map(({ page, kind }) =>
 				({ page: page.path, longer: kind.longer === true, documented: kind.documented ?? null })),
 		});
@@ -269,7 +274,7 @@ function receive(report: Report, targets: readonly Target[], tally: Tally): void
 		targets[report.target]!.tally.counted += report.counted;
 	} else if (report.kind === 'take') {
 		const target = targets[report.target]!, kind = target.tally;
-		const mechanism = tally.mechanisms[report.mechanism] ??= { tried: 0, taken: 0 };
+		const mechanism = mechanismIn(tally, report.mechanism);
 		const { outcome, reason = '' } = report;
 		target.happened(`${report.mechanism} ${outcome}${reason === '' ? '' : ` (${reason.slice(0, 40)})`}`);
 		kind.tried++;
@@ -277,6 +282,7 @@ function receive(report: Report, targets: readonly Target[], tally: Tally): void
 		kind.counted += report.counted ?? 0;
 		if (outcome === 'refused') {
 			add(kind.refused, reason);
+			add(mechanism.refused, reason);
 			return;
 		}
 		kind.taken++;

@@ -5,6 +5,10 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRandom, type Random } from '../../bench/stats/random.ts';
+import { codeOf, Failure } from '../../common/errors.ts';
+import { hasEnded } from '../../common/proc/process.ts';
+import { forEvidence } from '../../mechanisms/shared/all.ts';
+import type { Mechanism, Still } from '../../mechanisms/shared/types.ts';
 import { ProcsnapError, steps, Tracer } from '../../native/index.ts';
 import { creditUntold, TakeCounts } from './counts.ts';
 import type { Documented } from './kinds.ts';
@@ -16,13 +20,19 @@ export interface TakerOptions {
 	/** Takes a second. */
 	rate: number;
 	targets: Array<{ page: string; longer: boolean; documented: Documented | null }>;
-	/** Does this kernel have create_proc_snap()? */
-	snap: boolean;
 	/** The probability that requester or tracer is killed in a take. */
 	deaths: number;
 }
 
-export type Mechanism = 'inject' | 'stop' | 'hold' | 'syscall';
+/** What is no mechanism for evidence: the classical copy, and a target that is only held. */
+const OTHERS = ['stop', 'hold'] as const;
+/** Of each of them. */
+const OTHERS_PROBABILITY = 0.08;
+/** Each in its turn. */
+const EVIDENCE = forEvidence().filter(({ unavailable }) => unavailable() === null);
+
+type Way = Mechanism | typeof OTHERS[number];
+const nameOf = (way: Way): string => (typeof way === 'string' ? way : way.name);
 
 export type Report =
 	/** What follows may be lost: whoever is killed between the two has reported no counts. */
@@ -32,7 +42,7 @@ export type Report =
 	 * its counts. `untold`: the tracer may stop the target again, and has not told by now what that does.
 	 */
 	| {
-		kind: 'take'; target: number; mechanism: Mechanism; outcome: Outcome; reason?: string; counted: number | null;
+		kind: 'take'; target: number; mechanism: string; outcome: Outcome; reason?: string; counted: number | null;
 		untold: boolean;
 	}
 	/** Counted after its end, by a tracer that is about to be closed. */
@@ -50,7 +60,6 @@ export type Report =
  * tracer's death is known to do harm.
  */
 const SAFE_FOR_TRACER = ['checked', 'buried'];
-const KINDS: Array<[Mechanism, number]> = [['inject', 0.8], ['stop', 0.08], ['hold', 0.08], ['syscall', 0.4]];
 
 const say = (report: Report): void => void process.send?.(report);
 
@@ -63,19 +72,20 @@ class Taker {
 	#taken: number[] = [];
 	/** The tracer is to die, by us. */
 	#doomed = false;
+	#turn: number;
 
 	constructor(options: TakerOptions) {
 		this.#options = options;
 		this.#random = createRandom(options.seed);
+		this.#turn = options.seed % EVIDENCE.length;
 		this.#pages = options.targets.map(({ page }) => new Page(page));
 	}
 
 	#between = (from: number, to: number): number => from + this.#random() * (to - from);
 
-	#mechanism(): Mechanism {
-		const possible = KINDS.filter(([name]) => name !== 'syscall' || this.#options.snap);
-		let point = this.#random() * possible.reduce((total, [, weight]) => total + weight, 0);
-		return possible.find(([, weight]) => (point -= weight) < 0)?.[0] ?? 'inject';
+	#way(): Way {
+		const point = Math.floor(this.#random() / OTHERS_PROBABILITY);
+		return OTHERS[point] ?? EVIDENCE[this.#turn++ % EVIDENCE.length]!;
 	}
 
 	#start(): Tracer {
@@ -110,24 +120,24 @@ class Taker {
 			await sleep(Math.max(0, next - performance.now()));
 			const target = Math.floor(this.#random() * this.#pages.length), pid = this.#pages[target]!.pid();
 			// The same numbers are drawn whether there is a process or not: a seed gives the same sequence.
-			const mechanism = this.#mechanism(), dies = this.#random() < this.#options.deaths;
+			const way = this.#way(), dies = this.#random() < this.#options.deaths && typeof way !== 'string';
 			const pauseMs = this.#random() < (this.#options.targets[target]!.longer ? 0.3 : 0.01)
 				? this.#between(200, 3500)
 				: this.#between(0, 30);
 			const [whom, at] = [this.#random() < 0.7 ? 'requester' as const : 'tracer' as const, this.#random()];
 			if (pid === 0) continue;
 			// One that dies takes the calls with it that it follows: those of this target alone.
-			if (dies && mechanism === 'inject' && whom === 'tracer') this.#leave();
+			if (dies && whom === 'tracer') this.#leave();
 			const tracer = this.#start();
-			if (dies && mechanism === 'inject') {
+			if (dies) {
 				this.#plan(tracer, whom, at, target);
 				// The soak excuses what the tracer's death does to calls that it follows: from before that on.
 				for (let i = 0; whom === 'tracer' && i < 500 && !this.#pages[target]!.isExcused(); i++) await sleep(2);
 			}
-			await this.#take(tracer, target, pid, mechanism, pauseMs);
+			await this.#take(tracer, target, pid, way, pauseMs);
 			// A take that was refused has not come to that step: another target's is not to die there, which nobody
 			// excuses.
-			if (dies && mechanism === 'inject') this.#leave();
+			if (dies) this.#leave();
 		}
 		this.#leave();
 	}
@@ -141,36 +151,34 @@ class Taker {
 		tracer.killAt(step, whom);
 	}
 
-	async #take(tracer: Tracer, target: number, pid: number, mechanism: Mechanism, pauseMs: number): Promise<void> {
+	async #take(tracer: Tracer, target: number, pid: number, way: Way, pauseMs: number): Promise<void> {
 		let outcome: Outcome = 'refused', reason: string | undefined, untold = false, leaves = false;
 		const counts = new TakeCounts(() => tracer.lastCalls.calls, this.#options.targets[target]!.documented);
 		this.#taken.push(target);
 		say({ kind: 'begun', target });
 		try {
-			if (mechanism === 'inject' || mechanism === 'syscall') {
-				const { pid: duplicate } = mechanism === 'inject'
-					? counts.during(() => tracer.inject(pid))
-					: tracer.snap(pid);
-				outcome = 'taken';
-				if (!looksRight(tracer, duplicate))
-					[outcome, reason] = ['wrong', 'the duplicate does not begin with an ELF header'];
-			} else if (mechanism === 'stop') {
-				counts.during(() => tracer.stopCopy(pid));
-				outcome = 'taken';
-			} else {
-				counts.during(() => tracer.hold(pid));
-				outcome = 'taken';
-			}
+			const still = counts.during(() => begin(tracer, pid, way));
+			outcome = 'taken';
+			if (still !== null && !looksRight(still, pid))
+				[outcome, reason] = ['wrong', `the copy by ${nameOf(way)} does not begin with an ELF header`];
 			await sleep(pauseMs);
 			const ended = outcome;
 			outcome = 'unclean';
-			if (mechanism === 'hold') tracer.letGo();
-			else untold = counts.during(() => tracer.end()).unburied !== null;
+			if (way === 'hold') tracer.letGo();
+			else untold = counts.during(() => still === null ? tracer.end() : still.end()).unburied !== null;
 			outcome = ended;
 		} catch (error) {
+			// It has ended meanwhile: nothing is held by then.
+			if (error instanceof Failure) {
+				say({
+					kind: 'take', target, mechanism: nameOf(way), outcome: 'refused', reason: reasonOf(error.message),
+					counted: counts.counted, untold: false,
+				});
+				return;
+			}
 			if (!(error instanceof ProcsnapError)) throw error;
 			reason = `${error.code}: ${reasonOf(error.message)}`;
-			untold = mechanism !== 'syscall' || outcome !== 'refused';
+			untold = true;
 			if (error.code === 'EPIPE') {
 				counts.lose();
 				if (this.#doomed) reason = 'the tracer was killed by the soak';
@@ -186,22 +194,40 @@ class Taker {
 			}
 		}
 		const { counted } = counts;
-		say({ kind: 'take', target, mechanism, outcome, ...(reason === undefined ? {} : { reason }), counted, untold });
+		say({
+			kind: 'take', target, mechanism: nameOf(way), outcome, ...(reason === undefined ? {} : { reason }), counted,
+			untold,
+		});
 		if (leaves) this.#leave();
 	}
 }
 
+/** null: there is nothing to read. */
+function begin(tracer: Tracer, pid: number, way: Way): Still | null {
+	if (way === 'hold') tracer.hold(pid);
+	else if (way === 'stop') tracer.stopCopy(pid);
+	else return way.open(tracer, { pid });
+	return null;
+}
+
 /** Some of its memory is read: the first page of its program. */
-function looksRight(tracer: Tracer, duplicate: number): boolean {
-	const start = firstMapping(duplicate);
+function looksRight(still: Still, target: number): boolean {
+	const start = still.pid === 0 ? firstRegion(still) : firstMapping(still.pid);
 	if (start === null) return true;		// ended by somebody else meanwhile: its end tells
 	try {
-		const { bytes } = tracer.read('proc-mem', duplicate, start, 4096);
-		return bytes === 4096 && Buffer.from(tracer.data.subarray(0, 4)).equals(Buffer.from('\x7fELF', 'latin1'));
+		const bytes = still.read(start, 4096);
+		return bytes.length === 4096 && Buffer.from(bytes.subarray(0, 4)).equals(Buffer.from('\x7fELF', 'latin1'));
 	} catch (error) {
 		if (error instanceof ProcsnapError && error.code === 'ESRCH') return true;
+		// Of a copy that is no process, its program is read from its file, which a target that has ended has no way to.
+		if (codeOf(error) === 'EIO' && hasEnded(target)) return true;
 		throw error;
 	}
+}
+
+function firstRegion(still: Still): bigint | null {
+	const region = still.image?.().regions()[0];
+	return region === undefined ? null : BigInt(region.start);
 }
 
 function firstMapping(pid: number): bigint | null {

@@ -29,9 +29,16 @@ export interface KindTally {
 	first: Array<{ atSeconds: number; what: string; before: string[] }>;
 }
 
+export interface MechanismTally {
+	tried: number;
+	taken: number;
+	/** By reason. */
+	refused: Record<string, number>;
+}
+
 export interface Tally {
 	kinds: Record<string, KindTally>;
-	mechanisms: Record<string, { tried: number; taken: number }>;
+	mechanisms: Record<string, MechanismTally>;
 	faults: Record<string, number>;
 	/** What is wrong besides: a tracer that died by itself, evidence that does not verify. */
 	wrong: Record<string, number>;
@@ -44,6 +51,9 @@ export const emptyTally = (names: readonly string[]): Tally => ({
 	}])),
 	mechanisms: {}, faults: {}, wrong: {},
 });
+
+export const mechanismIn = ({ mechanisms }: Tally, name: string): MechanismTally =>
+	mechanisms[name] ??= { tried: 0, taken: 0, refused: {} };
 
 export function add(counts: Record<string, number>, name: string, by = 1): void {
 	counts[name] = (counts[name] ?? 0) + by;

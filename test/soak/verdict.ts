@@ -83,7 +83,9 @@ export function toMarkdown(verdict: Verdict): string {
 		...list(
 			'Mechanisms',
 			Object.entries(tally.mechanisms)
-				.map(([name, { tried, taken }]) => `${name}: ${number(taken)} of ${number(tried)}`)
+				.map(([name, { tried, taken, refused }]) =>
+					`${name}: ${number(taken)} of ${number(tried)}` +
+						(sum(refused) === 0 ? '' : `; refused: ${counted(refused)}`))
 		),
 		...list('Faults', Object.entries(tally.faults).map(([name, count]) => `${number(count)} times ${name}`)),
 		...list(
