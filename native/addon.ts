@@ -29,6 +29,7 @@ const RESULTS = {
 	precopyGoOn: [
 		'phase', 'passes', 'attempts', 'bytesRead', 'residentBytes', 'threads', 'registers', 'takeNs', 'setupPauseNs',
 		'pauseNs', 'momentNs', 'writtenPages', 'lastPages', 'longestStepNs', 'imageFile', 'indexFile', 'copyBytes',
+		'steps', 'waits', 'waitedNs', 'stepsInRhythm', 'stepsAwake',
 	],
 } as const;
 

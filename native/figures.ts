@@ -81,6 +81,13 @@ export interface Precopy {
 	lastPages: number;
 	/** The longest step that held the lock of the target's mappings. */
 	longestStepNs: number;
+	/** How many there were; how many waited for the sleep of a thread that has a rhythm, and for how long in all. */
+	steps: number;
+	waits: number;
+	waitedNs: number;
+	/** While a thread was known to have a rhythm; and of these, while it was awake for a part of the step at least. */
+	stepsInRhythm: number;
+	stepsAwake: number;
 	/** Descriptors of the tracer's: chunks of 2 MiB, and which pages they have (native/precopy/precopy.h). */
 	imageFile: number;
 	indexFile: number;

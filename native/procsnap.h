@@ -420,6 +420,14 @@ struct ps_spells {
 	} spell[PS_PRECOPY_SPELLS];
 };
 
+/* Steps that held the lock of the target's mappings. */
+struct ps_steps {
+	int64_t	made;
+	int64_t	waits, waited_ns;	/* that waited for the sleep of a thread that has a rhythm; and in all for how long */
+	int64_t	in_rhythm;		/* in which a thread had one */
+	int64_t	awake;			/* and of these, in which such a thread was awake for a part of it at least */
+};
+
 struct ps_precopy {
 	enum ps_precopy_phase phase;
 	int32_t	 passes, attempts;		/* over all memory; stops that were to be the moment */
@@ -436,6 +444,7 @@ struct ps_precopy {
 	int64_t	 last_pages;			/* read in the last stop */
 	int64_t	 ambiguous_pages;		/* of the last check */
 	int64_t	 longest_step_ns;		/* of the steps that hold the lock of the target's mappings */
+	struct ps_steps steps;
 	int	 image_file, index_file;	/* descriptors of this process, when it is done */
 	struct ps_calls calls;
 	struct ps_spells spells;

@@ -17,6 +17,7 @@
 #include "core/living.h"
 #include "core/features.h"
 #include "precopy.h"
+#include "switches.h"
 
 /* Passes until the stop, however little they help; and how often an ambiguous image is taken again. */
 #define MOST_PASSES	12
@@ -91,6 +92,7 @@ int ps_precopy_begin(pid_t target, const char *folder, int64_t most_bytes, bool 
 		err = ps_open_faults(target);
 	if (err)
 		goto fail;
+	ps_open_switches(target);
 	ps_at(PS_STEP_CHECKED);
 	err = ps_set_up(timeout_ns, limit_ns);
 	if (!err && ioctl(precopy.uffd, UFFDIO_API, &api))
@@ -170,6 +172,7 @@ static int next_phase(int64_t timeout_ns, int64_t limit_ns, struct ps_registers 
 	case PS_PRECOPY_CLEANUP:
 		close(precopy.uffd);
 		precopy.uffd = -1;
+		ps_close_switches();
 		ps_end_part(ps_now_ns());
 		told->phase = PS_PRECOPY_DONE;
 		told->take_ns = ps_now_ns() - told->begun_ns;
@@ -217,6 +220,7 @@ int ps_precopy_go_on(int64_t budget_ns, int64_t timeout_ns, int64_t limit_ns, st
 	ps_hurry(&precopy.pace);	/* as it was: the next request may be for another target */
 	if (precopy.pace.longest_ns > told->longest_step_ns)
 		told->longest_step_ns = precopy.pace.longest_ns;
+	told->steps = precopy.pace.steps;
 	told->written_pages = written_pages();
 	if (got >= 0 && told->phase < PS_PRECOPY_CLEANUP)	/* after that it is whole */
 		got = ps_image_check(&precopy.image, precopy.target);
@@ -236,6 +240,7 @@ void ps_precopy_end(void)
 	if (precopy.uffd >= 0 && !ps_begin_cleanup())
 		while (!ps_go_on_with_cleanup())
 			ps_see_to_others();
+	ps_close_switches();
 	ps_hurry(&precopy.pace);
 	close_one(&precopy.uffd);
 	close_one(&precopy.mem);

@@ -113,7 +113,7 @@ int ps_go_on_with_check(void)
 	end = ps_step_end(&precopy.pace, precopy.at, span->end);
 	ps_begin_look(&precopy.pace);
 	got = ps_scan(precopy.pagemap, SCAN_LOOK, precopy.at, end, runs, RUNS, &walked);
-	ps_end_step(&precopy.pace, end - precopy.at);
+	ps_end_look(&precopy.pace, end - precopy.at);
 	if (got < 0)
 		return ps_scan_failed(got);
 	for (int i = 0; i < got && !err; i++)

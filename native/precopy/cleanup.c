@@ -33,9 +33,10 @@ int ps_begin_cleanup(void)
 static int unregister(uint64_t start, uint64_t end)
 {
 	struct uffdio_range range = { .start = start, .len = end - start };
+	uint64_t times = (range.len - 1) / precopy.pace.step_bytes + 1;
 	int err;
 
-	ps_begin_step(&precopy.pace);
+	ps_begin_step(&precopy.pace, times < WHOLE_STEPS ? times : WHOLE_STEPS);
 	err = ioctl(precopy.uffd, UFFDIO_UNREGISTER, &range) ? -errno : 0;
 	ps_end_step(&precopy.pace, end - start);
 	return err;

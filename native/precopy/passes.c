@@ -148,7 +148,7 @@ static int arm(const struct span *span)
 	uint64_t end = ps_part_end(precopy.at, span->end), walked;
 	int err = 0, got;
 
-	ps_begin_step(&precopy.pace);
+	ps_begin_step(&precopy.pace, 1);
 	got = ps_scan(precopy.pagemap, SCAN_ARM, precopy.at, end, runs, RUNS, &walked);
 	ps_end_step(&precopy.pace, end - precopy.at);
 	if (got < 0)

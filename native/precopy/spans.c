@@ -150,7 +150,7 @@ int ps_unprotect(uint64_t start, uint64_t end)
 	struct uffdio_writeprotect ask = { .range = { .start = start, .len = end - start } };
 	int err;
 
-	ps_begin_step(&precopy.pace);
+	ps_begin_step(&precopy.pace, 1);
 	err = ioctl(precopy.uffd, UFFDIO_WRITEPROTECT, &ask) ? -errno : 0;
 	ps_end_step(&precopy.pace, end - start);
 	return err;
@@ -181,7 +181,7 @@ static void forget_marks(const struct span *span)
 
 		ps_begin_look(&precopy.pace);
 		got = ps_scan(precopy.pagemap, SCAN_LOOK, from, end, runs, RUNS, &at);
-		ps_end_step(&precopy.pace, end - from);
+		ps_end_look(&precopy.pace, end - from);
 		if (got < 0)
 			return;
 		for (int i = 0; i < got; i++)
@@ -211,7 +211,7 @@ int ps_register_span(const struct span *span)
 	};
 	int err;
 
-	ps_begin_step(&precopy.pace);
+	ps_begin_step(&precopy.pace, 1);
 	err = ioctl(precopy.uffd, UFFDIO_REGISTER, &ask) ? -errno : 0;
 	ps_end_step(&precopy.pace, 0);
 	if (err == -EBUSY)

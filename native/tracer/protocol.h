@@ -74,7 +74,8 @@
 #define PRECOPY_GO_ON_RESULTS(R) \
 	R(phase) R(passes) R(attempts) R(bytes_read) R(resident_bytes) R(threads) R(registers) R(take_ns) \
 	R(setup_pause_ns) R(pause_ns) R(moment_ns) R(written_pages) R(last_pages) R(longest_step_ns) R(image_file) \
-	R(index_file) R(copy_bytes)
+	R(index_file) R(copy_bytes) R(steps) R(waits) R(waited_ns) \
+	R(steps_in_rhythm) R(steps_awake)
 #define UNTOLD_RESULTS(R)	R(pause_ns)
 
 #define TRACER_NUMBER(OP, name)	OP_##OP,
