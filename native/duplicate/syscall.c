@@ -40,7 +40,8 @@ static int failed(pid_t target, int err)
 		return ps_fail(err, "%d is no process id: give a positive number", target);
 	if (ps_identify(target, &identity))
 		return ps_fail(-ESRCH,
-			"there is no process %d: check the pid (in a container, that of procsnap's own pid namespace)", target);
+			"there is no process %d, or it has ended: check the pid (in a container, that of procsnap's own pid "
+			"namespace)", target);
 	switch (err) {
 	case -EINVAL:
 		if (identity.kernel_thread)
