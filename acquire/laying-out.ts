@@ -27,3 +27,15 @@ export const unused = ({ inPlace, contents }: Pick<CoreLayout, 'inPlace' | 'cont
 	(inPlace === null
 		? []
 		: gapsIn(inPlace, contents.flatMap(({ segments }) => segments).filter(({ offset }) => offset < inPlace.end)));
+
+/** The leaves of a block, all of which lies in place, and is known from before. */
+export function knownInPlace(
+	layout: Pick<CoreLayout, 'inPlace' | 'contents'>, known: (offset: number, bytes: number) => Uint8Array | null
+): (offset: number, bytes: number) => Uint8Array | null {
+	const { inPlace } = layout, gaps = unused(layout);
+	return (offset, bytes) => {
+		const isInPlace = inPlace !== null && offset >= inPlace.start && offset + bytes <= inPlace.end;
+		const hasGap = gaps.some(({ start, end }) => start < offset + bytes && end > offset);
+		return isInPlace && !hasGap ? known(offset, bytes) : null;
+	};
+}

@@ -12,6 +12,7 @@ import { candidatesFor } from './candidates.ts';
 import { asAsked, chooseMechanism, type Choice } from './choice.ts';
 import { describeCollection } from './collection.ts';
 import { endInVain, endStill, untoldOf, type Untold } from './ending.ts';
+import { EarlyLeaves } from './evidence/early-leaves.ts';
 import type { Destination } from './evidence/folder.ts';
 import type { Incomplete, Instant, Ledger, Manifest } from './evidence/manifest.ts';
 import { CHUNK_BYTES, rootHash } from './evidence/merkle.ts';
@@ -26,7 +27,7 @@ import { publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
 import { CoreStream, type Digests } from './evidence/stream.ts';
 import { ENDED_BY_OTHERS, forUser, NotPlanned, whyLost } from './failing.ts';
-import { layOutAt, toWrite, unused } from './laying-out.ts';
+import { knownInPlace, layOutAt, toWrite, unused } from './laying-out.ts';
 import { ProgramHashing } from './program-hash.ts';
 import { instantNow, startTracer, Survey, type HowToCopy } from './survey.ts';
 
@@ -87,7 +88,7 @@ interface Moment {
  */
 export async function take(options: TakeOptions): Promise<TakenEvidence> {
 	const { signal, progress, copying, gaveUp } = options;
-	const attempts = new Attempts();
+	const attempts = new Attempts(), early = new EarlyLeaves();
 	const { target: seen, program } = await identified(options.pid);
 	let destination: Destination | undefined;
 	let stream: CoreStream | undefined;
@@ -107,7 +108,17 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 			? chooseMechanism(candidatesFor(tracer, seen.pid, { room: to.room }))
 			: asAsked(options.mechanisms);
 		const moment = await copyAndPlan(
-			tracer, survey, seen, choice, attempts, { room: to.room, copying, gaveUp, signal }
+			tracer, survey, seen, choice, attempts, {
+				room: to.room, signal,
+				copying: (now) => {
+					if (now.file !== undefined) early.reach(now.file);
+					copying?.(now);
+				},
+				gaveUp: (told) => {
+					void early.end();
+					gaveUp?.(told);
+				},
+			}
 		);
 		const { planned, notes, still, image, mechanism } = moment;
 		const layout = await layOutAt(to, image, placed(planned), notes);
@@ -122,6 +133,8 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		);
 		let digests: Digests;
 		try {
+			const file = layout.inPlace === null ? undefined : image.inFile?.();
+			const known = file === undefined ? undefined : knownInPlace(layout, await early.known(file, signal));
 			digests = await stream.run(layout.bytes, digestedRanges(layout), (room) => {
 				signal?.throwIfAborted();
 				return source.fill(room);
@@ -129,6 +142,10 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 				for (const { start, end } of toWrite(layout, { start: offset, end: offset + bytes.length }))
 					await to.write(bytes.subarray(start - offset, end - offset), start);
 				progress?.(offset + bytes.length, layout.bytes);
+			}, (offset, bytes) => {
+				const leaves = known?.(offset, bytes) ?? null;
+				if (leaves !== null) source.skip(bytes);
+				return leaves;
 			});
 			await to.empty?.(unused(layout));
 		} finally {
@@ -176,7 +193,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		// Ends the duplicate too, if that is still there.
 		tracer?.close();
 		survey?.close();
-		await stream?.end();
+		await Promise.all([stream?.end(), early.end()]);
 		await destination?.discard();
 		if (hashing === undefined) await program.close();
 	}

@@ -20,17 +20,19 @@ const PAGE_KIB = 4;
 function* copying(tracer: Tracer, { pid }: Target, room: CopyRoom = {}): Generator<CopyProgress, Still> {
 	const place = placeForProcess(pid, room);
 	if (typeof place === 'string') throw new ProcsnapError('E2BIG', place);
-	tracer.precopy(pid, place.folder, place.mostBytes, room.stays);
+	tracer.precopy(pid, place.folder, place.mostBytes);
+	const files = `/proc/${tracer.pid}/fd`;
 	let copy, done = false;
 	try {
 		const thread = livingThread(pid), before = notesOf(pid, thread);
 		do {
 			copy = tracer.precopyGoOn(SLICE_MS);
-			const { phase, bytesRead, residentBytes: totalBytes, passes, writtenPages } = copy;
-			yield { doing: DOING[phase] ?? '', bytesRead, totalBytes, passes, writtenPages };
+			const { phase, bytesRead, residentBytes: totalBytes, passes, writtenPages, wholeBytes } = copy;
+			const file = { path: `${files}/${copy.imageFile}`, wholeBytes };
+			const now = { doing: DOING[phase] ?? '', bytesRead, totalBytes, passes, writtenPages };
+			yield room.stays === true ? { ...now, file } : now;
 		} while (!copy.done);
 		const { takeNs, pauseNs, momentNs, imageFile, indexFile } = copy;
-		const files = `/proc/${tracer.pid}/fd`;
 		const image = new KeptImage({
 			pid: thread, image: `${files}/${imageFile}`, index: `${files}/${indexFile}`, inFolder: place.folder !== '',
 			chunkBytes: tracer.chunkBytes, momentNs, threads: () => tracer.registers(), before,

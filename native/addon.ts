@@ -28,8 +28,8 @@ const RESULTS = {
 	precopy: ['pauseNs', 'windowNs'],
 	precopyGoOn: [
 		'phase', 'passes', 'attempts', 'bytesRead', 'residentBytes', 'threads', 'registers', 'takeNs', 'setupPauseNs',
-		'pauseNs', 'momentNs', 'writtenPages', 'lastPages', 'longestStepNs', 'imageFile', 'indexFile', 'copyBytes',
-		'steps', 'waits', 'waitedNs', 'stepsInRhythm', 'stepsAwake',
+		'pauseNs', 'momentNs', 'writtenPages', 'lastPages', 'longestStepNs', 'imageFile', 'indexFile', 'wholeBytes',
+		'copyBytes', 'steps', 'waits', 'waitedNs', 'stepsInRhythm', 'stepsAwake',
 	],
 } as const;
 
@@ -114,7 +114,7 @@ interface Addon {
 	endProcess: (pid: number, cpu: number) => { killNs: number; reapNs: number };
 	nameFile: (from: string, to: string) => number;
 	emptyPart: (fd: number, start: number, bytes: number) => number;
-	dropCached: (fd: number) => number;
+	dropCached: (fd: number, start: number, bytes: number) => number;
 	answerSignals: (text: string) => number;
 	signalAnswered: () => boolean;
 	exitNow: (code: number) => never;

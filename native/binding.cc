@@ -442,10 +442,11 @@ Napi::Value empty_part(const Napi::CallbackInfo &info)
 						       integer(info, 1), integer(info, 2)) ? -errno : 0);
 }
 
-// drop_cached(fd): what is on the disk of it is in memory no more. 0 or a negative errno.
+// drop_cached(fd, start, bytes): what is on the disk of it is in memory no more. 0 bytes: up to its end.
 Napi::Value drop_cached(const Napi::CallbackInfo &info)
 {
-	return Napi::Number::New(info.Env(), -posix_fadvise(integer(info, 0), 0, 0, POSIX_FADV_DONTNEED));
+	return Napi::Number::New(info.Env(), -posix_fadvise(integer(info, 0), integer(info, 1), integer(info, 2),
+							    POSIX_FADV_DONTNEED));
 }
 
 // answer_signals(text): the thread that does, or a negative errno.

@@ -90,7 +90,13 @@ export interface Precopy {
 	stepsAwake: number;
 	/** Descriptors of the tracer's: chunks of 2 MiB, and which pages they have (native/precopy/precopy.h). */
 	imageFile: number;
+	/** When it is done. */
 	indexFile: number;
+	/**
+	 * Of the image's file: what is before it has been kept once, and changes in chunks alone that the index calls
+	 * corrected.
+	 */
+	wholeBytes: number;
 	/** Of the pages that the copy has. */
 	copyBytes: number;
 	/** What was done to the target, in order and without gaps. While it is not done, the last one has no end: 0. */

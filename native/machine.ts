@@ -118,7 +118,10 @@ export function emptyPart(fd: number, start: number, bytes: number): void {
 	if (code !== 0) throw new ProcsnapError(errnoName(code), `a part of a file cannot be emptied: ${errnoName(code)}`);
 }
 
-/** What an open file has on its disk leaves memory, if the kernel takes the hint (posix_fadvise(2)). */
-export const dropCached = (fd: number): void => {
-	addon().dropCached(fd);
+/**
+ * What an open file has on its disk, from `start` on, leaves memory, and what it has not, is sent there, if the kernel
+ * takes the hint (posix_fadvise(2), POSIX_FADV_DONTNEED). `bytes` 0: up to its end.
+ */
+export const dropCached = (fd: number, start = 0, bytes = 0): void => {
+	addon().dropCached(fd, start, bytes);
 };

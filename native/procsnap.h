@@ -445,7 +445,12 @@ struct ps_precopy {
 	int64_t	 ambiguous_pages;		/* of the last check */
 	int64_t	 longest_step_ns;		/* of the steps that hold the lock of the target's mappings */
 	struct ps_steps steps;
-	int	 image_file, index_file;	/* descriptors of this process, when it is done */
+	int	 image_file, index_file;	/* descriptors of this process; the second when it is done */
+	/*
+	 * Of the image's file. What is before it has been kept once: it changes in chunks alone that the index calls
+	 * corrected.
+	 */
+	int64_t	 whole_bytes;
 	struct ps_calls calls;
 	struct ps_spells spells;
 };
@@ -453,11 +458,11 @@ struct ps_precopy {
 /*
  * One at a time. The set-up; @folder: where the copy is kept until the end, in a
  * file without a name, "": in memory; @most_bytes: more than that it may not
- * take there, 0: as much as there is; @stays: the file will be evidence, and is
- * soon to be on its disk. On failure nothing is left in the target, but for -EIO: a descriptor could not be closed there. @told is filled in then, too.
+ * take there, 0: as much as there is. On failure nothing is left in the target,
+ * but for -EIO: a descriptor could not be closed there. @told is filled in then, too.
  */
-int ps_precopy_begin(pid_t target, const char *folder, int64_t most_bytes, bool stays, int64_t timeout_ns,
-		     int64_t limit_ns, struct ps_precopy *told);
+int ps_precopy_begin(pid_t target, const char *folder, int64_t most_bytes, int64_t timeout_ns, int64_t limit_ns,
+		     struct ps_precopy *told);
 /* Some more of it, for about @budget_ns. On failure ps_precopy_end() has to follow. -E2BIG: too much, of any kind. */
 int ps_precopy_go_on(int64_t budget_ns, int64_t timeout_ns, int64_t limit_ns, struct ps_registers *registers,
 		     int max_registers);

@@ -167,14 +167,13 @@ export class Tracer {
 
 	/**
 	 * Begins a copy that is made while the target runs: one short stop. `folder`: where it is kept until its end; '' is
-	 * in memory. `mostBytes`: it may take no more than that there, 0: all that there is. `stays`: somebody gives the
-	 * file a name, and waits until it is on its disk. See native/precopy/.
+	 * in memory. `mostBytes`: it may take no more than that there, 0: all that there is. See native/precopy/.
 	 */
-	precopy(pid: number, folder = '', mostBytes = 0, stays = false): CallCounts & { pauseNs: number } {
+	precopy(pid: number, folder = '', mostBytes = 0): CallCounts & { pauseNs: number } {
 		const path = Buffer.from(`${folder}\0`);
 		if (path.length > MOST_PATH_BYTES) throw new ProcsnapError('ENAMETOOLONG', `${folder} is too long for a path`);
 		this.data.set(path, this.#constants.callsBytes);
-		const { pauseNs } = this.#stopping('precopy', pid, mostBytes, this.#stopLimitNs, Number(stays)).result;
+		const { pauseNs } = this.#stopping('precopy', pid, mostBytes, this.#stopLimitNs).result;
 		return { pauseNs, ...this.#lastCalls };
 	}
 

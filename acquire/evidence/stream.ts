@@ -23,6 +23,9 @@ type Fill = (room: Uint8Array) => Promise<number>;
 /** Called in order. Those that have not resolved wait in their places: when all places are taken, no more is read. */
 type Write = (bytes: Uint8Array, offset: number) => Promise<void>;
 
+/** The leaves of a block that is not to be read again, nor written, and of which no range has a part; null: it is. */
+type Known = (offset: number, bytes: number) => Uint8Array | null;
+
 /** One is for one core. That it has memory is known when it is made, before anybody has to wait. */
 export class CoreStream {
 	readonly #memory = alignedMemory(BLOCK_BYTES * PLACES);
@@ -39,15 +42,21 @@ export class CoreStream {
 	 * After `start`. `ranges`: in order, not empty, without overlap. Throws what `fill` or `write` throw, or a
 	 * thread. Ends the threads.
 	 */
-	async run(bytes: number, ranges: Ranges, fill: Fill, write: Write): Promise<Digests> {
+	async run(
+		bytes: number, ranges: Ranges, fill: Fill, write: Write, known: Known = () => null
+	): Promise<Digests> {
 		const places = Array.from({ length: PLACES }, () => Promise.resolve<unknown>(undefined));
 		const leaves: Uint8Array[] = [], regions: Uint8Array[] = [];
 		for (const thread of this.#threads) thread.begin({ memory: this.#memory, blockBytes: BLOCK_BYTES, ranges });
 		try {
 			for (let at = 0, block = 0; at < bytes; at += BLOCK_BYTES, block++) {
-				const place = block % PLACES;
+				const place = block % PLACES, length = Math.min(BLOCK_BYTES, bytes - at), before = known(at, length);
+				if (before !== null) {
+					leaves[block] = before;
+					continue;
+				}
 				await places[place];
-				const room = new Uint8Array(this.#memory, place * BLOCK_BYTES, Math.min(BLOCK_BYTES, bytes - at));
+				const room = new Uint8Array(this.#memory, place * BLOCK_BYTES, length);
 				const got = await fill(room);
 				if (got > 0) {
 					const used = Promise.all([

@@ -3,6 +3,8 @@ import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
 import type { FilePlace } from './types.ts';
 
 const HEAD_BYTES = 16;
+/** Address, place, and whether it was corrected. */
+const ENTRY_HEAD_BYTES = 16;
 
 /** Some pages, neighbours in address, that are neighbours in the file: of 2 MiB of addresses, at a place of its own. */
 interface Chunk {
@@ -23,6 +25,8 @@ export class ImageIndex {
 	/** In order. */
 	readonly #starts: Float64Array;
 	readonly #chunkBytes: number;
+	/** Places of chunks. */
+	readonly #corrected = new Set<number>();
 
 	constructor(bytes: Buffer, chunkBytes: number) {
 		const count = Number(bytes.readBigUInt64LE(0)), mapsBytes = Number(bytes.readBigUInt64LE(8));
@@ -31,8 +35,10 @@ export class ImageIndex {
 		this.maps = bytes.toString('utf8', HEAD_BYTES, HEAD_BYTES + mapsBytes);
 		this.#chunkBytes = chunkBytes;
 		this.#chunks = new Map(Array.from({ length: count }, (_, number) => {
-			const at = first + number * (8 + setBytes), pages = bytes.subarray(at + 8, at + 8 + setBytes);
-			const chunk = { offset: (number + 1) * chunkBytes, pages, full: full.equals(pages) };
+			const at = first + number * (ENTRY_HEAD_BYTES + setBytes), set = at + ENTRY_HEAD_BYTES;
+			const pages = bytes.subarray(set, set + setBytes), place = bytes.readInt32LE(at + 8);
+			if (bytes.readUInt32LE(at + 12) !== 0) this.#corrected.add(place);
+			const chunk = { offset: (place + 1) * chunkBytes, pages, full: full.equals(pages) };
 			return [Number(bytes.readBigUInt64LE(at)), chunk];
 		}));
 		this.#starts = Float64Array.from(this.#chunks.keys()).sort();
@@ -41,6 +47,13 @@ export class ImageIndex {
 	/** So many are free at the file's beginning. */
 	get headBytes(): number {
 		return this.#chunkBytes;
+	}
+
+	/** Something of these bytes of the file was written again after the first pass. */
+	wasCorrected(offset: number, bytes: number): boolean {
+		const first = Math.floor(offset / this.#chunkBytes), after = Math.ceil((offset + bytes) / this.#chunkBytes);
+		for (let chunk = first; chunk < after; chunk++) if (this.#corrected.has(chunk - 1)) return true;
+		return false;
 	}
 
 	/** Where in the file a page is; null: it is not there. */

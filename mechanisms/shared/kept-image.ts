@@ -174,6 +174,7 @@ export class KeptImage implements Image {
 		return {
 			path: `/proc/self/fd/${this.#file}`, headBytes, bytes,
 			placesOf: (range) => this.#index.placesOf(range),
+			wasCorrected: (offset, length) => this.#index.wasCorrected(offset, length),
 			read: async (room, offset) => {
 				for (let done = 0; done < room.length;) {
 					const { bytesRead } = this.#open

@@ -85,7 +85,12 @@ export interface CopyProgress {
 	passes: number;
 	/** Pages that the last whole pass found written to since the one before it; 0 where there was only one. */
 	writtenPages: number;
+	/** The file that it comes to be in, where it will be one that has CopyFile. */
+	file?: GrowingFile;
 }
+
+/** What is before `wholeBytes` is there; some of it may be corrected later, as CopyFile then tells. */
+export interface GrowingFile { path: string; wholeBytes: number }
 
 /** `pauseNs` is the longest stop that is to be expected; null: it is refused, or cannot be told. */
 export interface Estimate extends Preflight {
@@ -186,6 +191,8 @@ export interface CopyFile {
 	bytes: number;
 	/** Where the pages of [start, end) are, in order of address; neighbours are one. null: it has not all of them. */
 	placesOf: (range: Run) => FilePlace[] | null;
+	/** Something of [offset, offset + bytes) was corrected after GrowingFile had told that it was there. */
+	wasCorrected: (offset: number, bytes: number) => boolean;
 	/** Fills the room from `offset` on. Throws what read(2) gives, and Failure where the copy is gone. */
 	read: (room: Uint8Array, offset: number) => Promise<void>;
 }

@@ -61,8 +61,8 @@ static int check_free(void)
 		precopy.target);
 }
 
-int ps_precopy_begin(pid_t target, const char *folder, int64_t most_bytes, bool stays, int64_t timeout_ns,
-		     int64_t limit_ns, struct ps_precopy *told)
+int ps_precopy_begin(pid_t target, const char *folder, int64_t most_bytes, int64_t timeout_ns, int64_t limit_ns,
+		     struct ps_precopy *told)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = PS_UFFD_FEATURES };
 	struct ps_preflight preflight;
@@ -87,7 +87,8 @@ int ps_precopy_begin(pid_t target, const char *folder, int64_t most_bytes, bool 
 	if (!err)
 		err = open_file(living, "maps", &precopy.maps);
 	if (!err)
-		err = ps_image_open(&precopy.image, folder, most_bytes, stays);
+		err = ps_image_open(&precopy.image, folder, most_bytes);
+	told->image_file = precopy.image.file;
 	if (!err)
 		err = ps_open_faults(target);
 	if (err)
@@ -176,7 +177,6 @@ static int next_phase(int64_t timeout_ns, int64_t limit_ns, struct ps_registers 
 		ps_end_part(ps_now_ns());
 		told->phase = PS_PRECOPY_DONE;
 		told->take_ns = ps_now_ns() - told->begun_ns;
-		told->image_file = precopy.image.file;
 		told->index_file = precopy.index;
 		return 0;
 	default:

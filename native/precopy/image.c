@@ -9,9 +9,6 @@
 #include <unistd.h>
 #include "image.h"
 
-#define WRITE_OUT_BYTES	(8UL << 20)
-#define LONG_NS		(10 * 1000 * 1000LL)
-
 static int unnamed_file(const char *folder)
 {
 	char path[4096];
@@ -30,9 +27,9 @@ static int unnamed_file(const char *folder)
 	return fd;
 }
 
-int ps_image_open(struct image *image, const char *folder, int64_t most_bytes, bool stays)
+int ps_image_open(struct image *image, const char *folder, int64_t most_bytes)
 {
-	*image = (struct image){ .slots = 1024, .most_bytes = most_bytes, .early = stays };
+	*image = (struct image){ .slots = 1024, .most_bytes = most_bytes };
 	image->file = *folder ? unnamed_file(folder) : memfd_create("procsnap", MFD_CLOEXEC);
 	if (image->file < 0)
 		return ps_fail(-errno, "a file for the copy cannot be made %s%s: %s", *folder ? "in " : "in memory", folder,
@@ -122,7 +119,7 @@ struct chunk *ps_chunk_at(struct image *image, uint64_t address, bool make)
 			return &image->chunk[image->slot[at]];
 	if (!make || !make_room(image))
 		return NULL;
-	image->chunk[image->chunks] = (struct chunk){ .address = wanted };
+	image->chunk[image->chunks] = (struct chunk){ .address = wanted, .place = -1 };
 	enter(image, image->chunks);
 	return &image->chunk[image->chunks++];
 }
@@ -135,7 +132,10 @@ int ps_image_keep(struct image *image, uint64_t address, const void *bytes, size
 
 	if (!chunk)
 		return ps_fail(-ENOMEM, "there is no memory to note which pages the copy has");
-	at = (off_t)(chunk - image->chunk + 1) * CHUNK + address % CHUNK;
+	if (chunk->place < 0)
+		chunk->place = image->places++;
+	chunk->corrected |= image->corrects;
+	at = (off_t)(chunk->place + 1) * CHUNK + address % CHUNK;
 	for (size_t done = 0; done < length; done += got) {
 		got = pwrite(image->file, (const char *)bytes + done, length - done, at + done);
 		if (got <= 0)
@@ -147,20 +147,5 @@ int ps_image_keep(struct image *image, uint64_t address, const void *bytes, size
 		add_page(chunk->have, page_of(page));
 		remove_page(chunk->faulted, page_of(page));
 	}
-	image->unwritten += length;
 	return 0;
-}
-
-void ps_image_write_out(struct image *image)
-{
-	int64_t begun_ns;
-
-	if (!image->early || image->unwritten < WRITE_OUT_BYTES)
-		return;
-	begun_ns = ps_now_ns();
-	/* All that is in memory only, wherever it is. What cannot be written now is told of by who waits for the whole. */
-	sync_file_range(image->file, 0, 0, SYNC_FILE_RANGE_WRITE);
-	image->unwritten = 0;
-	if (ps_now_ns() - begun_ns > LONG_NS)
-		image->early = false;
 }

@@ -11,6 +11,8 @@ typedef uint64_t page_set[WORDS];	/* a bit for each page of a chunk */
 
 struct chunk {
 	uint64_t address;
+	int32_t	place;		/* in the file, by number, in the order in which chunks were first kept; -1: not yet */
+	bool	corrected;	/* kept again after the first pass */
 	page_set have;		/* it is in the file */
 	page_set known;		/* looked at in the last stop: it is in the file if the target had it then */
 	page_set faulted;	/* since it was read: another may be there now, which looks protected */
@@ -20,9 +22,9 @@ struct chunk {
 };
 
 struct image {
-	int	file;			/* chunk @i is at (i + 1) * CHUNK: before them is room for the head of a core */
-	bool	early;			/* what is kept is soon to be on the disk */
-	uint64_t unwritten;		/* bytes that were kept since the disk was last asked to begin with them */
+	int	file;			/* place @i is at (i + 1) * CHUNK: before them is room for the head of a core */
+	int32_t	places;
+	bool	corrects;		/* the first pass is over: what is kept now was there before, or is new */
 	int64_t	most_bytes;		/* that the file may take; 0: as many as there is room for */
 	int	chunks, room;
 	struct chunk *chunk;
@@ -30,8 +32,8 @@ struct image {
 	uint32_t slots;			/* a power of two */
 };
 
-/* @folder: where the file is to be, which has no name; "": in memory. @stays: it will be evidence. A negative errno. */
-int ps_image_open(struct image *image, const char *folder, int64_t most_bytes, bool stays);
+/* @folder: where the file is to be, which has no name; "": in memory. A negative errno. */
+int ps_image_open(struct image *image, const char *folder, int64_t most_bytes);
 /* -E2BIG: it takes more than @most_bytes, since @target has grown; -errno. To be asked often. */
 int ps_image_check(const struct image *image, pid_t target);
 void ps_image_close(struct image *image);
@@ -39,13 +41,6 @@ void ps_image_close(struct image *image);
 struct chunk *ps_chunk_at(struct image *image, uint64_t address, bool make);
 /* @bytes at @address, whole pages of one chunk: they are in the file then. A negative errno. */
 int ps_image_keep(struct image *image, uint64_t address, const void *bytes, size_t length);
-
-/*
- * What was kept since the last time goes on its way to the disk, which would begin with it when all memory that it may
- * take is full, or somebody waits for the whole. Whoever asks a slow disk waits for it, once: it is let be from then
- * on. To be called when nobody waits for us.
- */
-void ps_image_write_out(struct image *image);
 
 static inline bool has_page(const page_set set, unsigned int page)
 {

@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include "precopy.h"
 
-struct entry { uint64_t address; page_set have; };
+struct entry { uint64_t address; int32_t place; uint32_t corrected; page_set have; };
 
 int64_t ps_image_pages(const struct image *image)
 {
@@ -32,6 +32,8 @@ int ps_write_index(const struct image *image, const char *maps, size_t maps_byte
 
 	for (int i = 0; entry && i < image->chunks; i++) {
 		entry[i].address = image->chunk[i].address;
+		entry[i].place = image->chunk[i].place;
+		entry[i].corrected = image->chunk[i].corrected;
 		memcpy(entry[i].have, image->chunk[i].have, sizeof(page_set));
 	}
 	/* In memory, so that it is written at once, or there is not enough. */

@@ -78,9 +78,6 @@ int ps_keep_pages(uint64_t start, uint64_t end)
 		if (err)
 			return err;
 		precopy.told->bytes_read += got;
-		/* In later passes the stop is near: the longer one takes, the more is written meanwhile. */
-		if (precopy.told->passes == 1)
-			ps_image_write_out(&precopy.image);
 		at += got;
 	}
 	return 0;
@@ -124,6 +121,7 @@ int ps_begin_pass(void)
 {
 	int err = ps_read_spans();
 
+	precopy.image.corrects = precopy.told->passes > 0;
 	/* What was touched until now is found written to. */
 	ps_note_faults();
 	precopy.touched_count = 0;
@@ -187,6 +185,9 @@ int ps_go_on_with_pass(void)
 	ps_note_faults();
 	if (precopy.at_span >= precopy.spans.count)
 		return 1;
+	/* Regions are in order, so nothing before the last place changes in the first pass. */
+	if (precopy.told->passes == 1)
+		precopy.told->whole_bytes = precopy.image.places * CHUNK;
 	if (precopy.at == span->start)
 		err = see_to_registration(span);
 	if (!err && precopy.at < span->end)

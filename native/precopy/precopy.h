@@ -98,8 +98,9 @@ int ps_go_on_with_check(void);
  * index.c: a file in memory for who reads the image: two numbers of 64 bits, how
  * many chunks there are and how long the text is that follows, /proc/PID/maps as
  * of the moment; after it, from the next multiple of eight bytes on, for each chunk
- * its address and 512 bits, one for each page that the image has. Chunk @i is at
- * (i + 1) * CHUNK of the image's file. The file, or a negative errno.
+ * its address, its place and whether it was corrected (32 bits each), and 512 bits,
+ * one for each page that the image has. Place @i is at (i + 1) * CHUNK of the
+ * image's file. The file, or a negative errno.
  */
 int ps_write_index(const struct image *image, const char *maps, size_t maps_bytes);
 int64_t ps_image_pages(const struct image *image);

@@ -37,8 +37,8 @@
  * registers	of the snapshot; registers
  * check	pid, purpose; data: struct ps_reason, as many as there are
  * calibrate	what precopy costs here, on memory of the tracer's own
- * precopy	pid, most bytes, limit, whether its file stays; data: behind a struct ps_calls, the folder for the
- *		copy, or ""; afterwards the struct
+ * precopy	pid, most bytes, limit; data: behind a struct ps_calls, the folder for the copy, or ""; afterwards the
+ *		struct
  * precopy_go_on	budget, -, limit; when it is done: registers; data: struct ps_calls, behind it struct ps_spells
  * untold	what stops did that belong to no request, which end tells too of its own target; data: struct ps_calls
  */
@@ -74,7 +74,7 @@
 #define PRECOPY_GO_ON_RESULTS(R) \
 	R(phase) R(passes) R(attempts) R(bytes_read) R(resident_bytes) R(threads) R(registers) R(take_ns) \
 	R(setup_pause_ns) R(pause_ns) R(moment_ns) R(written_pages) R(last_pages) R(longest_step_ns) R(image_file) \
-	R(index_file) R(copy_bytes) R(steps) R(waits) R(waited_ns) \
+	R(index_file) R(whole_bytes) R(copy_bytes) R(steps) R(waits) R(waited_ns) \
 	R(steps_in_rhythm) R(steps_awake)
 #define UNTOLD_RESULTS(R)	R(pause_ns)
 

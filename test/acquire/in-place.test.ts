@@ -252,7 +252,9 @@ test('a file that becomes the core without a name of its own, and one that canno
 });
 
 test('what stays is written where the destination cannot make a core of the file', async (t) => {
-	const file = { ...fileOf(0, LARGE.runs[0]!), path: '/proc/self/fd/0', read: () => Promise.resolve() };
+	const file = {
+		...fileOf(0, LARGE.runs[0]!), path: '/proc/self/fd/0', read: () => Promise.resolve(), wasCorrected: () => false,
+	};
 	const contents = [LARGE, SMALL], notes = Buffer.alloc(64);
 	const laidOut = (destination: Pick<Destination, 'adopt'>) =>
 		layOutAt(destination, { inFile: () => file }, contents, notes);

@@ -27,8 +27,8 @@ int do_precopy(const struct tracer_request *request, struct tracer_reply *reply)
 		return -EINVAL;
 	snprintf(folder, sizeof(folder), "%.*s", (int)sizeof(folder) - 1, (const char *)data + sizeof(copy.calls));
 	touch_registers(request->pid);
-	err = ps_precopy_begin(request->pid, folder, request->argument[0], request->argument[2], request->timeout_ns,
-			       request->argument[1], &copy);
+	err = ps_precopy_begin(request->pid, folder, request->argument[0], request->timeout_ns, request->argument[1],
+			       &copy);
 	tell_calls(&copy.calls);
 	reply->result.precopy = (struct precopy_results){ .pause_ns = copy.setup_pause_ns, .window_ns = copy.window_ns };
 	if (!err)
@@ -51,7 +51,7 @@ int do_precopy_go_on(const struct tracer_request *request, struct tracer_reply *
 		.resident_bytes = copy.resident_bytes, .threads = copy.threads, .registers = copy.registers,
 		.take_ns = copy.take_ns, .setup_pause_ns = copy.setup_pause_ns, .pause_ns = copy.longest_pause_ns,
 		.moment_ns = copy.moment_ns, .written_pages = copy.written_pages, .last_pages = copy.last_pages,
-		.longest_step_ns = copy.longest_step_ns, .image_file = copy.image_file, .index_file = copy.index_file,
+		.longest_step_ns = copy.longest_step_ns, .image_file = copy.image_file, .index_file = copy.index_file, .whole_bytes = copy.whole_bytes,
 		.copy_bytes = copy.copy_bytes, .steps = copy.steps.made, .waits = copy.steps.waits,
 		.waited_ns = copy.steps.waited_ns, .steps_in_rhythm = copy.steps.in_rhythm, .steps_awake = copy.steps.awake,
 	};
