@@ -28,14 +28,15 @@ export const unused = ({ inPlace, contents }: Pick<CoreLayout, 'inPlace' | 'cont
 		? []
 		: gapsIn(inPlace, contents.flatMap(({ segments }) => segments).filter(({ offset }) => offset < inPlace.end)));
 
-/** The leaves of a block, all of which lies in place, and is known from before. */
+/** The leaves of blocks, in order, all of which lies in place, and is known from before. */
 export function knownInPlace(
 	layout: Pick<CoreLayout, 'inPlace' | 'contents'>, known: (offset: number, bytes: number) => Uint8Array | null
 ): (offset: number, bytes: number) => Uint8Array | null {
 	const { inPlace } = layout, gaps = unused(layout);
+	let next = 0;
 	return (offset, bytes) => {
+		while ((gaps[next]?.end ?? Infinity) <= offset) next += 1;
 		const isInPlace = inPlace !== null && offset >= inPlace.start && offset + bytes <= inPlace.end;
-		const hasGap = gaps.some(({ start, end }) => start < offset + bytes && end > offset);
-		return isInPlace && !hasGap ? known(offset, bytes) : null;
+		return isInPlace && (gaps[next]?.start ?? Infinity) >= offset + bytes ? known(offset, bytes) : null;
 	};
 }

@@ -23,8 +23,10 @@ export function yieldToOthers(target: number, answering?: Answering): void {
 	const before = getPriority();
 	if (answering?.heard() === true) return;
 	givePriority(niceness(process.env['PROCSNAP_NICE']), answering?.tid);
-	// It came in between.
-	if (answering?.heard() === true) givePriority(before);
+	if (answering?.heard() === true) {
+		givePriority(before);	// it came in between
+		return;
+	}
 	tried(() => {
 		const ours = allowedCpus('self');
 		const left = cpusLeft(ours, allowedCpus(target));

@@ -115,7 +115,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 					copying?.(now);
 				},
 				gaveUp: (told) => {
-					void early.end();
+					void early.forget();
 					gaveUp?.(told);
 				},
 			}
@@ -134,7 +134,8 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		let digests: Digests;
 		try {
 			const file = layout.inPlace === null ? undefined : image.inFile?.();
-			const known = file === undefined ? undefined : knownInPlace(layout, await early.known(file, signal));
+			const known = file === undefined ? undefined : knownInPlace(layout, early.known(file));
+			await early.end();
 			digests = await stream.run(layout.bytes, digestedRanges(layout), (room) => {
 				signal?.throwIfAborted();
 				return source.fill(room);
@@ -144,7 +145,9 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 				progress?.(offset + bytes.length, layout.bytes);
 			}, (offset, bytes) => {
 				const leaves = known?.(offset, bytes) ?? null;
-				if (leaves !== null) source.skip(bytes);
+				if (leaves === null) return null;
+				source.skip(bytes);
+				progress?.(offset + bytes, layout.bytes);
 				return leaves;
 			});
 			await to.empty?.(unused(layout));

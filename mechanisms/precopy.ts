@@ -9,7 +9,7 @@ import { KeptImage, notesOf } from './shared/kept-image.ts';
 import { placeForProcess } from './shared/room.ts';
 import type { CopyProgress, CopyRoom, Disturbance, Estimate, Mechanism, Still, Target } from './shared/types.ts';
 
-/** So long at a time this process waits for the tracer. */
+/** So long at a time this process waits for the tracer, or until a step is over that waits for the target's sleep. */
 const SLICE_MS = 20;
 /** In the order of native/procsnap.h. */
 const DOING = ['reading', 'checking', 'putting the target back as it was', 'done'];

@@ -116,6 +116,7 @@ interface Addon {
 	emptyPart: (fd: number, start: number, bytes: number) => number;
 	dropCached: (fd: number, start: number, bytes: number) => number;
 	answerSignals: (text: string) => number;
+	stopAnswering: () => void;
 	signalAnswered: () => boolean;
 	exitNow: (code: number) => never;
 	startTracer: (path: string, cpu: number, priority: number, dataBytes: number) =>

@@ -455,6 +455,12 @@ Napi::Value answer_signals(const Napi::CallbackInfo &info)
 	return Napi::Number::New(info.Env(), ps_answer_signals(info[0].As<Napi::String>().Utf8Value().c_str()));
 }
 
+Napi::Value stop_answering(const Napi::CallbackInfo &info)
+{
+	ps_stop_answering();
+	return info.Env().Undefined();
+}
+
 Napi::Value signal_answered(const Napi::CallbackInfo &info)
 {
 	return Napi::Boolean::New(info.Env(), ps_signal_answered());
@@ -483,6 +489,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "emptyPart", empty_part },
 		{ "dropCached", drop_cached },
 		{ "answerSignals", answer_signals },
+		{ "stopAnswering", stop_answering },
 		{ "signalAnswered", signal_answered },
 		{ "exitNow", exit_now },
 		{ "startTracer", start_tracer },

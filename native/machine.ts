@@ -18,6 +18,8 @@ export interface Answering {
 	tid: number;
 	/** A signal came. Known before JavaScript's listeners hear of it. */
 	heard: () => boolean;
+	/** What it would say is not so any more. */
+	stop: () => void;
 }
 
 /**
@@ -29,7 +31,7 @@ export interface Answering {
 export function answerSignals(text: string): Answering {
 	const tid = addon().answerSignals(text);
 	if (tid < 0) throw new Failure(`no thread to answer signals: ${errnoName(tid)}`);
-	return { tid, heard: () => addon().signalAnswered() };
+	return { tid, heard: () => addon().signalAnswered(), stop: () => addon().stopAnswering() };
 }
 
 /** One Ctrl-C can arrive twice: from the terminal, and again from npm, which passes it on. */

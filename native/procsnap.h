@@ -37,6 +37,8 @@ int64_t ps_clock_overhead_ns(unsigned int rounds);
  * -EALREADY: once is enough.
  */
 pid_t ps_answer_signals(const char *text);
+/* No more: what it would say is not so any more. */
+void ps_stop_answering(void);
 bool ps_signal_answered(void);
 
 /*

@@ -91,6 +91,7 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 		},
 		progress: progress.update, destination: destinationOf(pid, values, signal),
 	}).finally(() => {
+		answering.stop();
 		copyProgress.end();
 		progress.end();
 	});

@@ -1,8 +1,8 @@
 /**
- * Leaves of a core that is made of a copy's file, from while the copy is made: so all of it is read once, when it has
- * just been written, and leaves memory as soon as it is on the disk.
+ * Leaves of a core that is made of a copy's file, from while the copy is made: most of it is then read once, when it
+ * has just been written, and leaves memory when it is on the disk.
  */
-import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, statSync, type Stats } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { CopyFile, GrowingFile } from '../../mechanisms/shared/types.ts';
 import type { EarlyReply, EarlyRequest } from './early-worker.ts';
@@ -11,31 +11,40 @@ import { CHUNK_BYTES, HASH_BYTES } from './merkle.ts';
 /** A file that is smaller is digested later: a thread takes some time to start. */
 const LEAST_BYTES = 64 << 20;
 const REQUEST_BYTES = 4 << 20;
+/** It is told of so many parts at once: no more are in vain when the copy is done. */
+const MOST_REQUESTS = 8;
 
 /** Those of the copy that is being made; of one that is given up for another they are forgotten. */
 export class EarlyLeaves {
 	#leaves: LeavesOfFile | null = null;
+	/** Nothing is done early: that is no reason to fail. */
+	#failed = false;
 
 	/** So far its file is there. */
 	reach({ path, wholeBytes }: GrowingFile): void {
-		if (this.#leaves === null && wholeBytes < LEAST_BYTES) return;
-		this.#leaves ??= new LeavesOfFile(path);
+		if (this.#failed || (this.#leaves === null && wholeBytes < LEAST_BYTES)) return;
+		try {
+			this.#leaves ??= new LeavesOfFile(path);
+		} catch {
+			this.#failed = true;
+			return;
+		}
 		this.#leaves.reach(wholeBytes);
 	}
 
-	/**
-	 * Of so many bytes of the copy's file, as they are now that it is done; null: not all are known. It waits for what
-	 * it has begun with. Throws what `signal` was aborted with.
-	 */
-	async known(file: CopyFile, signal?: AbortSignal): Promise<(offset: number, bytes: number) => Uint8Array | null> {
+	/** Of so many bytes of the copy's file, as they are now that it is done; null: not all are known. */
+	known(file: CopyFile): (offset: number, bytes: number) => Uint8Array | null {
 		const leaves = this.#leaves;
 		if (leaves?.isOf(file.path) !== true) return () => null;
-		await leaves.settled(signal);
 		return (offset, bytes) => (file.wasCorrected(offset, bytes) ? null : leaves.of(offset, bytes));
 	}
 
-	/** Once or more. */
+	/** What is known stays so. Once or more. */
 	async end(): Promise<void> {
+		await this.#leaves?.end();
+	}
+
+	async forget(): Promise<void> {
 		const leaves = this.#leaves;
 		this.#leaves = null;
 		await leaves?.end();
@@ -46,41 +55,48 @@ class LeavesOfFile {
 	/** By their place in the file. */
 	readonly #leaves = new Map<number, Uint8Array>();
 	readonly #file: number;
+	readonly #stat: Stats;
 	readonly #worker: Worker;
-	#failed = false;
-	/** Up to there it was asked for, and answered. */
+	#ended: Promise<unknown> | undefined;
+	/** So far the file is there, and so far it was asked for. */
+	#whole = 0;
 	#asked = 0;
-	#answered = 0;
-	#heard: (() => void) | undefined;
+	#unanswered = 0;
 
+	/** Throws what open(2) gives, and where there is no thread. */
 	constructor(path: string) {
 		this.#file = openSync(path, 'r');
-		this.#worker = new Worker(new URL('early-worker.ts', import.meta.url), { workerData: { path } });
+		try {
+			this.#stat = fstatSync(this.#file);
+			this.#worker = new Worker(
+				new URL('early-worker.ts', import.meta.url), { workerData: { file: this.#file } }
+			);
+		} catch (error) {
+			closeSync(this.#file);
+			throw error;
+		}
 		this.#worker.on('message', ({ start, leaves }: EarlyReply) => {
 			for (let i = 0; i < leaves.length; i += HASH_BYTES)
 				this.#leaves.set(start + i / HASH_BYTES * CHUNK_BYTES, leaves.subarray(i, i + HASH_BYTES));
-			this.#answered = start + REQUEST_BYTES;
-			this.#heard?.();
+			this.#unanswered -= 1;
+			this.#ask();
 		});
 		// What it has not told of is digested later.
-		this.#worker.on('error', () => {
-			this.#failed = true;
-			this.#heard?.();
-		});
+		this.#worker.on('error', () => undefined);
 	}
 
 	reach(wholeBytes: number): void {
-		for (; this.#asked + REQUEST_BYTES <= wholeBytes; this.#asked += REQUEST_BYTES) {
-			const request: EarlyRequest = { start: this.#asked, bytes: REQUEST_BYTES };
-			this.#worker.postMessage(request);
-		}
+		this.#whole = wholeBytes;
+		this.#ask();
 	}
 
-	/** Resolves when all that was asked for is known, or will not be. */
-	async settled(signal?: AbortSignal): Promise<void> {
-		while (!this.#failed && this.#answered < this.#asked) {
-			await new Promise<void>((resolve) => { this.#heard = resolve; });
-			signal?.throwIfAborted();
+	#ask(): void {
+		if (this.#ended !== undefined) return;
+		while (this.#unanswered < MOST_REQUESTS && this.#asked + REQUEST_BYTES <= this.#whole) {
+			const request: EarlyRequest = { start: this.#asked, bytes: REQUEST_BYTES };
+			this.#worker.postMessage(request);
+			this.#asked += REQUEST_BYTES;
+			this.#unanswered += 1;
 		}
 	}
 
@@ -97,12 +113,13 @@ class LeavesOfFile {
 
 	/** They are of this file, and not of one that had its path before. */
 	isOf(path: string): boolean {
-		const here = fstatSync(this.#file), there = statSync(path);
-		return here.dev === there.dev && here.ino === there.ino;
+		const { dev, ino } = statSync(path);
+		return dev === this.#stat.dev && ino === this.#stat.ino;
 	}
 
 	async end(): Promise<void> {
-		await this.#worker.terminate();
-		closeSync(this.#file);
+		// It reads from the file until then.
+		this.#ended ??= this.#worker.terminate().then(() => closeSync(this.#file));
+		await this.#ended;
 	}
 }

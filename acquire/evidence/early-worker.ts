@@ -2,7 +2,7 @@
  * A thread that makes the leaves of a copy's file while that comes to be (early-leaves.ts), and sends to the disk what
  * it has read: on a machine whose memory is dear to touch first, a file that stays in it costs more than the disk does.
  */
-import { openSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { dropCached } from '../../native/index.ts';
@@ -22,8 +22,8 @@ try {
 } catch {
 	// Then it goes without.
 }
-const { path } = workerData as { path: string };
-const file = openSync(path, 'r'), room = Buffer.allocUnsafe(CHUNK_BYTES);
+const { file } = workerData as { file: number };
+const room = Buffer.allocUnsafe(CHUNK_BYTES);
 
 parentPort?.on('message', ({ start, bytes }: EarlyRequest) => {
 	const leaves: Buffer[] = [];
@@ -34,6 +34,7 @@ parentPort?.on('message', ({ start, bytes }: EarlyRequest) => {
 	// The first asks the disk to begin with it, the second takes from memory what is there; or later, if it is not yet.
 	dropCached(file, start, bytes);
 	if (start > BEHIND_BYTES && start % BEHIND_BYTES < bytes) dropCached(file, 0, start - BEHIND_BYTES);
-	const reply: EarlyReply = { start, leaves: Buffer.concat(leaves) };
+	// In memory of its own: a part of a pool would be sent with all of that.
+	const reply: EarlyReply = { start, leaves: Uint8Array.from(Buffer.concat(leaves)) };
 	parentPort?.postMessage(reply);
 });

@@ -43,7 +43,10 @@ export interface RegionRecord {
 	bytes: number;
 	/** Of its segments' bytes, one after the other; null where there are none, or more than 64 MiB of them. */
 	sha256: string | null;
-	/** When it was read, CLOCK_MONOTONIC_RAW: what is shared-live, or of the target, is as of then. */
+	/**
+	 * When it was read, CLOCK_MONOTONIC_RAW: what is shared-live, or of the target, is as of then. null: not after the
+	 * copy was made.
+	 */
 	readBetweenNs: [number, number] | null;
 	unreadable: Array<{ start: string; bytes: number; errno: Unreadable['errno'] }>;
 }

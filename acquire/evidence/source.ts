@@ -39,7 +39,7 @@ interface Piece {
 
 export class CoreSource {
 	readonly unreadable: Unreadable[] = [];
-	/** One for each of the layout's contents, as soon as it has been read. CLOCK_MONOTONIC_RAW. */
+	/** One for each of the layout's contents, as soon as something of it has been read. CLOCK_MONOTONIC_RAW. */
 	readonly times: ReadTime[] = [];
 	readonly bytes: number;
 	/**
@@ -93,12 +93,10 @@ export class CoreSource {
 		return filled;
 	}
 
-	/** The next bytes, which somebody knows already, and all of which lie in the core's file. */
+	/** The next bytes, which lie in the core's file, and are not read now. */
 	skip(bytes: number): void {
-		const nowIsNs = Number(nowNs());
 		for (const end = this.#at + bytes; this.#at < end;) {
 			const piece = this.#pieces[this.#next] as Piece;
-			(this.times[piece.content] ??= { begunNs: nowIsNs, endedNs: 0 }).endedNs = nowIsNs;
 			this.#at = Math.min(piece.end, end);
 			if (this.#at === piece.end) this.#next += 1;
 		}

@@ -86,8 +86,8 @@ static void *watch(void *begun)
 	eventfd_write(*(int *)begun, 1);
 	while (poll(polled, 2, -1) < 0)
 		;
+	set_back_priority(nice);	/* first: who reads standard error may let it wait */
 	say_once();
-	set_back_priority(nice);
 	return NULL;
 }
 
@@ -155,6 +155,11 @@ pid_t ps_answer_signals(const char *text)
 	if (!err)
 		err = handle_signals();
 	return err ? err : answer.thread;
+}
+
+void ps_stop_answering(void)
+{
+	answer.said = true;
 }
 
 bool ps_signal_answered(void)

@@ -134,7 +134,8 @@ int ps_image_keep(struct image *image, uint64_t address, const void *bytes, size
 		return ps_fail(-ENOMEM, "there is no memory to note which pages the copy has");
 	if (chunk->place < 0)
 		chunk->place = image->places++;
-	chunk->corrected |= image->corrects;
+	/* What is before the last place is told to be whole. */
+	chunk->corrected |= image->corrects || chunk->place < image->places - 1;
 	at = (off_t)(chunk->place + 1) * CHUNK + address % CHUNK;
 	for (size_t done = 0; done < length; done += got) {
 		got = pwrite(image->file, (const char *)bytes + done, length - done, at + done);

@@ -12,7 +12,7 @@ typedef uint64_t page_set[WORDS];	/* a bit for each page of a chunk */
 struct chunk {
 	uint64_t address;
 	int32_t	place;		/* in the file, by number, in the order in which chunks were first kept; -1: not yet */
-	bool	corrected;	/* kept again after the first pass */
+	bool	corrected;	/* kept after it was told to be whole (ps_precopy.whole_bytes), or after the first pass */
 	page_set have;		/* it is in the file */
 	page_set known;		/* looked at in the last stop: it is in the file if the target had it then */
 	page_set faulted;	/* since it was read: another may be there now, which looks protected */

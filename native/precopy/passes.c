@@ -185,7 +185,7 @@ int ps_go_on_with_pass(void)
 	ps_note_faults();
 	if (precopy.at_span >= precopy.spans.count)
 		return 1;
-	/* Regions are in order, so nothing before the last place changes in the first pass. */
+	/* Regions are in order: what comes next is of the last place, or a new one; else its chunk is called corrected. */
 	if (precopy.told->passes == 1)
 		precopy.told->whole_bytes = precopy.image.places * CHUNK;
 	if (precopy.at == span->start)

@@ -70,6 +70,7 @@ int ps_read_spans(void)
 {
 	int err = read_maps();
 	char *line, *next;
+	uint64_t shown = 0;		/* up to there */
 	bool joined = false;
 
 	precopy.spans.count = 0;
@@ -83,6 +84,11 @@ int ps_read_spans(void)
 			   &inode, &name) >= 4) {
 			bool copied = is_copied(mode, name ? line + name : "");
 
+			/* A region that grew over its neighbour between two parts of the list is in it twice. */
+			if (start < shown)
+				start = shown;
+			shown = end > shown ? end : shown;
+			copied = copied && start < end;
 			if (copied)
 				err = add_span((struct span){ start, end, joined, inode != 0 });
 			joined = copied;

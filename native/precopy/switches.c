@@ -10,7 +10,7 @@
 #include "switches.h"
 
 #define MOST_THREADS	64		/* all of them are looked at before each step */
-#define RING_BYTES	4096UL		/* of each thread, for 170 switches: where there were more, the latest are lost */
+#define RING_BYTES	4096UL		/* of each thread, for 255 switches: where there were more, the latest are lost */
 #define SPARE_FILES	64		/* descriptors that are left for what a copy needs */
 
 static struct {

@@ -62,8 +62,8 @@ static bool own(const struct ps_facts *f, struct ps_reason *r)
 static bool gone(const struct ps_facts *f, struct ps_reason *r)
 {
 	return f->gone &&
-		say(r, -ESRCH, "there is no process %d, or it has ended: check the pid (in a container, that of procsnap's own pid "
-			"namespace)", f->pid);
+		say(r, -ESRCH, "there is no process %d, or it has ended: check the pid (in a container, that of procsnap's own "
+			"pid namespace)", f->pid);
 }
 
 static bool kernel_thread(const struct ps_facts *f, struct ps_reason *r)

@@ -51,9 +51,10 @@ int do_precopy_go_on(const struct tracer_request *request, struct tracer_reply *
 		.resident_bytes = copy.resident_bytes, .threads = copy.threads, .registers = copy.registers,
 		.take_ns = copy.take_ns, .setup_pause_ns = copy.setup_pause_ns, .pause_ns = copy.longest_pause_ns,
 		.moment_ns = copy.moment_ns, .written_pages = copy.written_pages, .last_pages = copy.last_pages,
-		.longest_step_ns = copy.longest_step_ns, .image_file = copy.image_file, .index_file = copy.index_file, .whole_bytes = copy.whole_bytes,
-		.copy_bytes = copy.copy_bytes, .steps = copy.steps.made, .waits = copy.steps.waits,
-		.waited_ns = copy.steps.waited_ns, .steps_in_rhythm = copy.steps.in_rhythm, .steps_awake = copy.steps.awake,
+		.longest_step_ns = copy.longest_step_ns, .image_file = copy.image_file, .index_file = copy.index_file,
+		.whole_bytes = copy.whole_bytes, .copy_bytes = copy.copy_bytes, .steps = copy.steps.made,
+		.waits = copy.steps.waits, .waited_ns = copy.steps.waited_ns, .steps_in_rhythm = copy.steps.in_rhythm,
+		.steps_awake = copy.steps.awake,
 	};
 	return err;
 }

@@ -6,6 +6,7 @@ import test from 'ava';
 import { EarlyLeaves } from '../../../acquire/evidence/early-leaves.ts';
 import { CHUNK_BYTES, leafHash } from '../../../acquire/evidence/merkle.ts';
 import type { CopyFile } from '../../../mechanisms/shared/types.ts';
+import { until } from '../../native/help.ts';
 import { temporaryFolder } from '../help.ts';
 
 const MIB = 1 << 20, BLOCK = 4 * MIB, BLOCKS = 20;
@@ -29,18 +30,17 @@ test('the leaves of what was there, as far as it was asked for', async (t) => {
 	closeSync(file);
 	const leavesOf = (block: Buffer): Buffer => Buffer.concat([0, 1, 2, 3].map((n) =>
 		leafHash(block.subarray(n * CHUNK_BYTES, (n + 1) * CHUNK_BYTES))));
-	const known = await early.known(copyFile(path, 7 * BLOCK + 5));
+	await until('all is answered', () => early.known(copyFile(path))((BLOCKS - 3) * BLOCK, BLOCK) !== null);
+	const known = early.known(copyFile(path, 7 * BLOCK + 5));
 	for (const [i, block] of blocks.entries()) {
 		const expected = i === 7 || i >= BLOCKS - 2 ? null : leavesOf(block);
 		t.deepEqual(known(i * BLOCK, BLOCK), expected, `block ${i}`);
 	}
 	// Another file, as where one mechanism gave up and another one took its descriptor.
 	copyFileSync(path, join(folder, 'other'));
-	const ofOther = await early.known(copyFile(join(folder, 'other')));
-	t.is(ofOther(0, BLOCK), null);
-	await early.end();
-	const afterEnd = await early.known(copyFile(path));
-	t.is(afterEnd(0, BLOCK), null);
+	t.is(early.known(copyFile(join(folder, 'other')))(0, BLOCK), null);
+	await early.forget();
+	t.is(early.known(copyFile(path))(0, BLOCK), null);
 });
 
 test('a small copy is not begun with, and a file that cannot be read is no reason to fail', async (t) => {
@@ -52,7 +52,11 @@ test('a small copy is not begun with, and a file that cannot be read is no reaso
 	closeSync(file);
 	// It is shorter than was told.
 	early.reach({ path, wholeBytes: BLOCKS * BLOCK });
-	const known = await early.known(copyFile(path));
-	t.not(known(BLOCK, BLOCK), null);
-	t.is(known(2 * BLOCK, BLOCK), null);
+	await until('what is there is answered', () => early.known(copyFile(path))(BLOCK, BLOCK) !== null);
+	await early.end();
+	t.not(early.known(copyFile(path))(BLOCK, BLOCK), null, 'what is known stays so');
+	t.is(early.known(copyFile(path))(2 * BLOCK, BLOCK), null);
+	const none = new EarlyLeaves();
+	none.reach({ path: join(folder, 'nothing'), wholeBytes: 64 * MIB });
+	t.is(none.known(copyFile(path))(0, BLOCK), null);
 });
