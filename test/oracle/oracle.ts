@@ -3,6 +3,8 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { availableParallelism, release } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+// It builds the targets, once: takers that find none would all build them at the same time.
+import '../native/target.ts';
 import { sum } from '../soak/tally.ts';
 import {
 	addTally, emptyTally, type OracleReport, type OracleTakerOptions, type OracleTally, type OracleVerdict,
