@@ -115,6 +115,7 @@ interface Addon {
 	nameFile: (from: string, to: string) => number;
 	emptyPart: (fd: number, start: number, bytes: number) => number;
 	dropCached: (fd: number, start: number, bytes: number) => number;
+	clockSynchronized: () => boolean | null;
 	answerSignals: (text: string) => number;
 	stopAnswering: () => void;
 	signalAnswered: () => boolean;

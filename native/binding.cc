@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/timex.h>
 #include <string>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -442,6 +443,14 @@ Napi::Value empty_part(const Napi::CallbackInfo &info)
 						       integer(info, 1), integer(info, 2)) ? -errno : 0);
 }
 
+// clock_synchronized(): does somebody keep this machine's clock right? null: the kernel does not tell. adjtimex(2)
+Napi::Value clock_synchronized(const Napi::CallbackInfo &info)
+{
+	struct timex told = {};
+
+	return adjtimex(&told) < 0 ? info.Env().Null() : Napi::Boolean::New(info.Env(), !(told.status & STA_UNSYNC));
+}
+
 // drop_cached(fd, start, bytes): what is on the disk of it is in memory no more. 0 bytes: up to its end.
 Napi::Value drop_cached(const Napi::CallbackInfo &info)
 {
@@ -488,6 +497,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "nameFile", name_file },
 		{ "emptyPart", empty_part },
 		{ "dropCached", drop_cached },
+		{ "clockSynchronized", clock_synchronized },
 		{ "answerSignals", answer_signals },
 		{ "stopAnswering", stop_answering },
 		{ "signalAnswered", signal_answered },

@@ -12,6 +12,9 @@ export const clock = (): Clock => addon().clock();
 /** CLOCK_MONOTONIC_RAW. */
 export const nowNs = (): bigint => addon().nowNs();
 
+/** Does a time service keep this machine's clock right? null: the kernel does not tell. adjtimex(2). */
+export const clockSynchronized = (): boolean | null => addon().clockSynchronized();
+
 /** Who answers signals. */
 export interface Answering {
 	/** Is to keep its priority. */

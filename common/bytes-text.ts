@@ -1,0 +1,42 @@
+/**
+ * Names are bytes, and texts are what JSON has. What is UTF-8 is read as such; each other byte is a code unit of its
+ * own, U+DC80 to U+DCFF, which no UTF-8 gives: Python's `surrogateescape` (PEP 383), so that nothing is lost. Pure.
+ */
+
+const ESCAPE = 0xdc00;
+const REPLACEMENT = '\ufffd';
+
+export function textOf(bytes: Uint8Array): string {
+	const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), text = buffer.toString('utf8');
+	if (!text.includes(REPLACEMENT)) return text;
+	const parts: string[] = [];
+	for (let at = 0; at < buffer.length;) {
+		const length = sequenceAt(buffer, at);
+		parts.push(length === 0
+			? String.fromCharCode(ESCAPE + (buffer[at] ?? 0))
+			: buffer.toString('utf8', at, at + length));
+		at += Math.max(1, length);
+	}
+	return parts.join('');
+}
+
+/** Bytes of the character that begins here; 0: this is no UTF-8. */
+function sequenceAt(buffer: Buffer, at: number): number {
+	const first = buffer[at] ?? 0;
+	const length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	if (length === 1) return 1;
+	const bytes = buffer.subarray(at, at + length);
+	// What cannot be decoded comes back as something else: overlong, a surrogate, cut off, not begun.
+	return Buffer.from(bytes.toString('utf8')).equals(bytes) ? length : 0;
+}
+
+/** The bytes that textOf() has read. */
+export function bytesOfText(text: string): Buffer {
+	if (!/[\udc80-\udcff]/.test(text)) return Buffer.from(text);
+	return Buffer.concat([...text].map((character) => {
+		const code = character.charCodeAt(0);
+		return character.length === 1 && code >= 0xdc80 && code <= 0xdcff
+			? Buffer.from([code - ESCAPE])
+			: Buffer.from(character);
+	}));
+}
