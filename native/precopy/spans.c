@@ -12,6 +12,18 @@
 
 #define RUNS	256
 
+static int gone(void)
+{
+	return ps_fail(-ESRCH, "process %d ended, or called exec(), while it was being copied", precopy.target);
+}
+
+static int unreadable(void)
+{
+	if (errno == ESRCH)
+		return gone();
+	return ps_fail(-errno, "/proc/%d/maps cannot be read: %s", precopy.target, strerror(errno));
+}
+
 /* In small pieces: the kernel fills one page at a time anyhow. */
 static int read_maps(void)
 {
@@ -19,7 +31,7 @@ static int read_maps(void)
 	char *text;
 
 	if (lseek(precopy.maps, 0, SEEK_SET) < 0)
-		return ps_fail(-errno, "/proc/%d/maps cannot be read: %s", precopy.target, strerror(errno));
+		return unreadable();
 	precopy.maps_bytes = 0;
 	do {
 		if (precopy.maps_room - precopy.maps_bytes < 8192) {
@@ -31,12 +43,11 @@ static int read_maps(void)
 		}
 		got = read(precopy.maps, precopy.maps_text + precopy.maps_bytes, precopy.maps_room - precopy.maps_bytes - 1);
 		if (got < 0)
-			return ps_fail(-errno, "/proc/%d/maps cannot be read: %s", precopy.target, strerror(errno));
+			return unreadable();
 		precopy.maps_bytes += got;
 	} while (got > 0);
 	precopy.maps_text[precopy.maps_bytes] = 0;
-	return precopy.maps_bytes ? 0 : ps_fail(-ESRCH, "process %d ended, or called exec(), while it was being copied",
-						precopy.target);
+	return precopy.maps_bytes ? 0 : gone();
 }
 
 /* The kernel's own, and devices: to read those may have side effects. As acquire/evidence/provenance.ts has them. */
