@@ -1,61 +1,79 @@
-/** SHA-256 of the target's program, read while the copy is: it must neither hold that up nor cost the evidence. */
+/** The target's program, read while the copy is: that must neither hold the copy up nor cost the evidence. */
 import { createHash } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { codeOf, messageOf } from '../common/errors.ts';
+import { codeOf, Failure, messageOf } from '../common/errors.ts';
+import { FileReader } from './evidence/file-reader.ts';
 
-export interface ProgramHash {
+export interface ProgramFile {
+	/** null: its file could not be asked. */
+	bytes: number | null;
 	/** In hexadecimal; null: it could not be read. */
 	sha256: string | null;
-	/** Why not. */
+	/** All of it, where that was asked for and it is not too large. */
+	content: Buffer | null;
+	/** Why something of that is missing. */
 	failed: string | null;
 }
 
+type Reader = Pick<FileReader, 'read' | 'about' | 'close'>;
+
 const PIECE_BYTES = 1 << 20;
+/** So long a disk or a file server may take for a piece of it. */
+const PIECE_LIMIT_MS = 10_000;
 /** When everything else is there, so long a disk or a file server may take that does not answer. */
 const LIMIT_MS = 10_000;
+/** It is sent as a part of the seal, and held in memory until then. */
+const MOST_KEPT_BYTES = 64 << 20;
 
-/** Begins to read `file`, which is closed when that is over. */
-export class ProgramHashing {
-	readonly #result: Promise<ProgramHash>;
+/** Begins to read `path`; `keeps`: its content is wanted too. */
+export class ProgramReading {
+	readonly #reader: Reader;
+	readonly #known: ProgramFile = { bytes: null, sha256: null, content: null, failed: null };
+	readonly #result: Promise<ProgramFile>;
 
-	constructor(file: Pick<FileHandle, 'read' | 'close'>) {
-		this.#result = hash(file).then(
-			(sha256) => ({ sha256, failed: null }),
-			(error: unknown) => {
-				if (codeOf(error) === undefined) throw error;
-				return { sha256: null, failed: messageOf(error) };
-			}
-		);
+	constructor(path: string, keeps: boolean, reader: Reader = new FileReader()) {
+		this.#reader = reader;
+		this.#result = this.#readAll(path, keeps).catch((error: unknown) => {
+			if (codeOf(error) === undefined && !(error instanceof Failure)) throw error;
+			return { ...this.#known, failed: messageOf(error) };
+		});
 		// Where the take fails nobody asks for it.
 		this.#result.catch(() => undefined);
 	}
 
+	async #readAll(path: string, keeps: boolean): Promise<ProgramFile> {
+		const { bytes } = await this.#reader.about(path, PIECE_LIMIT_MS);
+		this.#known.bytes = bytes;
+		const sha256 = createHash('sha256'), room = Buffer.allocUnsafe(PIECE_BYTES), pieces: Buffer[] = [];
+		const keepsAll = keeps && bytes <= MOST_KEPT_BYTES;
+		for (let at = 0, got = PIECE_BYTES; got === PIECE_BYTES; at += got) {
+			got = await this.#reader.read(path, at, room, PIECE_LIMIT_MS);
+			sha256.update(room.subarray(0, got));
+			if (keepsAll) pieces.push(Buffer.from(room.subarray(0, got)));
+		}
+		return {
+			bytes, sha256: sha256.digest('hex'), content: keepsAll ? Buffer.concat(pieces) : null,
+			failed: keeps && !keepsAll ? `it has ${bytes} bytes, and at most ${MOST_KEPT_BYTES} are kept` : null,
+		};
+	}
+
 	/** Waits no longer than `limitMs`, nor after `signal`. */
-	async result(signal: AbortSignal | undefined, limitMs = LIMIT_MS): Promise<ProgramHash> {
+	async result(signal: AbortSignal | undefined, limitMs = LIMIT_MS): Promise<ProgramFile> {
 		const over = new AbortController();
 		const both = AbortSignal.any([over.signal, ...(signal === undefined ? [] : [signal])]);
 		try {
 			return await Promise.race([
 				this.#result,
 				sleep(limitMs, undefined, { signal: both }).catch(() => undefined)
-					.then(() => ({ sha256: null, failed: 'it was not read in time' })),
+					.then(() => ({ ...this.#known, failed: 'it was not read in time' })),
 			]);
 		} finally {
 			over.abort();
 		}
 	}
-}
 
-async function hash(file: Pick<FileHandle, 'read' | 'close'>): Promise<string> {
-	try {
-		const sha256 = createHash('sha256'), room = Buffer.allocUnsafe(PIECE_BYTES);
-		for (let at = 0, bytesRead; ; at += bytesRead) {
-			({ bytesRead } = await file.read(room, 0, room.length, at));
-			if (bytesRead === 0) return sha256.digest('hex');
-			sha256.update(room.subarray(0, bytesRead));
-		}
-	} finally {
-		await file.close().catch(() => undefined);
+	/** Once or more. */
+	close(): void {
+		this.#reader.close();
 	}
 }

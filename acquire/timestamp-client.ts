@@ -14,17 +14,20 @@ export interface TimestampOptions {
 	 * Certificates (PEM) that an HTTPS server may come from, instead of the usual ones. It says nothing of the token.
 	 */
 	ca?: Buffer;
+	/** Gives up at once. */
+	signal?: AbortSignal;
 }
 
 /** The token (DER) of a message, whose signature holds; by whom is not judged: checkTimestamp(). Throws Failure. */
 export async function requestTimestamp(
-	url: string, message: Uint8Array, { timeoutMs = 15_000, ca }: TimestampOptions = {}
+	url: string, message: Uint8Array, { timeoutMs = 15_000, ca, signal: interrupted }: TimestampOptions = {}
 ): Promise<Buffer> {
 	const parsedUrl = authorityUrl(url);
 	// Without what may be secret in it: a password, a customer's key.
 	const where = `${parsedUrl.origin}${parsedUrl.pathname}`;
 	const { der, nonce } = timestampRequest(message);
-	const signal = AbortSignal.timeout(timeoutMs);
+	const timeout = AbortSignal.timeout(timeoutMs);
+	const signal = interrupted === undefined ? timeout : AbortSignal.any([timeout, interrupted]);
 	try {
 		const response = await answerOf(parsedUrl, der, { signal, ...(ca === undefined ? {} : { ca }) });
 		return tokenOf(response, message, nonce);
@@ -32,7 +35,7 @@ export async function requestTimestamp(
 		// How an error is called that the signal caused depends on how far the answer had come.
 		const because = error instanceof Failure
 			? error.message
-			: signal.aborted ? `it did not answer within ${timeoutMs / 1000} s` : reasonOf(error);
+			: interrupted?.aborted === true ? 'it was interrupted' : signal.aborted ? `it did not answer within ${timeoutMs / 1000} s` : reasonOf(error);
 		throw new Failure(
 			`the time-stamp authority ${where} gave no token: ${because}; try again, or name another one with ` +
 				`--timestamp`

@@ -12,6 +12,7 @@ import type { Timestamp } from './evidence/timestamp.ts';
 import { folderTimestamp } from './folder-timestamp.ts';
 import { printable } from '../common/format.ts';
 import { checkCore } from './verify-core.ts';
+import { checkProgram } from './verify-program.ts';
 
 export interface Verification {
 	/** null where the manifest itself cannot be believed. */
@@ -64,6 +65,7 @@ export async function verifyFolder(dir: string, trustedKey?: Uint8Array, tsaCa?:
 	}
 	// The signature is what is stamped: it was there by then, and with it all that it is of.
 	const timestamp = await folderTimestamp(dir, files.signature, tsaCa, faults);
+	checkProgram(dir, manifest, faults);
 	const bytes = checkCore(dir, manifest, faults);
 	return { manifest, signedBy, trusted, timestamp, faults, bytes };
 }

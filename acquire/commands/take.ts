@@ -3,11 +3,11 @@ import { resolve } from 'node:path';
 import { untoldTexts } from '../ending.ts';
 import { UsageError } from '../../common/errors.ts';
 import { createFolder, type Destination } from '../evidence/folder.ts';
-import type { Attempt, Manifest } from '../evidence/manifest.ts';
+import { WHOLE_DIGESTS, type Attempt, type Manifest, type WholeDigest } from '../evidence/manifest.ts';
 import { CAPTURES, type Capture } from '../evidence/provenance.ts';
 import { checkKeyPlace, collectorKey, defaultKeyPath } from '../evidence/seal.ts';
 import { atMostText, bytesText, durationText, printable } from '../../common/format.ts';
-import { bytesOption, countOption, parseOptions, type Option } from '../../common/options.ts';
+import { bytesOption, countOption, expectOneOf, parseOptions, type Option } from '../../common/options.ts';
 import { addressOf, MAX_STOP, pidOf, stopLimitOf } from '../arguments.ts';
 import { MECHANISMS } from '../mechanism-option.ts';
 import { mechanismsFor } from '../../mechanisms/shared/all.ts';
@@ -34,6 +34,8 @@ const OPTIONS = {
 	'key': { kind: 'one', value: 'FILE', help: 'the collector\'s private key, made if there is none' },
 	'timestamp': { kind: 'one', value: 'URL', help: 'have the seal stamped by this authority (RFC 3161)' },
 	'mechanism': MECHANISMS,
+	'digests': { kind: 'one', value: 'LIST', help: 'of the whole core: sha256, sha1, md5 (default: sha256)' },
+	'until-target-ends': { kind: 'flag', help: 'end the copy with the target, whatever was read of it by then' },
 	'max-stop': MAX_STOP,
 	'json': { kind: 'flag', help: 'print one line of JSON for machines' },
 	'help': { kind: 'flag', help: 'this text' },
@@ -72,6 +74,7 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	};
 	const timestampUrl = values.timestamp?.at(-1);
 	if (timestampUrl !== undefined) (await import('../timestamp-client.ts')).authorityUrl(timestampUrl);
+	const digests = digestsOf(values.digests?.at(-1));
 	const progress = createProgress('taking'), copyProgress = createProgress('copying');
 	const say = (text: string): void => {
 		copyProgress.end();
@@ -89,6 +92,12 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 			copyProgress.end();
 			yieldToOthers(target, answering);
 		},
+		digests, given: args, untilTargetEnds: flags.has('until-target-ends'),
+		targetEnded: () => say(
+			flags.has('until-target-ends')
+				? `process ${pid} has ended, and so does its copy: what was not read yet is not taken`
+				: `process ${pid} has ended; its copy is read on (--until-target-ends would end that, too)`
+		),
 		progress: progress.update, destination: destinationOf(pid, values, signal),
 	}).finally(() => {
 		answering.stop();
@@ -104,7 +113,7 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	if (withoutTimestamp !== null)
 		process.stderr.write(`procsnap: the evidence is there, but not stamped: ${withoutTimestamp}\n`);
 	if (programUnread !== null)
-		process.stderr.write(`procsnap: the evidence has no SHA-256 of the target's program: ${printable(programUnread)}\n`);
+		process.stderr.write(`procsnap: not all of the target's program is in the evidence: ${printable(programUnread)}\n`);
 	for (const text of untoldTexts(untold))
 		process.stderr.write(`procsnap: not in the evidence, which was sealed before: ${text}\n`);
 	process.stdout.write(
@@ -120,6 +129,11 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 function copyText({ doing, bytesRead, totalBytes, passes, writtenPages }: CopyProgress): string {
 	const written = passes < 2 ? '' : `, ${counted(writtenPages, 'page')} written meanwhile`;
 	return `${bytesText(bytesRead)} read of ${bytesText(totalBytes)}, pass ${passes}${written} (${doing})`;
+}
+
+/** undefined: as is usual. */
+function digestsOf(text: string | undefined): WholeDigest[] | undefined {
+	return text?.split(',').map((name) => expectOneOf('digest', name, WHOLE_DIGESTS));
 }
 
 /** What is wrong with the options is said now; a receiver is looked for when the target is known. */

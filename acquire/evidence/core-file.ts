@@ -84,6 +84,13 @@ export class CoreFile {
 		for (const { start, end } of parts) emptyPart(this.#file.fd, start, end - start);
 	}
 
+	/** After all writes, be they in vain. What is missing of so many bytes is zeros, without room on the disk. */
+	async setSize(bytes: number): Promise<void> {
+		await this.#written.catch(() => undefined);
+		this.#written = Promise.resolve();
+		await this.#file.truncate(bytes);
+	}
+
 	/** All of it on the disk, and in memory no more. */
 	async sync(): Promise<void> {
 		await this.#written;

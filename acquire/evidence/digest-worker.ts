@@ -5,6 +5,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
+import type { WholeDigest } from './manifest.ts';
 import { CHUNK_BYTES, leafHash } from './merkle.ts';
 
 export type Ranges = Array<{ start: number; end: number }>;
@@ -16,12 +17,19 @@ export interface DigestTask {
 	blockBytes: number;
 	/** Of regions, in the core: in order, without overlap. */
 	ranges: Ranges;
+	/** Digests of all of the core that this thread makes. */
+	whole: WholeDigest[];
 }
 
 /** Block number `block` has `bytes` bytes and lies in place `place` of the memory. What of it is to be digested. */
 export interface DigestRequest { place: number; block: number; bytes: number; chunks: boolean; regions: boolean }
-/** One after the other: the leaves of its chunks, and the digests of the regions that end within the block. */
-export interface DigestReply { leaves: Uint8Array; regions: Uint8Array }
+/** After the last block. */
+export interface WholeRequest { whole: true }
+/**
+ * One after the other: the leaves of its chunks, and the digests of the regions that end within the block. `whole`, in
+ * hexadecimal and in the order of the task, only after the last block.
+ */
+export interface DigestReply { leaves: Uint8Array; regions: Uint8Array; whole: string[] }
 
 let current: Hash | undefined;
 let next = 0;
@@ -45,13 +53,21 @@ function regionsOf(data: Uint8Array, begin: number, ranges: Ranges): Buffer {
 	return Buffer.concat(digests);
 }
 
-parentPort?.once('message', ({ memory, blockBytes, ranges }: DigestTask) => {
-	parentPort?.on('message', ({ place, block, bytes, chunks, regions }: DigestRequest) => {
-		const data = new Uint8Array(memory, place * blockBytes, bytes), none = Buffer.alloc(0);
-		const reply: DigestReply = {
+parentPort?.once('message', ({ memory, blockBytes, ranges, whole }: DigestTask) => {
+	const all = whole.map((algorithm) => createHash(algorithm)), none = Buffer.alloc(0);
+	parentPort?.on('message', (request: DigestRequest | WholeRequest) => {
+		parentPort?.postMessage('whole' in request
+			? { leaves: none, regions: none, whole: all.map((hash) => hash.digest('hex')) }
+			: digested(request));
+	});
+
+	function digested({ place, block, bytes, chunks, regions }: DigestRequest): DigestReply {
+		const data = new Uint8Array(memory, place * blockBytes, bytes);
+		for (const hash of all) hash.update(data);
+		return {
 			leaves: chunks ? leavesOf(data) : none,
 			regions: regions ? regionsOf(data, block * blockBytes, ranges) : none,
+			whole: [],
 		};
-		parentPort?.postMessage(reply);
-	});
+	}
 });

@@ -1,6 +1,6 @@
 /** An evidence folder: what its files are called, and how it comes to be. Nothing else of a manifest names a path. */
 import {
-	closeSync, existsSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync,
+	closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { codeOf, Failure, messageOf } from '../../common/errors.ts';
@@ -9,10 +9,13 @@ import type { CopyRoom } from '../../mechanisms/shared/types.ts';
 import { emptyPart, nameFile } from '../../native/index.ts';
 import { CoreFile } from './core-file.ts';
 
-/** A folder without one of them is not whole; a timestamp is there if one was asked for. */
+/**
+ * A folder without one of them is not whole; a timestamp is there if one was asked for, the program if no path led to
+ * it any more.
+ */
 export const FILES = {
 	core: 'core', leaves: 'leaves', manifest: 'manifest.json', publicKey: 'collector.pub', signature: 'manifest.sig',
-	timestamp: 'manifest.tst',
+	timestamp: 'manifest.tst', program: 'program',
 } as const;
 
 /** Everything but the core. */
@@ -23,6 +26,13 @@ export interface Seal {
 	signature: Uint8Array;
 	/** Of the signature, RFC 3161; there if a time-stamp authority was asked. */
 	timestamp?: Uint8Array;
+	/** The target's. */
+	program?: Uint8Array;
+}
+
+/** The disk is full, or its user has no more room on it, or may have no larger file. What was written stays. */
+export class NoRoom extends Failure {
+	override name = 'NoRoom';
 }
 
 /** Where evidence goes: to a folder, or to a receiver. */
@@ -38,36 +48,37 @@ export interface Destination {
 	adopt?: (path: string) => Promise<boolean>;
 	/** After that, and after all writes: these parts of it are no part of the core, and have to be zeros. */
 	empty?: (parts: readonly Run[]) => Promise<void>;
-	/** So many bytes will come. */
-	begin: (bytes: number) => void;
-	/** In order, but for what an adopted file has already. Resolves when they are kept there, and may change here. */
+	/** So many bytes will come, and at most so many for the seal, for which room is kept. Throws Failure. */
+	begin: (bytes: number, sealBytes: number) => void;
+	/**
+	 * In order, but for what an adopted file has already. Resolves when they are kept there, and may change here.
+	 * Throws NoRoom.
+	 */
 	write: (bytes: Uint8Array, offset: number) => Promise<void>;
+	/**
+	 * After NoRoom: there will be so many bytes, of which those from `at` on are zeros. What is there can be read
+	 * again. Left out where what is there cannot become evidence.
+	 */
+	cutOff?: (at: number, bytes: number) => Promise<(room: Uint8Array, at: number) => Promise<void>>;
 	/** Resolves when all bytes are there for good, with this Merkle root. */
 	verified: (root: string) => Promise<void>;
-	/** Where the evidence is. */
+	/** Where the evidence is; under another name than was asked for where that is taken by now. */
 	seal: (seal: Seal) => Promise<string>;
-	/** After an error: nothing is left of it. After a seal it does nothing. */
-	discard: () => Promise<void>;
+	/**
+	 * Nothing is left of it; but that after `verified` something failed is no reason to lose all bytes: with
+	 * `keepsWhole` they stay where they are, and where that is is said. null: nothing stays. After a seal it does
+	 * nothing.
+	 */
+	discard: (keepsWhole: boolean) => Promise<string | null>;
 }
 
 /** Only its owner may read what is in it. Until it is whole it is called `DIR.partial`. Throws Failure. */
 export async function createFolder(dir: string): Promise<Destination> {
 	const partial = `${dir}.partial`;
-	if (existsSync(dir))
-		throw new Failure(`${dir} is there already: evidence is not written over; name another folder with --out`);
-	try {
-		mkdirSync(partial, { mode: 0o700 });
-	} catch (error) {
-		throw new Failure(
-			codeOf(error) === 'EEXIST'
-				? `${partial} is there already, of a take that was killed or is under way: remove it, or name ` +
-					`another folder with --out`
-				: `the folder cannot be made: ${messageOf(error)}`
-		);
-	}
-	const core = join(partial, FILES.core);
+	makeFolder(dir, partial);
+	const core = join(partial, FILES.core), reserve = join(partial, RESERVE);
 	let file = await CoreFile.open(core, true);
-	let sealed = false;
+	let whole = false, sealed = false;	// sealed: it is nobody's to remove
 	return {
 		transfer: null,
 		room: { folder: resolve(partial), stays: true },
@@ -79,25 +90,86 @@ export async function createFolder(dir: string): Promise<Destination> {
 			return true;
 		}),
 		empty: (parts) => told(dir, () => file.empty(parts)),
-		begin: () => {},
+		begin: (_, sealBytes) => {
+			try {
+				writeFileSync(reserve, Buffer.alloc(sealBytes), { mode: 0o600, flush: true });
+			} catch (error) {
+				throw inWords(dir, error);
+			}
+		},
 		write: (bytes, offset) => told(dir, () => file.write(bytes, offset)),
+		cutOff: (at, bytes) => told(dir, async () => {
+			await file.setSize(at);
+			await file.setSize(bytes);
+			return (room, at) => file.read(room, at);
+		}),
 		verified: () => told(dir, async () => {
 			await file.sync();
 			await file.close();
+			whole = true;
 		}),
 		seal: (seal) => told(dir, () => {
+			rmSync(reserve, { force: true });
 			writeSeal(partial, seal);
-			renameSync(partial, dir);
 			sealed = true;
-			syncFolder(dirname(dir));
-			return Promise.resolve(dir);
+			return Promise.resolve(named(partial, dir));
 		}),
-		discard: async () => {
-			if (sealed) return;
+		discard: async (keepsWhole) => {
+			if (sealed) return null;
 			await file.close();
+			rmSync(reserve, { force: true });
+			if (keepsWhole && whole) {
+				sealed = true;
+				return partial;
+			}
 			rmSync(partial, { recursive: true, force: true });
+			return null;
 		},
 	};
+}
+
+/** Takes the room that the seal will need, so that a disk that fills meanwhile does not cost the evidence. */
+const RESERVE = 'reserve';
+
+function makeFolder(dir: string, partial: string): void {
+	try {
+		// A link that leads nowhere is in the way as well.
+		if (lstatSync(dir, { throwIfNoEntry: false }) !== undefined)
+			throw new Failure(`${dir} is there already: evidence is not written over; name another folder with --out`);
+		mkdirSync(partial, { mode: 0o700 });
+	} catch (error) {
+		if (error instanceof Failure) throw error;
+		throw new Failure(
+			codeOf(error) === 'EEXIST'
+				? `${partial} is there already, of a take that was killed, is under way, or could not be sealed: ` +
+					`look what is in it, remove it, or name another folder with --out`
+				: `the folder cannot be made: ${messageOf(error)}`
+		);
+	}
+}
+
+/** So many names are tried. */
+const MOST_NAMES = 100;
+
+/** The name that the folder has got, now that it is whole; where none can be had, the one that it has. */
+function named(partial: string, dir: string): string {
+	for (let i = 1; i <= MOST_NAMES; i++) {
+		const name = i === 1 ? dir : `${dir}-${i}`;
+		try {
+			if (lstatSync(name, { throwIfNoEntry: false }) !== undefined) continue;
+			renameSync(partial, name);
+		} catch (error) {
+			if (['EEXIST', 'ENOTEMPTY', 'ENOTDIR'].includes(codeOf(error) ?? '')) continue;
+			return partial;
+		}
+		try {
+			syncFolder(dirname(name));
+		} catch {
+			// It is there; that its name outlives a power failure nobody can promise then.
+		}
+		return name;
+	}
+	return partial;
 }
 
 /** As file systems say it that cannot do that: linkat(2), fallocate(2). */
@@ -125,12 +197,15 @@ async function told<T>(dir: string, action: () => Promise<T>): Promise<T> {
 	try {
 		return await action();
 	} catch (error) {
-		const full = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(error) ?? '');
-		throw new Failure(
-			`the evidence cannot be written to ${dir}: ` +
-				`${messageOf(error)}${full ? '; make room, or name a folder on another disk with --out' : ''}`
-		);
+		throw inWords(dir, error);
 	}
+}
+
+function inWords(dir: string, error: unknown): Failure {
+	const text = `the evidence cannot be written to ${dir}: ${messageOf(error)}`;
+	return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(error) ?? '')
+		? new NoRoom(`${text}; make room, or name a folder on another disk with --out`)
+		: new Failure(text);
 }
 
 /** On the disk, all of it. Over what an interrupted attempt left. */

@@ -3,11 +3,13 @@
  * memory that the process had when they were opened, so that neither a program that it executes later nor another
  * process with its pid is ever read in its place. Nothing here brings a page into the target's memory.
  */
-import { closeSync, openSync, read as readWithCallback, readFileSync } from 'node:fs';
+import { closeSync, openSync, read as readWithCallback, readFileSync, readSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { Failure, isGone } from '../../common/errors.ts';
+import { textOf } from '../../common/bytes-text.ts';
+import { codeOf, Failure, isGone } from '../../common/errors.ts';
 import { populatedRuns, type Run } from '../../common/proc/pagemap.ts';
 import { parseRegions, type Region } from '../../common/proc/regions.ts';
+import type { FileReading } from '../../mechanisms/shared/types.ts';
 
 const read = promisify(readWithCallback);
 
@@ -38,7 +40,7 @@ export class LiveTarget {
 	/** With their flags, as of now: this walks its page tables. Once only. null: the target has ended. */
 	regions(): Region[] | null {
 		try {
-			const regions = parseRegions(readFileSync(this.#smaps, 'utf8'));
+			const regions = parseRegions(textOf(readFileSync(this.#smaps)));
 			return regions.length === 0 ? null : regions;
 		} catch (error) {
 			if (isGone(error)) return null;
@@ -59,8 +61,23 @@ export class LiveTarget {
 		}
 	}
 
-	/** 0: the target has ended. Throws what read(2) gives. */
-	async read(room: Uint8Array, at: number, length: number, address: number): Promise<number> {
+	/**
+	 * Has the target still the memory that this was opened for? Not once it has ended, or executes another program.
+	 */
+	isThere(): boolean {
+		try {
+			// No address below the lowest is ever mapped: 0 says that the memory is gone, and EIO that it is not.
+			return readSync(this.#mem, Buffer.alloc(1), 0, 1, 0) > 0;
+		} catch (error) {
+			return codeOf(error) === 'EIO';
+		}
+	}
+
+	/** 0: the target has ended. Throws what read(2) gives. `files`: by whom memory is read that comes from files. */
+	async read(
+		room: Uint8Array, at: number, length: number, address: number, files?: FileReading
+	): Promise<number> {
+		if (files !== undefined) return files.read(this.#mem, address, room.subarray(at, at + length));
 		return (await read(this.#mem, room, at, length, address)).bytesRead;
 	}
 

@@ -1,15 +1,20 @@
-/** What is told of a core: the types of manifest.json. Times of day are ISO 8601 in UTC, the others nanoseconds. */
+/**
+ * What is told of a core: the types of manifest.json. Times of day are ISO 8601 in UTC, the others nanoseconds. Texts
+ * that are the kernel's or the target's are as common/bytes-text.ts reads them: bytes that are no UTF-8 are U+DC80 to
+ * U+DCFF.
+ */
 import type { CallCount } from '../../native/index.ts';
 import type { Capture } from './provenance.ts';
-import type { Identity } from '../../common/proc/process.ts';
+import type { Executed, Identity } from '../../common/proc/process.ts';
 import type { Unreadable } from './source.ts';
 
 /**
  * 1: without `partial`, and without the five fields of the ledger from `cutCalls` on. 1 and 2: each region with content
  * has its own SHA-256. 1 to 3: without `mechanism.why` and the ledger's `attempts`. 1 to 4: the contents of regions lie
- * in the core one after the other, up to its end. All are read as well.
+ * in the core one after the other, up to its end. 1 to 5: without what is here `null` for them, bytes of a name that
+ * are no UTF-8 are lost, and inodes are JSON's numbers. All are read as well.
  */
-export const SCHEMA_VERSION = 5;
+export const SCHEMA_VERSION = 6;
 
 /**
  * A larger region has no SHA-256 of its own: the hashes of its chunks guard it, and hashing it twice would make the
@@ -34,7 +39,8 @@ export interface RegionRecord {
 	end: string;
 	permissions: string;
 	name: string;
-	file: { device: string; inode: number; offset: number } | null;
+	/** `inode`: decimal, since it has 64 bits. */
+	file: { device: string; inode: string; offset: number } | null;
 	capture: Capture;
 	/** Whose memory was read; null: nobody's. */
 	readFrom: 'duplicate' | 'target' | null;
@@ -132,12 +138,41 @@ export interface Incomplete {
 	sinceNs: number;
 }
 
+/** What was executed when the copy was made, and what is known of its file. */
+export interface Program extends Executed {
+	/** null: its file could not be asked. */
+	programBytes: number | null;
+	/** null: it could not be read, or not in time. */
+	programSha256: string | null;
+	/** As the kernel has it in the list of regions; null: no region is of it, or not known. `inode`: decimal. */
+	programFile: { device: string; inode: string } | null;
+	/** What the target has executed between the moment and the end of the take; null: nothing else, or not known. */
+	executedSince: Executed | null;
+}
+
+/** Of a whole core, as OpenSSL calls them. */
+export const WHOLE_DIGESTS = ['sha256', 'sha1', 'md5'] as const;
+export type WholeDigest = (typeof WHOLE_DIGESTS)[number];
+
+/** In hexadecimal. null: not made, or not known. */
+export type FileDigests = Record<WholeDigest, string | null>;
+
 export interface Manifest {
 	schemaVersion: number;
-	tool: { name: 'procsnap'; version: string };
-	collector: { user: string; uid: number; host: string; publicKeySha256: string };
-	machine: { kernel: string; architecture: string; bootId: string; cpus: number };
-	target: Identity;
+	/** `sha256`: of its own files (acquire/tool-digest.ts); null: not known. */
+	tool: { name: 'procsnap'; version: string; sha256: string | null };
+	/** `options`: as they were given; null: not known. */
+	collector: { user: string; uid: number; host: string; publicKeySha256: string; options: string[] | null };
+	machine: {
+		kernel: string; architecture: string; bootId: string; cpus: number;
+		/** IANA's name, `Europe/Berlin`, of the collector's; null: not known. */
+		timeZone: string | null;
+		/** Does a time service keep the machine's clock right (adjtimex(2), STA_UNSYNC)? null: not known. */
+		clockSynchronized: boolean | null;
+		/** How far the machine's clock was set while the take lasted; null: not known. */
+		clockSetByNs: number | null;
+	};
+	target: Identity & Program;
 	/** To whom it was sent as it was taken: the id is the receiver's. null: it was kept where it was taken. */
 	transfer: { id: string; receiver: string } | null;
 	/** Which one (mechanisms/), perhaps one that this procsnap does not have. `why`: it was used; null: not known. */
@@ -146,6 +181,7 @@ export interface Manifest {
 	before: Instant;
 	/** No private page changed after it. */
 	momentNs: number;
+	/** `wallClock`: so long after `before` as the clock tells that cannot be set; until version 5: as it was read. */
 	after: Instant;
 	/** From the moment until the last thread's registers were read; 0 where the target stood still for both. */
 	skewNs: number;
@@ -161,5 +197,7 @@ export interface Manifest {
 		/** Root of the tree of RFC 6962 over its chunks; their leaves are in `leaves`. */
 		merkleRoot: string;
 		leaves: 'leaves';
-	};
+	} & FileDigests;
+	/** The target's program, where no path leads to it any more; null: one did, or it could not be read. */
+	program: { file: 'program'; bytes: number; sha256: string } | null;
 }

@@ -2,6 +2,7 @@
  * The notes of an ELF core of an x86-64 process, as the kernel (fs/binfmt_elf.c, include/uapi/linux/elfcore.h) and
  * gdb's gcore write them. Pure. Sizes are those of struct elf_prstatus, elf_prpsinfo and siginfo of <sys/procfs.h>.
  */
+import { bytesOfText } from '../../common/bytes-text.ts';
 import type { ThreadRegisters, XsaveComponent } from '../../native/index.ts';
 import { PAGE_BYTES } from '../../common/proc/pagemap.ts';
 import type { ProcessNote } from '../../common/proc/process.ts';
@@ -116,9 +117,20 @@ function prpsinfo({ pid, ppid, pgrp, sid, uid, gid, nice, state, command, comman
 	bytes.writeUInt32LE(uid, 16);
 	bytes.writeUInt32LE(gid, 20);
 	[pid, ppid, pgrp, sid].forEach((id, i) => bytes.writeInt32LE(id, 24 + 4 * i));
-	bytes.write(command, 40, 15, 'utf8');
-	bytes.write(commandLine, 56, 79, 'utf8');
+	bytes.set(bytesWithin(command, 15), 40);
+	bytes.set(bytesWithin(commandLine, 79), 56);
 	return bytes;
+}
+
+/** As many of its characters as have room in so many bytes. */
+function bytesWithin(text: string, most: number): Buffer {
+	let fitting = '', bytes = 0;
+	for (const character of text.slice(0, most)) {
+		bytes += bytesOfText(character).length;
+		if (bytes > most) break;
+		fitting += character;
+	}
+	return bytesOfText(fitting);
 }
 
 /** count, page size, then start, end, offset in pages for each; then the names. */
@@ -130,5 +142,5 @@ function fileTable(files: readonly FileNote[]): Buffer {
 		[start, end, fileOffset / PAGE_BYTES].forEach((value, j) =>
 			head.writeBigUInt64LE(BigInt(value), 16 + 24 * i + 8 * j));
 	});
-	return Buffer.concat([head, ...files.map(({ name }) => Buffer.from(`${name}\0`))]);
+	return Buffer.concat([head, ...files.map(({ name }) => bytesOfText(`${name}\0`))]);
 }

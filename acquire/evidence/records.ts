@@ -4,7 +4,7 @@ import { isDigested, type RegionRecord } from './manifest.ts';
 import { HASH_BYTES } from './merkle.ts';
 import type { Planned } from './plan.ts';
 import { hasFile, type Region } from '../../common/proc/regions.ts';
-import type { CoreSource, Unreadable } from './source.ts';
+import type { ReadTime, Unreadable } from './source.ts';
 
 const hex = (address: number): string => `0x${address.toString(16)}`;
 
@@ -19,7 +19,8 @@ const bytesOf = ({ segments }: Pick<PlacedContent, 'segments'>): number =>
 
 /** `digests`: those of `digestedRanges`, one after the other. */
 export function recordRegions(
-	planned: readonly Planned[], layout: CoreLayout, { times, unreadable }: Pick<CoreSource, 'times' | 'unreadable'>,
+	planned: readonly Planned[], layout: CoreLayout,
+	{ times, unreadable }: { times: readonly ReadTime[]; unreadable: readonly Unreadable[] },
 	digests: Buffer
 ): RegionRecord[] {
 	let index = 0, digest = 0;
@@ -34,7 +35,9 @@ export function recordRegions(
 			: [{ start: region.start, end: region.end, errno: lost }];
 		return {
 			start: hex(region.start), end: hex(region.end), permissions: permissions(region), name: region.name,
-			file: hasFile(region) ? { device: region.device, inode: region.inode, offset: region.fileOffset } : null,
+			file: hasFile(region)
+				? { device: region.device, inode: String(region.inode), offset: region.fileOffset }
+				: null,
 			capture: bytes > 0 && refused.reduce((sum, part) => sum + part.end - part.start, 0) === bytes
 				? 'unreadable'
 				: capture,

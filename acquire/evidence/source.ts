@@ -2,10 +2,12 @@
  * The bytes of a core, in order: its head, what its file has already, then memory as it is read. What cannot be read is
  * zeros, and is listed; but what its file has already was read once, and not to get it back is an error.
  */
-import type { CopyFile, Image, Memory } from '../../mechanisms/shared/types.ts';
+import type { CopyFile, FileReading, Image, Memory } from '../../mechanisms/shared/types.ts';
 import { nowNs } from '../../native/index.ts';
 import { codeOf } from '../../common/errors.ts';
+import { hasFile, type Region } from '../../common/proc/regions.ts';
 import type { CoreLayout } from './core.ts';
+import { FileReader, TIMED_OUT } from './file-reader.ts';
 import type { LiveTarget } from './live.ts';
 import { PAGE_BYTES } from '../../common/proc/pagemap.ts';
 
@@ -19,6 +21,9 @@ export interface Unreadable {
 	 */
 	errno: string;
 }
+
+/** `limitMs`: what is of a file and does not come within that is unreadable. `signal` ends each read. */
+export interface Patience { limitMs?: number; signal?: AbortSignal | undefined }
 
 /** When a region was read: what is shared goes on changing. */
 export interface ReadTime {
@@ -35,7 +40,14 @@ interface Piece {
 	address: number;
 	/** Which of the layout's contents it is of; -1: of none. */
 	content: number;
+	/** Of a file, which may be on a file server that does not answer; null: of none. */
+	region: Region | null;
 }
+
+/** So long a disk or a file server may take for a megabyte. */
+const READ_LIMIT_MS = 10_000;
+/** So long, if it has not answered once. */
+const AGAIN_LIMIT_MS = 500;
 
 export class CoreSource {
 	readonly unreadable: Unreadable[] = [];
@@ -52,11 +64,17 @@ export class CoreSource {
 	readonly #duplicate: Memory;
 	readonly #file: CopyFile | null;
 	readonly #target: LiveTarget;
+	readonly #reader = new FileReader();
+	readonly #limitMs: number;
+	readonly #signal: AbortSignal | undefined;
+	/** Those that have not answered: regions, and what devices their files are on. */
+	readonly #silent = { regions: new Set<Region>(), devices: new Set<string>() };
 	#next = 0;
 	#at = 0;
 
 	private constructor(
-		layout: CoreLayout, pieces: Piece[], duplicate: Memory, file: CopyFile | null, target: LiveTarget
+		layout: CoreLayout, pieces: Piece[], duplicate: Memory, file: CopyFile | null, target: LiveTarget,
+		{ limitMs = READ_LIMIT_MS, signal }: Patience
 	) {
 		this.#head = layout.head;
 		this.bytes = layout.bytes;
@@ -64,15 +82,17 @@ export class CoreSource {
 		this.#duplicate = duplicate;
 		this.#file = file;
 		this.#target = target;
+		this.#limitMs = limitMs;
+		this.#signal = signal;
 	}
 
 	/** `from` has, for each of the layout's contents, whose memory it is. */
 	static async open(
 		layout: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>, copy: Pick<Image, 'openMemory' | 'inFile'>,
-		target: LiveTarget
+		target: LiveTarget, patience: Patience = {}
 	): Promise<CoreSource> {
 		const file = layout.inPlace === null ? null : copy.inFile?.() ?? null;
-		return new CoreSource(layout, piecesOf(layout, from), await copy.openMemory(), file, target);
+		return new CoreSource(layout, piecesOf(layout, from), await copy.openMemory(), file, target, patience);
 	}
 
 	/** The next bytes, as many as there is room for, fewer only at the end. */
@@ -102,7 +122,7 @@ export class CoreSource {
 		}
 	}
 
-	async #fillPart(part: Uint8Array, { from, address, start }: Piece): Promise<void> {
+	async #fillPart(part: Uint8Array, { from, address, start, region }: Piece): Promise<void> {
 		const at = this.#at;
 		switch (from) {
 			case 'head': part.set(this.#head.subarray(at, at + part.length)); break;
@@ -111,8 +131,8 @@ export class CoreSource {
 				if (this.#file === null) throw new Error('a part of the core lies in a file that there is not');
 				await this.#file.read(part, at);
 				break;
-			case 'target': await this.#readTarget(part, address + at - start); break;
-			case 'duplicate': await this.#read(part, address + at - start, 'duplicate');
+			case 'target': await this.#readTarget(part, address + at - start, region); break;
+			case 'duplicate': await this.#read(part, address + at - start, 'duplicate', region);
 		}
 	}
 
@@ -120,7 +140,7 @@ export class CoreSource {
 	 * Pages that have left the live target's memory since it was planned would come back into it: they are not read.
 	 * If the target has ended, that is found out, and noted, where its memory is read.
 	 */
-	async #readTarget(room: Uint8Array, address: number): Promise<void> {
+	async #readTarget(room: Uint8Array, address: number, region: Region | null): Promise<void> {
 		const whole = { start: address, end: address + room.length };
 		let at = address;
 		for (const { start, end } of [
@@ -130,15 +150,17 @@ export class CoreSource {
 				room.fill(0, at - address, start - address);
 				this.#note(at, start, 'ENODATA');
 			}
-			await this.#read(room.subarray(start - address, end - address), start, 'target');
+			await this.#read(room.subarray(start - address, end - address), start, 'target', region);
 			at = end;
 		}
 	}
 
-	async #read(room: Uint8Array, address: number, memory: 'duplicate' | 'target'): Promise<void> {
+	async #read(
+		room: Uint8Array, address: number, memory: 'duplicate' | 'target', region: Region | null
+	): Promise<void> {
 		for (let done = 0; done < room.length;) {
 			try {
-				const bytesRead = await this.#some(room, done, address, memory);
+				const bytesRead = await this.#some(room, done, address, memory, region);
 				if (bytesRead === 0) {
 					// It has ended, and its memory went with it.
 					room.fill(0, done);
@@ -149,9 +171,12 @@ export class CoreSource {
 				}
 				done += bytesRead;
 			} catch (error) {
+				this.#signal?.throwIfAborted();
 				const errno = codeOf(error);
 				if (errno === undefined) throw error;
-				const until = Math.min(room.length, done + PAGE_BYTES - (address + done) % PAGE_BYTES);
+				const until = errno === TIMED_OUT
+					? room.length
+					: Math.min(room.length, done + PAGE_BYTES - (address + done) % PAGE_BYTES);
 				room.fill(0, done, until);
 				this.#note(address + done, address + until, errno);
 				done = until;
@@ -160,9 +185,35 @@ export class CoreSource {
 	}
 
 	/** 0: the process has ended. */
-	async #some(room: Uint8Array, done: number, address: number, memory: 'duplicate' | 'target'): Promise<number> {
-		if (memory === 'target') return this.#target.read(room, done, room.length - done, address + done);
-		return this.lost === null ? this.#duplicate.read(room, done, room.length - done, address + done) : 0;
+	async #some(
+		room: Uint8Array, done: number, address: number, memory: 'duplicate' | 'target', region: Region | null
+	): Promise<number> {
+		const files = region === null ? undefined : this.#filesOf(region);
+		if (memory === 'target') return this.#target.read(room, done, room.length - done, address + done, files);
+		return this.lost === null
+			? this.#duplicate.read(room, done, room.length - done, address + done, files)
+			: 0;
+	}
+
+	/** Who has not answered once is not waited for as long again. */
+	#filesOf(region: Region): FileReading {
+		const { regions, devices } = this.#silent;
+		return {
+			read: async (file, offset, room) => {
+				const limitMs = regions.has(region) ? 0 : devices.has(region.device) ? AGAIN_LIMIT_MS : this.#limitMs;
+				try {
+					if (limitMs === 0) throw Object.assign(new Error('it does not answer'), { code: TIMED_OUT });
+					return await this.#reader.read(file, offset, room, Math.min(limitMs, this.#limitMs), this.#signal);
+				} catch (error) {
+					if (codeOf(error) === 'ESRCH') return 0;
+					if (codeOf(error) === TIMED_OUT) {
+						regions.add(region);
+						devices.add(region.device);
+					}
+					throw error;
+				}
+			},
+		};
 	}
 
 	#note(start: number, end: number, errno: string): void {
@@ -176,6 +227,7 @@ export class CoreSource {
 
 	/** The target's memory is closed by who opened it. */
 	async close(): Promise<void> {
+		this.#reader.close();
 		await this.#duplicate.close();
 	}
 }
@@ -184,10 +236,11 @@ export class CoreSource {
 function piecesOf(
 	{ head, contents, inPlace, bytes }: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>
 ): Piece[] {
-	const none = { address: 0, content: -1 };
-	const placed = contents.flatMap(({ segments }, content) => segments.map(({ start, end, offset }): Piece => ({
-		start: offset, end: offset + end - start, address: start, content,
-		from: inPlace !== null && offset < inPlace.end ? 'file' : from[content] ?? 'duplicate',
+	const none = { address: 0, content: -1, region: null };
+	const placed: Piece[] = contents.flatMap(({ region, segments }, content) => segments.map((segment) => ({
+		start: segment.offset, end: segment.offset + segment.end - segment.start, address: segment.start, content,
+		region: hasFile(region) ? region : null,
+		from: inPlace !== null && segment.offset < inPlace.end ? 'file' as const : from[content] ?? 'duplicate',
 	}))).sort((a, b) => a.start - b.start);
 	const pieces: Piece[] = [{ start: 0, end: head.length, from: 'head', ...none }];
 	for (const piece of [...placed, { start: bytes, end: bytes, from: 'zeros', ...none } as const]) {

@@ -4,7 +4,8 @@
  * the size of the target.
  */
 import { Worker } from 'node:worker_threads';
-import type { DigestReply, DigestRequest, DigestTask, Ranges } from './digest-worker.ts';
+import type { DigestReply, DigestRequest, DigestTask, Ranges, WholeRequest } from './digest-worker.ts';
+import type { WholeDigest } from './manifest.ts';
 
 /** A multiple of CHUNK_BYTES. */
 const BLOCK_BYTES = 4 << 20;
@@ -16,6 +17,8 @@ export interface Digests {
 	leaves: Buffer;
 	/** SHA-256 of each range, in the order of the ranges; empty where none were asked for. */
 	ranges: Buffer;
+	/** Of all of the core, in hexadecimal; those that were asked for. */
+	whole: Partial<Record<WholeDigest, string>>;
 }
 
 /** Room for the next bytes in; how many there were. Fewer than there is room for: no more will come. */
@@ -33,9 +36,13 @@ export class CoreStream {
 
 	/**
 	 * As soon as nobody waits: threads take a tenth of a second to start. `regions`: whether ranges are digested too.
+	 * `whole`: what digests of all of the core are made; then no block is known from before.
 	 */
-	start({ regions }: { regions: boolean }): void {
-		for (let i = 0; i < (regions ? 2 : 1); i++) this.#threads.push(new DigestThread());
+	start({ regions, whole = [] }: { regions: boolean; whole?: readonly WholeDigest[] }): void {
+		const threads = regions || whole.length > 0 ? 2 : 1;
+		// The last thread has the regions.
+		for (let i = 0; i < threads; i++)
+			this.#threads.push(new DigestThread(whole.filter((_, at) => at % threads === i)));
 	}
 
 	/**
@@ -47,7 +54,7 @@ export class CoreStream {
 	): Promise<Digests> {
 		const places = Array.from({ length: PLACES }, () => Promise.resolve<unknown>(undefined));
 		const leaves: Uint8Array[] = [], regions: Uint8Array[] = [];
-		for (const thread of this.#threads) thread.begin({ memory: this.#memory, blockBytes: BLOCK_BYTES, ranges });
+		for (const thread of this.#threads) thread.begin(this.#memory, BLOCK_BYTES, ranges);
 		try {
 			for (let at = 0, block = 0; at < bytes; at += BLOCK_BYTES, block++) {
 				const place = block % PLACES, length = Math.min(BLOCK_BYTES, bytes - at), before = known(at, length);
@@ -70,7 +77,11 @@ export class CoreStream {
 				if (got < room.length) break;
 			}
 			await Promise.all(places);
-			return { leaves: Buffer.concat(leaves), ranges: Buffer.concat(regions) };
+			const whole = await Promise.all(this.#threads.map((thread) => thread.finish()));
+			return {
+				leaves: Buffer.concat(leaves), ranges: Buffer.concat(regions),
+				whole: Object.fromEntries(whole.flat()),
+			};
 		} finally {
 			// Nobody writes from memory, or into a file, that its owner believes to be done with.
 			await Promise.allSettled(places);
@@ -90,7 +101,9 @@ export class CoreStream {
 			const more = (each: DigestThread): number => each.waitingBytes + (each === ofRegions ? where.bytes : 0);
 			return more(thread) < more(idlest) ? thread : idlest;
 		});
-		return [...new Set([ofChunks, ofRegions])].filter((thread) => thread !== undefined).map(async (thread) => {
+		const ofWhole = this.#threads.filter(({ whole }) => whole.length > 0);
+		const all = new Set([ofChunks, ofRegions, ...ofWhole].filter((thread) => thread !== undefined));
+		return [...all].map(async (thread) => {
 			const reply = await thread.digest({ ...where, chunks: thread === ofChunks, regions: thread === ofRegions });
 			if (thread === ofChunks) leaves[where.block] = reply.leaves;
 			if (thread === ofRegions) regions.push(reply.regions);	// by one thread, which answers in order
@@ -118,11 +131,13 @@ interface Waiting { bytes: number; resolve: (reply: DigestReply) => void; reject
 class DigestThread {
 	/** Those that it has been told of and has not answered, once for each digest that they are of. */
 	waitingBytes = 0;
+	readonly whole: readonly WholeDigest[];
 	readonly #worker: Worker;
 	readonly #waiting: Waiting[] = [];
 	#failure: Error | undefined;
 
-	constructor() {
+	constructor(whole: readonly WholeDigest[]) {
+		this.whole = whole;
 		this.#worker = new Worker(new URL('digest-worker.ts', import.meta.url));
 		this.#worker.on('message', (reply: DigestReply) => {
 			const answered = this.#waiting.shift();
@@ -135,17 +150,28 @@ class DigestThread {
 		});
 	}
 
-	begin(task: DigestTask): void {
-		this.#worker.postMessage(task);
+	begin(memory: SharedArrayBuffer, blockBytes: number, ranges: Ranges): void {
+		this.#worker.postMessage({ memory, blockBytes, ranges, whole: [...this.whole] } satisfies DigestTask);
 	}
 
 	digest(request: DigestRequest): Promise<DigestReply> {
+		const digests = Number(request.chunks) + Number(request.regions) + this.whole.length;
+		return this.#ask(request, request.bytes * digests);
+	}
+
+	/** After all blocks: digests of the whole. */
+	async finish(): Promise<Array<[WholeDigest, string]>> {
+		if (this.whole.length === 0) return [];
+		const digests = (await this.#ask({ whole: true }, 0)).whole;
+		return this.whole.map((algorithm, i) => [algorithm, digests[i] ?? '']);
+	}
+
+	#ask(request: DigestRequest | WholeRequest, bytes: number): Promise<DigestReply> {
 		return new Promise((resolve, reject) => {
 			if (this.#failure !== undefined) {
 				reject(this.#failure);
 				return;
 			}
-			const bytes = request.bytes * (Number(request.chunks) + Number(request.regions));
 			this.waitingBytes += bytes;
 			this.#waiting.push({ bytes, resolve, reject });
 			this.#worker.postMessage(request);

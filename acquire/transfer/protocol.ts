@@ -29,7 +29,9 @@ export const PROTOCOL = SCHEMA_VERSION - 1;
 const KNOWN = Array.from({ length: PROTOCOL }, (_, i) => i + 1);
 
 /** In the order in which they travel. */
-const PARTS: ReadonlyArray<keyof Seal> = ['leaves', 'manifest', 'publicKey', 'signature', 'timestamp'];
+const PARTS: ReadonlyArray<keyof Seal> = [
+	'leaves', 'manifest', 'publicKey', 'signature', 'timestamp', 'program',
+];
 
 export interface Hello { procsnap: number; resume?: string }
 export interface Size { bytes: number }
@@ -47,7 +49,7 @@ export interface Answer {
 
 const LINE_BYTES = 4096;
 const LARGEST_PART: Record<Exclude<keyof Seal, 'leaves'>, number> = {
-	manifest: 64 << 20, publicKey: 4096, signature: 64, timestamp: 1 << 20,
+	manifest: 64 << 20, publicKey: 4096, signature: 64, timestamp: 1 << 20, program: 64 << 20,
 };
 
 export const line = (message: Hello | Size | Root | SealSizes | Answer): string => `${JSON.stringify(message)}\n`;
@@ -112,7 +114,7 @@ export function parseSealSizes(text: string, bytes: number): Array<[keyof Seal, 
 	if (stranger !== undefined) throw new Malformed(`a seal with a part ${JSON.stringify(stranger.slice(0, 40))}`);
 	return PARTS.flatMap((part): Array<[keyof Seal, number]> => {
 		const size = sizes[part];
-		if (size === undefined && part === 'timestamp') return [];
+		if (size === undefined && (part === 'timestamp' || part === 'program')) return [];
 		const largest = part === 'leaves' ? Math.ceil(bytes / CHUNK_BYTES) * HASH_BYTES : LARGEST_PART[part];
 		if (!isCount(size) || size === 0 || size > largest)
 			throw new Malformed(`a seal whose ${part} is of ${JSON.stringify(size)} bytes`);

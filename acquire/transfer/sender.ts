@@ -123,9 +123,9 @@ export class Sender implements Destination {
 		return `${this.transfer.receiver}: ${await this.#kept.promise}`;
 	}
 
-	discard(): Promise<void> {
+	discard(): Promise<null> {
 		this.#fail(new Failure('the transfer was given up'));
-		return Promise.resolve();
+		return Promise.resolve(null);
 	}
 
 	#fail(error: Error): void {

@@ -1,19 +1,13 @@
 /** What /proc tells of a process without touching its memory: proc(5). */
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { textOf } from '../bytes-text.ts';
 import { Failure, isGone } from '../errors.ts';
 import { parseRegions, type Region } from './regions.ts';
 
+/** Who a process is, whatever it executes. Texts of the kernel's are as common/bytes-text.ts reads them. */
 export interface Identity {
 	pid: number;
 	ppid: number;
-	command: string;
-	commandLine: string[];
-	/** Path of the program, as the kernel has it; ` (deleted)` where there is no such file any more. */
-	program: string;
-	programBytes: number;
-	/** null: its file could not be read. */
-	programSha256: string | null;
 	uid: number;
 	gid: number;
 	/** Clock ticks after boot, field 22 of /proc/PID/stat: with the pid it names a process for good. */
@@ -22,6 +16,14 @@ export interface Identity {
 	namespaces: Record<string, string>;
 	cgroup: string;
 	workingDirectory: string;
+}
+
+/** What a process executes. */
+export interface Executed {
+	command: string;
+	commandLine: string[];
+	/** Path of the program, as the kernel has it; ` (deleted)` where there is no such file any more. */
+	program: string;
 }
 
 /** What /proc/PID/stat and status say of the process. */
@@ -53,7 +55,7 @@ const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts']
 /** Throws Failure where the process is no more, or what read(2) gives. */
 function text(pid: number, file: string): string {
 	try {
-		return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+		return textOf(readFileSync(`/proc/${pid}/${file}`));
 	} catch (error) {
 		throw isGone(error) && !existsSync(`/proc/${pid}/stat`) ? gone(pid) : error;
 	}
@@ -91,7 +93,7 @@ export function processNote(pid: number): ProcessNote {
 		pid, ppid: field(fields, 4), pgrp: field(fields, 5), sid: field(fields, 6), nice: field(fields, 19),
 		state: fields[0] ?? '?',
 		uid: statusNumber(status, 'Uid'), gid: statusNumber(status, 'Gid'),
-		command: text(pid, 'comm').trimEnd(), commandLine: commandLine(pid).join(' '),
+		command: text(pid, 'comm').replace(/\n$/, ''), commandLine: commandLine(pid).join(' '),
 	};
 }
 
@@ -104,23 +106,30 @@ export function livingThread(pid: number): number {
 	return (tried(() => readdirSync(`/proc/${pid}/task`)) ?? []).map(Number).find(lives) ?? pid;
 }
 
-/** The program's file stays open: to hash it takes a while, and is for when nobody waits for it. */
-export async function identify(pid: number): Promise<{ target: Omit<Identity, 'programSha256'>; program: FileHandle }> {
-	const fields = statFields(pid);
-	const status = text(pid, 'status');
-	const path = `/proc/${pid}/exe`;
-	const target = {
-		pid, ppid: field(fields, 4), command: text(pid, 'comm').trimEnd(), commandLine: commandLine(pid),
-		program: readlinkSync(path), programBytes: statSync(path).size,
-		uid: statusNumber(status, 'Uid'), gid: statusNumber(status, 'Gid'), startTicks: field(fields, 22),
+/** As of now. Throws Failure where the process is no more, or what read(2) gives. */
+export function identify(pid: number): Identity {
+	const fields = statFields(pid), status = text(pid, 'status');
+	return {
+		pid, ppid: field(fields, 4), uid: statusNumber(status, 'Uid'), gid: statusNumber(status, 'Gid'),
+		startTicks: field(fields, 22),
 		namespaces: Object.fromEntries(NAMESPACES.flatMap((name) => {
 			const link = tried(() => readlinkSync(`/proc/${pid}/ns/${name}`));
 			return link === null ? [] : [[name, link]];
 		})),
-		cgroup: text(pid, 'cgroup').trimEnd(), workingDirectory: tried(() => readlinkSync(`/proc/${pid}/cwd`)) ?? '',
+		cgroup: text(pid, 'cgroup').trimEnd(), workingDirectory: tried(() => linkOf(pid, 'cwd')) ?? '',
 	};
-	return { target, program: await open(path) };
 }
+
+/**
+ * What it executes now; `thread`: one of its threads that lives, since /proc tells nothing of the memory of another.
+ * No file system is asked. Throws like identify(): ENOENT where it is a kernel thread.
+ */
+export const executedBy = (thread: number): Executed => ({
+	command: text(thread, 'comm').replace(/\n$/, ''), commandLine: commandLine(thread), program: linkOf(thread, 'exe'),
+});
+
+const linkOf = (pid: number, name: string): string =>
+	textOf(readlinkSync(`/proc/${pid}/${name}`, { encoding: 'buffer' }));
 
 /** Is it gone, or a zombie that its parent has not reaped yet? */
 export const hasEnded = (pid: number): boolean => /^[ZX]$/.test(tried(() => statFields(pid))?.[0] ?? 'X');

@@ -12,7 +12,8 @@ export interface Region {
 	fileOffset: number;
 	/** `fd:01`; `00:00` where there is no file. */
 	device: string;
-	inode: number;
+	/** Of 64 bits. 0: there is no file. */
+	inode: bigint;
 	/** As the kernel writes it: a path, perhaps with ` (deleted)`, `[heap]`, or nothing. */
 	name: string;
 	/** The two-letter codes of VmFlags. Empty where only maps was read. */
@@ -31,11 +32,11 @@ export function parseRegions(text: string): Region[] {
 	for (const line of text.split('\n')) {
 		const head = HEAD.exec(line);
 		if (head !== null) {
-			const [, start = '', end = '', r, w, x, s, offset = '', device = '', inode, name = ''] = head;
+			const [, start = '', end = '', r, w, x, s, offset = '', device = '', inode = '0', name = ''] = head;
 			regions.push({
 				start: parseInt(start, 16), end: parseInt(end, 16), readable: r === 'r', writable: w === 'w',
 				executable: x === 'x', shared: s === 's',
-				fileOffset: parseInt(offset, 16), device, inode: Number(inode), name, flags: new Set(),
+				fileOffset: parseInt(offset, 16), device, inode: BigInt(inode), name, flags: new Set(),
 			});
 		} else if (line.startsWith('VmFlags:')) {
 			for (const flag of line.slice('VmFlags:'.length).trim().split(/ +/)) {
@@ -51,7 +52,7 @@ export function parseRegions(text: string): Region[] {
 export const bytesOf = ({ start, end }: Pick<Region, 'start' | 'end'>): number => end - start;
 
 /** Is there a file behind it, on a file system or in memory only (memfd, shm)? */
-export const hasFile = ({ inode }: Region): boolean => inode !== 0;
+export const hasFile = ({ inode }: Region): boolean => inode !== 0n;
 
 /** Of the pool of huge pages, which the administrator set apart; the kernel has a file behind it. */
 export const isHugetlb = ({ flags }: Region): boolean => flags.has('ht');
@@ -60,7 +61,10 @@ export const isHugetlb = ({ flags }: Region): boolean => flags.has('ht');
 export const isKernelCode = ({ name }: Region): boolean => name === '[vdso]';
 
 /** Of a file that no path leads to any more: nobody else will find these bytes. */
-export const isUnlinked = (region: Region): boolean => hasFile(region) && region.name.endsWith(' (deleted)');
+export const isUnlinked = (region: Region): boolean => hasFile(region) && isUnlinkedPath(region.name);
+
+/** Of a file, as the kernel writes it. */
+export const isUnlinkedPath = (path: string): boolean => path.endsWith(' (deleted)');
 
 /** The parts of `all` that no region of `others` covers, as regions of their own. Both in order of address. */
 export function uncovered(all: Region[], others: ReadonlyArray<Pick<Region, 'start' | 'end'>>): Region[] {

@@ -9,7 +9,9 @@ import {
 import { promisify } from 'node:util';
 import { Failure, isGone } from '../../common/errors.ts';
 import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
-import { auxvOf, processNote, regionsOf, type ProcessNote } from '../../common/proc/process.ts';
+import {
+	auxvOf, executedBy, processNote, regionsOf, type Executed, type ProcessNote,
+} from '../../common/proc/process.ts';
 import { hasFile, isKernelCode, parseRegions, type Region } from '../../common/proc/regions.ts';
 import type { ThreadRegisters } from '../../native/index.ts';
 import { firstThat, ImageIndex } from './image-index.ts';
@@ -36,7 +38,7 @@ export interface KeptImageOptions {
 	momentNs: number;
 	threads: () => ThreadRegisters[];
 	/** What was read of the target before the copy, since it may have ended by now. */
-	before: { auxv: Buffer; note: ProcessNote };
+	before: { auxv: Buffer; note: ProcessNote; executed: Executed };
 }
 
 /**
@@ -45,7 +47,7 @@ export interface KeptImageOptions {
  */
 export function notesOf(pid: number, thread = pid): KeptImageOptions['before'] {
 	try {
-		return { auxv: auxvOf(thread), note: { ...processNote(thread), pid } };
+		return { auxv: auxvOf(thread), note: { ...processNote(thread), pid }, executed: executedBy(thread) };
 	} catch (error) {
 		throw isGone(error) ? new Failure(`process ${pid} ended while it was being copied`) : error;
 	}
@@ -109,7 +111,7 @@ export class KeptImage implements Image {
 		for (const path of [`/proc/${this.#pid}/map_files/${range}`, `/proc/${this.#pid}/root${region.name}`]) {
 			try {
 				const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-				const { ino, dev } = fstatSync(fd);
+				const { ino, dev } = fstatSync(fd, { bigint: true });
 				// As the kernel writes it in maps; a file system may give another number of its device to stat(2).
 				if (ino === region.inode && (path.includes('/map_files/') || deviceOf(dev) === region.device)) {
 					this.#files.set(key, fd);
@@ -134,6 +136,10 @@ export class KeptImage implements Image {
 		return this.#before.note;
 	}
 
+	executed(): Executed & { path: string } {
+		return { ...this.#before.executed, path: `/proc/${this.#pid}/exe` };
+	}
+
 	/** The target's memory has no part in it. */
 	copiedBytes(): number {
 		return 0;
@@ -154,9 +160,13 @@ export class KeptImage implements Image {
 
 	openMemory(): Promise<Memory> {
 		return Promise.resolve({
-			read: async (room, at, length, address) => {
+			read: async (room, at, length, address, files) => {
 				const [place] = this.#open ? this.#places(address, length) : [];
 				if (place === undefined) return 0;
+				if (place.fd !== null && place.ofFile && files !== undefined) {
+					const part = room.subarray(at, at + place.length);
+					return filled(room, at, place, await files.read(pathForOthers(place.fd), place.at, part));
+				}
 				if (place.fd !== null) {
 					const { bytesRead } = await readAsync(place.fd, room, at, place.length, place.at);
 					return filled(room, at, place, bytesRead);
@@ -232,9 +242,12 @@ export class KeptImage implements Image {
 	}
 }
 
+/** What this process has open, as another one opens it once more. */
+const pathForOthers = (fd: number): string => `/proc/${process.pid}/fd/${fd}`;
+
 /** `fd:01`, of what stat(2) gives: makedev(3). */
-const deviceOf = (dev: number): string => [
-	Math.floor(dev / 2 ** 32) * 4096 + ((dev >>> 8) & 0xfff), (((dev >>> 20) & 0xfff) << 8) | (dev & 0xff),
+const deviceOf = (dev: bigint): string => [
+	((dev >> 32n) & 0xffff_f000n) | ((dev >> 8n) & 0xfffn), ((dev >> 12n) & 0xffff_ff00n) | (dev & 0xffn),
 ].map((part) => part.toString(16).padStart(2, '0')).join(':');
 
 const keyOf = ({ device, inode }: Region): string => `${device}:${inode}`;

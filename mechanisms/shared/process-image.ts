@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { Failure, isGone } from '../../common/errors.ts';
 import { populatedRuns, type Run, type Which } from '../../common/proc/pagemap.ts';
 import {
-	auxvOf, copiedBytes, processNote, regionsOf, startTicksOf, type ProcessNote,
+	auxvOf, copiedBytes, executedBy, processNote, regionsOf, startTicksOf, type Executed, type ProcessNote,
 } from '../../common/proc/process.ts';
 import type { Region } from '../../common/proc/regions.ts';
 import type { ThreadRegisters, Tracer } from '../../native/index.ts';
@@ -48,6 +48,11 @@ export class ProcessImage implements Image {
 		return processNote(this.#pid);
 	}
 
+	/** A duplicate executes what the target did. */
+	executed(): Executed & { path: string } {
+		return { ...executedBy(this.#pid), path: `/proc/${this.#pid}/exe` };
+	}
+
 	copiedBytes(): number | null {
 		return copiedBytes(this.#pid, this.#startTicks);
 	}
@@ -61,7 +66,9 @@ export class ProcessImage implements Image {
 			);
 		});
 		return {
-			read: async (room, at, length, address) => (await file.read(room, at, length, address)).bytesRead,
+			read: async (room, at, length, address, files) => (files === undefined
+				? (await file.read(room, at, length, address)).bytesRead
+				: files.read(file.fd, address, room.subarray(at, at + length))),
 			close: () => file.close(),
 		};
 	}

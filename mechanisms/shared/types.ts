@@ -3,7 +3,7 @@
  * (bench/). A mechanism is one file in mechanisms/, which exports `mechanism`; nothing else names it.
  */
 import type { Run, Which } from '../../common/proc/pagemap.ts';
-import type { ProcessNote } from '../../common/proc/process.ts';
+import type { Executed, ProcessNote } from '../../common/proc/process.ts';
 import type { Region } from '../../common/proc/regions.ts';
 import type { CallCounts, Ended, Preflight, ThreadRegisters, Tracer } from '../../native/index.ts';
 
@@ -165,6 +165,8 @@ export interface Image {
 	/** /proc/PID/auxv as of the moment. */
 	auxv: () => Buffer;
 	note: () => ProcessNote;
+	/** What the target executed at the moment; `path`: its file, as other processes find it while that can be read. */
+	executed: () => Executed & { path: string };
 	/** Estimate of the bytes that are there twice because of the copy by now; null: not known. */
 	copiedBytes: () => number | null;
 	openMemory: () => Promise<Memory>;
@@ -176,10 +178,20 @@ export interface Image {
 
 /** The copy's memory, for reading beside other work. */
 export interface Memory {
-	/** Reads into `room` from `at`; the number of bytes. 0: the copy is gone. Throws what read(2) gives. */
-	read: (room: Uint8Array, at: number, length: number, address: number) => Promise<number>;
+	/**
+	 * Reads into `room` from `at`; the number of bytes. 0: the copy is gone. Throws what read(2) gives. `files`: by
+	 * whom files are read, and memory that comes from files.
+	 */
+	read: (room: Uint8Array, at: number, length: number, address: number, files?: FileReading) => Promise<number>;
 	close: () => Promise<void>;
 }
+
+/**
+ * A file server may never answer, and whoever waits for it waits in the kernel: by somebody else, who can be let go.
+ * `file`: a path that another process finds, or a descriptor. Throws what open(2) and pread(2) give, ETIMEDOUT where it
+ * takes too long.
+ */
+export interface FileReading { read: (file: string | number, offset: number, room: Uint8Array) => Promise<number> }
 
 /** A file that has a copy's pages, and room before them for the head of a core, which can be made of it. */
 export interface CopyFile {

@@ -213,7 +213,7 @@ test('info of what is no evidence: exit 1', (t) => {
 	assertRefused(t, folder, ['info', 'linked'], 1, /linked is no evidence folder: manifest\.json: no ordinary file/);
 	for (const [text, message] of [
 		['{', /manifest\.json: it is no JSON/], ['null', /it is null/], ['\u001b[2J', /it is no JSON/],
-		[JSON.stringify({ ...whole.manifest, target: {} }), /its field target\.pid is missing/],
+		[JSON.stringify({ ...whole.manifest, target: {} }), /its field target\.command is missing/],
 		[JSON.stringify({ ...whole.manifest, regions: null }), /its field regions is null, and should be a list/],
 		[
 			JSON.stringify({ ...whole.manifest, before: { ...whole.manifest.before, wallClock: '\u001b[2J' } }),
@@ -221,7 +221,7 @@ test('info of what is no evidence: exit 1', (t) => {
 		],
 		[
 			JSON.stringify({ ...whole.manifest, schemaVersion: 99 }),
-			/it is of version 99, and this procsnap knows 1 to 5:/,
+			/it is of version 99, and this procsnap knows 1 to 6:/,
 		],
 	] as Array<[string, RegExp]>) {
 		writeFileSync(join(folder, 'empty', FILES.manifest), text);

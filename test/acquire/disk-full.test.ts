@@ -1,17 +1,11 @@
-/** No room for the evidence: an error that says what to do, and nothing is left but the folder that was there. */
-import { execFileSync, spawnSync } from 'node:child_process';
+/** No room for the evidence: what there was room for is kept, and said to be a part. */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { verifyFolder } from '../../acquire/verify.ts';
 import { testUnless } from '../unless.ts';
+import { noMount } from './disk.ts';
 import { Heavy } from './heavy.ts';
-
-/** Why no file system can be mounted here, or null. */
-function noMount(): string | null {
-	if (process.getuid?.() !== 0) return 'only root may mount a small file system';
-	return spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0
-		? null
-		: 'mounting is forbidden here';
-}
 
 testUnless(noMount())('a disk that gets full', async (t) => {
 	const heavy = await Heavy.start(t);
@@ -21,11 +15,13 @@ testUnless(noMount())('a disk that gets full', async (t) => {
 	t.teardown(() => execFileSync('umount', ['--lazy', disk]));
 	const out = join(disk, 'evidence');
 	const { code, stderr } = await heavy.interrupted(out, () => new Promise(() => {}), () => {});
-	t.is(code, 1);
-	t.regex(stderr, /no space|full/i, 'what');
-	t.true(stderr.includes(disk), 'where');
-	t.regex(stderr, /--out|free/, 'what to do');
+	t.is(code, 5);
 	t.notRegex(stderr, /unexpected error|\n\s+at /);
-	t.deepEqual(readdirSync(disk), []);
+	const { faults, manifest } = await verifyFolder(out);
+	t.deepEqual(faults, []);
+	t.regex(manifest?.partial?.reason ?? '', /no space/i, 'what');
+	t.true(manifest?.partial?.reason.includes(disk), 'where');
+	t.regex(manifest?.partial?.reason ?? '', /--out/, 'what to do');
+	t.deepEqual(readdirSync(disk), ['evidence']);
 	await heavy.leftAlone(t, 'a full disk');
 });

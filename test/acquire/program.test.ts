@@ -1,46 +1,56 @@
-/** The target's program is hashed beside the copy, and what that needs can fail without the evidence. */
+/** The target's program is read beside the copy, and what that needs can fail without the evidence. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import { readFileSync, statSync } from 'node:fs';
 import test from 'ava';
-import { ProgramHashing } from '../../acquire/program-hash.ts';
+import { ProgramReading } from '../../acquire/program.ts';
+import type { FileReader } from '../../acquire/evidence/file-reader.ts';
 
-type Readable = Pick<FileHandle, 'read' | 'close'>;
-const fake = (read: () => Promise<unknown>, close = () => Promise.resolve()): Readable =>
-	({ read: read as FileHandle['read'], close });
+type Reader = Pick<FileReader, 'read' | 'about' | 'close'>;
 
-test('all of it, and it is closed', async (t) => {
-	const file = await open(process.execPath);
-	const { sha256, failed } = await new ProgramHashing(file).result(undefined);
-	t.is(sha256, createHash('sha256').update(readFileSync(process.execPath)).digest('hex'));
-	t.is(failed, null);
-	t.is(file.fd, -1);
+const fake = (read: () => Promise<number>): Reader => ({
+	read, close: () => {},
+	about: () => Promise.resolve({ bytes: 7, inode: 1n, device: 1n, isFile: true }),
+});
+const failing = (error: Error): Reader => fake(() => Promise.reject(error));
+const never = (): Reader => fake(() => new Promise<number>(() => {}));
+
+test('all of it, by a process of its own, and its content where that is wanted', async (t) => {
+	const { size } = statSync(process.execPath);
+	const reading = new ProgramReading(process.execPath, false);
+	t.deepEqual(await reading.result(undefined), {
+		bytes: size, sha256: createHash('sha256').update(readFileSync(process.execPath)).digest('hex'), content: null,
+		failed: null,
+	});
+	reading.close();
+	const shell = new ProgramReading('/bin/sh', true);
+	t.deepEqual((await shell.result(undefined)).content, readFileSync('/bin/sh'));
+	shell.close();
 });
 
 test('a file that cannot be read: null, and why', async (t) => {
-	let closed = 0;
-	const file = fake(
-		() => Promise.reject(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' })),
-		() => Promise.resolve(void (closed += 1))
-	);
+	const gone = new ProgramReading('/nonexistent/program', false);
+	t.like(await gone.result(undefined), { bytes: null, sha256: null });
+	t.regex((await gone.result(undefined)).failed ?? '', /^ENOENT/);
+	gone.close();
+	const broken = failing(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' }));
 	t.deepEqual(
-		await new ProgramHashing(file).result(undefined), { sha256: null, failed: 'EIO: i/o error, read' }
+		await new ProgramReading('x', false, broken).result(undefined),
+		{ bytes: 7, sha256: null, content: null, failed: 'EIO: i/o error, read' }
 	);
-	t.is(closed, 1);
 });
 
 test('a mistake of ours is none of the file\'s', async (t) => {
-	const file = fake(() => Promise.reject(new TypeError('x')));
-	await t.throwsAsync(new ProgramHashing(file).result(undefined), { instanceOf: TypeError });
+	await t.throwsAsync(
+		new ProgramReading('x', false, failing(new TypeError('x'))).result(undefined), { instanceOf: TypeError }
+	);
 });
 
 test('a disk that does not answer is waited for until the limit, or a signal', async (t) => {
-	const never = fake(() => new Promise(() => {}));
-	const late = { sha256: null, failed: 'it was not read in time' };
-	t.deepEqual(await new ProgramHashing(never).result(undefined, 10), late);
+	const late = { bytes: 7, sha256: null, content: null, failed: 'it was not read in time' };
+	t.deepEqual(await new ProgramReading('x', false, never()).result(undefined, 10), late);
 	const interrupted = new AbortController();
-	const result = new ProgramHashing(never).result(interrupted.signal, 2 ** 30);
+	const result = new ProgramReading('x', false, never()).result(interrupted.signal, 2 ** 30);
+	await new Promise(setImmediate);	// it has heard by then how large it is
 	interrupted.abort();
 	t.deepEqual(await result, late);
-	t.deepEqual(await new ProgramHashing(never).result(AbortSignal.abort(), 2 ** 30), late);
 });

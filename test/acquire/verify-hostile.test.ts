@@ -33,8 +33,8 @@ test('what is no manifest is said to be none, in one line', async (t) => {
 		['[]', 'its field schemaVersion is missing'], ['{}', 'its field schemaVersion is missing'],
 		['{"schemaVersion":1,"tool":null}', 'its field tool is null, and should be an object'],
 		[
-			'{"schemaVersion":6}',
-			'it is of version 6, and this procsnap knows 1 to 5: read it with the one that made it',
+			'{"schemaVersion":7}',
+			'it is of version 7, and this procsnap knows 1 to 6: read it with the one that made it',
 		],
 		['{"__proto__":{"schemaVersion":1}}', 'its field schemaVersion is missing'],
 	] as const) {

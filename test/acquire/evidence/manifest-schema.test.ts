@@ -2,6 +2,7 @@ import test from 'ava';
 import { Failure } from '../../../common/errors.ts';
 import type { Manifest } from '../../../acquire/evidence/manifest.ts';
 import { parseManifest } from '../../../acquire/evidence/manifest-schema.ts';
+import { ofVersion, readFrom } from '../older.ts';
 import { aSealed, atTheEnd } from '../sealed.ts';
 
 const shared = atTheEnd((end) => test.after.always(end));
@@ -38,50 +39,45 @@ test('a real manifest passes, and every field of it is there afterwards', (t) =>
 	);
 });
 
-const without = (value: object, ...names: string[]): object =>
-	Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
+for (const version of [1, 2, 3, 4, 5] as const)
+	test(`a manifest of version ${version} passes: what it does not tell is null, and its own fields are all looked at`, (t) => {
+		const old = ofVersion(version, real);
+		t.deepEqual(parsed(old), readFrom(version, real));
+		const { leaves, ...core } = old.core;
+		t.throws(() => parsed({ ...old, core }), { message: `its field core.${leaves} is missing` });
+		t.throws(() => parsed({ ...old, ledger: { ...old.ledger, takeNs: null } }), {
+			message: /^its field ledger\.takeNs is null/,
+		});
+		const next = { 1: 'partial', 2: null, 3: 'mechanism.why', 4: null, 5: 'tool.sha256' }[version];
+		if (next === null) t.notThrows(() => parsed({ ...old, schemaVersion: version + 1 }));
+		else t.throws(() => parsed({ ...old, schemaVersion: version + 1 }), { message: `its field ${next} is missing` });
+	});
 
-/** As a procsnap wrote it that chose no mechanism. */
-const ofVersion = (version: 2 | 3): Manifest => ({
-	...real, schemaVersion: version, mechanism: without(real.mechanism, 'why'),
-	ledger: without(real.ledger, 'attempts'),
-} as Manifest);
-
-/** As a procsnap before partial evidence wrote it. */
-const ofVersion1 = (): Manifest => ({
-	...without(ofVersion(2), 'partial'), schemaVersion: 1,
-	ledger: without(ofVersion(2).ledger, 'cutCalls', 'calls', 'unburied', 'endedEarly', 'endFailed'),
-} as Manifest);
-
-test('a manifest of version 1 passes: what it does not tell is null, and its own fields are all looked at', (t) => {
-	const old = ofVersion1();
-	t.deepEqual(
-		parsed(old),
-		{
-			...old, partial: null, mechanism: { ...old.mechanism, why: null },
-			ledger: {
-				...old.ledger, cutCalls: null, calls: null, unburied: null, endedEarly: null, endFailed: null,
-				attempts: null,
-			},
-		}
-	);
+test('a manifest of version 1 had no end that is not known', (t) => {
+	const old = ofVersion(1, real);
 	t.throws(
 		() => parsed({ ...old, ledger: { ...old.ledger, endPauseNs: null } }),
 		{ message: /^its field ledger\.endPauseNs is null/ }
 	);
-	t.throws(() => parsed({ ...old, schemaVersion: 2 }), { message: 'its field partial is missing' });
 });
 
-for (const version of [2, 3] as const)
-	test(`a manifest of version ${version} passes: why, and what was tried, is not known`, (t) => {
-		const old = ofVersion(version);
-		t.deepEqual(
-			parsed(old),
-			{ ...old, mechanism: { ...old.mechanism, why: null }, ledger: { ...old.ledger, attempts: null } }
-		);
-		t.throws(() => parsed({ ...old, partial: undefined }), { message: 'its field partial is missing' });
-		t.throws(() => parsed({ ...old, schemaVersion: 4 }), { message: 'its field mechanism.why is missing' });
-	});
+test('what cannot be is refused: an empty core, times that run backwards, no thread', (t) => {
+	const { before, after, momentNs } = real;
+	const region = { ...real.regions[0]!, readBetweenNs: [2, 1] };
+	for (const [path, value, message] of [
+		['core.bytes', 0, /^its core has 0 bytes, and no core has fewer than 64$/],
+		['momentNs', before.monotonicNs - 1, /^its times run backwards: /],
+		['after.monotonicNs', momentNs - 1, /^its times run backwards: /],
+		['after.wallClock', new Date(Date.parse(before.wallClock) - 1).toISOString(), /^its times run backwards: /],
+		['threads', [], /^it has no thread$/],
+		['regions.0', region, /ends before it begins, or its reading did$/],
+		['regions.0', { ...region, readBetweenNs: null, end: region.start }, /ends before it begins, or its reading did$/],
+	] as Array<[string, unknown, RegExp]>)
+		t.throws(() => parsed(changed(path, value)), { instanceOf: Failure, message }, path);
+	// A clock that was set back while a take lasted: earlier versions read it twice.
+	const old = ofVersion(5, real);
+	t.notThrows(() => parsed({ ...old, after: { ...after, wallClock: '2000-01-01T00:00:00.000Z' } }));
+});
 
 test('what was tried is looked at, field by field', (t) => {
 	const [attempt] = real.ledger.attempts!;
@@ -102,15 +98,15 @@ test('a region of more than 64 MiB has a SHA-256 in versions 1 and 2, and none s
 	const digest = 'a'.repeat(64), { offset } = last.segments[0]!;
 	const large = (base: Manifest, sha256: string | null): Manifest => ({
 		...base, core: { ...base.core, bytes: offset + bytes },
-		regions: real.regions.with(index, {
-			...last, start: '0x10000000', end: '0x20000000', bytes, sha256,
+		regions: base.regions.with(index, {
+			...base.regions[index]!, start: '0x10000000', end: '0x20000000', bytes, sha256,
 			segments: [{ start: '0x10000000', bytes, offset }],
 		}),
 	});
 	for (const [base, right, wrong, message] of [
-		[ofVersion1(), digest, null, /has 68157440 bytes, and no SHA-256$/],
-		[ofVersion(2), digest, null, /and no SHA-256$/],
-		[ofVersion(3), null, digest, /and a SHA-256$/],
+		[ofVersion(1, real), digest, null, /has 68157440 bytes, and no SHA-256$/],
+		[ofVersion(2, real), digest, null, /and no SHA-256$/],
+		[ofVersion(3, real), null, digest, /and a SHA-256$/],
 		[real, null, digest, /has 68157440 bytes, and a SHA-256$/],
 	] as const) {
 		t.notThrows(() => parsed(large(base, right)), `${base.schemaVersion}`);
@@ -123,9 +119,9 @@ test('each field that is missing or of another type is refused, and named', (t) 
 	for (const path of paths(real)) {
 		// What names a namespace, and how many words a command line has, is free.
 		const free =
-			/^target\.(?:namespaces\.\w+|commandLine\.\d+)$|^regions\.\d+$|^threads\.\d+$|^regions\.\d+\.segments\.\d+$/.test(path);
+			/^target\.(?:namespaces\.\w+|commandLine\.\d+)$|^regions\.\d+$|^threads\.\d+$|^collector\.options\.\d+$|^regions\.\d+\.segments\.\d+$/.test(path);
 		for (const wrong of [...(free ? [] : [undefined]), true, -1.5, { a: 1 }, [[]]]) {
-			if (typeof wrong === 'boolean' && /\.(?:running|partial)$/.test(path)) continue;
+			if (typeof wrong === 'boolean' && /\.(?:running|partial|clockSynchronized)$/.test(path)) continue;
 			if (typeof wrong === 'number' && path === 'schemaVersion') continue;
 			const { message } = t.throws(
 				() => parsed(changed(path, wrong)), { instanceOf: Failure }, `${path}: ${JSON.stringify(wrong)}`
@@ -176,7 +172,7 @@ for (const [path, value, message] of VALUES) {
 
 test('what a machine can have passes: a clock after a year, an inode of 64 bits, the last address', (t) => {
 	for (const [path, value] of [
-		['momentNs', 365 * 86_400e9], ['regions.0.file.inode', Number(2n ** 64n - 1n)], ['skewNs', -1],
+		['after.monotonicNs', 365 * 86_400e9], ['regions.0.file.inode', '18446744073709551615'], ['skewNs', -1],
 		['ledger.copiedBytes', null], ['regions.0.name', '\u001b[2J'],
 	] as const) {
 		t.notThrows(() => parsed(changed(path, value)), path);
@@ -203,10 +199,10 @@ test('what is no manifest at all', (t) => {
 		);
 	}
 	t.throws(
-		() => parsed({ schemaVersion: 6 }),
+		() => parsed({ schemaVersion: 7 }),
 		{
 			instanceOf: Failure,
-			message: 'it is of version 6, and this procsnap knows 1 to 5: read it with the one that made it',
+			message: 'it is of version 7, and this procsnap knows 1 to 6: read it with the one that made it',
 		}
 	);
 });
@@ -227,13 +223,13 @@ test('regions that do not lie in the core as they should are refused', (t) => {
 		[`regions.${index}.segments`, [], new RegExp(`has segments of 0 bytes, and should have ${bytes}$`)],
 		[`regions.${index}.bytes`, bytes + 1, /has segments of \d+ bytes, and should have/],
 		[`regions.${index}.sha256`, null, /bytes, and no SHA-256$/],
-		['core.bytes', real.core.bytes - 1, end], ['core.bytes', real.core.bytes * 2, /bytes \d+ are of no region, and \d+ of regions$/, end], ['core.bytes', 0, end],
+		['core.bytes', real.core.bytes - 1, end], ['core.bytes', real.core.bytes * 2, /bytes \d+ are of no region, and \d+ of regions$/, end],
 	] as Array<[string, unknown, RegExp, RegExp?]>) {
 		const wrong = changed(path, value) as Manifest;
 		t.throws(() => parsed(wrong), { instanceOf: Failure, message }, path);
-		t.throws(() => parsed({ ...wrong, schemaVersion: 4 }), { message: before ?? message }, `version 4: ${path}`);
+		t.throws(() => parsed(ofVersion(4, wrong)), { message: before ?? message }, `version 4: ${path}`);
 	}
-	const longer = { ...real, schemaVersion: 4, core: { ...real.core, bytes: real.core.bytes + 1 } };
+	const old = ofVersion(4, real), longer = { ...old, core: { ...old.core, bytes: old.core.bytes + 1 } };
 	t.throws(() => parsed(longer), { message: end });
 });
 
@@ -248,12 +244,12 @@ test('since version 5 large regions may lie anywhere, in parts, but not in one p
 				({ start: `0x${(0x10000000 + i * part).toString(16)}`, bytes: part, offset: real.core.bytes + offset })),
 		}],
 	});
-	t.notThrows(() => parsed(large(5, gap, part + 2 * gap)));
-	t.notThrows(() => parsed(large(5, part + gap, 0)));
-	const sparse = large(5, gap, 2 ** 50);
+	t.notThrows(() => parsed(large(6, gap, part + 2 * gap)));
+	t.notThrows(() => parsed(large(6, part + gap, 0)));
+	const sparse = large(6, gap, 2 ** 50);
 	t.throws(() => parsed(sparse), { message: /^its regions end at/ });
 	t.throws(() => parsed({ ...sparse, core: { ...sparse.core, bytes: 2 ** 51 } }), { message: /are of no region/ });
-	t.throws(() => parsed(large(5, gap, gap + 4096)), { message: /^its segment at 0x\w+ lies at \d+ in the core/ });
-	t.throws(() => parsed(large(5, gap, -4096)), { message: /lies at \d+ in the core, where another one is$/ });
-	t.throws(() => parsed(large(4, gap, part + 2 * gap)), { message: /is at \d+ in the core, where \d+ is due$/ });
+	t.throws(() => parsed(large(6, gap, gap + 4096)), { message: /^its segment at 0x\w+ lies at \d+ in the core/ });
+	t.throws(() => parsed(large(6, gap, -4096)), { message: /lies at \d+ in the core, where another one is$/ });
+	t.throws(() => parsed(ofVersion(4, large(4, gap, part + 2 * gap))), { message: /is at \d+ in the core, where \d+ is due$/ });
 });

@@ -160,11 +160,11 @@ async function recorded(t: ExecutionContext, { receiver, ours }: Setting): Promi
 	let root = '', seal: Seal | undefined, bytes = 0;
 	await sendSmall(t, receiver.port, ours, { wrap: (destination): Destination => ({
 		transfer: destination.transfer, room: {},
-		begin: (size) => { bytes = size; destination.begin(size); },
+		begin: (size) => { bytes = size; destination.begin(size, 0); },
 		write: (block, offset) => { blocks.push(Buffer.from(block)); return destination.write(block, offset); },
 		verified: (hash) => { root = hash; return destination.verified(hash); },
 		seal: (whole) => { seal = whole; return destination.seal(whole); },
-		discard: () => destination.discard(),
+		discard: () => destination.discard(false),
 	}) });
 	return { bytes, core: Buffer.concat(blocks), root, seal: seal! };
 }
@@ -287,10 +287,10 @@ linkTest('bytes, a root or a seal that do not belong together leave nothing', as
 });
 
 const bound = (destination: Destination): Destination => ({
-	transfer: destination.transfer, room: {}, begin: (bytes) => destination.begin(bytes),
+	transfer: destination.transfer, room: {}, begin: (bytes) => destination.begin(bytes, 0),
 	write: (bytes, offset) => destination.write(bytes, offset),
 	verified: (root) => destination.verified(root), seal: (seal) => destination.seal(seal),
-	discard: () => destination.discard(),
+	discard: () => destination.discard(false),
 });
 
 linkTest('more than is agreed, or than there is room for', async (t) => {

@@ -34,13 +34,13 @@ test('maps: addresses, permissions, files and names, as they are written', (t) =
 	);
 	t.deepEqual(regions[1], {
 		start: 0x55d9de49a000, end: 0x55d9de49f000, readable: true, writable: false, executable: true, shared: false,
-		fileOffset: 0x2000, device: 'fe:00', inode: 260875, name: '/usr/bin/sleep', flags: new Set(),
+		fileOffset: 0x2000, device: 'fe:00', inode: 260875n, name: '/usr/bin/sleep', flags: new Set(),
 	});
 	t.like(
 		regions[3],
-		{ writable: true, executable: false, shared: true, fileOffset: 0x3000, device: '00:01', inode: 2061 }
+		{ writable: true, executable: false, shared: true, fileOffset: 0x3000, device: '00:01', inode: 2061n }
 	);
-	t.like(regions[4], { readable: false, writable: false, executable: false, shared: false, inode: 0 });
+	t.like(regions[4], { readable: false, writable: false, executable: false, shared: false, inode: 0n });
 	t.deepEqual(parseRegions(''), []);
 });
 
@@ -75,12 +75,12 @@ test('what neither file can have is refused, and named', (t) => {
 
 test('unlinked: only a file can be, by the end of its name', (t) => {
 	const [region] = parseRegions(MAPS) as [Region];
-	const unlinked = (name: string, inode: number): boolean => isUnlinked({ ...region, name, inode });
-	t.true(unlinked('/memfd:x (deleted)', 7));
-	t.false(unlinked('/memfd:x', 7));
-	t.false(unlinked('/tmp/ (deleted)/x', 7));
-	t.false(unlinked('[anon: (deleted)', 0));
-	t.false(unlinked('x (deleted)', 0));
+	const unlinked = (name: string, inode: bigint): boolean => isUnlinked({ ...region, name, inode });
+	t.true(unlinked('/memfd:x (deleted)', 7n));
+	t.false(unlinked('/memfd:x', 7n));
+	t.false(unlinked('/tmp/ (deleted)/x', 7n));
+	t.false(unlinked('[anon: (deleted)', 0n));
+	t.false(unlinked('x (deleted)', 0n));
 });
 
 const [FILE, , HEAP] = parseRegions(MAPS) as [Region, Region, Region];

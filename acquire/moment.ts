@@ -1,0 +1,69 @@
+/** The copy, and what is to be read of it. */
+import type { Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
+import { xsaveComponents, type ThreadRegisters, type Tracer } from '../native/index.ts';
+import { Failure } from '../common/errors.ts';
+import { livingThread, processNote, type Executed, type Identity, type ProcessNote } from '../common/proc/process.ts';
+import { hasFile } from '../common/proc/regions.ts';
+import type { Attempts } from './attempts.ts';
+import type { Choice } from './choice.ts';
+import type { Instant } from './evidence/manifest.ts';
+import { allNotes } from './evidence/notes.ts';
+import { planContents, type Planned } from './evidence/plan.ts';
+import { NotPlanned } from './failing.ts';
+import type { HowToCopy, Survey } from './survey.ts';
+
+/** What is known once the copy is there, and needs the target no more. */
+export interface Moment {
+	still: Still;
+	image: Image;
+	mechanism: Mechanism;
+	before: Instant;
+	/** What the target executed then, which need not be what it executed when it was looked at. */
+	executed: Executed & { path: string };
+	threads: ThreadRegisters[];
+	planned: Planned[];
+	/** The core's. */
+	notes: Buffer;
+}
+
+/** Throws what a copy is refused with; NotPlanned where it was there, and could not be looked at. */
+export async function copyAndPlan(
+	tracer: Tracer, survey: Survey, target: Identity, choice: Choice, attempts: Attempts, how: HowToCopy
+): Promise<Moment> {
+	const copied = await attempts.copy(tracer, survey, choice, how);
+	try {
+		return { ...copied, image: survey.image, ...plan(survey, target) };
+	} catch (error) {
+		throw new NotPlanned(error);
+	}
+}
+
+export const placed = (planned: readonly Planned[]): Planned[] => planned.filter(({ runs }) => runs.length > 0);
+
+function plan(survey: Survey, target: Identity): Pick<Moment, 'executed' | 'threads' | 'planned' | 'notes'> {
+	const { image, live } = survey;
+	const executed = image.executed(), classified = survey.classified();
+	const threads = image.threads()
+		.sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
+	const planned = planContents(classified, image, live);
+	const files = classified.map(({ region }) => region).filter((region) => hasFile(region))
+		.map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
+	const process: ProcessNote = {
+		...image.note(), ...ofTarget(target), pid: target.pid, ppid: target.ppid, command: executed.command,
+		commandLine: executed.commandLine.join(' '),
+	};
+	return {
+		executed, threads, planned, notes: allNotes(threads, process, image.auxv(), files, xsaveComponents()),
+	};
+}
+
+/** As it is now; where it has ended since, what is known. */
+function ofTarget({ pid }: Identity): Partial<ProcessNote> {
+	try {
+		const { pgrp, sid, state, nice } = processNote(livingThread(pid));
+		return { pgrp, sid, state, nice };
+	} catch (error) {
+		if (!(error instanceof Failure)) throw error;
+		return { state: 'Z' };
+	}
+}
