@@ -1,4 +1,5 @@
 /** What the tracer tells of a copy that it keeps in a file: which pages the file has, and where. */
+import { textOf } from '../../common/bytes-text.ts';
 import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
 import type { FilePlace } from './types.ts';
 
@@ -18,7 +19,7 @@ interface Chunk {
 
 /** As native/precopy/precopy.h, index.c have it. Pure. */
 export class ImageIndex {
-	/** /proc/PID/maps as of the moment. */
+	/** /proc/PID/maps as of the moment, as common/bytes-text.ts reads it. */
 	readonly maps: string;
 	/** By address. */
 	readonly #chunks: ReadonlyMap<number, Chunk>;
@@ -32,7 +33,7 @@ export class ImageIndex {
 		const count = Number(bytes.readBigUInt64LE(0)), mapsBytes = Number(bytes.readBigUInt64LE(8));
 		const setBytes = chunkBytes / PAGE_BYTES / 8, first = Math.ceil((HEAD_BYTES + mapsBytes) / 8) * 8;
 		const full = Buffer.alloc(setBytes, 0xff);
-		this.maps = bytes.toString('utf8', HEAD_BYTES, HEAD_BYTES + mapsBytes);
+		this.maps = textOf(bytes.subarray(HEAD_BYTES, HEAD_BYTES + mapsBytes));
 		this.#chunkBytes = chunkBytes;
 		this.#chunks = new Map(Array.from({ length: count }, (_, number) => {
 			const at = first + number * (ENTRY_HEAD_BYTES + setBytes), set = at + ENTRY_HEAD_BYTES;

@@ -1,0 +1,169 @@
+/** What is sealed of a process is what it executed at the moment, in the bytes that the kernel has. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { bytesOfText } from '../../common/bytes-text.ts';
+import { createFolder, FILES, type Destination } from '../../acquire/evidence/folder.ts';
+import type { Manifest } from '../../acquire/evidence/manifest.ts';
+import { take, type TakeOptions } from '../../acquire/take.ts';
+import { verifyFolder } from '../../acquire/verify.ts';
+import { forEvidence, mechanismFor } from '../../mechanisms/shared/all.ts';
+import type { Mechanism } from '../../mechanisms/shared/types.ts';
+import { Workload } from '../../bench/targets/workload.ts';
+import { eventually, isFree } from '../processes.ts';
+import { testUnless } from '../unless.ts';
+import { temporaryFolder } from './help.ts';
+import { aKey } from './transfer/help.ts';
+
+/** The kernel's default here. */
+const duplicating = mechanismFor();
+
+const read = (file: string): string => readFileSync(file, 'latin1');
+
+/** A shell that becomes another program when it is told a line. */
+async function changing(t: ExecutionContext): Promise<{ pid: number; change: () => Promise<void> }> {
+	const program = 'echo ready; read line; exec sleep 1000';
+	const shell = spawn('bash', ['-c', program], { stdio: ['pipe', 'pipe', 'ignore'] });
+	t.teardown(() => shell.kill('SIGKILL'));
+	await once(shell.stdout, 'data');
+	return {
+		pid: shell.pid!,
+		change: async () => {
+			shell.stdin.write('\n');
+			await eventually(
+				() => (read(`/proc/${shell.pid}/cmdline`) === 'sleep\x001000\0' ? true : undefined), 'it is sleep'
+			);
+		},
+	};
+}
+
+/** `before`: when it has been looked at, and no more. `first`: when something is there of the evidence. */
+async function taken(
+	t: ExecutionContext, pid: number, mechanism: Mechanism,
+	{ before, first, ...options }: Partial<TakeOptions> & Partial<Record<'before' | 'first', () => Promise<unknown>>> = {}
+): Promise<{ dir: string; manifest: Manifest; programUnread: string | null }> {
+	const key = aKey(), out = join(temporaryFolder(t), 'evidence');
+	const { where, manifest, programUnread } = await take({
+		pid, key: () => key, mechanisms: [mechanism], ...options,
+		destination: async (): Promise<Destination> => {
+			await before?.();
+			const inner = await createFolder(out);
+			let begun = false;
+			return {
+				...inner, write: async (bytes, offset) => {
+					await inner.write(bytes, offset);
+					if (begun) return;
+					begun = true;
+					await first?.();
+				},
+			};
+		},
+	});
+	t.deepEqual((await verifyFolder(where)).faults, []);
+	return { dir: where, manifest, programUnread };
+}
+
+const sha256 = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
+
+for (const mechanism of forEvidence()) {
+	const identity = testUnless(mechanism.unavailable());
+
+	identity(`${mechanism.name}: executed before the copy, after it was looked at: what the copy has is sealed`, async (t) => {
+		const { pid, change } = await changing(t);
+		const { manifest } = await taken(t, pid, mechanism, { before: change });
+		t.true(isFree(pid));
+		const { program, programSha256, commandLine, command, executedSince, programFile } = manifest.target;
+		t.deepEqual([command, commandLine, executedSince], ['sleep', ['sleep', '1000'], null]);
+		t.is(programSha256, sha256('/bin/sleep'));
+		t.true(manifest.regions.some(({ name }) => name === program), 'its regions are of it');
+		t.is(programFile?.inode, String(statSync('/bin/sleep', { bigint: true }).ino));
+	});
+
+	identity(`${mechanism.name}: executed after the copy: what the copy has is sealed, and the other is said`, async (t) => {
+		const { pid, change } = await changing(t);
+		const { manifest, programUnread } = await taken(t, pid, mechanism, { first: change });
+		const { program, programSha256, commandLine, executedSince } = manifest.target;
+		t.is(commandLine[0], 'bash');
+		t.deepEqual(executedSince?.commandLine, ['sleep', '1000']);
+		t.true(manifest.regions.some(({ name }) => name === program), 'its regions are of it');
+		// What is no process has the program by way of the target alone.
+		if (mechanism.duplicates) t.is(programSha256, sha256('/bin/bash'));
+		else t.deepEqual([programSha256, /executed another program/.test(programUnread ?? '')], [null, true]);
+	});
+
+	identity(`${mechanism.name}: names and arguments that are no UTF-8 are the bytes that they were`, async (t) => {
+		const folder = temporaryFolder(t), name = Buffer.from('caf\xe9 \xff\xc3\xa4 \xed\xb2\x80', 'latin1');
+		const program = Buffer.concat([Buffer.from(`${folder}/`), name]);
+		copyFileSync('/bin/bash', program);
+		const target = spawn('bash', [
+			'-c', `exec $'${folder}/caf\\xe9 \\xff\\xc3\\xa4 \\xed\\xb2\\x80' -c 'read line' $'1\\x80'`,
+		], { stdio: ['pipe', 'ignore', 'ignore'] });
+		t.teardown(() => target.kill('SIGKILL'));
+		await eventually(() => (read(`/proc/${target.pid}/comm`).startsWith('caf') ? true : undefined), 'it runs');
+		const { manifest } = await taken(t, target.pid!, mechanism);
+		t.deepEqual(bytesOfText(manifest.target.program), program);
+		t.deepEqual(bytesOfText(manifest.target.command), name.subarray(0, 15));
+		t.deepEqual(
+			manifest.target.commandLine.slice(1).map(bytesOfText),
+			[Buffer.from('-c'), Buffer.from('read line'), Buffer.from([0x31, 0x80])]
+		);
+		t.true(manifest.regions.some((region) => bytesOfText(region.name).equals(program)));
+		t.true(manifest.target.programFile !== null);
+	});
+
+	identity(`${mechanism.name}: a program that no path leads to any more is in the evidence`, async (t) => {
+		const program = join(temporaryFolder(t), 'gone');
+		copyFileSync('/bin/sleep', program);
+		const target = spawn(program, ['1000'], { stdio: 'ignore' });
+		t.teardown(() => target.kill('SIGKILL'));
+		await eventually(() => (read(`/proc/${target.pid}/cmdline`).includes('1000') ? true : undefined), 'it runs');
+		rmSync(program);
+		const { dir, manifest } = await taken(t, target.pid!, mechanism), file = join(dir, FILES.program);
+		t.is(manifest.target.program, `${program} (deleted)`);
+		t.deepEqual(manifest.program, { file: 'program', bytes: statSync('/bin/sleep').size, sha256: sha256('/bin/sleep') });
+		t.deepEqual(readFileSync(file), readFileSync('/bin/sleep'));
+		writeFileSync(file, 'another');
+		t.deepEqual((await verifyFolder(dir)).faults, ['program: altered: not what was sealed']);
+		rmSync(file);
+		t.deepEqual((await verifyFolder(dir)).faults, ['program: missing: the evidence is not whole']);
+	});
+}
+
+test('a program that was not sealed is said to have been added', async (t) => {
+	const target = await sleeping(t), { dir } = await taken(t, target.pid!, duplicating);
+	t.false(existsSync(join(dir, FILES.program)));
+	writeFileSync(join(dir, FILES.program), 'x');
+	t.deepEqual((await verifyFolder(dir)).faults, ['program: added: the manifest has none']);
+	renameSync(join(dir, FILES.program), join(dir, '..', 'program'));
+	t.deepEqual((await verifyFolder(dir)).faults, []);
+});
+
+async function sleeping(t: ExecutionContext): Promise<ChildProcess> {
+	const target = spawn('sleep', ['1000'], { stdio: 'ignore' });
+	t.teardown(() => target.kill('SIGKILL'));
+	await eventually(() => (read(`/proc/${target.pid}/cmdline`).includes('1000') ? true : undefined), 'it runs');
+	return target;
+}
+
+for (const untilTargetEnds of [false, true])
+	test(`a target that ends is noticed; its copy is ${untilTargetEnds ? 'ended with it' : 'read on'}`, async (t) => {
+		const target = await Workload.start('resident', ['--rss', '64M']), { pid } = target;
+		t.teardown(() => target.close());
+		let told = 0;
+		const { manifest } = await taken(t, pid, duplicating, {
+			untilTargetEnds, targetEnded: () => { told += 1; },
+			first: async () => {
+				process.kill(pid, 'SIGKILL');
+				await eventually(() => (told > 0 ? true : undefined), 'it is noticed');
+			},
+		});
+		t.is(told, 1);
+		if (untilTargetEnds) {
+			t.regex(manifest.partial?.reason ?? '', /^the target had ended, .*--until-target-ends/);
+			t.true((manifest.partial?.missingBytes ?? 0) > 16 << 20);
+			t.is(manifest.ledger.endFailed, null);
+		} else t.is(manifest.partial, null);
+	});
