@@ -43,7 +43,7 @@ async function changing(t: ExecutionContext): Promise<{ pid: number; change: () 
 /** `before`: when it has been looked at, and no more. `first`: when something is there of the evidence. */
 async function taken(
 	t: ExecutionContext, pid: number, mechanism: Mechanism,
-	{ before, first, ...options }: Partial<TakeOptions> & Partial<Record<'before' | 'first', () => Promise<unknown>>> = {}
+	{ before, first, ...options }: Partial<TakeOptions & Record<'before' | 'first', () => Promise<unknown>>> = {}
 ): Promise<{ dir: string; manifest: Manifest; programUnread: string | null }> {
 	const key = aKey(), out = join(temporaryFolder(t), 'evidence');
 	const { where, manifest, programUnread } = await take({
@@ -123,7 +123,8 @@ for (const mechanism of forEvidence()) {
 		rmSync(program);
 		const { dir, manifest } = await taken(t, target.pid!, mechanism), file = join(dir, FILES.program);
 		t.is(manifest.target.program, `${program} (deleted)`);
-		t.deepEqual(manifest.program, { file: 'program', bytes: statSync('/bin/sleep').size, sha256: sha256('/bin/sleep') });
+		const bytes = statSync('/bin/sleep').size;
+		t.deepEqual(manifest.program, { file: 'program', bytes, sha256: sha256('/bin/sleep') });
 		t.deepEqual(readFileSync(file), readFileSync('/bin/sleep'));
 		writeFileSync(file, 'another');
 		t.deepEqual((await verifyFolder(dir)).faults, ['program: altered: not what was sealed']);
