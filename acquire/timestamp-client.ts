@@ -5,7 +5,10 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { codeOf, Failure, messageOf } from '../common/errors.ts';
-import { MOST_BYTES, printable, timestampRequest, tokenOf } from './evidence/timestamp.ts';
+import { MOST_BYTES, timestampRequest, tokenOf } from './evidence/timestamp.ts';
+
+/** Of somebody else's text. */
+const MOST_SHOWN = 300;
 
 export interface TimestampOptions {
 	/** For all of it, from the connection to the answer's last byte. */
@@ -48,7 +51,7 @@ export function authorityUrl(text: string): URL {
 	const url = URL.parse(text);
 	if (url === null || !['http:', 'https:'].includes(url.protocol)) {
 		throw new Failure(
-			`${JSON.stringify(text)} is no URL of a time-stamp authority: it begins with http:// or https://`
+			`"${text}" is no URL of a time-stamp authority: it begins with http:// or https://`
 		);
 	}
 	return url;
@@ -68,9 +71,9 @@ async function answerOf(url: URL, body: Buffer, options: RequestOptions): Promis
 		if (statusCode !== 200) {
 			const to = headers.location === undefined
 				? ''
-				: ` to ${printable(headers.location)}, and redirects are not followed`;
+				: ` to ${headers.location.slice(0, MOST_SHOWN)}, and redirects are not followed`;
 			throw new Failure(
-				`it answered HTTP ${statusCode}${statusMessage === '' ? '' : ` (${printable(statusMessage)})`}${to}`
+				`it answered HTTP ${statusCode}${statusMessage === '' ? '' : ` (${statusMessage.slice(0, MOST_SHOWN)})`}${to}`
 			);
 		}
 		const parts: Buffer[] = [];
@@ -84,7 +87,7 @@ async function answerOf(url: URL, body: Buffer, options: RequestOptions): Promis
 		const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
 		if (type.startsWith('text/'))
 			throw new Failure(
-				`it answered ${printable(type)}, a page for people and no time-stamp response: is this its URL for ` +
+				`it answered ${type.slice(0, MOST_SHOWN)}, a page for people and no time-stamp response: is this its URL for ` +
 					`requests?`
 			);
 		return Buffer.concat(parts);

@@ -5,6 +5,7 @@
 import { X509Certificate } from 'node:crypto';
 import { BasicConstraints, Certificate, ExtKeyUsage, type Extension } from 'pkijs';
 import { Failure, messageOf } from '../../common/errors.ts';
+import { brokenDigestOf } from './timestamp-digests.ts';
 import { parsed } from './timestamp-token.ts';
 
 const TIME_STAMPING = '1.3.6.1.5.5.7.3.8';
@@ -56,6 +57,15 @@ export function checkSigner(signer: X509Certificate, time: Date): void {
 	if (fault !== null) throw new Failure(`its signer's certificate ${fault}`);
 }
 
+/** Throws Failure where its certificate is signed by MD5 or SHA-1, so that it may be somebody else's. */
+export function checkSignerDigest(signer: X509Certificate): void {
+	const broken = parsed('its signer\'s certificate cannot be read', () => brokenDigestOf(signer));
+	if (broken !== null) throw new Failure(`its signer's certificate ${brokenText(signer, broken)}`);
+}
+
+const brokenText = (certificate: X509Certificate, digest: string): string =>
+	`(${nameOf(certificate)}) is signed by ${digest}, which is not trusted: two certificates of one signature can be made`;
+
 /** What every certificate of a chain has to be. */
 function faultAt(certificate: X509Certificate, extensions: readonly Extension[], time: Date): string | null {
 	const { validFromDate: from, validToDate: to } = certificate;
@@ -84,10 +94,16 @@ export function missingChain(
 		const found: X509Certificate[] = [];
 		for (const certificate of level) {
 			if (given.has(certificate.fingerprint256)) return null;
+			// Of one that was given, nobody's signature counts.
+			const broken = brokenDigestIn(certificate);
 			for (const issuer of [...trusted, ...embedded]) {
 				if (seen.has(issuer.fingerprint256) || !certificate.checkIssued(issuer) ||
 					!isSignedBy(certificate, issuer))
 					continue;
+				if (broken !== null) {
+					faults.push(`the certificate ${brokenText(certificate, broken)}`);
+					continue;	// another certificate may lead there
+				}
 				seen.add(issuer.fingerprint256);
 				const fault = issuerFault(issuer, between, time);
 				if (fault === null) found.push(issuer);
@@ -100,6 +116,14 @@ export function missingChain(
 	return level.some(({ fingerprint256 }) => given.has(fingerprint256))
 		? null
 		: faults[0] ?? 'none of them signed it, nor a CA between; is this the right CA?';
+}
+
+function brokenDigestIn(certificate: X509Certificate): string | null {
+	try {
+		return brokenDigestOf(certificate);
+	} catch {
+		return 'an algorithm that cannot be read';
+	}
 }
 
 function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {

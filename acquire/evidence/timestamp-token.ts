@@ -7,13 +7,10 @@ import {
 } from 'pkijs';
 import { Failure, messageOf } from '../../common/errors.ts';
 import { isWhole } from './der.ts';
+import { digestName, HASHES, SHA1, SHA256 } from './timestamp-digests.ts';
 
-export const SHA256 = '2.16.840.1.101.3.4.2.1';
-const SHA1 = '1.3.14.3.2.26';
+export { SHA256 };
 
-const HASHES: Record<string, string> = {
-	[SHA256]: 'sha256', '2.16.840.1.101.3.4.2.2': 'sha384', '2.16.840.1.101.3.4.2.3': 'sha512',
-};
 /** Signature algorithms, and the hash that each stands for; null: that of the digest. RSA is PKCS #1 v1.5. */
 const SIGNATURES: Record<string, string | null> = {
 	'1.2.840.113549.1.1.1': null, '1.2.840.113549.1.1.11': 'sha256', '1.2.840.113549.1.1.12': 'sha384',
@@ -110,7 +107,8 @@ function checkSignature(
 	const digest = HASHES[digestAlgorithm.algorithmId];
 	if (digest === undefined)
 		throw new Failure(
-			`its digest algorithm (${digestAlgorithm.algorithmId}) is not trusted: SHA-256, SHA-384 and SHA-512 are`
+			`its digest algorithm, ${digestName(digestAlgorithm.algorithmId)}, is not trusted: SHA-256, SHA-384 and ` +
+				`SHA-512 are`
 		);
 	const [found, ...others] = values(MESSAGE_DIGEST);
 	if (!(found instanceof OctetString) || others.length > 0 ||
@@ -126,8 +124,8 @@ function checkSignature(
 	const hash = SIGNATURES[signatureAlgorithm.algorithmId];
 	if (hash === undefined)
 		throw new Failure(
-			`its signature algorithm (${signatureAlgorithm.algorithmId}) is not known: RSA and ECDSA with SHA-256, ` +
-				`SHA-384 or SHA-512 are`
+			`its signature algorithm, ${digestName(signatureAlgorithm.algorithmId)}, is not trusted: RSA and ECDSA ` +
+				`with SHA-256, SHA-384 or SHA-512 are`
 		);
 	const isSigned = parsed(
 		'its signature cannot be checked',

@@ -6,11 +6,13 @@ import { Integer, Null, OctetString } from 'asn1js';
 import { createHash, randomBytes } from 'node:crypto';
 import { AlgorithmIdentifier, MessageImprint, TimeStampReq, TimeStampResp } from 'pkijs';
 import { Failure } from '../../common/errors.ts';
-import { certificatesOf, checkSigner, missingChain, nameOf } from './timestamp-chain.ts';
+import { certificatesOf, checkSigner, checkSignerDigest, missingChain, nameOf } from './timestamp-chain.ts';
 import { childrenOf, parsed, readDer, readToken, SHA256, type Token } from './timestamp-token.ts';
 
 /** Of an answer, and of a token: they have a few KiB, more where many certificates are with them. */
 export const MOST_BYTES = 1 << 20;
+/** Of an authority's text. */
+const MOST_SHOWN = 300;
 
 export { certificatesOf };
 
@@ -60,7 +62,7 @@ export function tokenOf(response: Uint8Array, message: Uint8Array, nonce: Uint8A
 		const bits = [...status.failInfo?.valueBlock.valueHexView ?? []].flatMap((byte, at) =>
 			[...Array(8).keys()].filter((bit) => byte & (0x80 >> bit)).map((bit) => at * 8 + bit));
 		throw new Failure(
-			`it refused: ${STATUS[status.status] ?? `status ${status.status}`}${text === '' ? '' : `: ${printable(text)}`}${bits.length === 0 ? '' : ` (failure ${bits.map((bit) => FAILURES[bit] ?? bit).join(', ')})`}`
+			`it refused: ${STATUS[status.status] ?? `status ${status.status}`}${text === '' ? '' : `: ${text.slice(0, MOST_SHOWN)}`}${bits.length === 0 ? '' : ` (failure ${bits.map((bit) => FAILURES[bit] ?? bit).join(', ')})`}`
 		);
 	}
 	if (token === undefined) throw new Failure('it granted the request, and gave no token');
@@ -97,7 +99,9 @@ function check({ info, signer, certificates }: Token, message: Uint8Array, trust
 	if (!sha256(message).equals(hashedMessage.valueBlock.valueHexView))
 		throw new Failure('it is of another text: the digest in it is not this one\'s');
 	checkSigner(signer, info.genTime);
-	if (trusted !== undefined) {
+	if (trusted === undefined) {
+		checkSignerDigest(signer);
+	} else {
 		const missing = missingChain(signer, certificates, certificatesOf(trusted), info.genTime);
 		if (missing !== null)
 			throw new Failure(
@@ -110,7 +114,3 @@ function check({ info, signer, certificates }: Token, message: Uint8Array, trust
 		signer: nameOf(signer), trusted: trusted === undefined ? null : true,
 	};
 }
-
-/** Somebody else's text on somebody's terminal. */
-export const printable = (text: string): string =>
-	text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, '?').slice(0, 300);

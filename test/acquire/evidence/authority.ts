@@ -54,6 +54,10 @@ export interface CertificateOptions {
 	commonName?: string;
 	/** Another certificate of this one's key. */
 	keyOf?: string;
+	/** The digest that it is signed by. */
+	md?: string;
+	/** By RSASSA-PSS: the issuer's key is RSA's. */
+	pss?: boolean;
 }
 
 /** Where in a DER file a part is. */
@@ -96,7 +100,9 @@ export class Authority {
 	/** NAME.pem and NAME.key. */
 	certificate(
 		name: string,
-		{ by, extensions = '', key = 'ec', from = YESTERDAY, to, commonName = name, keyOf }: CertificateOptions = {}
+		{
+			by, extensions = '', key = 'ec', from = YESTERDAY, to, commonName = name, keyOf, md = 'sha256', pss = false,
+		}: CertificateOptions = {}
 	): Buffer {
 		const algorithm = key === 'rsa'
 			? ['RSA', '-pkeyopt', 'rsa_keygen_bits:2048']
@@ -114,7 +120,7 @@ export class Authority {
 		const times = ['-startdate', from, ...(to === undefined ? ['-days', '30'] : ['-enddate', to])];
 		this.openssl(
 			'ca', '-batch', '-notext', '-config', 'config', ...issuer, '-in', 'request', '-extfile', 'extensions',
-			...times, '-out', `${name}.pem`
+			...times, '-md', md, ...(pss ? ['-sigopt', 'rsa_padding_mode:pss'] : []), '-out', `${name}.pem`
 		);
 		return this.read(`${name}.pem`);
 	}

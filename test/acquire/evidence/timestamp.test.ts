@@ -124,14 +124,14 @@ opensslTest('what is signed otherwise than a token', async (t) => {
 		t.throwsAsync(checkTimestamp(token, MESSAGE), { instanceOf: Failure, message });
 	const forged = (options: Parameters<Authority['forged']>[2]) => authority.forged(content, 'tsa', options);
 	t.is((await checkTimestamp(forged({}), MESSAGE)).signer, 'O=Test, CN=tsa');
-	await refused(forged({ md: 'sha1' }), /digest algorithm \(1\.3\.14\.3\.2\.26\) is not trusted/);
+	await refused(forged({ md: 'sha1' }), /digest algorithm, SHA-1 \(1\.3\.14\.3\.2\.26\), is not trusted/);
 	await refused(forged({ args: [] }), /no signed attribute names the signer's certificate/);
 	await refused(forged({ args: ['-noattr'] }), /no signed attributes/);
 	await refused(forged({ args: ['-cades', '-nocerts'] }), /certificate that its signer named .* is not with it/);
 	await refused(forged({ type: '1.2.840.113549.1.7.1' }), /version 1|of the type 1\.2\.840\.113549\.1\.7\.1/);
 	await refused(
 		forged({ args: ['-cades', '-keyopt', 'rsa_padding_mode:pss'] }),
-		/signature algorithm \(1\.2\.840\.113549\.1\.1\.10\) is not known/
+		/signature algorithm, 1\.2\.840\.113549\.1\.1\.10, is not trusted/
 	);
 	await refused(forged({ args: ['-cades', '-signer', 'root.pem', '-inkey', 'root.key'] }), /2 signatures/);
 	await refused(authority.forged(Buffer.from('no TSTInfo'), 'tsa'), /content is no time stamp/);
@@ -253,6 +253,57 @@ opensslTest('the CA that was given, by way of CAs that came with the token', asy
 		chained('too low', ['lower', 'lowest'], 'root'),
 		{ instanceOf: Failure, message: /\(O=Test, CN=lowest\) allows for 0 CAs below it, and there are 1/ }
 	);
+});
+
+opensslTest('MD5 and SHA-1 are refused: of the stamp, of its signer\'s certificate, of a CA\'s between', async (t) => {
+	const authority = new Authority(t).usual('rsa');
+	const content = authority.content(authority.token());
+	const refused = (token: Buffer, message: RegExp, given?: string) =>
+		t.throwsAsync(
+			checkTimestamp(token, MESSAGE, given === undefined ? undefined : authority.read(`${given}.pem`)),
+			{ instanceOf: Failure, message }
+		);
+	for (const [md, name] of [['md5', 'MD5'], ['sha1', 'SHA-1']] as const) {
+		await refused(
+			authority.forged(content, 'tsa', { md }),
+			new RegExp(`^its digest algorithm, ${name} \\([\\d.]+\\), is not trusted: SHA-256, SHA-384 and SHA-512 are$`)
+		);
+		for (const [what, options] of [
+			[`${md} rsa`, { key: 'rsa', by: `${md} rsa root` }], [`${md} ec`, { key: 'ec', by: `${md} ec root` }],
+			[`${md} pss`, { key: 'rsa', by: `${md} rsa root`, pss: true }],
+		] as const) {
+			if (['md5 ec', 'md5 pss'].includes(what)) continue;	// OpenSSL knows no such algorithm
+			// A root's own signature counts for nothing.
+			if (!what.endsWith('pss')) {
+				authority.certificate(options.by, { extensions: FOR_CA, key: options.key, md });
+				authority.certificate(`good ${what}`, { by: options.by, extensions: FOR_STAMPS });
+				t.true(
+					(await checkTimestamp(
+						authority.forged(content, `good ${what}`), MESSAGE, authority.read(`${options.by}.pem`)
+					)).trusted
+				);
+			}
+			authority.certificate(what, { ...options, md, extensions: FOR_STAMPS });
+			const token = authority.forged(content, what);
+			const broken = new RegExp(`\\(O=Test, CN=${what}\\) is signed by ${name} \\([\\d.]+\\), which is not trusted`);
+			await refused(token, broken);
+			await refused(token, broken, options.by);
+			t.true((await checkTimestamp(token, MESSAGE, authority.read(`${what}.pem`))).trusted, 'it was given itself');
+		}
+	}
+	// The signer's is good, and that of the CA above it is not; but where another one leads there, it does.
+	authority.certificate('middle', { by: 'root', extensions: FOR_CA, md: 'sha1' });
+	authority.certificate('leaf', { by: 'middle', extensions: FOR_STAMPS });
+	const broken = /does not come from .*: the certificate \(O=Test, CN=middle\) is signed by SHA-1/;
+	await refused(authority.forged(content, 'leaf', { with: ['middle'] }), broken, 'root');
+	authority.certificate('renewed', { by: 'root', extensions: FOR_CA, keyOf: 'middle', commonName: 'middle' });
+	for (const others of [['middle', 'renewed'], ['renewed', 'middle']]) {
+		const token = authority.forged(content, 'leaf', { with: others });
+		t.true((await checkTimestamp(token, MESSAGE, authority.read('root.pem'))).trusted, others.join());
+	}
+	authority.certificate('pss root', { extensions: FOR_CA, key: 'rsa' });
+	authority.certificate('pss', { by: 'pss root', extensions: FOR_STAMPS, pss: true });
+	t.true((await checkTimestamp(authority.forged(content, 'pss'), MESSAGE, authority.read('pss root.pem'))).trusted);
 });
 
 opensslTest('CAs that certify each other lead nowhere, and that is found out', async (t) => {
