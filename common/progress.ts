@@ -1,19 +1,28 @@
-/** How far it is, how fast and how long yet: on a terminal only. */
+/** How far it is, how fast and how long yet: on a terminal in one line that changes, elsewhere a line now and then. */
 import { bytesText, durationText } from './format.ts';
+import { printable } from './terminal.ts';
 
-const EVERY_MS = 200;
+const ON_SCREEN_EVERY_MS = 200;
+/** In a log, often enough to see that it goes on. */
+const IN_LOG_EVERY_MS = 10_000;
 
 export function createProgress(
-	what: string, screen: NodeJS.WriteStream = process.stderr
+	what: string, screen: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stderr, inLogEveryMs = IN_LOG_EVERY_MS
 ): { update: (done: number, total: number) => void; show: (text: string) => void; end: () => void } {
 	const begun = performance.now();
+	const everyMs = screen.isTTY ? ON_SCREEN_EVERY_MS : inLogEveryMs;
 	let last = begun;
 	let shown = false;
 	const showAt = (now: number, text: () => string): void => {
-		if (!screen.isTTY || now - last < EVERY_MS) return;
+		if (now - last < everyMs) return;
 		last = now;
+		const line = printable(`${what}: ${text()}`);
+		if (!screen.isTTY) {
+			screen.write(`procsnap: ${line}\n`);
+			return;
+		}
 		shown = true;
-		screen.write(`\r\x1b[K${what}: ${text()}`);
+		screen.write(`\r\x1b[K${line}`);
 	};
 	return {
 		update: (done, total) => {

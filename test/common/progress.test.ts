@@ -1,4 +1,4 @@
-/** How far it is, on a terminal only. */
+/** How far it is: on a terminal in one line, elsewhere a line now and then. */
 import test from 'ava';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createProgress } from '../../common/progress.ts';
@@ -24,10 +24,28 @@ test('shown not more often than can be read, and taken away at the end, once', a
 	t.deepEqual(written.slice(2), ['\r\x1b[K']);
 });
 
-test('not on what is no terminal', async (t) => {
-	const { screen, written } = aScreen(false), { show, end } = createProgress('copying', screen);
+test('on what is no terminal: whole lines, not often, and nothing of what is soon over', async (t) => {
+	const { screen, written } = aScreen(false), soon = createProgress('copying', screen);
 	await sleep(250);
+	soon.show('pass 3');
+	soon.end();
+	t.deepEqual(written, [], '10 s are not over');
+	const { show, update, end } = createProgress('taking', screen, 300);
+	show('at once');
+	await sleep(350);
 	show('pass 3');
+	show('too soon');
+	await sleep(350);
+	update(1 << 20, 2 << 20);
 	end();
-	t.deepEqual(written, []);
+	t.is(written.length, 2);
+	t.is(written[0], 'procsnap: taking: pass 3\n');
+	t.regex(written[1]!, /^procsnap: taking: 1\.0 MiB of 2\.0 MiB, [^\r\u001b]*\/s, .* left\n$/);
+});
+
+test('nothing of what it shows steers a terminal', async (t) => {
+	const { screen, written } = aScreen(true), { show } = createProgress('copying', screen);
+	await sleep(250);
+	show('\u001b[2J\nx');
+	t.deepEqual(written, ['\r\x1b[Kcopying: \\x1b[2J\\x0ax']);
 });
