@@ -34,6 +34,11 @@ const RULES = {
 		{ object: 'process', property: 'exitCode', message: 'Only cli.ts ends the process: throw a Failure.' },
 		{ object: 'process', property: 'abort', message: 'Only cli.ts ends the process: throw a Failure.' },
 	],
+	/** Names of a target and texts of a peer are in what is told: one module writes, and escapes all of it. */
+	streams: [
+		{ object: 'process', property: 'stdout', message: 'Only common/terminal.ts writes: out, err and note.' },
+		{ object: 'process', property: 'stderr', message: 'Only common/terminal.ts writes: out, err and note.' },
+	],
 	paths: [
 		{ selector: 'Literal[value=/^[.\\u002F]*results(\\u002F(runs|latest)|$)/]', message: SAMPLES },
 		{ selector: 'Literal[value=/(^|\\u002F)(manifest\\.json|samples\\.jsonl|report\\.html)$/]', message: SAMPLES },
@@ -109,7 +114,12 @@ export default tseslint.config(
 		},
 	},
 	...floorRules(),
-	{ files: ['acquire/cli.ts', 'bench/cli.ts'], rules: { 'no-restricted-properties': 'off' } },
+	{ files: ['bench/cli.ts'], rules: { 'no-restricted-properties': 'off' } },
+	{
+		files: ['acquire/**/*.ts'],
+		rules: { 'no-restricted-properties': ['error', ...RULES.exit, ...RULES.streams], 'no-console': 'error' },
+	},
+	{ files: ['acquire/cli.ts'], rules: { 'no-restricted-properties': ['error', ...RULES.streams] } },
 	{
 		files: ['acquire/**/*.ts', 'bench/store/**/*.ts', 'test/**/*.ts'],
 		rules: { 'no-restricted-syntax': ['error', ...RULES.erasable] },

@@ -7,7 +7,7 @@ import { countOption, type Option } from '../common/options.ts';
 export function pidOf(text: string | undefined, verb: string): number {
 	if (text === undefined) throw new UsageError(`${verb} wants a process: procsnap ${verb} PID`);
 	if (!/^[1-9]\d{0,9}$/.test(text))
-		throw new UsageError(`${JSON.stringify(text)} is no process id: procsnap ${verb} PID`);
+		throw new UsageError(`"${text}" is no process id: procsnap ${verb} PID`);
 	return Number(text);
 }
 

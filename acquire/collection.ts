@@ -1,11 +1,11 @@
 /** What the manifest says of the tool, of who uses it, and of the machine. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname, userInfo } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { clockSynchronized } from '../native/index.ts';
 import { SCHEMA_VERSION, type Instant, type Manifest } from './evidence/manifest.ts';
 import { fingerprint } from './evidence/seal.ts';
 import { toolDigest } from './tool-digest.ts';
+import { toolVersion } from './version.ts';
 
 /** `publicKey`: the collector's. `options`: those of this take. */
 export function describeCollection(
@@ -25,10 +25,6 @@ export function describeCollection(
 		},
 	};
 }
-
-export const toolVersion = (): string => (JSON.parse(
-	readFileSync(fileURLToPath(new URL('../package.json', import.meta.url)), 'utf8')
-) as { version: string }).version;
 
 /** '' where no list of users has it, as in a container. */
 function userName(): string {

@@ -5,9 +5,13 @@ import { codeOf, Failure, messageOf } from '../common/errors.ts';
 import { FILES } from './evidence/folder.ts';
 import type { Timestamp } from './evidence/timestamp.ts';
 
-/** Who asks for a CA (`tsaCa`, PEM) wants a stamp to be there. Throws Failure if that is none. */
+/**
+ * Who asks for a CA (`tsaCa`, PEM) wants a stamp to be there. `read` hears what the file has. Throws Failure if that
+ * CA is none.
+ */
 export async function folderTimestamp(
-	dir: string, signature: Uint8Array, tsaCa: Uint8Array | undefined, faults: string[]
+	dir: string, signature: Uint8Array, tsaCa: Uint8Array | undefined, faults: string[],
+	read: (token: Uint8Array) => void = () => {}
 ): Promise<Timestamp | null> {
 	const path = join(dir, FILES.timestamp);
 	try {
@@ -25,7 +29,9 @@ export async function folderTimestamp(
 	try {
 		if (statSync(path).size > MOST_BYTES)
 			throw new Failure(`it has more than ${MOST_BYTES} bytes, and no token has`);
-		return await checkTimestamp(readFileSync(path), signature, tsaCa);
+		const token = readFileSync(path);
+		read(token);
+		return await checkTimestamp(token, signature, tsaCa);
 	} catch (error) {
 		if (!(error instanceof Failure) && codeOf(error) === undefined) throw error;
 		faults.push(`${FILES.timestamp}: not a time stamp of ${FILES.signature}: ${messageOf(error)}`);

@@ -19,7 +19,7 @@ import { EarlyLeaves } from './evidence/early-leaves.ts';
 import type { Destination } from './evidence/folder.ts';
 import type { Manifest, WholeDigest } from './evidence/manifest.ts';
 import { rootHash } from './evidence/merkle.ts';
-import { publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
+import { evidenceId, publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
 import { CoreStream } from './evidence/stream.ts';
 import { forUser, NotPlanned, whyLost } from './failing.ts';
@@ -67,6 +67,8 @@ export interface TakenEvidence {
 	/** The folder, or what the receiver calls it. */
 	where: string;
 	manifest: Manifest;
+	/** evidenceId() */
+	id: string;
 	/** Why there is no timestamp although one was asked for. */
 	withoutTimestamp: string | null;
 	/** Why something of the program's file is not in the evidence; null: nothing is missing. */
@@ -160,7 +162,10 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 			signature, ...(timestamp === null ? {} : { timestamp }),
 			...(program.content === null ? {} : { program: program.content }),
 		});
-		return { where, manifest, withoutTimestamp: failed, programUnread: program.failed, untold: untoldOf(tracer) };
+		return {
+			where, manifest, id: evidenceId(text), withoutTimestamp: failed, programUnread: program.failed,
+			untold: untoldOf(tracer),
+		};
 	} catch (error) {
 		watch?.close();
 		const cause = error instanceof NotPlanned ? error.reason : error;

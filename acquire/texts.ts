@@ -1,12 +1,12 @@
 /** What of evidence is told to people in the same words in several places. Pure. */
-import { bytesText, printable } from '../common/format.ts';
+import { bytesText } from '../common/format.ts';
+import type { Manifest } from './evidence/manifest.ts';
 
 /** One for each kind of call that a stop cut. */
 export const cutTexts = (calls: ReadonlyArray<{ call: string; cut: number }>): string[] =>
 	calls.filter(({ cut }) => cut > 0)
 	.map(({ call, cut }) =>
-		`${cut} call${cut === 1 ? '' : 's'} of ${printable(call)} returned early to the target, and could not be ` +
-			`put back`);
+		`${cut} call${cut === 1 ? '' : 's'} of ${call} returned early to the target, and could not be put back`);
 
 /** Of calls with a timeout, of which a stop could not tell how much was left. */
 export const lengthenedTexts = (timeouts: number | null): string[] => (timeouts === null || timeouts === 0 ? [] :
@@ -14,4 +14,21 @@ export const lengthenedTexts = (timeouts: number | null): string[] => (timeouts 
 
 /** Of evidence of which a part is missing, since the duplicate was ended before all of it was read. */
 export const partialText = ({ missingBytes, reason }: { missingBytes: number; reason: string }): string =>
-	`partial: ${bytesText(missingBytes)} of the duplicate were not read: ${printable(reason)}`;
+	`partial: ${bytesText(missingBytes)} of the duplicate were not read: ${reason}`;
+
+/** Of what it is, so that it is not taken for other evidence. */
+export function identityText({ target, collector, ...manifest }: Manifest, id: string): string {
+	const program = target.program === '' ? '' : `, ${target.program}`;
+	return `process ${target.pid} (${target.command}${program}) on ${collector.host}, as of ` +
+		`${momentOf(manifest)}, id ${id}`;
+}
+
+/** To be written down beside the evidence. */
+export const idText = (id: string): string =>
+	`id ${id}: note it elsewhere; with verify --expect ${id} no other folder passes for this one`;
+
+/** ISO 8601, UTC, to the millisecond: the moment that private memory is of, by the collector's wall clock. */
+export function momentOf({ before, momentNs }: Pick<Manifest, 'before' | 'momentNs'>): string {
+	const moment = new Date(Date.parse(before.wallClock) + (momentNs - before.monotonicNs) / 1e6);
+	return Number.isNaN(moment.getTime()) ? 'a time that no clock shows' : moment.toISOString();
+}

@@ -6,17 +6,21 @@ import { codeOf, Failure, messageOf } from '../common/errors.ts';
 import { FILES, readWhole } from './evidence/folder.ts';
 import type { Manifest, RegionRecord } from './evidence/manifest.ts';
 import { CHUNK_BYTES, HASH_BYTES, leafHash, Root, rootHash } from './evidence/merkle.ts';
-import { printable } from '../common/format.ts';
 
 /** So many regions are named for one fault. */
 const MOST_NAMED = 8;
 
+/** SHA-256 in hexadecimal, by the file's name. */
+export type Sums = Map<string, string>;
+
 /**
- * Adds to `faults`. The manifest is believed, and its regions with a SHA-256 lie in the core in their order. Returns
- * the core's bytes.
+ * Adds to `faults`. The manifest is believed, and its regions with a SHA-256 lie in the core in their order. `sums`
+ * gets those of the leaves and of the core, which are no good where there is a fault. Returns the core's bytes.
  */
-export function checkCore(dir: string, { core, regions }: Manifest, faults: string[]): number {
+export function checkCore(dir: string, { core, regions }: Manifest, faults: string[], sums?: Sums): number {
 	const leaves = readLeaves(dir, core, faults);
+	if (leaves !== null) sums?.set(FILES.leaves, createHash('sha256').update(leaves).digest('hex'));
+	const faultsBefore = faults.length;
 	let file: number;
 	try {
 		file = openSync(join(dir, FILES.core), 'r');
@@ -29,6 +33,9 @@ export function checkCore(dir: string, { core, regions }: Manifest, faults: stri
 	const digests = new RegionDigests(regions);
 	const chunks = leaves === null ? null : new Chunks(leaves);
 	const root = new Root();
+	// Read once: of the whole core too, where that is asked for or can be compared.
+	const sealedSum = (core as { sha256?: unknown }).sha256 ?? null;
+	const sum = sums === undefined && sealedSum === null ? null : createHash('sha256');
 	let { size } = fstatSync(file);
 	try {
 		const room = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, core.bytes));
@@ -36,6 +43,7 @@ export function checkCore(dir: string, { core, regions }: Manifest, faults: stri
 			const chunk = room.subarray(0, Math.min(CHUNK_BYTES, core.bytes - at));
 			const got = readAll(file, chunk, at);
 			digests.update(chunk.subarray(0, got), at);
+			sum?.update(chunk.subarray(0, got));
 			if (got < chunk.length) {
 				size = at + got;	// cut off here, or cut off since
 				break;
@@ -61,6 +69,11 @@ export function checkCore(dir: string, { core, regions }: Manifest, faults: stri
 		(size >= core.bytes && root.digest().toString('hex') !== core.merkleRoot)) {
 		faults.push(`${FILES.core}: was altered: ${whereText(digests.altered, undigested(regions), true)}`);
 	}
+	const found = sum?.digest('hex');
+	if (found !== undefined) sums?.set(FILES.core, found);
+	// Of a core that is altered, this says no more than the chunks do.
+	if (sealedSum !== null && sealedSum !== found && faults.length === faultsBefore)
+		faults.push(`${FILES.core}: its SHA-256 is ${found ?? ''}, and not that of the manifest (core.sha256)`);
 	return size;
 }
 
@@ -173,7 +186,7 @@ function namesOf(regions: readonly RegionRecord[]): string {
 }
 
 const nameOf = ({ start, end, name }: RegionRecord): string =>
-	`${start}-${end}${name === '' ? '' : ` ${printable(name)}`}`;
+	`${start}-${end}${name === '' ? '' : ` ${name}`}`;
 
 function missingFrom(regions: readonly RegionRecord[], bytes: number): string {
 	const first = regions.find((region) => placesOf(region).some(({ end }) => end > bytes));

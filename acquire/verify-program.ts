@@ -6,8 +6,10 @@ import { Failure } from '../common/errors.ts';
 import { FILES, readWhole } from './evidence/folder.ts';
 import type { Manifest } from './evidence/manifest.ts';
 
-/** Adds to `faults`. */
-export function checkProgram(dir: string, { program }: Manifest, faults: string[]): void {
+/** Adds to `faults`; `read` is told of what is there. */
+export function checkProgram(
+	dir: string, { program }: Manifest, faults: string[], read: (content: Uint8Array) => void
+): void {
 	const isThere = lstatSync(join(dir, FILES.program), { throwIfNoEntry: false }) !== undefined;
 	if (program === null) {
 		if (isThere) faults.push(`${FILES.program}: added: the manifest has none`);
@@ -15,6 +17,7 @@ export function checkProgram(dir: string, { program }: Manifest, faults: string[
 	}
 	try {
 		const content = readWhole(dir, FILES.program);
+		read(content);
 		if (content.length !== program.bytes || createHash('sha256').update(content).digest('hex') !== program.sha256)
 			faults.push(`${FILES.program}: altered: not what was sealed`);
 	} catch (error) {

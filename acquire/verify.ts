@@ -2,16 +2,16 @@
  * Is an evidence folder what the collector sealed? Everything that is not is named: which file, which chunk, which
  * region. Nothing outside of the folder is opened, whatever the manifest says.
  */
-import { lstatSync, readdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { lstatSync, readdirSync, statSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { Failure, messageOf } from '../common/errors.ts';
 import { FILES, readWhole } from './evidence/folder.ts';
 import type { Manifest } from './evidence/manifest.ts';
-import { fingerprint, isSigned, publicKeyFrom, publicKeyPem } from './evidence/seal.ts';
+import { evidenceId, fingerprint, isSigned, modeText, publicKeyFrom, publicKeyPem } from './evidence/seal.ts';
 import type { Timestamp } from './evidence/timestamp.ts';
 import { folderTimestamp } from './folder-timestamp.ts';
-import { printable } from '../common/format.ts';
-import { checkCore } from './verify-core.ts';
+import { checkCore, type Sums } from './verify-core.ts';
 import { checkProgram } from './verify-program.ts';
 
 export interface Verification {
@@ -23,23 +23,52 @@ export interface Verification {
 	trusted: boolean | null;
 	/** By when it was sealed; null: nothing tells, or not what it should. */
 	timestamp: Timestamp | null;
-	/** Empty: it is whole. */
+	/** evidenceId() of the manifest that is there, be it believed or not; null: there is none. */
+	id: string | null;
+	/** Empty: it is of one piece, and whole where `trusted`. In somebody else's words, in part. */
 	faults: string[];
+	/** What is no fault, and better known: who may change it later. */
+	notes: string[];
 	bytes: number;
+}
+
+/** Of one piece is what anybody can make: only with the collector's key it is known to be whole. */
+export type Verdict = 'whole' | 'sealer unknown' | 'not whole';
+
+export function verdictOf({ faults, trusted }: Pick<Verification, 'faults' | 'trusted'>): Verdict {
+	if (faults.length > 0) return 'not whole';
+	return trusted === true ? 'whole' : 'sealer unknown';
+}
+
+export interface VerifyOptions {
+	/** The id that it is to have, or more digits of that SHA-256. */
+	expectedId?: string | undefined;
+	/** Gets the SHA-256 of all files. */
+	sums?: Sums | undefined;
 }
 
 /**
  * `trustedKey`: the collector's public key; `tsaCa`: certificates (PEM) of the time-stamp authority's CA. Both got by
  * another way than the evidence. Throws Failure if there is no such folder.
  */
-export async function verifyFolder(dir: string, trustedKey?: Uint8Array, tsaCa?: Uint8Array): Promise<Verification> {
+export async function verifyFolder(
+	dir: string, trustedKey?: Uint8Array, tsaCa?: Uint8Array, { expectedId, sums }: VerifyOptions = {}
+): Promise<Verification> {
 	const given = trustedKey === undefined ? null : publicKeyFrom(trustedKey, 'the key given');
-	const faults = strangers(dir);
+	const faults = strangers(dir), notes = changeable(dir);
 	const files = readSmallFiles(dir, faults);
 	if (files === null)
 		return {
-			manifest: null, signedBy: null, trusted: given === null ? null : false, timestamp: null, faults, bytes: 0,
+			manifest: null, signedBy: null, trusted: given === null ? null : false, timestamp: null, id: null, faults,
+			notes, bytes: 0,
 		};
+	const id = evidenceId(files.manifest);
+	if (expectedId !== undefined && !sha256(files.manifest).startsWith(expectedId.toLowerCase())) {
+		faults.push(
+			`${FILES.manifest}: its id is ${id}, and not ${expectedId}: this is other evidence than was expected, or altered`
+		);
+	}
+	for (const name of ['manifest', 'signature', 'publicKey'] as const) sums?.set(FILES[name], sha256(files[name]));
 	const key = tried(() => publicKeyFrom(files.publicKey, FILES.publicKey), faults);
 	// Many a text is read as one key: bits that do not count, blanks, words before it.
 	if (key !== null && publicKeyPem(key) !== files.publicKey.toString('latin1'))
@@ -54,20 +83,46 @@ export async function verifyFolder(dir: string, trustedKey?: Uint8Array, tsaCa?:
 			`${FILES.manifest}: its signature (${FILES.signature}) is not of this text by ` +
 				`${given === null ? FILES.publicKey : 'the key given'}: one of them was altered`
 		);
-		return { manifest: null, signedBy, trusted, timestamp: null, faults, bytes: 0 };
+		return { manifest: null, signedBy, trusted, timestamp: null, id, faults, notes, bytes: 0 };
 	}
 	// Signed, but without a key given by anybody.
 	const { parseManifest } = await import('./evidence/manifest-schema.ts');
 	const manifest = tried(() => parseManifest(files.manifest), faults, `${FILES.manifest}: `);
-	if (manifest === null) return { manifest, signedBy, trusted, timestamp: null, faults, bytes: 0 };
+	if (manifest === null) return { manifest, signedBy, trusted, timestamp: null, id, faults, notes, bytes: 0 };
 	if (signedBy !== null && signedBy !== manifest.collector.publicKeySha256) {
 		faults.push(`${FILES.publicKey}: the manifest names another key`);
 	}
 	// The signature is what is stamped: it was there by then, and with it all that it is of.
-	const timestamp = await folderTimestamp(dir, files.signature, tsaCa, faults);
-	checkProgram(dir, manifest, faults);
-	const bytes = checkCore(dir, manifest, faults);
-	return { manifest, signedBy, trusted, timestamp, faults, bytes };
+	const timestamp = await folderTimestamp(
+		dir, files.signature, tsaCa, faults, (token) => sums?.set(FILES.timestamp, sha256(token))
+	);
+	checkProgram(dir, manifest, faults, (content) => sums?.set(FILES.program, sha256(content)));
+	const bytes = checkCore(dir, manifest, faults, sums);
+	return { manifest, signedBy, trusted, timestamp, id, faults, notes, bytes };
+}
+
+const sha256 = (content: Uint8Array): string => createHash('sha256').update(content).digest('hex');
+
+/** Whole is what it is now: who may change it when nobody looks? */
+function changeable(dir: string): string[] {
+	const notes: string[] = [];
+	const others = (what: string, { mode }: Stats): void => {
+		if ((mode & 0o022) !== 0)
+			notes.push(`${what}: others than its owner may write to it (mode ${modeText(mode)})`);
+	};
+	others('the folder', statSync(dir));
+	for (const name of Object.values(FILES)) {
+		const found = lstatSync(join(dir, name), { throwIfNoEntry: false });
+		if (found?.isFile() !== true) continue;
+		others(name, found);
+		if (found.nlink > 1) {
+			notes.push(
+				`${name}: it is a hard link: the file has ${found.nlink} names, and whoever has another one may change ` +
+					`it; copy the folder (cp -r), and verify the copy`
+			);
+		}
+	}
+	return notes;
 }
 
 /** What is in the folder and is none of its files. */
@@ -81,7 +136,7 @@ function strangers(dir: string): string[] {
 	const known: string[] = Object.values(FILES);
 	return [
 		...names.filter((name) => !known.includes(name))
-			.map((name) => `${printable(name)}: added: no file of the evidence`),
+			.map((name) => `${name}: added: no file of the evidence`),
 		// A link would lead out of the folder.
 		...names.filter((name) => known.includes(name) && !lstatSync(join(dir, name)).isFile())
 			.map((name) => `${name}: no ordinary file`),

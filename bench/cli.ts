@@ -3,7 +3,8 @@
  * ends the process.
  */
 import { discoverCommands } from './discover.ts';
-import { Failure, UsageError, codeOf, messageOf } from '../common/errors.ts';
+import { Failure, UsageError, messageOf } from '../common/errors.ts';
+import { err, letReadersGo } from '../common/terminal.ts';
 import { exitNow } from '../native/machine.ts';
 
 const EXIT_FAILED = 1;
@@ -18,7 +19,7 @@ async function main([verb, ...args]: string[]): Promise<number> {
 	}
 	const command = commands.get(verb);
 	if (command === undefined) {
-		throw new UsageError(`unknown verb ${JSON.stringify(verb)}: the verbs are ${[...commands.keys()].join(', ')}`);
+		throw new UsageError(`unknown verb "${verb}": the verbs are ${[...commands.keys()].join(', ')}`);
 	}
 	return command.run(args);
 }
@@ -26,22 +27,16 @@ async function main([verb, ...args]: string[]): Promise<number> {
 /** A Failure is for the user: its message says it all. Anything else is a mistake of ours. */
 function explain(error: unknown): number {
 	if (error instanceof Failure) {
-		process.stderr.write(`procsnap: ${error.message}\n`);
+		err.lines(`procsnap: ${error.message}`.split('\n'));
 		return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;
 	}
 	const trace = error instanceof Error ? error.stack ?? messageOf(error) : messageOf(error);
-	process.stderr.write(`procsnap: unexpected error, please report it:\n${trace}\n`);
+	err.lines(['procsnap: unexpected error, please report it:', ...trace.split('\n')]);
 	return EXIT_FAILED;
 }
 
 // `procsnap ... | head`: the measurement goes on, nobody reads the rest.
-for (const stream of [process.stdout, process.stderr]) {
-	stream.on('error', (error) => {
-		if (codeOf(error) !== 'EPIPE') {
-			throw error;
-		}
-	});
-}
+letReadersGo();
 
 const code = await main(process.argv.slice(2)).catch(explain);
 // A report needs no addon, and what does has said by now why it cannot be loaded.

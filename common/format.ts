@@ -21,6 +21,3 @@ export function atMostText(ns: number): string {
 	if (ns > 999_900_000) return `${(Math.ceil(ns / 1e8) / 10).toFixed(1)} s`;
 	return ns > 999_000 ? `${(Math.ceil(ns / 1e5) / 10).toFixed(1)} ms` : `${Math.ceil(ns / 1e3)} µs`;
 }
-
-/** What somebody else chose, on one line: nothing that moves a terminal's cursor or turns its text around. */
-export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '?');

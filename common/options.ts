@@ -60,7 +60,7 @@ export function parseOptions<Name extends string>(
 	if (extra !== undefined) {
 		const there = positionals === 0 ? 'there are only options' : 'there is one argument and the options';
 		const known = names.map((name) => `--${name}`).join(', ');
-		throw new UsageError(`unexpected argument ${JSON.stringify(extra)}: ${there} ${known}`);
+		throw new UsageError(`unexpected argument "${extra}": ${there} ${known}`);
 	}
 	return parsed;
 }
@@ -71,7 +71,7 @@ export function expectOneOf<Name extends string>(what: string, name: string, val
 	if (found === undefined) {
 		const names = [...new Set(valid)];
 		throw new UsageError(
-			`unknown ${what} ${JSON.stringify(name)}: there ` +
+			`unknown ${what} "${name}": there ` +
 				`${names.length === 1 ? 'is' : 'are'} ${names.join(', ') || 'none'}`
 		);
 	}

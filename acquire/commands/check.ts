@@ -8,8 +8,9 @@ import { pidOf } from '../arguments.ts';
 import { candidatesFor } from '../candidates.ts';
 import { chooseMechanism, disturbanceText, type Candidate, type Choice } from '../choice.ts';
 import { Failure } from '../../common/errors.ts';
-import { bytesText, durationText, printable } from '../../common/format.ts';
+import { bytesText, durationText } from '../../common/format.ts';
 import { parseOptions, type Option } from '../../common/options.ts';
+import { out } from '../../common/terminal.ts';
 import { MECHANISMS } from '../mechanism-option.ts';
 
 export const summary = 'say whether a process would be taken, how, at what cost, and why not';
@@ -39,12 +40,11 @@ export function run(args: string[]): Promise<number> {
 	const checked = judged(candidates, chooseMechanism(candidates));
 	const { choice: { mechanism, why, passedOver }, estimate, refusals } = checked, taken = refusals.length === 0;
 	if (flags.has('json')) {
-		process.stdout.write(
-			`${JSON.stringify({ pid, taken, mechanism: mechanism.name, why, passedOver, ...estimate, candidates: candidates.map(brief) })}\n`
-		);
+		out.json({
+			pid, taken, mechanism: mechanism.name, why, passedOver, ...estimate, candidates: candidates.map(brief),
+		});
 	} else {
-		const told = lines(pid, checked).flatMap((line) => wrapped(printable(line)));
-		process.stdout.write(told.map((line) => `${line}\n`).join(''));
+		out.lines(lines(pid, checked).flatMap((line) => wrapped(line)));
 	}
 	return Promise.resolve(taken ? 0 : REFUSED);
 }

@@ -1,11 +1,12 @@
 /** procsnap hidden PID: what a copy made by fork does not have. */
 import { MAX_STOP, pidOf, stopLimitOf } from '../arguments.ts';
 import type { CallCount } from '../../native/index.ts';
-import { bytesText, printable } from '../../common/format.ts';
+import { bytesText } from '../../common/format.ts';
 import { MECHANISM } from '../mechanism-option.ts';
 import { mechanismFor } from '../../mechanisms/shared/all.ts';
 import { findHidden, type HiddenRegion } from '../hidden.ts';
 import { parseOptions, type Option } from '../../common/options.ts';
+import { note, out } from '../../common/terminal.ts';
 import { lengthenedTexts } from '../texts.ts';
 
 export const summary = 'list the memory that copies made by fork miss';
@@ -48,25 +49,22 @@ export async function run(args: string[]): Promise<number> {
 	const sum = (of: (count: CallCount) => number): number | null =>
 		calls?.reduce((total, count) => total + of(count), 0) ?? null;
 	const lengthenedTimeouts = sum(({ lengthened }) => lengthened), cutCalls = sum(({ cut }) => cut);
-	for (const text of [...texts, ...lengthenedTexts(lengthenedTimeouts)]) process.stderr.write(`procsnap: ${text}\n`);
+	for (const text of [...texts, ...lengthenedTexts(lengthenedTimeouts)]) note(text);
 	if (flags.has('json')) {
 		const listed = regions.map(({ start, end, ...region }) =>
 			({ start: `0x${start.toString(16)}`, end: `0x${end.toString(16)}`, ...region }));
-		process.stdout.write(
-			`${JSON.stringify({ pid, mechanism: mechanism.name, lengthenedTimeouts, cutCalls, calls, regions: listed })}\n`
-		);
+		out.json({ pid, mechanism: mechanism.name, lengthenedTimeouts, cutCalls, calls, regions: listed });
 	} else {
 		const how = mechanism.forked
 			? 'procsnap take reads what it can of these from the live process'
 			: `the copy by ${mechanism.name} has them, frozen`;
-		process.stdout.write(
-			`process ${pid}: ${regions.length} regions that a copy made by fork does not have as they were; ` +
-				`${how}\n${regions.map(regionLine).join('')}`
-		);
+		out.lines([
+			`process ${pid}: ${regions.length} regions that a copy made by fork does not have as they were; ${how}`,
+			...regions.map(regionLine),
+		]);
 	}
 	return regions.some(({ why }) => SUSPICIOUS.includes(why)) ? FOUND : 0;
 }
 
 const regionLine = ({ start, end, why, residentBytes, name }: HiddenRegion): string =>
-	`  ${start.toString(16)}-${end.toString(16)} ${bytesText(residentBytes).padStart(10)} resident  ${REASONS[why]} ` +
-		` ${printable(name)}\n`;
+	`  ${start.toString(16)}-${end.toString(16)} ${bytesText(residentBytes).padStart(10)} resident  ${REASONS[why]}  ${name}`;

@@ -5,8 +5,9 @@ import { resolve } from 'node:path';
 import { addressOf } from '../arguments.ts';
 import { Failure, messageOf, UsageError } from '../../common/errors.ts';
 import { publicKeyFrom } from '../evidence/seal.ts';
-import { bytesText, printable } from '../../common/format.ts';
+import { bytesText } from '../../common/format.ts';
 import { bytesOption, parseOptions, type Option } from '../../common/options.ts';
+import { out } from '../../common/terminal.ts';
 import { readCredentials } from '../transfer/credentials.ts';
 import { receive, type ReceiverEvent } from '../transfer/receiver.ts';
 
@@ -38,41 +39,43 @@ lost goes on where it was, after a restart too.`,
 };
 
 const DEFAULT_MOST = '256G';
+/** Of a peer's text. */
+const MOST_SHOWN = 500;
 
 export async function run(args: string[], signal: AbortSignal): Promise<number> {
 	const { flags, values } = parseOptions(args, OPTIONS);
-	const [listen, out, trust] = [values.listen?.at(-1), values.out?.at(-1), values.trust?.at(-1)];
-	if (listen === undefined || out === undefined)
+	const [listen, folder, trust] = [values.listen?.at(-1), values.out?.at(-1), values.trust?.at(-1)];
+	if (listen === undefined || folder === undefined)
 		throw new UsageError('receive wants --listen [HOST:]PORT and --out DIR');
 	const { host, port } = addressOf(listen, 'listen', '::');
 	const kept = Promise.withResolvers<undefined>();
 	const receiver = await receive({
-		host, port, out: resolve(out),
+		host, port, out: resolve(folder),
 		credentials: readCredentials({
 			ca: values.ca?.at(-1), cert: values.cert?.at(-1), key: values['link-key']?.at(-1),
 		}),
 		mostBytes: bytesOption('max-size', values['max-size']?.at(-1) ?? DEFAULT_MOST, 1),
 		trustedKey: trust === undefined ? undefined : trustedKey(trust),
 		said: (event) => {
-			process.stdout.write(flags.has('json') ? `${JSON.stringify(event)}\n` : `${eventText(event)}\n`);
+			if (flags.has('json')) out.json(event);
+			else out.line(eventText(event));
 			if ('kept' in event && flags.has('once')) kept.resolve(undefined);
 		},
 	});
-	process.stdout.write(
-		flags.has('json') ? `${JSON.stringify({ listening: receiver.port })}\n` : `listening on port ${receiver.port}\n`
-	);
+	if (flags.has('json')) out.json({ listening: receiver.port });
+	else out.line(`listening on port ${receiver.port}`);
 	await Promise.race([kept.promise, ...(signal.aborted ? [] : [once(signal, 'abort')])]);
 	await receiver.close();
 	return 0;
 }
 
 function eventText(event: ReceiverEvent): string {
-	const from = printable(event.from.slice(0, 500));
+	const from = event.from.slice(0, MOST_SHOWN);
 	if ('kept' in event)
 		return `kept ${event.kept}: ${bytesText(event.bytes)} from ${from}, sealed by ${event.sealedBy}`;
-	if ('refused' in event) return `refused from ${from}: ${printable(event.refused.slice(0, 500))}`;
+	if ('refused' in event) return `refused from ${from}: ${event.refused.slice(0, MOST_SHOWN).trimEnd()}`;
 	return `waiting for the rest of ${event.waiting}: ${bytesText(event.bytes)} are there; ` +
-		`from ${from}: ${printable(event.because)}`;
+		`from ${from}: ${event.because.slice(0, MOST_SHOWN).trimEnd()}`;
 }
 
 

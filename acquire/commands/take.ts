@@ -5,8 +5,8 @@ import { UsageError } from '../../common/errors.ts';
 import { createFolder, type Destination } from '../evidence/folder.ts';
 import { WHOLE_DIGESTS, type Attempt, type Manifest, type WholeDigest } from '../evidence/manifest.ts';
 import { CAPTURES, type Capture } from '../evidence/provenance.ts';
-import { checkKeyPlace, collectorKey, defaultKeyPath } from '../evidence/seal.ts';
-import { atMostText, bytesText, durationText, printable } from '../../common/format.ts';
+import { checkKeyPlace, collectorKey, defaultKeyPath, exposureOf } from '../evidence/seal.ts';
+import { atMostText, bytesText, durationText } from '../../common/format.ts';
 import { bytesOption, countOption, expectOneOf, parseOptions, type Option } from '../../common/options.ts';
 import { addressOf, MAX_STOP, pidOf, stopLimitOf } from '../arguments.ts';
 import { MECHANISMS } from '../mechanism-option.ts';
@@ -16,8 +16,9 @@ import { answerSignals } from '../../native/index.ts';
 import type { CopyProgress, CopyRoom } from '../../mechanisms/shared/types.ts';
 import { yieldToOthers } from '../priority.ts';
 import { createProgress } from '../../common/progress.ts';
+import { note, out } from '../../common/terminal.ts';
 import { take } from '../take.ts';
-import { cutTexts, lengthenedTexts, partialText } from '../texts.ts';
+import { cutTexts, idText, lengthenedTexts, partialText } from '../texts.ts';
 
 export const summary = 'take the memory and registers of a live process';
 
@@ -79,15 +80,15 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	const say = (text: string): void => {
 		copyProgress.end();
 		progress.end();
-		process.stderr.write(`procsnap: ${text}\n`);
+		note(text);
 	};
 	// An answer at once: to put the target back may take as long as to copy it.
 	const answering = answerSignals('procsnap: interrupted: putting the target back as it was\n');
-	const { where, manifest, withoutTimestamp, programUnread, untold } = await take({
+	const { where, manifest, id, withoutTimestamp, programUnread, untold } = await take({
 		pid, key, checkKey: () => checkKeyPlace(keyPath), mechanisms, stopLimitMs, timestampUrl, signal,
 		copying: (now) => copyProgress.show(copyText(now)),
 		gaveUp: ({ mechanism, reason, next }) =>
-			say(`${mechanism.name} has given up, and ${next.name} is tried: ${printable(reason)}`),
+			say(`${mechanism.name} has given up, and ${next.name} is tried: ${reason}`),
 		duplicated: (target) => {
 			copyProgress.end();
 			yieldToOthers(target, answering);
@@ -105,22 +106,25 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 		progress.end();
 	});
 	if (found.made === true) {
-		process.stderr.write(
-			`procsnap: made the collector's key ${keyPath}; give ${keyPath}.pub to whoever verifies, by another way ` +
-				`than the evidence\n`
+		note(
+			`made the collector's key ${keyPath}; give ${keyPath}.pub to whoever verifies, by another way than the ` +
+				`evidence`
 		);
 	}
 	if (withoutTimestamp !== null)
-		process.stderr.write(`procsnap: the evidence is there, but not stamped: ${withoutTimestamp}\n`);
+		note(`the evidence is there, but not stamped: ${withoutTimestamp}`);
 	if (programUnread !== null)
-		process.stderr.write(`procsnap: not all of the target's program is in the evidence: ${printable(programUnread)}\n`);
+		note(`not all of the target's program is in the evidence: ${programUnread}`);
 	for (const text of untoldTexts(untold))
-		process.stderr.write(`procsnap: not in the evidence, which was sealed before: ${text}\n`);
-	process.stdout.write(
-		flags.has('json')
-			? `${JSON.stringify({ where, bytes: manifest.core.bytes, merkleRoot: manifest.core.merkleRoot, mechanism: manifest.mechanism, partial: manifest.partial, ledger: manifest.ledger, untold })}\n`
-			: describe(where, manifest)
-	);
+		note(`not in the evidence, which was sealed before: ${text}`);
+	const exposed = exposureOf(keyPath, 'the collector\'s key');
+	if (exposed !== null) note(exposed);
+	if (flags.has('json')) {
+		const { core: { bytes, merkleRoot }, mechanism, partial, ledger } = manifest;
+		out.json({ where, id, bytes, merkleRoot, mechanism, partial, ledger, untold });
+	} else {
+		out.lines(describe(where, manifest, id));
+	}
 	if (manifest.partial !== null) return PARTIAL;
 	return withoutTimestamp === null ? 0 : WITHOUT_TIMESTAMP;
 }
@@ -166,7 +170,7 @@ function destinationOf(
 		});
 		return Sender.open({
 			host, port, credentials, bytesPerSecond, patienceMs, room, signal,
-			say: (text) => process.stderr.write(`procsnap: ${text}\n`),
+			say: note,
 		});
 	};
 }
@@ -181,17 +185,17 @@ function roomOf({ memory, spool }: Partial<Record<keyof typeof OPTIONS, string[]
 	};
 }
 
-/** What was taken, how, and what it cost the target, which chose its own name. */
+/** What was taken, how, and what it cost the target. Of what is partial that is the last line. */
 export function describe(
-	where: string, { target, mechanism, threads, regions, ledger, core, before, partial }: Manifest
-): string {
+	where: string, { target, mechanism, threads, regions, ledger, core, before, partial }: Manifest, id?: string
+): string[] {
 	const ended = regions.filter(({ readFrom, unreadable }) =>
 		readFrom === 'target' && unreadable.some(({ errno }) => errno === 'ESRCH')).length;
 	const endPause = ledger.endPauseNs === null ? 'nobody knows for how long' : `for ${atMostText(ledger.endPauseNs)} at most`;
-	const lines = [
-		`${where}: process ${target.pid} (${printable(target.command)}) as of ${before.wallClock}, ` +
+	return [
+		`${where}: process ${target.pid} (${target.command}) as of ${before.wallClock}, ` +
 			`by ${mechanism.name}`,
-		...(mechanism.why === null ? [] : [`  why ${mechanism.name}: ${printable(mechanism.why)}`]),
+		...(mechanism.why === null ? [] : [`  why ${mechanism.name}: ${mechanism.why}`]),
 		...(ledger.attempts ?? []).flatMap((attempt) => (attempt.outcome === 'refused' ? [attemptText(attempt)] : [])),
 		`  ${bytesText(core.bytes)}, registers of ${counted(threads.length, 'thread')}`,
 		`  the target was paused for ${atMostText(ledger.pauseNs)} at most, and ${endPause} when the duplicate was ended`,
@@ -215,20 +219,20 @@ export function describe(
 			]),
 		...(ledger.unburied === null
 			? []
-			: [`  the ended duplicate is still a zombie child of the target: ${printable(ledger.unburied)}`]),
+			: [`  the ended duplicate is still a zombie child of the target: ${ledger.unburied}`]),
 		...(ledger.endFailed === null
 			? []
-			: [`  how the duplicate was ended is not known: ${printable(ledger.endFailed)}`]),
+			: [`  how the duplicate was ended is not known: ${ledger.endFailed}`]),
+		...(id === undefined ? [] : [`  ${idText(id)}`]),
 		...(partial === null ? [] : [`  ${partialText(partial)}`]),
 	];
-	return `${lines.join('\n')}\n`;
 }
 
 function attemptText({ mechanism, reason, pauseNs, startedNs, endedNs }: Attempt): string {
 	const paused = pauseNs === null ? 'nobody knows for how long the target was paused' : pauseNs === 0
 		? 'the target was not stopped'
 		: `the target was paused for ${atMostText(pauseNs)} at most`;
-	return `  ${mechanism} gave up after ${durationText(endedNs - startedNs)} (${paused}): ${printable(reason ?? '')}`;
+	return `  ${mechanism} gave up after ${durationText(endedNs - startedNs)} (${paused}): ${reason ?? ''}`;
 }
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;

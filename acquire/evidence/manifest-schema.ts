@@ -4,7 +4,6 @@
  */
 import * as v from 'valibot';
 import { Failure } from '../../common/errors.ts';
-import { printable } from '../../common/format.ts';
 import { MOST_GAPS } from './in-place.ts';
 import { isDigested, SCHEMA_VERSION, type Manifest } from './manifest.ts';
 import { FIELDS, ledger, mechanism, partial } from './manifest-fields.ts';
@@ -67,9 +66,11 @@ function issueText({ kind, expected, message, input, path }: v.BaseIssue<unknown
 const described = (input: unknown): string =>
 	(Array.isArray(input)
 		? 'a list'
-		: typeof input === 'object' && input !== null ? 'an object' : shortened(JSON.stringify(input)));
+		: typeof input === 'object' && input !== null
+			? 'an object'
+			: shortened(typeof input === 'string' ? `"${input}"` : JSON.stringify(input)));
 
-const shortened = (text: string): string => printable(text.length > 60 ? `${text.slice(0, 60)}...` : text);
+const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}...` : text);
 
 /** What cannot be, whoever says it. */
 function impossible({ schemaVersion, before, momentNs, after, core, regions, threads }: Manifest): string | null {

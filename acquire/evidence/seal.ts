@@ -3,7 +3,7 @@ import {
 	createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject,
 } from 'node:crypto';
 import {
-	accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync,
+	accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -85,6 +85,24 @@ export const publicKeyOf = (key: KeyObject): KeyObject => createPublicKey(key);
 
 export const publicKeyPem = (key: KeyObject): string => key.export({ type: 'spki', format: 'pem' }).toString();
 
+/** May others than its owner read or change a private key's file? In sentences; null: no, or there is no such file. */
+export function exposureOf(path: string, what: string): string | null {
+	const found = statSync(path, { throwIfNoEntry: false });
+	if (found === undefined || (found.mode & 0o077) === 0) return null;
+	return `${what} ${path} is not its owner's alone (mode ${modeText(found.mode)}): whoever has read it can use it. ` +
+		`Run chmod 600 on it, and make another one if somebody else may have`;
+}
+
+/** `0644` */
+export const modeText = (mode: number): string => (mode & 0o7777).toString(8).padStart(4, '0');
+
+/**
+ * What evidence is called for short, so that another folder in its place is noticed: the first 16 hexadecimal digits of
+ * the SHA-256 of its manifest.
+ */
+export const evidenceId = (manifest: Uint8Array): string =>
+	createHash('sha256').update(manifest).digest('hex').slice(0, 16);
+
 /** SHA-256 of the public key's DER: short enough to be read out over a telephone. */
 export const fingerprint = (key: KeyObject): string =>
 	createHash('sha256').update(key.export({ type: 'spki', format: 'der' })).digest('hex');
@@ -94,8 +112,16 @@ export const signed = (text: Uint8Array, key: KeyObject): Buffer => sign(null, t
 export const isSigned = (text: Uint8Array, signature: Uint8Array, key: KeyObject): boolean =>
 	verify(null, text, key, signature);
 
-/** Throws Failure, with `what` it was to be. */
+/** In PEM, whatever else is in the file: OpenSSL makes a public key of it without a word. */
+const PRIVATE_KEY = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/;
+
+/** Throws Failure, with `what` it was to be. A private key is none, though it has its public half in it. */
 export function publicKeyFrom(pem: Uint8Array, what: string): KeyObject {
+	if (PRIVATE_KEY.test(Buffer.from(pem).toString('latin1')))
+		throw new Failure(
+			`${what}: it is a private key, and should not be here: whoever has it can seal evidence in its owner's ` +
+				`name. Take its public half (collector.key.pub), and delete this file here`
+		);
 	try {
 		const key = createPublicKey(Buffer.from(pem));
 		if (key.asymmetricKeyType !== 'ed25519')

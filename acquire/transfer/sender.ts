@@ -7,7 +7,6 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { Failure, messageOf } from '../../common/errors.ts';
-import { printable } from '../../common/format.ts';
 import type { CopyRoom } from '../../mechanisms/shared/types.ts';
 import type { Destination, Seal } from '../evidence/folder.ts';
 import type { Credentials } from './credentials.ts';
@@ -297,7 +296,7 @@ async function answer(wire: Wire): Promise<Answer> {
 	if (text === null) throw new Error('the receiver closed it');
 	const parsed = parseAnswer(text);
 	if (parsed.refused !== undefined)
-		throw new Failure(`the receiver refuses the evidence: ${printable(parsed.refused.slice(0, 500))}`);
+		throw new Failure(`the receiver refuses the evidence: ${parsed.refused.slice(0, 500)}`);
 	return parsed;
 }
 

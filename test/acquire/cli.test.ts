@@ -48,7 +48,7 @@ const WRONG: Array<[string, string[], RegExp]> = [
 		/unknown verb "steal": the verbs are check, hidden, info, receive, take, verify$/m,
 	],
 	['a verb that every object has', ['toString'], /unknown verb "toString"/],
-	['a verb that is no word', ['\u001b[2J'], /unknown verb "\\u001b\[2J"/],
+	['a verb that is no word', ['\u001b[2J'], /unknown verb "\\x1b\[2J"/],
 	['no process', ['take'], /take wants a process: procsnap take PID/],
 	['a name for a process', ['take', 'bash'], /"bash" is no process id/],
 	['process 0', ['take', '0'], /"0" is no process id/],
@@ -79,7 +79,57 @@ test('no verb: the verbs, and exit 2', (t) => {
 	t.is(status, 2);
 	t.regex(stdout, /^ {2}hidden .*\n {2}info .*\n {2}receive .*\n {2}take .*\n {2}verify .*\n/m);
 	t.is(stderr, '');
-	t.is(procsnap(aFolder(t), '--help').status, 0);
+	for (const args of [['--help'], ['-h'], ['help']]) {
+		const said = procsnap(aFolder(t), ...args);
+		t.deepEqual([said.status, said.stdout, said.stderr], [0, stdout, ''], args.join());
+	}
+});
+
+test('its version', (t) => {
+	const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+	const { status, stdout, stderr } = procsnap(aFolder(t), '--version');
+	t.deepEqual([status, stdout, stderr], [0, `procsnap ${version}\n`, '']);
+});
+
+test('help of a verb, however it is asked for', (t) => {
+	const folder = aFolder(t);
+	for (const verb of ['check', 'hidden', 'info', 'receive', 'take', 'verify']) {
+		const { status, stdout } = procsnap(folder, 'help', verb);
+		t.is(status, 0);
+		t.true(stdout.startsWith(`procsnap ${verb} `), stdout);
+		for (const args of [[verb, '--help'], [verb, '-h'], [verb, '1', '--json', '-h']])
+			t.is(procsnap(folder, ...args).stdout, stdout, args.join(' '));
+	}
+	assertRefused(t, folder, ['help', 'steal'], 2, /unknown verb "steal"/);
+	assertRefused(t, folder, ['info', '--', '-h'], 1, /-h is no evidence folder/);
+});
+
+test('with --json what is wrong is one line of JSON where the result would be', (t) => {
+	const folder = aFolder(t);
+	writeFileSync(join(folder, 'certificate'), 'none');
+	for (const [args, code, error] of [
+		[['steal', '--json'], 2, /^unknown verb "steal"/], [['take', '--json'], 2, /^take wants a process/],
+		[['hidden', '--json', 'x'], 2, /^"x" is no process id/], [['check', '--json', '--fast'], 2, /^unknown option --fast/],
+		[['info', '--json=yes', '--json'], 2, /^--json takes no value/], [['receive', '--json'], 2, /^receive wants/],
+		[['verify', '--json', 'a', 'b'], 2, /^unexpected argument "b"/],
+		[['take', '4294967296', '--json'], 1, /4294967296/], [['hidden', '4294967296', '--json'], 1, /4294967296/],
+		[['verify', 'nowhere', '--json'], 1, /^nowhere is no evidence folder/],
+		[['info', 'no\nwhere\u009b', '--json'], 1, /^no\nwhere\u009b is no evidence folder/],
+		[
+			['receive', '--listen', '0', '--out', 'o', '--cert', 'certificate', '--json'], 1,
+			/^the link's authority cannot be read/,
+		],
+	] as Array<[string[], number, RegExp]>) {
+		const { status, stdout, stderr } = procsnap(folder, ...args);
+		t.deepEqual([status, stderr], [code, ''], args.join(' '));
+		t.regex(stdout, /^[ -~]+\n$/, 'one line, ASCII');
+		const said = JSON.parse(stdout) as { error: string; code: number };
+		t.deepEqual(Object.keys(said), ['error', 'code']);
+		t.is(said.code, code);
+		t.regex(said.error, error);
+	}
+	// Behind `--` it is a name.
+	assertRefused(t, folder, ['info', '--', '--json'], 1, /^procsnap: --json is no evidence folder/);
 });
 
 test('each verb has a help that tells its options and exit codes', (t) => {
@@ -180,12 +230,17 @@ test('verify: exit 0 for what is whole, 1 for what is not, on one line each', (t
 	writeFileSync(key, whole.key);
 	const good = procsnap(folder, 'verify', dir, '--key', key);
 	t.deepEqual([good.status, good.stderr], [0, '']);
-	t.regex(good.stdout, /: whole: .* sealed by the key given: [0-9a-f]{64}\n$/);
+	t.regex(good.stdout, /: whole: .* sealed by the key given: [0-9a-f]{64}\n {2}process [^\n]*\n$/);
 	writeFileSync(join(dir, 'more'), '');
 	const spoilt = procsnap(folder, 'verify', dir, '--key', key);
 	t.deepEqual(
 		[spoilt.status, spoilt.stdout, spoilt.stderr],
-		[1, `${dir}: NOT whole\n  more: added: no file of the evidence\n`, '']
+		[
+			1,
+			`${dir}: NOT whole\n  more: added: no file of the evidence\n` +
+				`  it was ${good.stdout.split('\n')[1]!.trimStart()}\n`,
+			'',
+		]
 	);
 	const { whole: said, faults } = JSON.parse(procsnap(folder, 'verify', dir, '--json').stdout) as {
 		whole: boolean; faults: string[];
@@ -245,7 +300,10 @@ test('info and verify write nothing of the target\'s choice that steers a termin
 		t.is(stderr, '');
 		t.is(status, args[0] === 'info' ? 0 : 1);
 		t.notRegex(stdout, /[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/u, args.join(' '));
-		t.true(stdout.includes('\\u001b]0;x\\u0007') || stdout.includes('?]0;x??2J?'), stdout);
+		t.true(
+			stdout.includes('\\u001b]0;x\\u0007') ||
+				stdout.includes('\\x1b]0;x\\x07\\u009b2J\\u202e\\x0d\\x0a\\u2028ä'), stdout
+		);
 	}
 	const { stdout } = procsnap(aFolder(t), 'info', dir, '--json');
 	t.is((JSON.parse(stdout) as { target: { command: string } }).target.command, bad, 'but machines get it as it is');

@@ -36,7 +36,7 @@ opensslTest('a stamp is shown, by whom it is and whether that was checked', (t) 
 	writeFileSync(join(dir, FILES.timestamp), authority.token(signature));
 	const { status, stdout, stderr } = verify(dir, '--key', key, '--tsa-ca', root);
 	t.is(status, 0, stdout + stderr);
-	t.regex(stdout, /: whole: .*\n {2}timestamped 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z by O=Test, CN=tsa\n$/);
+	t.regex(stdout, /: whole: .*\n {2}process .*\n {2}timestamped 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z by O=Test, CN=tsa\n$/);
 	t.regex(verify(dir, '--key', key).stdout, /by O=Test, CN=tsa, whose certificate was not checked \(--tsa-ca\)\n$/);
 	const { timestamp } = JSON.parse(verify(dir, '--tsa-ca', root, '--json').stdout) as {
 		timestamp: { signer: string; trusted: boolean };

@@ -56,7 +56,7 @@ async function taken(
 	const { faults, manifest: parsed } = await verifyFolder(dir);
 	t.deepEqual(faults, [], 'what is there can be verified');
 	t.deepEqual(parsed, manifest);
-	return { dir, manifest, untold, text: describe(dir, manifest) };
+	return { dir, manifest, untold, text: `${describe(dir, manifest).join('\n')}\n` };
 }
 
 const bytesOf = (parts: ReadonlyArray<{ bytes: number }>): number => parts.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -104,7 +104,7 @@ injectTest('a duplicate that somebody kills: exit code 5, and what was read by t
 
 	const verified = await procsnap('verify', out, '--key', `${heavy.key}.pub`);
 	t.is(verified.code, 0);
-	t.regex(verified.stdout, /: whole: .*\n {2}partial: .* were not read: /);
+	t.regex(verified.stdout, /: whole: .*\n {2}process .*\n {2}partial: .* were not read: /);
 	t.deepEqual(
 		(JSON.parse((await procsnap('verify', out, '--json')).stdout) as Pick<Manifest, 'partial'>).partial,
 		manifest.partial

@@ -80,7 +80,7 @@ test('absurd places and sizes are refused before anything is read by them', asyn
 	}
 });
 
-test('names that would steer a terminal do not', async (t) => {
+test('names that would steer a terminal are one fault, which whoever writes it escapes', async (t) => {
 	const { dir, manifest } = copyOf(t, whole);
 	resealManifest(
 		dir,
@@ -91,7 +91,7 @@ test('names that would steer a terminal do not', async (t) => {
 	writeFileSync(join(dir, FILES.core), core);
 	const { start, end } = manifest.regions[0]!;
 	t.deepEqual(
-		(await verifyFolder(dir)).faults, [`core: bytes 0 to ${core.length} were altered: ${start}-${end} ?]0;x???`]
+		(await verifyFolder(dir)).faults, [`core: bytes 0 to ${core.length} were altered: ${start}-${end} \u001b]0;x\u0007\n\u202e`]
 	);
 });
 

@@ -239,7 +239,7 @@ test('each file that is missing is named', async (t) => {
 	);
 });
 
-test('what was added is named, in a way that steers no terminal', async (t) => {
+test('what was added is named as it is called: whoever writes it escapes it', async (t) => {
 	t.deepEqual(
 		await faultsOf(t, ({ dir }) => writeFileSync(join(dir, 'core.bak'), '')),
 		['core.bak: added: no file of the evidence']
@@ -249,7 +249,7 @@ test('what was added is named, in a way that steers no terminal', async (t) => {
 	);
 	t.deepEqual(
 		await faultsOf(t, ({ dir }) => writeFileSync(join(dir, 'a\u001b[2J\nb'), '')),
-		['a?[2J?b: added: no file of the evidence']
+		['a\u001b[2J\nb: added: no file of the evidence']
 	);
 });
 

@@ -1,6 +1,6 @@
-/** Sizes, times and other people's words, as text. */
+/** Sizes and times as text. */
 import test from 'ava';
-import { atMostText, bytesText, durationText, printable } from '../../common/format.ts';
+import { atMostText, bytesText, durationText } from '../../common/format.ts';
 
 test('sizes', (t) => {
 	for (const [bytes, text] of [
@@ -31,11 +31,4 @@ test('what is at most so long is rounded up, never down', (t) => {
 		[4_100_001, '4.2 ms'],
 		[999_900_000, '999.9 ms'], [999_900_001, '1.0 s'], [2e9, '2.0 s'], [2e9 + 1, '2.1 s'],
 	] as const) t.is(atMostText(ns), text);
-});
-
-test('nothing that steers a terminal, and all else as it is', (t) => {
-	t.is(printable('/usr/bin/ä 語 😀 (deleted)'), '/usr/bin/ä 語 😀 (deleted)');
-	t.is(printable('\u0000\t\n\r\u001b[2J\u007f\u009b'), '?????[2J??');
-	t.is(printable('\u202e\u2066\u200b\ufeff\u2028\u2029\ud800'), '???????', 'text turned around, hidden, broken');
-	t.is(printable(''), '');
 });

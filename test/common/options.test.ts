@@ -42,7 +42,7 @@ test('what is wrong is said in one line that names what is right', (t) => {
 	t.is(refused(['a']), 'unexpected argument "a": there are only options --out, --fast, --only');
 	t.is(
 		refused(['a', 'b\n'], 1),
-		'unexpected argument "b\\n": there is one argument and the options --out, --fast, --only'
+		'unexpected argument "b\n": there is one argument and the options --out, --fast, --only'
 	);
 });
 

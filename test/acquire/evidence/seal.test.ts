@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Failure } from '../../../common/errors.ts';
 import {
-	collectorKey, defaultKeyPath, fingerprint, isSigned, publicKeyFrom, publicKeyOf, publicKeyPem, signed,
+	collectorKey, defaultKeyPath, evidenceId, fingerprint, isSigned, publicKeyFrom, publicKeyOf, publicKeyPem, signed,
 } from '../../../acquire/evidence/seal.ts';
 
 function aFolder(t: ExecutionContext): string {
@@ -138,6 +138,20 @@ test('a public key of another type, and garbage, are refused by the name they we
 			{ instanceOf: Failure, message: /^the key given: no Ed25519 key in PEM: / }
 		);
 	}
+});
+
+test('a private key is no public one, though its public half is in it', (t) => {
+	const folder = aFolder(t), path = join(folder, 'key'), { key } = collectorKey(path), text = readFileSync(path);
+	for (const wrong of [text, Buffer.concat([Buffer.from(publicKeyPem(publicKeyOf(key))), text]), pem('rsa')]) {
+		t.throws(
+			() => publicKeyFrom(Buffer.from(wrong), 'the key given'),
+			{ instanceOf: Failure, message: /^the key given: it is a private key, and should not be here: / }
+		);
+	}
+});
+
+test('an id is the beginning of the SHA-256 of a manifest', (t) => {
+	t.is(evidenceId(Buffer.from('abc')), 'ba7816bf8f01cfea');
 });
 
 test('where a key is by default', (t) => {
