@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { addressOf } from '../arguments.ts';
 import { Failure, messageOf, UsageError } from '../../common/errors.ts';
-import { publicKeyFrom } from '../evidence/seal.ts';
+import { exposureOf, publicKeyFrom } from '../evidence/seal.ts';
 import { bytesText } from '../../common/format.ts';
 import { bytesOption, parseOptions, type Option } from '../../common/options.ts';
-import { out } from '../../common/terminal.ts';
-import { readCredentials } from '../transfer/credentials.ts';
+import { note, out } from '../../common/terminal.ts';
+import { linkKeyPath, readCredentials } from '../transfer/credentials.ts';
 import { receive, type ReceiverEvent } from '../transfer/receiver.ts';
 
 export const summary = 'receive evidence from collectors, until interrupted';
@@ -62,6 +62,8 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 			if ('kept' in event && flags.has('once')) kept.resolve(undefined);
 		},
 	});
+	const exposed = exposureOf(linkKeyPath(values['link-key']?.at(-1)), 'the link\'s key');
+	if (exposed !== null) note(exposed);
 	if (flags.has('json')) out.json({ listening: receiver.port });
 	else out.line(`listening on port ${receiver.port}`);
 	await Promise.race([kept.promise, ...(signal.aborted ? [] : [once(signal, 'abort')])]);

@@ -162,12 +162,14 @@ function destinationOf(
 	const patienceMs = 1000 * (patience === undefined ? 600 : countOption('patience', patience, 1, 86_400));
 	return async () => {
 		// TLS is loaded only where something is sent.
-		const [{ Sender }, { readCredentials }] = await Promise.all([
+		const [{ Sender }, { linkKeyPath, readCredentials }] = await Promise.all([
 			import('../transfer/sender.ts'), import('../transfer/credentials.ts'),
 		]);
 		const credentials = readCredentials({
 			ca: values.ca?.at(-1), cert: values.cert?.at(-1), key: values['link-key']?.at(-1),
 		});
+		const exposed = exposureOf(linkKeyPath(values['link-key']?.at(-1)), 'the link\'s key');
+		if (exposed !== null) note(exposed);
 		return Sender.open({
 			host, port, credentials, bytesPerSecond, patienceMs, room, signal,
 			say: note,

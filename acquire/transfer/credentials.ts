@@ -17,6 +17,9 @@ export interface CredentialPaths { ca?: string | undefined; cert?: string | unde
 /** Where they are looked for; `name` is what scripts/certificates called them. */
 export const CREDENTIAL_FILES = { ca: 'ca.crt', cert: 'link.crt', key: 'link.key' } as const;
 
+/** Where this side's private key is. */
+export const linkKeyPath = (given?: string): string => given ?? join(configFolder(), CREDENTIAL_FILES.key);
+
 /** Throws Failure: not there, not of one another, not valid today. */
 export function readCredentials(paths: CredentialPaths, now = new Date()): Credentials {
 	const [ca, cert, key] = (['ca', 'cert', 'key'] as const).map((which) =>

@@ -6,7 +6,8 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { FILES } from '../../acquire/evidence/folder.ts';
-import { NODE } from '../processes.ts';
+import { eventually, NODE } from '../processes.ts';
+import { Authority, Command, HOST, linkTest } from './transfer/help.ts';
 import { aFolder, aSealed, atTheEnd, copyOf, resealManifest, startSmall, type Sealed } from './sealed.ts';
 
 const shared = atTheEnd((end) => test.after.always(end));
@@ -155,6 +156,20 @@ test('a private key that others may read is said when take uses it', async (t) =
 	}
 	chmodSync(key, 0o400);
 	t.deepEqual(said('last'), []);
+});
+
+linkTest('and so is the link\'s key, by both sides', async (t) => {
+	const authority = new Authority(t, HOST), options = authority.options(HOST), key = options.at(-1)!;
+	chmodSync(key, 0o644);
+	const expected = new RegExp(`^procsnap: the link's key ${key} is not its owner's alone \\(mode 0644\\): `, 'm');
+	const folder = aFolder(t), pid = await startSmall(t);
+	const sending = procsnap('take', String(pid), '--to', `${HOST}:1`, '--key', join(folder, 'key'), ...options);
+	t.is(sending.status, 1);
+	t.regex(sending.stderr, expected);
+	const receiver = new Command(t, 'receive', '--listen', `${HOST}:0`, '--out', join(folder, 'out'), ...options);
+	await eventually(() => (receiver.stdout === '' ? undefined : true), 'the receiver listens');
+	receiver.process.kill('SIGTERM');
+	t.regex((await receiver.ended).stderr, expected);
 });
 
 test('who may change it later is noted, and is no fault', (t) => {
