@@ -16,10 +16,11 @@ export const mechanism: Mechanism = {
 	unavailable: () => (process.arch === 'x64' ? null : `it knows x86-64 only, this machine is ${process.arch}`),
 	estimate: (tracer, pid) => ({ ...tracer.check(pid), unseen: ['syscall user dispatch (Wine)'], disturbance: null }),
 	open: (tracer, target) => {
-		const { pid, takeNs, pauseNs, momentNs } = tracer.inject(target.pid);
+		const { pid, takeNs, pauseNs, momentNs, leftOut } = tracer.inject(target.pid);
 		return {
 			figures: { takeNs, pauseNs, calls: tracer.lastCalls },
 			pid,
+			leftOut,
 			read: readBy(tracer, pid),
 			image: () => new ProcessImage(tracer, pid, { momentNs, skewNs: 0 }),
 			end: () => tracer.end(),

@@ -8,7 +8,10 @@ import { codeOf, Failure, messageOf } from '../common/errors.ts';
  */
 const RESULTS = {
 	hello: ['affinityCode', 'priorityCode', 'oomCode', 'pid'],
-	inject: ['pid', 'threads', 'takeNs', 'pauseNs', 'windowNs', 'cloneNs', 'momentNs', 'registers'],
+	inject: [
+		'pid', 'threads', 'takeNs', 'pauseNs', 'windowNs', 'cloneNs', 'momentNs', 'registers', 'leftOutBytes',
+		'leftOutAt', 'leftOutPageBytes', 'leftOutRegions', 'leftOutRuns',
+	],
 	end: ['killNs', 'reapNs', 'pauseNs', 'unaskedPauseNs', 'unburied', 'endedEarly'],
 	stopCopy: ['bytes', 'threads', 'takeNs', 'pauseNs', 'unreadableBytes', 'regions', 'registers'],
 	readCopy: ['bytes'],
@@ -128,6 +131,7 @@ interface Addon {
 	precopyUnavailable: () => string | null;
 	callName: (number: number) => string;
 	xsaveComponents: () => XsaveComponent[];
+	secretDevice: () => string | null;
 	constants: Constants;
 	operations: Record<Operation, { op: number; results: readonly string[] }>;
 }

@@ -481,6 +481,16 @@ Napi::Value exit_now(const Napi::CallbackInfo &info)
 	_exit(static_cast<int>(integer(info, 0)));
 }
 
+// secret_device(): "00:0e", or null.
+Napi::Value secret_device(const Napi::CallbackInfo &info)
+{
+	char text[32];
+
+	if (!ps_secret_device(text, sizeof(text)))
+		return info.Env().Null();
+	return Napi::String::New(info.Env(), text);
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports)
 {
 	const struct { const char *name; Napi::Value (*function)(const Napi::CallbackInfo &);
@@ -509,6 +519,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "precopyUnavailable", precopy_unavailable },
 		{ "callName", call_name },
 		{ "xsaveComponents", xsave_components },
+		{ "secretDevice", secret_device },
 	};
 
 	for (const auto &entry : functions)

@@ -1,5 +1,6 @@
 /** What the native core says of a take, a copy, an end, a check: its figures, and how some of them are decoded. */
 import { addon } from './addon.ts';
+import type { LeftOut } from './left-out.ts';
 
 /** What a stop did to the target's blocked calls of one kind. */
 export interface CallCount {
@@ -41,6 +42,8 @@ export interface Duplicate extends CallCounts {
 	cloneNs: number;
 	/** CLOCK_MONOTONIC_RAW at the moment of the copy: after it and before the release. */
 	momentNs: number;
+	/** What a fork leaves out of it (MADV_DONTFORK); null: nothing. */
+	leftOut: LeftOut | null;
 }
 
 /** What a precopy did to its target, from one time to another (CLOCK_MONOTONIC_RAW, nanoseconds). */

@@ -9,13 +9,14 @@
  */
 export { WAYS, type Clock, type Way, type XsaveComponent } from './addon.ts';
 export { errnoName, ProcsnapError, type StoppedInVain } from './error.ts';
+export type { KeptPages, LeftOut, LeftOutRegion } from './left-out.ts';
 export {
 	callsIn, NOTHING_DONE, type Calibration, type CallCount, type CallCounts, type Copy, type Duplicate, type Ended,
 	type Precopy, type Preflight, type Reason, type Snapshot, type Spell, type ThreadRegisters,
 } from './figures.ts';
 export {
 	answerSignals, clock, clockSynchronized, dropCached, emptyPart, endProcess, exitNow, nameFile, nowNs, pinProcess,
-	place, precopyUnavailable, snapUnavailable, xsaveComponents, type Answering,
+	place, precopyUnavailable, secretDevice, snapUnavailable, xsaveComponents, type Answering,
 } from './machine.ts';
 export { Shared } from './shared-memory.ts';
 export { steps, Tracer, type TracerOptions } from './tracer.ts';

@@ -79,6 +79,12 @@ export const precopyUnavailable = (): string | null => addon().precopyUnavailabl
 /** Where this machine's processors keep what in `xstate`: not all of it need be in use here. */
 export const xsaveComponents = (): XsaveComponent[] => addon().xsaveComponents();
 
+/**
+ * The device, as /proc/PID/maps writes it, that all memory of memfd_secret(2) has, and nothing else. null: this kernel
+ * has no such memory, or does not let this process make any.
+ */
+export const secretDevice = (): string | null => addon().secretDevice();
+
 const allThreads = (pid: number): number[] => readdirSync(`/proc/${pid}/task`).map(Number);
 
 /**

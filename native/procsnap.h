@@ -64,6 +64,12 @@ extern pid_t ps_requester;
 /* Of the running kernel: 6012 is Linux 6.12. */
 int ps_kernel_version(void);
 
+/*
+ * The device of the kernel's own file system for memfd_secret(2), as /proc/PID/maps writes it: no other file has it.
+ * false: this kernel has none, or does not let us make one.
+ */
+bool ps_secret_device(char *text, size_t size);
+
 struct ps_region {			/* a line of /proc/PID/maps, proc_pid_maps(5) */
 	uint64_t start, end;
 	bool	readable, writable, executable, shared;
@@ -291,6 +297,31 @@ extern const char *const ps_step_names[PS_STEPS];
 extern void (*ps_step_hook)(enum ps_step step);	/* called at each step; NULL: none */
 void ps_at(enum ps_step step);
 
+/*
+ * What a fork leaves out (MADV_DONTFORK), as of the moment. It is found and copied while the target stands still, for
+ * PS_LEFT_OUT_NS or as long as the fork itself took, whichever is longer; so much of it at most.
+ */
+#define PS_LEFT_OUT_NS		(5 * 1000000LL)
+#define PS_LEFT_OUT_BYTES	(8UL << 20)
+
+/* @runs: of pages that were copied, one region's after the other's; -1: it was not. @text_bytes: its line of maps. */
+struct ps_left_out_region { uint64_t start, end; int32_t runs; uint32_t text_bytes; };
+struct ps_left_out_run { uint64_t start, end; };
+
+struct ps_left_out {
+	uint8_t	 *room;			/* for the pages: the caller's, of so many bytes */
+	size_t	 room_bytes;
+	uint64_t total_bytes, found_bytes;	/* of addresses: the total is known also where not all was found */
+	size_t	 page_bytes, text_bytes;
+	int32_t	 regions, runs;
+};
+
+/*
+ * Regions, runs and lines of the last duplicate's, one after the other; how many bytes. 0: there are none, or there is
+ * not so much room.
+ */
+size_t ps_write_left_out(const struct ps_left_out *left_out, uint8_t *to, size_t size);
+
 struct ps_duplicate {
 	pid_t	 pid;			/* in our pid namespace */
 	pid_t	 target;
@@ -312,10 +343,10 @@ struct ps_duplicate {
  * @cpu: CPU that the duplicate may use when it is ended, -1: any.
  * @timeout_ns: for how long to wait until the target can be stopped, while it
  * runs; @limit_ns: how long threads that are stopped may wait for others (0:
- * PS_STOP_LIMIT_NS).
+ * PS_STOP_LIMIT_NS). @left_out: with room for what the duplicate will not have; may be NULL.
  */
 int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struct ps_duplicate *duplicate,
-	      struct ps_registers *registers, int max_registers);
+	      struct ps_registers *registers, int max_registers, struct ps_left_out *left_out);
 
 /*
  * A duplicate that still shares the target's descriptors (shares_files) drops

@@ -7,6 +7,7 @@ import {
 	type Preflight, type Reason, type Snapshot,
 	type ThreadRegisters,
 } from './figures.ts';
+import { leftOutIn } from './left-out.ts';
 
 const MOST_PATH_BYTES = 4096;
 
@@ -146,9 +147,13 @@ export class Tracer {
 
 	/** A still duplicate of a process, by one clone() in it. See native/duplicate/inject.c. */
 	inject(pid: number): Duplicate {
-		const { registers, ...figures } = this.#stopping('inject', pid, this.cpu, this.#stopLimitNs).result;
+		const { result } = this.#stopping('inject', pid, this.cpu, this.#stopLimitNs);
+		const { registers, pid: duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs } = result;
 		this.#haveRegisters(registers);
-		return { ...figures, ...this.#lastCalls };
+		return {
+			pid: duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs,
+			leftOut: leftOutIn(this.data, result), ...this.#lastCalls,
+		};
 	}
 
 	/** A still duplicate of a process, made by a patched kernel. See native/duplicate/syscall.c. */

@@ -16,6 +16,12 @@ export interface Region {
 	inode: bigint;
 	/** As the kernel writes it: a path, perhaps with ` (deleted)`, `[heap]`, or nothing. */
 	name: string;
+	/**
+	 * What its file is, where that was looked at (mapped-files.ts): a device's, of memfd_secret(2), or any other.
+	 */
+	fileKind?: 'device' | 'secret' | 'other';
+	/** Of that file, where that was looked at. */
+	fileBytes?: number;
 	/** The two-letter codes of VmFlags. Empty where only maps was read. */
 	flags: ReadonlySet<string>;
 }

@@ -12,8 +12,9 @@ import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
 import {
 	auxvOf, executedBy, processNote, regionsOf, type Executed, type ProcessNote,
 } from '../../common/proc/process.ts';
+import { deviceOf, fileOf, waysTo, withFiles } from '../../common/proc/mapped-files.ts';
 import { hasFile, isKernelCode, parseRegions, type Region } from '../../common/proc/regions.ts';
-import type { ThreadRegisters } from '../../native/index.ts';
+import { secretDevice, type ThreadRegisters } from '../../native/index.ts';
 import { firstThat, ImageIndex } from './image-index.ts';
 import type { CopyFile, Image, Memory } from './types.ts';
 
@@ -21,6 +22,7 @@ const readAsync = promisify(readWithCallback);
 
 /** `[vdso]` is no device, and the others that the kernel maps are. */
 const OF_KERNEL = /^\[vvar/;
+const O_PATH = 0o10000000;	// open(2): nothing is opened, so no driver is told, and it can be looked at
 const HUGETLBFS = 0x958458f6;	// statfs(2): HUGETLBFS_MAGIC
 
 /** Where some bytes of the copy are. `fd` null: zeros. */
@@ -75,7 +77,7 @@ export class KeptImage implements Image {
 		this.momentNs = options.momentNs;
 		this.threads = options.threads;
 		this.#index = new ImageIndex(readFileSync(options.index), options.chunkBytes);
-		const regions = parseRegions(this.#index.maps);
+		const regions = withFiles(options.pid, parseRegions(this.#index.maps), secretDevice());
 		this.#file = openSync(options.image, 'r');
 		if (options.inFolder) this.inFile = () => this.#asCopyFile();
 		// While the target is there, if it still is: of a file that has no path any more this is the only way to it.
@@ -93,31 +95,34 @@ export class KeptImage implements Image {
 
 	#flagsOf(region: Region): Set<string> {
 		const { readable, writable, executable, shared, name } = region;
-		const fd = this.#files.get(keyOf(region)) ?? null;
+		const fd = this.#files.get(fileOf(region)) ?? null;
 		return new Set([
 			...(readable ? ['rd'] : []), ...(writable ? ['wr'] : []), ...(executable ? ['ex'] : []),
 			...(shared ? ['sh'] : []), ...(OF_KERNEL.test(name) ? ['pf'] : []),
-			...(fd !== null && fstatSync(fd).isCharacterDevice() && !name.startsWith('/dev/zero') ? ['io'] : []),
 			...(name.startsWith('/anon_hugepage') || (fd !== null && isOnHugetlbfs(region)) ? ['ht'] : []),
 		]);
 	}
 
 	/** Of one of its regions; the next one is another way to it. */
 	#openFile(region: Region): void {
-		const key = keyOf(region);
+		const key = fileOf(region);
 		// To open a device can have effects, and it is never read.
-		if (this.#files.has(key) || (region.name.startsWith('/dev/') && !region.name.startsWith('/dev/zero'))) return;
-		const range = `${region.start.toString(16)}-${region.end.toString(16)}`;
-		for (const path of [`/proc/${this.#pid}/map_files/${range}`, `/proc/${this.#pid}/root${region.name}`]) {
+		if (this.#files.has(key) || region.fileKind === 'device') return;
+		const { link, path } = waysTo(this.#pid, region);
+		for (const way of [link, path]) {
 			try {
-				const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-				const { ino, dev } = fstatSync(fd, { bigint: true });
-				// As the kernel writes it in maps; a file system may give another number of its device to stat(2).
-				if (ino === region.inode && (path.includes('/map_files/') || deviceOf(dev) === region.device)) {
-					this.#files.set(key, fd);
-					return;
+				const place = openSync(way, O_PATH);
+				try {
+					const file = fstatSync(place, { bigint: true }), { ino, dev } = file;
+					// As the kernel writes it in maps; a file system may give another number of its device to stat(2).
+					if (file.isFile() && ino === region.inode &&
+						(way === link || deviceOf(dev) === region.device)) {
+						this.#files.set(key, openSync(`/proc/self/fd/${place}`, constants.O_RDONLY | constants.O_NONBLOCK));
+						return;
+					}
+				} finally {
+					closeSync(place);
 				}
-				closeSync(fd);
 			} catch {
 				// The next path, or none: reading those pages says so.
 			}
@@ -223,7 +228,7 @@ export class KeptImage implements Image {
 			return { fd, at: vdso.start + address - region.start, length, ofFile: false };
 		}
 		if (!hasFile(region)) return { fd: null, at: 0, length, ofFile: false };
-		const fd = this.#files.get(keyOf(region)) ?? null;
+		const fd = this.#files.get(fileOf(region)) ?? null;
 		if (fd === null) throw noPage(`the file of the page at 0x${address.toString(16)} cannot be opened`);
 		return { fd, at: region.fileOffset + address - region.start, length, ofFile: true };
 	}
@@ -244,13 +249,6 @@ export class KeptImage implements Image {
 
 /** What this process has open, as another one opens it once more. */
 const pathForOthers = (fd: number): string => `/proc/${process.pid}/fd/${fd}`;
-
-/** `fd:01`, of what stat(2) gives: makedev(3). */
-const deviceOf = (dev: bigint): string => [
-	((dev >> 32n) & 0xffff_f000n) | ((dev >> 8n) & 0xfffn), ((dev >> 12n) & 0xffff_ff00n) | (dev & 0xffn),
-].map((part) => part.toString(16).padStart(2, '0')).join(':');
-
-const keyOf = ({ device, inode }: Region): string => `${device}:${inode}`;
 
 function isOnHugetlbfs({ name }: Region): boolean {
 	try {

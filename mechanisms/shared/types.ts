@@ -5,7 +5,7 @@
 import type { Run, Which } from '../../common/proc/pagemap.ts';
 import type { Executed, ProcessNote } from '../../common/proc/process.ts';
 import type { Region } from '../../common/proc/regions.ts';
-import type { CallCounts, Ended, Preflight, ThreadRegisters, Tracer } from '../../native/index.ts';
+import type { CallCounts, Ended, LeftOut, Preflight, ThreadRegisters, Tracer } from '../../native/index.ts';
 
 /** The process to copy. */
 export interface Target {
@@ -147,6 +147,8 @@ export interface Still {
 	read: (address: bigint, length: number) => Uint8Array;
 	/** All that evidence is made of. Throws Failure if the copy is gone. Left out where it is not for evidence. */
 	image?: () => Image;
+	/** What a fork leaves out of it, as of the moment; null: nothing. Left out where nobody knows, or it is none. */
+	readonly leftOut?: LeftOut | null;
 	/** Gives the copy up. Throws ProcsnapError where nobody can say what that did. */
 	end: () => Ended;
 }

@@ -80,14 +80,18 @@ static pid_t child_of_ours(pid_t target, pid_t tid)
 	return found;
 }
 
-pid_t ps_find_child(const struct injection *in, long inner_pid)
+pid_t ps_find_child_now(const struct injection *in, long inner_pid)
 {
-	pid_t pid;
-
 	/* In a pid namespace that is a number of another process here, or of none. */
 	if (!is_own_thread(in, inner_pid) && is_new(in->target, inner_pid))
 		return inner_pid;
-	pid = child_of_ours(in->target, in->stop.thread[0].tid);
+	return child_of_ours(in->target, in->stop.thread[0].tid);
+}
+
+pid_t ps_find_child(const struct injection *in, long inner_pid)
+{
+	pid_t pid = ps_find_child_now(in, inner_pid);
+
 	if (pid)
 		return pid;
 	/* It is told of when it stops, which may take its time. */

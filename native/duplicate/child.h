@@ -9,6 +9,8 @@
  * CLONE_PTRACE attached it, so it is the one tracee that we do not know.
  */
 pid_t ps_find_child(const struct injection *in, long inner_pid);
+/* The same without waiting for it: 0 also where it cannot be found yet. */
+pid_t ps_find_child_now(const struct injection *in, long inner_pid);
 /* Whoever has to die for want of memory in the target's cgroup: rather the duplicate. */
 void ps_offer_to_oom_killer(pid_t pid);
 /* Wait until the child that clone() made has stopped, and see that it never runs and does no harm: -ETIMEDOUT, -ESRCH.

@@ -32,6 +32,7 @@
 #include "child.h"
 #include "flushed.h"
 #include "injected_call.h"
+#include "left_out.h"
 #include "locks.h"
 
 #define CLONE_STILL	(CLONE_PTRACE | CLONE_FILES)
@@ -79,8 +80,20 @@ static int hold(
 	return err ? ps_fail(-ECHILD, "the duplicate of process %d was ended by somebody else", duplicate->target) : 0;
 }
 
-int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struct ps_duplicate *duplicate,
-	      struct ps_registers *registers, int max_registers)
+/* In the stop, to see what the duplicate lacks: it is longer by as much as the fork took, or by some milliseconds. */
+static int64_t time_for(const struct injection *in, const struct ps_duplicate *duplicate)
+{
+	int64_t most_ns = duplicate->clone_ns > PS_LEFT_OUT_NS ? duplicate->clone_ns : PS_LEFT_OUT_NS;
+
+	return most_ns < in->stop.limit_ns ? most_ns : in->stop.limit_ns;
+}
+
+/*
+ * How large the target is, is noted in its stop, and how large the child is, before anything of that is unmapped:
+ * left_out->total_bytes. @keep: what is left out is looked for, and copied, in the stop.
+ */
+static int inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struct ps_duplicate *duplicate,
+		  struct ps_registers *registers, int max_registers, struct ps_left_out *left_out, bool keep)
 {
 	const long arguments[4] = { CLONE_STILL, NOWHERE, 0, 0 };
 	struct ps_preflight preflight;
@@ -88,9 +101,10 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	struct injection in;
 	int64_t start = ps_now_ns();
 	bool held = false, watched = false, has_locks;
+	int64_t pages = -1;
 	long result = 0;
+	int err, statm = -1;
 	char why[256];
-	int err;
 
 	*duplicate = (struct ps_duplicate){ .target = target, .target_fd = syscall(SYS_pidfd_open, target, 0) };
 	err = ps_preflight(target, PS_FOR_INJECT, &preflight);
@@ -98,6 +112,7 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 		goto out;
 	ps_at(PS_STEP_CHECKED);
 	has_locks = ps_holds_posix_locks(target);
+	statm = left_out ? ps_open_size(target) : -1;
 	duplicate->shares_files = !has_locks && ps_has_flushed_files(target);
 	err = ps_begin_injection(&in, &(struct ps_patience){ target, duplicate->target_fd, timeout_ns, limit_ns });
 	/* If it failed, too: of stops that were undone. */
@@ -125,6 +140,10 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	duplicate->inner_pid = result;
 	if (!err && result < 0)
 		err = clone_failed(target, result);
+	if (!err && left_out)
+		pages = ps_read_size(statm) ?: ps_size_of(in.stop.thread[0].tid);
+	if (!err && keep)
+		ps_keep_left_out(&in, ps_find_child_now(&in, result), time_for(&in, duplicate), left_out);
 	/* Where memory is tight, before the target goes on: this process may lose its CPU then. */
 	if (!err && ps_watch_is_tight(target) && (duplicate->pid = ps_find_child(&in, result))) {
 		ps_offer_to_oom_killer(duplicate->pid);
@@ -153,9 +172,12 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 		ps_watch_begin(duplicate);
 	if (!err) {
 		ps_at(PS_STEP_HELD);
+		if (left_out)
+			ps_note_left_out(pages, duplicate->pid, left_out);
 		duplicate->dropped = ps_drop_shared(duplicate, in.timeout_ns);
 		ps_dress_child(duplicate);
 		duplicate->take_ns = ps_now_ns() - start;
+		ps_close_size(statm);
 		return 0;
 	}
 	snprintf(why, sizeof(why), "%s", ps_error());
@@ -172,8 +194,38 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 	else
 		ps_fail(err, "%s", why);
 out:
+	ps_close_size(statm);
 	if (duplicate->target_fd >= 0 && !duplicate->pid)
 		close(duplicate->target_fd);
+	return err;
+}
+
+int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struct ps_duplicate *duplicate,
+	      struct ps_registers *registers, int max_registers, struct ps_left_out *left_out)
+{
+	int64_t start = ps_now_ns(), pause_ns;
+	struct ps_ended ended;
+	struct ps_calls calls;
+	int err = inject(target, cpu, timeout_ns, limit_ns, duplicate, registers, max_registers, left_out, false);
+
+	if (err || !left_out || !left_out->total_bytes)
+		return err;
+	/*
+	 * What it lacks may have gone elsewhere by now: another one is made, and in that stop it is looked for. One
+	 * that lacks nothing, as nearly all, pays nothing for it.
+	 */
+	calls = duplicate->calls;
+	pause_ns = duplicate->pause_ns;
+	ps_end(duplicate, timeout_ns, limit_ns, &ended);
+	ps_add_calls(&calls, &ended.calls);
+	if (ended.pause_ns > pause_ns)
+		pause_ns = ended.pause_ns;
+	ps_forget_left_out(left_out);
+	err = inject(target, cpu, timeout_ns, limit_ns, duplicate, registers, max_registers, left_out, true);
+	ps_add_calls(&duplicate->calls, &calls);
+	if (pause_ns > duplicate->pause_ns)
+		duplicate->pause_ns = pause_ns;
+	duplicate->take_ns = ps_now_ns() - start;
 	return err;
 }
 

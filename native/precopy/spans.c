@@ -50,14 +50,13 @@ static int read_maps(void)
 	return precopy.maps_bytes ? 0 : gone();
 }
 
-/* The kernel's own, and devices: to read those may have side effects. As acquire/evidence/provenance.ts has them. */
+/*
+ * Private memory, whatever file it is of: only pages of the target's own are read, which no device has any part in. The
+ * kernel's own mappings are not looked at.
+ */
 static bool is_copied(const char *mode, const char *name)
 {
-	if (mode[3] != 'p' || !strncmp(name, "[vvar", 5) || !strcmp(name, "[vsyscall]") ||
-	    !strncmp(name, "anon_inode:", 11) || !strncmp(name, "socket:", 7) || !strncmp(name, "/secretmem", 10))
-		return false;
-	return strncmp(name, "/dev/", 5) || !strncmp(name, "/dev/zero", 9) || !strncmp(name, "/dev/shm/", 9) ||
-		!strncmp(name, "/dev/hugepages/", 15);
+	return mode[3] == 'p' && strncmp(name, "[vvar", 5) && strcmp(name, "[vsyscall]");
 }
 
 static int add_span(struct span span)

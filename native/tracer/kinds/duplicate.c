@@ -10,6 +10,9 @@
 #include "tracer/reader.h"
 #include "tracer/requests.h"
 
+/* In the data, behind what is told of calls. */
+#define LEFT_OUT_AT	((sizeof(struct ps_calls) + 4095) / 4096 * 4096)
+
 static struct ps_duplicate duplicate;
 
 /* A duplicate that had to be ended before it was asked for. */
@@ -24,12 +27,14 @@ static struct {
 
 int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
 {
+	struct ps_left_out left_out = { .room = data + LEFT_OUT_AT };
 	struct ps_duplicate taken;
 	int err;
 
+	left_out.room_bytes = data_bytes > LEFT_OUT_AT ? data_bytes - LEFT_OUT_AT : 0;
 	touch_registers(request->pid);
 	err = ps_inject(request->pid, request->argument[0], request->timeout_ns, request->argument[1], &taken, registers,
-			PS_MAX_THREADS);
+			PS_MAX_THREADS, &left_out);
 	tell_calls(&taken.calls);
 	reply->result.inject.pause_ns = taken.pause_ns;
 	if (err)
@@ -44,7 +49,16 @@ int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
 		.clone_ns = taken.clone_ns,
 		.moment_ns = taken.moment_ns,
 		.registers = taken.registers,
+		.left_out_bytes = left_out.total_bytes,
+		.left_out_at = LEFT_OUT_AT,
+		.left_out_page_bytes = left_out.page_bytes,
 	};
+	/* Behind the pages. */
+	if (left_out.regions && ps_write_left_out(&left_out, left_out.room + left_out.page_bytes,
+						  left_out.room_bytes - left_out.page_bytes)) {
+		reply->result.inject.left_out_regions = left_out.regions;
+		reply->result.inject.left_out_runs = left_out.runs;
+	}
 	return 0;
 }
 

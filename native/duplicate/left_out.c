@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Memory that a fork leaves out can be moved, or given up, as soon as the target
+ * goes on: so it is looked for in the stop. A target that has none does not pay
+ * for that: the kernel counts the size of each address space, and takes what it
+ * leaves out off the child's; so one number is read in the stop, and compared
+ * when the target runs again. Where they differ, another duplicate is made, in
+ * whose stop both lists of regions are read side by side until all is found;
+ * that is copied, the smallest regions first, as far as time and room last. Only
+ * pages are read that the target has in memory: nothing is brought in, and no
+ * driver is asked.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include "core/living.h"
+#include "left_out.h"
+
+#define PAGE		4096UL
+#define MOST_REGIONS	8192
+#define MOST_RUNS	8192
+#define TEXT_BYTES	(1UL << 20)
+#define LINE_BYTES	8192UL		/* no line of maps is longer: the path in it has a page at most, escaped or not */
+#define ENTRIES		512		/* of pagemap, read at once */
+#define PRESENT		(1ULL << 63)
+
+struct maps {
+	int	fd;
+	size_t	at, have;
+	char	bytes[2 * LINE_BYTES];
+};
+
+struct found { struct ps_left_out_region region; const char *text; };
+
+static struct maps of_target, of_child;
+static struct found found[MOST_REGIONS];
+static struct ps_left_out_run runs[MOST_RUNS];
+static char texts[TEXT_BYTES];
+
+static int open_file(pid_t pid, const char *name)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+int ps_open_size(pid_t target)
+{
+	pid_t living = ps_living_thread(target);
+
+	return living > 0 ? open_file(living, "statm") : -1;
+}
+
+int64_t ps_read_size(int fd)
+{
+	char text[128];
+	ssize_t got = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
+
+	if (got <= 0)
+		return -1;
+	text[got] = 0;
+	return strtoll(text, NULL, 10);
+}
+
+void ps_close_size(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+int64_t ps_size_of(pid_t pid)
+{
+	int fd = open_file(pid, "statm");
+	int64_t pages = ps_read_size(fd);
+
+	ps_close_size(fd);
+	return pages;
+}
+
+void ps_note_left_out(int64_t pages, pid_t child, struct ps_left_out *left_out)
+{
+	int64_t childs = ps_size_of(child);
+
+	left_out->total_bytes = childs > 0 && pages > childs ? (pages - childs) * PAGE : 0;
+}
+
+void ps_forget_left_out(struct ps_left_out *left_out)
+{
+	*left_out = (struct ps_left_out){ .room = left_out->room, .room_bytes = left_out->room_bytes };
+}
+
+/* The next line, with a 0 in place of its end; NULL: there is none. */
+static char *next_line(struct maps *maps)
+{
+	for (;;) {
+		char *line = maps->bytes + maps->at, *end = memchr(line, '\n', maps->have - maps->at);
+		ssize_t got;
+
+		if (end) {
+			*end = 0;
+			maps->at = end + 1 - maps->bytes;
+			return line;
+		}
+		memmove(maps->bytes, line, maps->have - maps->at);
+		maps->have -= maps->at;
+		maps->at = 0;
+		got = read(maps->fd, maps->bytes + maps->have, sizeof(maps->bytes) - maps->have);
+		if (got <= 0)
+			return NULL;
+		maps->have += got;
+	}
+}
+
+static bool parse(const char *line, uint64_t *start, uint64_t *end)
+{
+	char *rest;
+
+	*start = strtoull(line, &rest, 16);
+	if (*rest != '-')
+		return false;
+	*end = strtoull(rest + 1, &rest, 16);
+	return *rest == ' ';
+}
+
+static bool add(struct ps_left_out *left_out, uint64_t start, uint64_t end, const char *line)
+{
+	size_t length = strlen(line);
+
+	if (left_out->regions == MOST_REGIONS || left_out->text_bytes + length > TEXT_BYTES)
+		return false;
+	memcpy(texts + left_out->text_bytes, line, length);
+	found[left_out->regions++] = (struct found){
+		.region = { .start = start, .end = end, .runs = -1, .text_bytes = length },
+		.text = texts + left_out->text_bytes,
+	};
+	left_out->text_bytes += length;
+	left_out->found_bytes += end - start;
+	return true;
+}
+
+/* The child has the target's regions, but for those that were left out. */
+static void find(pid_t target, pid_t child, int64_t until_ns, struct ps_left_out *left_out)
+{
+	uint64_t start, end, childs = 0, childs_end;
+	char *line;
+
+	of_target = (struct maps){ .fd = open_file(target, "maps") };
+	of_child = (struct maps){ .fd = open_file(child, "maps") };
+	while (left_out->found_bytes < left_out->total_bytes && ps_now_ns() < until_ns) {
+		line = next_line(&of_target);
+		if (!line || !parse(line, &start, &end))
+			break;
+		while (childs < start) {
+			char *other = next_line(&of_child);
+
+			if (!other || !parse(other, &childs, &childs_end))
+				childs = UINT64_MAX;
+		}
+		if (childs != start && !add(left_out, start, end, line))
+			break;
+	}
+	if (of_target.fd >= 0)
+		close(of_target.fd);
+	if (of_child.fd >= 0)
+		close(of_child.fd);
+}
+
+/*
+ * Not what the kernel itself or a driver may share with the target: "00:00 0 " or a path is before the name. Of files
+ * below /dev only those that are memory; what is not copied here is looked at when the target runs again.
+ */
+static bool is_copied(const char *line)
+{
+	const char *mode = strchr(line, ' ') + 1, *name = strchr(line, '/');
+	int at = 0;
+
+	if (mode[3] == 'p')
+		return true;
+	sscanf(line, "%*s %*s %*s %*s %*s %n", &at);
+	if (!at || (line[at] && line[at] != '/' && line[at] != '['))
+		return false;
+	return !name || strncmp(name, "/dev/", 5) || !strncmp(name, "/dev/zero (deleted)", 19) ||
+		!strncmp(name, "/dev/shm/", 9) || !strncmp(name, "/dev/hugepages/", 15);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const struct ps_left_out_region *one = a, *other = b;
+	uint64_t first = one->end - one->start, second = other->end - other->start;
+
+	return first < second ? -1 : first > second;
+}
+
+/* The pages that it has in memory; false: they were not all found. */
+static bool look(int pagemap, const struct ps_left_out_region *region, int64_t until_ns, struct ps_left_out *left_out,
+		 size_t room)
+{
+	uint64_t entry[ENTRIES], wanted = left_out->page_bytes;
+	int first = left_out->runs;
+
+	for (uint64_t at = region->start; at < region->end;) {
+		uint64_t count = (region->end - at) / PAGE < ENTRIES ? (region->end - at) / PAGE : ENTRIES;
+		ssize_t got = pread(pagemap, entry, count * sizeof(*entry), at / PAGE * sizeof(*entry));
+
+		if (got < (ssize_t)sizeof(*entry) || ps_now_ns() > until_ns)
+			return false;
+		for (size_t i = 0; i < got / sizeof(*entry); i++, at += PAGE) {
+			if (!(entry[i] & PRESENT))
+				continue;
+			wanted += PAGE;
+			if (wanted > room)
+				return false;
+			if (left_out->runs > first && runs[left_out->runs - 1].end == at)
+				runs[left_out->runs - 1].end = at + PAGE;
+			else if (left_out->runs == MOST_RUNS)
+				return false;
+			else
+				runs[left_out->runs++] = (struct ps_left_out_run){ at, at + PAGE };
+		}
+	}
+	return true;
+}
+
+static bool read_runs(pid_t tid, int first, int64_t until_ns, struct ps_left_out *left_out, uint8_t *room)
+{
+	for (int at = first; at < left_out->runs;) {
+		struct iovec from[64], to[64];
+		ssize_t length = 0;
+		int count = 0;
+
+		for (; count < 64 && at + count < left_out->runs; count++) {
+			const struct ps_left_out_run *run = &runs[at + count];
+
+			from[count] = (struct iovec){ (void *)run->start, run->end - run->start };
+			to[count] = (struct iovec){ room + left_out->page_bytes + length, run->end - run->start };
+			length += run->end - run->start;
+		}
+		if (ps_now_ns() > until_ns || process_vm_readv(tid, to, count, from, count, 0) != length)
+			return false;
+		left_out->page_bytes += length;
+		at += count;
+	}
+	return true;
+}
+
+/* A region is copied as a whole, or not at all. */
+static void copy(pid_t tid, int64_t until_ns, struct ps_left_out *left_out)
+{
+	size_t room = left_out->room_bytes < PS_LEFT_OUT_BYTES ? left_out->room_bytes : PS_LEFT_OUT_BYTES;
+	int pagemap = open_file(tid, "pagemap");
+
+	qsort(found, left_out->regions, sizeof(*found), by_size);
+	for (int i = 0; i < left_out->regions && pagemap >= 0 && ps_now_ns() < until_ns; i++) {
+		struct ps_left_out_region *region = &found[i].region;
+		int first = left_out->runs;
+		uint64_t before = left_out->page_bytes;
+
+		if (is_copied(found[i].text) && look(pagemap, region, until_ns, left_out, room) &&
+		    read_runs(tid, first, until_ns, left_out, left_out->room)) {
+			region->runs = left_out->runs - first;
+		} else {
+			left_out->runs = first;
+			left_out->page_bytes = before;
+		}
+	}
+	if (pagemap >= 0)
+		close(pagemap);
+}
+
+void ps_keep_left_out(const struct injection *in, pid_t child, int64_t budget_ns, struct ps_left_out *left_out)
+{
+	pid_t tid = in->stop.thread[0].tid;
+	int64_t until_ns = ps_now_ns() + budget_ns;
+
+	if (child)
+		ps_note_left_out(ps_size_of(tid), child, left_out);
+	if (!left_out->total_bytes)
+		return;
+	find(tid, child, until_ns, left_out);
+	copy(tid, until_ns, left_out);
+}
+
+size_t ps_write_left_out(const struct ps_left_out *left_out, uint8_t *to, size_t size)
+{
+	size_t regions = left_out->regions * sizeof(struct ps_left_out_region), texts_at, runs_at;
+
+	runs_at = regions;
+	texts_at = runs_at + left_out->runs * sizeof(*runs);
+	if (texts_at + left_out->text_bytes > size)
+		return 0;
+	for (int i = 0; i < left_out->regions; i++) {
+		memcpy(to + i * sizeof(found[i].region), &found[i].region, sizeof(found[i].region));
+		memcpy(to + texts_at, found[i].text, found[i].region.text_bytes);
+		texts_at += found[i].region.text_bytes;
+	}
+	memcpy(to + runs_at, runs, left_out->runs * sizeof(*runs));
+	return texts_at;
+}
