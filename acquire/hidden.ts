@@ -2,6 +2,7 @@
  * What a copy of a process made by fork does not have as it was: the difference of the two, and what the flags tell.
  */
 import { Failure, messageOf } from '../common/errors.ts';
+import type { Run } from '../common/proc/pagemap.ts';
 import { startTicksOf } from '../common/proc/process.ts';
 import { hasFile } from '../common/proc/regions.ts';
 import type { Mechanism } from '../mechanisms/shared/types.ts';
@@ -15,12 +16,14 @@ export interface HiddenRegion {
 	end: number;
 	name: string;
 	why: 'left-out' | 'wiped' | 'shared' | 'device' | 'secret' | 'absent';
-	/** In the target's memory. */
-	residentBytes: number;
+	/** In the target's memory; null: the target had given it up, or moved it, before anybody could look. */
+	residentBytes: number | null;
 }
 
 export interface Hidden {
 	regions: HiddenRegion[];
+	/** Bytes of addresses that a fork left out as well, and of which nobody knows where they were. */
+	unlocatedBytes: number;
 	/**
 	 * What the stops for the duplicate and for its end did to blocked calls of the target. null: the mechanism counts
 	 * nothing.
@@ -54,14 +57,15 @@ export async function findHidden(pid: number, mechanism: Mechanism, stopLimitMs?
 				: [
 					{
 						start, end, name, why,
-						residentBytes: (live.populated(each.region, 'resident') ?? []).reduce(
-							(sum, run) => sum + run.end - run.start, 0
-						),
+						residentBytes: each.lost === undefined
+							? bytesIn(live.populated(each.region, 'resident') ?? [])
+							: null,
 					},
 				];
 		});
 		const { calls, texts } = endInVain(tracer, still, counts?.calls ?? []);
-		return { regions: found, calls: counts === null ? null : calls, texts };
+		const unlocatedBytes = survey.unlocatedBytes(classified);
+		return { regions: found, unlocatedBytes, calls: counts === null ? null : calls, texts };
 	} catch (error) {
 		const known = error instanceof ProcsnapError || error instanceof Failure;
 		const text = known
@@ -76,6 +80,8 @@ export async function findHidden(pid: number, mechanism: Mechanism, stopLimitMs?
 		survey?.close();
 	}
 }
+
+const bytesIn = (runs: readonly Run[]): number => runs.reduce((sum, { start, end }) => sum + end - start, 0);
 
 /** A copy that is not forked has what a fork leaves out; its flags still tell. */
 function reason({ capture, region }: Classified): HiddenRegion['why'] | null {

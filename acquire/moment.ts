@@ -9,6 +9,7 @@ import type { Choice } from './choice.ts';
 import type { Instant } from './evidence/manifest.ts';
 import { allNotes } from './evidence/notes.ts';
 import { planContents, type Planned } from './evidence/plan.ts';
+import type { CoreFilter } from './evidence/provenance.ts';
 import { NotPlanned } from './failing.ts';
 import type { HowToCopy, Survey } from './survey.ts';
 
@@ -24,15 +25,19 @@ export interface Moment {
 	planned: Planned[];
 	/** The core's. */
 	notes: Buffer;
+	filter: CoreFilter;
+	/** Survey.unlocatedBytes() */
+	unlocatedBytes: number;
 }
 
 /** Throws what a copy is refused with; NotPlanned where it was there, and could not be looked at. */
 export async function copyAndPlan(
-	tracer: Tracer, survey: Survey, target: Identity, choice: Choice, attempts: Attempts, how: HowToCopy
+	tracer: Tracer, survey: Survey, target: Identity, choice: Choice, attempts: Attempts, onlyPrivate: boolean,
+	how: HowToCopy
 ): Promise<Moment> {
 	const copied = await attempts.copy(tracer, survey, choice, how);
 	try {
-		return { ...copied, image: survey.image, ...plan(survey, target) };
+		return { ...copied, image: survey.image, ...plan(survey, target, onlyPrivate) };
 	} catch (error) {
 		throw new NotPlanned(error);
 	}
@@ -40,12 +45,15 @@ export async function copyAndPlan(
 
 export const placed = (planned: readonly Planned[]): Planned[] => planned.filter(({ runs }) => runs.length > 0);
 
-function plan(survey: Survey, target: Identity): Pick<Moment, 'executed' | 'threads' | 'planned' | 'notes'> {
+type Plan = Pick<Moment, 'executed' | 'threads' | 'planned' | 'notes' | 'filter' | 'unlocatedBytes'>;
+
+function plan(survey: Survey, target: Identity, onlyPrivate: boolean): Plan {
 	const { image, live } = survey;
 	const executed = image.executed(), classified = survey.classified();
 	const threads = image.threads()
 		.sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
-	const planned = planContents(classified, image, live);
+	const filter = { coredumpFilter: survey.coredumpFilter, onlyPrivate };
+	const planned = planContents(classified, image, live, filter);
 	const files = classified.map(({ region }) => region).filter((region) => hasFile(region))
 		.map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
 	const process: ProcessNote = {
@@ -53,7 +61,8 @@ function plan(survey: Survey, target: Identity): Pick<Moment, 'executed' | 'thre
 		commandLine: executed.commandLine.join(' '),
 	};
 	return {
-		executed, threads, planned, notes: allNotes(threads, process, image.auxv(), files, xsaveComponents()),
+		executed, threads, planned, notes: allNotes(threads, process, image.auxv(), files, xsaveComponents()), filter,
+		unlocatedBytes: survey.unlocatedBytes(classified),
 	};
 }
 

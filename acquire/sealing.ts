@@ -4,6 +4,7 @@ import type { Executed, Identity } from '../common/proc/process.ts';
 import { missing } from './account.ts';
 import { instantAfter, type describeCollection } from './collection.ts';
 import type { CoreLayout } from './evidence/core.ts';
+import { lackingBytes } from './evidence/lacking.ts';
 import type { Incomplete, Ledger, Manifest } from './evidence/manifest.ts';
 import { CHUNK_BYTES, HASH_BYTES } from './evidence/merkle.ts';
 import { recordRegions } from './evidence/records.ts';
@@ -41,6 +42,8 @@ export function manifestOf(
 	const { machine, ...collected } = collection, { image, planned, executed, before, threads } = moment;
 	const { name, description } = moment.mechanism, { whole } = read.digests;
 	const after = instantAfter(before, instantNow());
+	const unreadable = missing(source.unreadable, layout, read.cutOff), { times, takenBack } = source;
+	const regions = recordRegions(planned, layout, { times, unreadable, takenBack }, read.digests.ranges);
 	const mapped = planned.find(({ region }) => region.name === executed.program)?.region;
 	return {
 		...collected,
@@ -56,12 +59,11 @@ export function manifestOf(
 		before, momentNs: image.momentNs, after: after.instant, skewNs: image.skewNs,
 		threads: threads.map((thread) =>
 			({ tid: thread.tid, skewNs: thread.skewNs, running: thread.running, partial: thread.partial })),
-		regions: recordRegions(
-			planned, layout, { times: source.times, unreadable: missing(source.unreadable, layout, read.cutOff) },
-			read.digests.ranges
-		),
+		regions,
 		partial,
 		ledger,
+		filter: moment.filter, unlocatedBytes: moment.unlocatedBytes,
+		lackingBytes: lackingBytes(planned, regions) + moment.unlocatedBytes,
 		core: {
 			file: 'core', bytes: layout.bytes, chunkBytes: CHUNK_BYTES, merkleRoot, leaves: 'leaves',
 			sha256: whole.sha256 ?? null, sha1: whole.sha1 ?? null, md5: whole.md5 ?? null,

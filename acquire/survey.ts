@@ -4,13 +4,16 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Failure, isGone } from '../common/errors.ts';
-import { countersOf, regionsOf, startTicksOf, type Counters, type Identity } from '../common/proc/process.ts';
-import type { Region } from '../common/proc/regions.ts';
+import {
+	coredumpFilterOf, countersOf, regionsOf, startTicksOf, type Counters, type Identity,
+} from '../common/proc/process.ts';
+import { withFiles } from '../common/proc/mapped-files.ts';
+import { bytesOf, parseRegions, uncovered, type Region } from '../common/proc/regions.ts';
 import type { CopyProgress, CopyRoom, Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
-import { nowNs, ProcsnapError, Tracer, type StoppedInVain } from '../native/index.ts';
-import { LiveTarget } from './evidence/live.ts';
+import { nowNs, ProcsnapError, secretDevice, Tracer, type StoppedInVain } from '../native/index.ts';
 import type { Instant } from './evidence/manifest.ts';
-import { classify, missingRegions, type Classified } from './evidence/provenance.ts';
+import { classify, inOrder, missingRegions, wipedAndGone, type Classified } from './evidence/provenance.ts';
+import { TargetMemory } from './evidence/target-memory.ts';
 
 /**
  * The tracer of a take. FIFO priority 1: ahead of ordinary processes, because the target is stopped meanwhile; where
@@ -53,10 +56,12 @@ async function inSteps(steps: Generator<CopyProgress, Still>, { copying, signal 
 export class Survey {
 	/** Of the target, before the copy. */
 	readonly counters: Counters;
+	/** Of the target, before the copy: core(5). null: not known. */
+	readonly coredumpFilter: number | null;
 	readonly #target: Pick<Identity, 'pid' | 'startTicks'>;
 	readonly #mapped: Region[];
 	/** Or why the target's own memory may not be opened. */
-	readonly #live: LiveTarget | { refusal: unknown };
+	readonly #live: TargetMemory | { refusal: unknown };
 	#mechanism: Mechanism | undefined;
 	#still: Still | undefined;
 	#image: Image | undefined;
@@ -68,6 +73,7 @@ export class Survey {
 		const { pid, startTicks } = target;
 		this.#target = target;
 		this.counters = countersOf(pid);
+		this.coredumpFilter = coredumpFilterOf(pid);
 		this.#mapped = regionsOf(pid, 'maps');
 		this.#live = openLive(pid);
 		try {
@@ -89,7 +95,7 @@ export class Survey {
 		if (mechanism.notForEvidence !== null) throw new Failure(mechanism.notForEvidence);
 		const unavailable = mechanism.unavailable();
 		if (unavailable !== null) throw new ProcsnapError('ENOTSUP', unavailable, NOTHING_STOPPED);
-		if (!(this.#live instanceof LiveTarget)) {
+		if (!(this.#live instanceof TargetMemory)) {
 			// Where the target may not be traced either, this says so, and better.
 			mechanism.estimate?.(tracer, this.#target.pid);
 			throw this.#live.refusal;
@@ -106,8 +112,8 @@ export class Survey {
 	}
 
 	/** The target's own memory. */
-	get live(): LiveTarget {
-		if (!(this.#live instanceof LiveTarget)) throw this.#live.refusal;
+	get live(): TargetMemory {
+		if (!(this.#live instanceof TargetMemory)) throw this.#live.refusal;
 		return this.#live;
 	}
 
@@ -118,26 +124,64 @@ export class Survey {
 		return this.#image;
 	}
 
-	/** After `copy`: how each region can be captured. The target may have changed, or ended, since then. */
+	/**
+	 * After `copy`: how each region can be captured. The target may have changed, or ended, since then; what was copied
+	 * of it in its stop is `live` for those who read.
+	 */
 	classified(): Classified[] {
-		const regions = this.image.regions();
+		const { pid } = this.#target, { forked = false, keepsShared } = this.#mechanism ?? {}, secret = secretDevice();
+		const files = (of: number, regions: readonly Region[]): Region[] => withFiles(of, regions, secret);
+		const left = (this.#still?.leftOut?.regions ?? [])
+			.map(({ maps, pages }) => ({ region: hiddenRegion(maps), pages }));
+		const kept = left.flatMap(({ region, pages }) => (pages === null ? [] : [{ region, pages }]));
+		const keptRegions = kept.map(({ region }) => region);
+		this.live.keep(kept);
+
+		const after = regionsIfThere(pid), ofCopy = files(this.#still?.pid || pid, this.image.regions());
+		const gone = forked ? wipedAndGone(ofCopy, after) : [];
 		const { absent, lost } = missingRegions(
-			this.#mapped, regionsIfThere(this.#target.pid), regions, () => this.live.regions()
+			this.#mapped, after, inOrder([...ofCopy, ...keptRegions]), () => this.live.regions(),
+			inOrder(left.flatMap(({ region, pages }) => (pages === null ? [region] : [])))
 		);
-		return classify(regions, absent, this.#mechanism?.forked ?? false, lost, this.#mechanism?.keepsShared);
+		const classified = classify(
+			uncovered(ofCopy, gone), files(pid, [...absent, ...keptRegions]), forked, [
+				...lost.map(({ region, errno }) => ({ region: files(pid, [region])[0] ?? region, errno })),
+				...gone.map((region) => ({ region, errno: 'ENODATA' as const })),
+			], keepsShared
+		);
+		return classified.map((each) => (this.live.isKept(each.region) ? { ...each, kept: true } : each));
+	}
+
+	/**
+	 * Bytes of addresses that a fork has left out, and of which nobody knows where they were: they were not found in
+	 * the time that a stop may last.
+	 */
+	unlocatedBytes(classified: readonly Classified[]): number {
+		const { bytes = 0, regions = [] } = this.#still?.leftOut ?? {};
+		const sum = (found: readonly Region[]): number => found.reduce((total, region) => total + bytesOf(region), 0);
+		if (sum(regions.map(({ maps }) => hiddenRegion(maps))) >= bytes) return 0;
+		return Math.max(0, bytes - sum(classified.flatMap(({ region, from }) =>
+			(from !== 'duplicate' && region.flags.has('dc') ? [region] : []))));
 	}
 
 	/** Closes files; the copy stays until `still.end()`. Once or more. */
 	close(): void {
 		this.#image?.close();
-		if (this.#live instanceof LiveTarget) this.#live.close();
+		if (this.#live instanceof TargetMemory) this.#live.close();
 	}
 }
 
+/** Of its line of maps: that it was left out shows what flag it has. */
+function hiddenRegion(maps: string): Region {
+	const [region] = parseRegions(maps);
+	if (region === undefined) throw new Error(`not a line of /proc/PID/maps: ${JSON.stringify(maps)}`);
+	return { ...region, flags: new Set(['dc']) };
+}
+
 /** Throws Failure where the process has ended. */
-function openLive(pid: number): LiveTarget | { refusal: unknown } {
+function openLive(pid: number): TargetMemory | { refusal: unknown } {
 	try {
-		return new LiveTarget(pid);
+		return new TargetMemory(pid);
 	} catch (refusal) {
 		if (isGone(refusal)) throw new Failure(`process ${pid} ended just when it was looked at: nothing was taken`);
 		return { refusal };

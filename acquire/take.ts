@@ -43,6 +43,8 @@ export interface TakeOptions {
 	mechanisms?: readonly [Mechanism, ...Mechanism[]] | undefined;
 	/** How long threads of the target that are stopped may wait for others to stop. */
 	stopLimitMs?: number | undefined;
+	/** Leave out unchanged pages of files that the target's own core would have (core(5)). */
+	onlyPrivate?: boolean | undefined;
 	/** The URL of a time-stamp authority (RFC 3161). */
 	timestampUrl?: string | undefined;
 	/** Of the whole core. Default: SHA-256, but of a large core that is made of the copy's own file none. */
@@ -106,7 +108,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 			? chooseMechanism(candidatesFor(tracer, seen.pid, { room }))
 			: asAsked(options.mechanisms);
 		const moment = await copyAndPlan(
-			tracer, survey, seen, choice, attempts, {
+			tracer, survey, seen, choice, attempts, options.onlyPrivate ?? false, {
 				room, signal,
 				copying: (now) => {
 					if (now.file !== undefined) early.reach(now.file);

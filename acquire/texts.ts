@@ -16,6 +16,9 @@ export const lengthenedTexts = (timeouts: number | null): string[] => (timeouts 
 export const partialText = ({ missingBytes, reason }: { missingBytes: number; reason: string }): string =>
 	`partial: ${bytesText(missingBytes)} of the duplicate were not read: ${reason}`;
 
+export const lackingText = (bytes: number): string =>
+	`in part: ${bytesText(bytes)} of the target's memory were to be read and could not be; the manifest names them`;
+
 /** Of what it is, so that it is not taken for other evidence. */
 export function identityText({ target, collector, ...manifest }: Manifest, id: string): string {
 	const program = target.program === '' ? '' : `, ${target.program}`;

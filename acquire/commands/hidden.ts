@@ -45,7 +45,8 @@ export async function run(args: string[]): Promise<number> {
 	const { flags, values, positionals } = parseOptions(args, OPTIONS, 1);
 	const pid = pidOf(positionals[0], 'hidden');
 	const mechanism = mechanismFor(values.mechanism?.at(-1));
-	const { regions, calls, texts } = await findHidden(pid, mechanism, stopLimitOf(values['max-stop']?.at(-1)));
+	const limitMs = stopLimitOf(values['max-stop']?.at(-1));
+	const { regions, unlocatedBytes, calls, texts } = await findHidden(pid, mechanism, limitMs);
 	const sum = (of: (count: CallCount) => number): number | null =>
 		calls?.reduce((total, count) => total + of(count), 0) ?? null;
 	const lengthenedTimeouts = sum(({ lengthened }) => lengthened), cutCalls = sum(({ cut }) => cut);
@@ -53,7 +54,8 @@ export async function run(args: string[]): Promise<number> {
 	if (flags.has('json')) {
 		const listed = regions.map(({ start, end, ...region }) =>
 			({ start: `0x${start.toString(16)}`, end: `0x${end.toString(16)}`, ...region }));
-		out.json({ pid, mechanism: mechanism.name, lengthenedTimeouts, cutCalls, calls, regions: listed });
+		const told = { pid, mechanism: mechanism.name, lengthenedTimeouts, cutCalls, calls };
+		out.json({ ...told, regions: listed, unlocatedBytes });
 	} else {
 		const how = mechanism.forked
 			? 'procsnap take reads what it can of these from the live process'
@@ -61,10 +63,18 @@ export async function run(args: string[]): Promise<number> {
 		out.lines([
 			`process ${pid}: ${regions.length} regions that a copy made by fork does not have as they were; ${how}`,
 			...regions.map(regionLine),
+			...(unlocatedBytes === 0
+				? []
+				: [
+					`  ${bytesText(unlocatedBytes)} of addresses more are left out of a fork, and nobody knows where: they ` +
+						`were not found in the time that the process may be stopped`,
+				]),
 		]);
 	}
-	return regions.some(({ why }) => SUSPICIOUS.includes(why)) ? FOUND : 0;
+	return unlocatedBytes > 0 || regions.some(({ why }) => SUSPICIOUS.includes(why)) ? FOUND : 0;
 }
 
 const regionLine = ({ start, end, why, residentBytes, name }: HiddenRegion): string =>
-	`  ${start.toString(16)}-${end.toString(16)} ${bytesText(residentBytes).padStart(10)} resident  ${REASONS[why]}  ${name}`;
+	`  ${start.toString(16)}-${end.toString(16)} ` +
+		(residentBytes === null ? 'moved, or given up ' : `${bytesText(residentBytes).padStart(10)} resident `) +
+		` ${REASONS[why]}  ${name}`;

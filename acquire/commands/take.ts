@@ -18,7 +18,7 @@ import { yieldToOthers } from '../priority.ts';
 import { createProgress } from '../../common/progress.ts';
 import { note, out } from '../../common/terminal.ts';
 import { take } from '../take.ts';
-import { cutTexts, idText, lengthenedTexts, partialText } from '../texts.ts';
+import { cutTexts, idText, lackingText, lengthenedTexts, partialText } from '../texts.ts';
 
 export const summary = 'take the memory and registers of a live process';
 
@@ -38,6 +38,7 @@ const OPTIONS = {
 	'digests': { kind: 'one', value: 'LIST', help: 'of the whole core: sha256, sha1, md5 (default: sha256)' },
 	'until-target-ends': { kind: 'flag', help: 'end the copy with the target, whatever was read of it by then' },
 	'max-stop': MAX_STOP,
+	'only-private': { kind: 'flag', help: 'leave out unchanged pages of files that the target\'s own core would have' },
 	'json': { kind: 'flag', help: 'print one line of JSON for machines' },
 	'help': { kind: 'flag', help: 'this text' },
 } satisfies Record<string, Option>;
@@ -53,7 +54,7 @@ manifest that tells how each region was captured and what the target suffered.`,
 		'procsnap take 1234 --to lab.example:7447 --max-rate 5M', 'procsnap take 1234 --mechanism precopy,inject',
 	],
 	exits: '0 taken; 1 not taken, and nothing is left; 2 wrong usage; 3 taken, but without the timestamp; 5 taken ' +
-		'in part (the duplicate was ended early); 130, 143 interrupted.',
+		'in part (the duplicate was ended early, or memory that was to be read could not be); 130, 143 interrupted.',
 };
 
 const WITHOUT_TIMESTAMP = 3;
@@ -85,7 +86,8 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	// An answer at once: to put the target back may take as long as to copy it.
 	const answering = answerSignals('procsnap: interrupted: putting the target back as it was\n');
 	const { where, manifest, id, withoutTimestamp, programUnread, untold } = await take({
-		pid, key, checkKey: () => checkKeyPlace(keyPath), mechanisms, stopLimitMs, timestampUrl, signal,
+		pid, key, onlyPrivate: flags.has('only-private'), checkKey: () => checkKeyPlace(keyPath), mechanisms,
+		stopLimitMs, timestampUrl, signal,
 		copying: (now) => copyProgress.show(copyText(now)),
 		gaveUp: ({ mechanism, reason, next }) =>
 			say(`${mechanism.name} has given up, and ${next.name} is tried: ${reason}`),
@@ -120,12 +122,12 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	const exposed = exposureOf(keyPath, 'the collector\'s key');
 	if (exposed !== null) note(exposed);
 	if (flags.has('json')) {
-		const { core: { bytes, merkleRoot }, mechanism, partial, ledger } = manifest;
-		out.json({ where, id, bytes, merkleRoot, mechanism, partial, ledger, untold });
+		const { core: { bytes, merkleRoot }, mechanism, partial, lackingBytes, ledger } = manifest;
+		out.json({ where, id, bytes, merkleRoot, mechanism, partial, lackingBytes, ledger, untold });
 	} else {
 		out.lines(describe(where, manifest, id));
 	}
-	if (manifest.partial !== null) return PARTIAL;
+	if (manifest.partial !== null || (manifest.lackingBytes ?? 0) > 0) return PARTIAL;
 	return withoutTimestamp === null ? 0 : WITHOUT_TIMESTAMP;
 }
 
@@ -189,7 +191,10 @@ function roomOf({ memory, spool }: Partial<Record<keyof typeof OPTIONS, string[]
 
 /** What was taken, how, and what it cost the target. Of what is partial that is the last line. */
 export function describe(
-	where: string, { target, mechanism, threads, regions, ledger, core, before, partial }: Manifest, id?: string
+	where: string, {
+		target, mechanism, threads, regions, ledger, core, before, partial, filter,
+		unlocatedBytes = 0, lackingBytes = 0,
+	}: Manifest, id?: string
 ): string[] {
 	const ended = regions.filter(({ readFrom, unreadable }) =>
 		readFrom === 'target' && unreadable.some(({ errno }) => errno === 'ESRCH')).length;
@@ -213,6 +218,9 @@ export function describe(
 						`region${found.length === 1 ? ' ' : 's'} ${bytesText(bytes).padStart(10)}`,
 				];
 		}),
+		...(filter?.onlyPrivate === true
+			? ['  unchanged pages of files that the target\'s own core would have were left out (--only-private)']
+			: []),
 		...(ended === 0
 			? []
 			: [
@@ -225,7 +233,11 @@ export function describe(
 		...(ledger.endFailed === null
 			? []
 			: [`  how the duplicate was ended is not known: ${ledger.endFailed}`]),
+		...(unlocatedBytes === 0
+			? []
+			: [`  ${bytesText(unlocatedBytes)} of addresses are left out of a fork, and were not found in the time for that`]),
 		...(id === undefined ? [] : [`  ${idText(id)}`]),
+		...(lackingBytes > 0 && partial === null ? [`  ${lackingText(lackingBytes)}`] : []),
 		...(partial === null ? [] : [`  ${partialText(partial)}`]),
 	];
 }

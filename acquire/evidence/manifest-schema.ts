@@ -6,7 +6,7 @@ import * as v from 'valibot';
 import { Failure } from '../../common/errors.ts';
 import { MOST_GAPS } from './in-place.ts';
 import { isDigested, SCHEMA_VERSION, type Manifest } from './manifest.ts';
-import { FIELDS, ledger, mechanism, partial } from './manifest-fields.ts';
+import { count, FIELDS, integer, ledger, mechanism, partial } from './manifest-fields.ts';
 import { OLDER } from './older-manifests.ts';
 
 /** An ELF header. */
@@ -16,6 +16,8 @@ const LEAST_CORE_BYTES = 64;
 const MANIFEST =
 	v.object({
 		schemaVersion: v.literal(SCHEMA_VERSION), ...FIELDS, mechanism, partial: v.nullable(partial), ledger,
+		filter: v.exactOptional(v.object({ coredumpFilter: v.nullable(integer), onlyPrivate: v.boolean() })),
+		unlocatedBytes: v.exactOptional(count), lackingBytes: v.exactOptional(count),
 	}) satisfies v.GenericSchema<unknown, Manifest>;
 
 /** Throws Failure, which names the first field that is wrong. Of an older version: what that did not tell is null. */

@@ -4,7 +4,7 @@
  * U+DCFF.
  */
 import type { CallCount } from '../../native/index.ts';
-import type { Capture } from './provenance.ts';
+import type { Capture, CoreFilter } from './provenance.ts';
 import type { Executed, Identity } from '../../common/proc/process.ts';
 import type { Unreadable } from './source.ts';
 
@@ -190,6 +190,12 @@ export interface Manifest {
 	/** null: all that was to be read of the duplicate was. */
 	partial: Incomplete | null;
 	ledger: Ledger;
+	/** Which unchanged pages of files were wanted; left out: none but code and what no path leads to. */
+	filter?: CoreFilter;
+	/** Of addresses that a fork leaves out, and that were not found while the target could be stopped. */
+	unlocatedBytes?: number;
+	/** Of the target's memory that was to be read, and could not be, these included: lacking.ts. */
+	lackingBytes?: number;
 	core: {
 		file: 'core';
 		bytes: number;

@@ -4,7 +4,7 @@ import { isDigested, type RegionRecord } from './manifest.ts';
 import { HASH_BYTES } from './merkle.ts';
 import type { Planned } from './plan.ts';
 import { hasFile, type Region } from '../../common/proc/regions.ts';
-import type { ReadTime, Unreadable } from './source.ts';
+import type { CoreSource, ReadTime, Unreadable } from './source.ts';
 
 const hex = (address: number): string => `0x${address.toString(16)}`;
 
@@ -19,12 +19,14 @@ const bytesOf = ({ segments }: Pick<PlacedContent, 'segments'>): number =>
 
 /** `digests`: those of `digestedRanges`, one after the other. */
 export function recordRegions(
-	planned: readonly Planned[], layout: CoreLayout,
-	{ times, unreadable }: { times: readonly ReadTime[]; unreadable: readonly Unreadable[] },
+	planned: readonly Planned[], layout: CoreLayout, source: {
+		times: readonly ReadTime[]; unreadable: readonly Unreadable[]; takenBack: CoreSource['takenBack'];
+	},
 	digests: Buffer
 ): RegionRecord[] {
+	const { times, unreadable, takenBack } = source;
 	let index = 0, digest = 0;
-	return planned.map(({ region, capture, from, runs, lost }): RegionRecord => {
+	return planned.map(({ region, capture, from, runs, lost, kept }): RegionRecord => {
 		const at = runs.length === 0 ? -1 : index++;
 		const segments = layout.contents[at]?.segments ?? [];
 		const time = times[at];
@@ -33,19 +35,19 @@ export function recordRegions(
 		const refused = lost === undefined
 			? within(unreadable, region)
 			: [{ start: region.start, end: region.end, errno: lost }];
+		const isAllRefused = bytes > 0 && refused.reduce((sum, part) => sum + part.end - part.start, 0) === bytes;
+		const isTakenBack = takenBack.some(({ start, end }) => start < region.end && end > region.start);
 		return {
 			start: hex(region.start), end: hex(region.end), permissions: permissions(region), name: region.name,
 			file: hasFile(region)
 				? { device: region.device, inode: String(region.inode), offset: region.fileOffset }
 				: null,
-			capture: bytes > 0 && refused.reduce((sum, part) => sum + part.end - part.start, 0) === bytes
-				? 'unreadable'
-				: capture,
-			readFrom: from,
+			capture: isAllRefused ? 'unreadable' : isTakenBack ? 'private-live' : capture,
+			readFrom: isTakenBack ? 'target' : from,
 			segments: segments.map(({ start, end, offset }) => ({ start: hex(start), bytes: end - start, offset })),
 			bytes,
 			sha256: hashAt < 0 ? null : digests.subarray(hashAt, hashAt + HASH_BYTES).toString('hex'),
-			readBetweenNs: time === undefined ? null : [time.begunNs, time.endedNs],
+			readBetweenNs: time === undefined || kept === true ? null : [time.begunNs, time.endedNs],
 			unreadable: refused.map(({ start, end, errno }) => ({ start: hex(start), bytes: end - start, errno })),
 		};
 	});

@@ -5,7 +5,7 @@
 import type { CopyFile, FileReading, Image, Memory } from '../../mechanisms/shared/types.ts';
 import { nowNs } from '../../native/index.ts';
 import { codeOf } from '../../common/errors.ts';
-import { hasFile, type Region } from '../../common/proc/regions.ts';
+import { hasFile, isHugetlb, type Region } from '../../common/proc/regions.ts';
 import type { CoreLayout } from './core.ts';
 import { FileReader, TIMED_OUT } from './file-reader.ts';
 import type { LiveTarget } from './live.ts';
@@ -40,7 +40,7 @@ interface Piece {
 	address: number;
 	/** Which of the layout's contents it is of; -1: of none. */
 	content: number;
-	/** Of a file, which may be on a file server that does not answer; null: of none. */
+	/** null: the head's, or zeros. */
 	region: Region | null;
 }
 
@@ -51,6 +51,8 @@ const AGAIN_LIMIT_MS = 500;
 
 export class CoreSource {
 	readonly unreadable: Unreadable[] = [];
+	/** Huge pages of the duplicate that the target has taken back, and that were read from it in their place. */
+	readonly takenBack: Array<{ start: number; end: number }> = [];
 	/** One for each of the layout's contents, as soon as something of it has been read. CLOCK_MONOTONIC_RAW. */
 	readonly times: ReadTime[] = [];
 	readonly bytes: number;
@@ -177,8 +179,14 @@ export class CoreSource {
 				const until = errno === TIMED_OUT
 					? room.length
 					: Math.min(room.length, done + PAGE_BYTES - (address + done) % PAGE_BYTES);
-				room.fill(0, done, until);
-				this.#note(address + done, address + until, errno);
+				// Of the machine's few huge pages: the target has taken it back.
+				if (memory === 'duplicate' && region !== null && isHugetlb(region)) {
+					this.takenBack.push({ start: address + done, end: address + until });
+					await this.#readTarget(room.subarray(done, until), address + done, region);
+				} else {
+					room.fill(0, done, until);
+					this.#note(address + done, address + until, errno);
+				}
 				done = until;
 			}
 		}
@@ -188,7 +196,8 @@ export class CoreSource {
 	async #some(
 		room: Uint8Array, done: number, address: number, memory: 'duplicate' | 'target', region: Region | null
 	): Promise<number> {
-		const files = region === null ? undefined : this.#filesOf(region);
+		// What is of a file may be on a file server that does not answer.
+		const files = region === null || !hasFile(region) ? undefined : this.#filesOf(region);
 		if (memory === 'target') return this.#target.read(room, done, room.length - done, address + done, files);
 		return this.lost === null
 			? this.#duplicate.read(room, done, room.length - done, address + done, files)
@@ -239,7 +248,7 @@ function piecesOf(
 	const none = { address: 0, content: -1, region: null };
 	const placed: Piece[] = contents.flatMap(({ region, segments }, content) => segments.map((segment) => ({
 		start: segment.offset, end: segment.offset + segment.end - segment.start, address: segment.start, content,
-		region: hasFile(region) ? region : null,
+		region,
 		from: inPlace !== null && segment.offset < inPlace.end ? 'file' as const : from[content] ?? 'duplicate',
 	}))).sort((a, b) => a.start - b.start);
 	const pieces: Piece[] = [{ start: 0, end: head.length, from: 'head', ...none }];

@@ -145,6 +145,12 @@ export function regionsOf(pid: number, file: 'maps' | 'smaps'): Region[] {
 	return regions;
 }
 
+/** The bits of /proc/PID/coredump_filter, core(5): what a core that the kernel makes has. null: not to be read. */
+export function coredumpFilterOf(pid: number): number | null {
+	const value = parseInt(tried(() => text(pid, 'coredump_filter')) ?? '', 16);
+	return Number.isNaN(value) ? null : value;
+}
+
 export const auxvOf = (pid: number): Buffer => readFileSync(`/proc/${pid}/auxv`);
 
 /**

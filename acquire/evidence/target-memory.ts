@@ -1,0 +1,52 @@
+/**
+ * The target's own memory, and what was copied of it while it stood still: what a fork leaves out may be elsewhere, or
+ * gone, as soon as the target goes on.
+ */
+import type { Run } from '../../common/proc/pagemap.ts';
+import type { Region } from '../../common/proc/regions.ts';
+import type { FileReading } from '../../mechanisms/shared/types.ts';
+import type { KeptPages } from '../../native/index.ts';
+import { LiveTarget } from './live.ts';
+
+export interface KeptRegion {
+	region: Region;
+	/** All that it had in memory, in order of address. */
+	pages: readonly KeptPages[];
+}
+
+export class TargetMemory extends LiveTarget {
+	#kept: readonly KeptRegion[] = [];
+
+	/** From now on these regions are as they were then. */
+	keep(regions: readonly KeptRegion[]): void {
+		this.#kept = regions;
+	}
+
+	/** Is it of the moment, and not read now? */
+	isKept(range: Run): boolean {
+		return this.#pagesOf(range) !== undefined;
+	}
+
+	override populated(range: Run, which: 'all' | 'resident'): Run[] | null {
+		return this.#pagesOf(range)?.flatMap(({ start, bytes }) => {
+			const run = { start: Math.max(start, range.start), end: Math.min(start + bytes.length, range.end) };
+			return run.start < run.end ? [run] : [];
+		}) ?? super.populated(range, which);
+	}
+
+	override read(
+		room: Uint8Array, at: number, length: number, address: number, files?: FileReading
+	): Promise<number> {
+		const pages = this.#pagesOf({ start: address, end: address + 1 });
+		if (pages === undefined) return super.read(room, at, length, address, files);
+		const found = pages.find(({ start, bytes }) => start <= address && address < start + bytes.length);
+		if (found === undefined) return Promise.resolve(0);
+		const part = found.bytes.subarray(address - found.start, address - found.start + length);
+		room.set(part, at);
+		return Promise.resolve(part.length);
+	}
+
+	#pagesOf({ start, end }: Run): readonly KeptPages[] | undefined {
+		return this.#kept.find(({ region }) => region.start <= start && end <= region.end)?.pages;
+	}
+}
