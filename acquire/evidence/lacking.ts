@@ -14,12 +14,15 @@ export function lackingBytes(
 ): number {
 	return planned.reduce((sum, each, i) => {
 		if (each.capture === 'device' || each.capture === 'secret') return sum;
-		if (each.lost !== undefined) return sum + bytesOf(each.region);
+		if (each.lost !== undefined) return isNoLoss(each) ? sum : sum + bytesOf(each.region);
 		const last = lastOfMemory(each);
 		return (records[i]?.unreadable ?? []).reduce((all, { start, bytes, errno }) =>
 			all + (errno === 'EIO' ? Math.min(bytes, Math.max(0, last - Number(start))) : bytes), sum);
 	}, 0);
 }
+
+/** Shared memory that was given up, which may have been before the moment: only what a fork leaves out is known to. */
+const isNoLoss = ({ lost, capture }: Planned): boolean => lost === 'ENODATA' && capture === 'unreadable';
 
 /** Up to there the region's pages are memory, and not to read one is a loss. */
 function lastOfMemory({ region, capture }: Planned): number {

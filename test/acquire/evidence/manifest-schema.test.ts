@@ -117,11 +117,11 @@ test('a region of more than 64 MiB has a SHA-256 in versions 1 and 2, and none s
 test('each field that is missing or of another type is refused, and named', (t) => {
 	let refused = 0;
 	for (const path of paths(real)) {
-		// What names a namespace, and how many words a command line has, is free.
-		const free =
-			/^target\.(?:namespaces\.\w+|commandLine\.\d+)$|^regions\.\d+$|^threads\.\d+$|^collector\.options\.\d+$|^regions\.\d+\.segments\.\d+$/.test(path);
+		// What names a namespace, and how many words a command line has, is free, and so are fields of later takes.
+		const free = ['filter', 'unlocatedBytes', 'lackingBytes'].includes(path) ||
+			/^target\.(?:namespaces\.\w+|commandLine\.\d+)$|^(?:regions|threads|collector\.options)\.\d+$|^regions\.\d+\.segments\.\d+$/.test(path);
 		for (const wrong of [...(free ? [] : [undefined]), true, -1.5, { a: 1 }, [[]]]) {
-			if (typeof wrong === 'boolean' && /\.(?:running|partial|clockSynchronized)$/.test(path)) continue;
+			if (typeof wrong === 'boolean' && /\.(?:running|partial|onlyPrivate|clockSynchronized)$/.test(path)) continue;
 			if (typeof wrong === 'number' && path === 'schemaVersion') continue;
 			const { message } = t.throws(
 				() => parsed(changed(path, wrong)), { instanceOf: Failure }, `${path}: ${JSON.stringify(wrong)}`

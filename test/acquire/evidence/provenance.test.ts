@@ -1,14 +1,18 @@
 import test from 'ava';
-import { classify, missingRegions, wantsFilePages, type Classified } from '../../../acquire/evidence/provenance.ts';
+import {
+	classify, missingRegions, wantsFilePages, wantsUnchangedPages, wipedAndGone, type Classified,
+} from '../../../acquire/evidence/provenance.ts';
 import { parseRegions, type Region } from '../../../common/proc/regions.ts';
 
-function region(permissions: string, { name = '', flags = '', at = 0x10000, inode = 0 } = {}): Region {
+interface Given { name?: string; flags?: string; at?: number; inode?: number; kind?: Region['fileKind'] }
+
+function region(permissions: string, { name = '', flags = '', at = 0x10000, inode = 0, kind }: Given = {}): Region {
 	const [found] =
 		parseRegions(
 			`${at.toString(16)}-${(at + 0x4000).toString(16)} ${permissions} 00000000 ` +
 				`${inode === 0 ? '00:00' : 'fe:00'} ${inode} ${name}\nVmFlags: ${flags}\n`
 		);
-	return found!;
+	return kind === undefined ? found! : { ...found!, fileKind: kind };
 }
 
 const told = ({ capture, from }: Classified): string => `${capture}, ${from ?? 'nobody'}`;
@@ -45,7 +49,7 @@ test('what cannot be read any more is unreadable, and what never is read is call
 		[], [], true,
 		[
 			{ region: region('rw-s', { name: '/dev/shm/x', inode: 3 }), errno: 'ESRCH' },
-			{ region: region('rw-s', { at: 0x20000, name: '/dev/nvidia0', inode: 3 }), errno: 'ESRCH' },
+			{ region: region('rw-s', { at: 0x20000, name: '/dev/nvidia0', inode: 3, kind: 'device' }), errno: 'ESRCH' },
 		]
 	);
 	t.deepEqual(
@@ -61,27 +65,33 @@ test('what fork() wipes is the target\'s; the kernel\'s own call does not wipe',
 
 test('devices and secrets are read by nobody, wherever they are found', (t) => {
 	for (const device of [
-		region('rw-s', { name: '/dev/nvidia0', inode: 3 }),
+		region('rw-s', { name: '/dev/nvidia0', inode: 3, kind: 'device' }),
+		region('rw-s', { name: '/srv/a', inode: 3, kind: 'device' }),
 		region('rw-s', { name: '/anything', inode: 3, flags: 'rd wr sh io' }),
 		region('r--p', { name: '[vvar]', flags: 'rd pf io dd' }), region('rw-p', { flags: 'pf' }),
-		region('rw-p', { name: '/dev/mem', inode: 3, flags: 'wf' }),
+		region('rw-p', { name: '/dev/mem', inode: 3, flags: 'wf pf', kind: 'device' }),
+		region('rw-s', { name: 'anon_inode:[perf_event]', inode: 3 }), region('rw-s', { name: 'socket:[7]', inode: 3 }),
 	]) {
 		t.is(one(device), 'device, nobody', device.name);
 		t.is(one(device, false), 'device, nobody', device.name);
 		t.deepEqual(classify([], [device], true).map(told), ['device, nobody'], 'hidden');
 	}
-	const secret = region('rw-s', { name: '/secretmem (deleted)', inode: 3 });
+	const secret = region('rw-s', { name: '/secretmem (deleted)', inode: 3, kind: 'secret' });
 	t.is(one(secret), 'secret, nobody');
 	t.deepEqual(classify([], [secret], true).map(told), ['secret, nobody']);
 });
 
-test('device files that are memory are memory', (t) => {
-	t.is(one(region('rw-s', { name: '/dev/zero (deleted)', inode: 3 })), 'shared-live, target');
-	t.is(one(region('rw-s', { name: '/dev/shm/x', inode: 3 })), 'shared-live, target');
-	t.is(one(region('rw-p', { name: '/dev/hugepages/x', inode: 3 })), 'frozen, duplicate');
-	t.is(one(region('rw-s', { name: '/dev/zeroes', inode: 3 })), 'device, nobody', 'another name');
-	t.is(one(region('rw-s', { name: '/dev/shmem', inode: 3 })), 'device, nobody', 'another folder');
-	t.is(one(region('rw-p', { name: '/home/dev/shm', inode: 3 })), 'frozen, duplicate');
+test('a name says nothing: what is no device is memory, and so are private pages of a device', (t) => {
+	for (const name of [
+		'/dev/evil.so', '/dev/zero (deleted)', '/dev/shm/x', '/secretmem', '/secretmem (deleted)', '/secretmem.so',
+		'/anon_inode:[x]', '/socket:[7]',
+	]) {
+		t.is(one(region('rw-s', { name, inode: 3 })), 'shared-live, target', name);
+		t.is(one(region('rwxp', { name, inode: 3 })), 'frozen, duplicate', name);
+		t.is(one(region('rw-s', { name, inode: 3, kind: 'other' })), 'shared-live, target', name);
+	}
+	t.is(one(region('rwxp', { name: '/dev/zero', inode: 3, kind: 'device' })), 'frozen, duplicate');
+	t.false(wantsFilePages(region('rwxp', { name: '/dev/zero (deleted)', inode: 3, kind: 'device' })));
 });
 
 test('absent regions come from the target, and all are in order of address', (t) => {
@@ -181,4 +191,47 @@ test('a file\'s own pages: code, and what no path leads to', (t) => {
 	t.true(wantsFilePages(region('rw-p', { name: '/tmp/x (deleted)', inode: 3 })));
 	t.false(wantsFilePages(region('r--p', { name: '/bin/x', inode: 3 })));
 	t.false(wantsFilePages(region('r-xp', { name: '[vdso]' })), 'no file');
+});
+
+test('what a fork has left out and is elsewhere by now, or replaced, is lost, and called so', (t) => {
+	const always = spans([0x1000, 0x5000]), dc = new Set(['dc']);
+	const left = spans([0x8000, 0xa000]).map((each) => ({ ...each, flags: dc }));
+	const look = (after: Region[], known = after) => missingRegions(always, after, always, () => known, left);
+	const found = ({ absent, lost }: ReturnType<typeof look>): Spans[] =>
+		[absent, lost.map((each) => each.region)].map((some) => some.map(({ start, end }) => [start, end]));
+	t.deepEqual(found(look([...always, ...left])), [[[0x8000, 0xa000]], []], 'at rest');
+	t.deepEqual(found(look(always)), [[], [[0x8000, 0xa000]]], 'elsewhere');
+	t.deepEqual(found(look([...always, ...left], always)), [[], [[0x8000, 0xa000]]], 'gone between two looks');
+	t.deepEqual(
+		found(look([...always, ...spans([0x8000, 0xa000])])), [[], [[0x8000, 0xa000]]], 'something else is there'
+	);
+	t.deepEqual(
+		classify([], [], true, look(always).lost).map((each) => [told(each), each.lost]),
+		[['hidden-by-dontfork, target', 'ENODATA']]
+	);
+});
+
+test('what a fork has wiped and the target has not there any more is lost', (t) => {
+	const wiped = { ...region('rw-p', { flags: 'rd wr wf' }) };
+	t.deepEqual(wipedAndGone([wiped], [wiped]), []);
+	t.deepEqual(wipedAndGone([wiped], null), [], 'it has ended: reading it says so');
+	t.deepEqual(wipedAndGone([wiped, region('rw-p')], []), [wiped]);
+	t.deepEqual(wipedAndGone([wiped], [region('rw-p', { name: '/x', inode: 3 })]), [wiped], 'a file is there');
+	t.deepEqual(
+		classify([], [], true, [{ region: wiped, errno: 'ENODATA' }]).map(told), ['wiped-on-fork, target']
+	);
+});
+
+test('unchanged pages that the kernel would dump', (t) => {
+	const file = region('rw-p', { name: '/lib/x.so', inode: 3, flags: 'rd wr' });
+	const wants = (coredumpFilter: number | null, changed: boolean, what = file, onlyPrivate = false): boolean =>
+		wantsUnchangedPages(what, changed, { coredumpFilter, onlyPrivate });
+	t.deepEqual([wants(0x33, true), wants(null, true)], [true, true]);
+	t.deepEqual([wants(0x33, false), wants(null, false)], [false, false]);
+	t.deepEqual([wants(0x32, true), wants(0x36, false), wants(4, false)], [false, true, true]);
+	t.false(wants(0xff, true, file, true), 'a choice');
+	t.false(wants(0xff, true, region('rw-p', { name: '/x', inode: 3, flags: 'dd' })), 'MADV_DONTDUMP');
+	t.false(wants(0xff, true, region('rw-p')), 'no file');
+	t.false(wants(0xff, true, region('rw-s', { name: '/x', inode: 3 })));
+	t.false(wants(0xff, true, region('rw-p', { name: '/dev/zero', inode: 3, kind: 'device' })));
 });
