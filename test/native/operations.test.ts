@@ -60,8 +60,8 @@ test('a reply has the names that C declares, and each figure its own', async (t)
 	t.deepEqual(
 		Object.keys(taken),
 		[
-			'pid', 'threads', 'takeNs', 'pauseNs', 'windowNs', 'cloneNs', 'momentNs', 'restartedCalls',
-			'lengthenedTimeouts', 'cutCalls', 'calls',
+			'pid', 'threads', 'takeNs', 'pauseNs', 'windowNs', 'cloneNs', 'momentNs', 'leftOut',
+			'restartedCalls', 'lengthenedTimeouts', 'cutCalls', 'calls',
 		]
 	);
 	t.is(taken.threads, 1);
