@@ -33,7 +33,7 @@ export interface Hidden {
 	texts: string[];
 }
 
-/** Takes a duplicate and ends it; reads no memory. Throws Failure. */
+/** Takes a duplicate and ends it; keeps no memory. Throws Failure. */
 export async function findHidden(pid: number, mechanism: Mechanism, stopLimitMs?: number): Promise<Hidden> {
 	if (!mechanism.allFlags)
 		throw new Failure(

@@ -21,7 +21,7 @@ const OPTIONS = {
 export const help = {
 	usage: 'procsnap hidden PID [OPTIONS]',
 	text: `Duplicates the process, compares the duplicate with it, ends the duplicate and lists
-what a fork leaves out, wipes or does not freeze. No memory is read. procsnap take takes
+what a fork leaves out, wipes or does not freeze. No memory is kept. procsnap take takes
 of that what can be read, and labels it.`,
 	options: OPTIONS,
 	examples: ['procsnap hidden 1234'],

@@ -8,7 +8,8 @@ export const CAPTURES = {
 		'from the live target, resident pages only',
 	'file': 'unchanged pages of a file: from the file, as it was when they were read; or not at all, where a path ' +
 		'leads to it',
-	'hidden-by-dontfork': 'a fork leaves it out (MADV_DONTFORK): read from the live target, resident pages only',
+	'hidden-by-dontfork': 'a fork leaves it out (MADV_DONTFORK): read from the target, in its stop or live, resident ' +
+		'pages only',
 	'wiped-on-fork': 'a fork leaves zeros (MADV_WIPEONFORK): read from the live target, resident pages only',
 	'device': 'memory of a device or of the kernel: never read, since reading can have side effects',
 	'secret': 'memfd_secret(2): the kernel shows it to nobody',

@@ -10,9 +10,7 @@
  * pages are read that the target has in memory: nothing is brought in, and no
  * driver is asked.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,10 +286,8 @@ void ps_keep_left_out(const struct injection *in, pid_t child, int64_t budget_ns
 
 size_t ps_write_left_out(const struct ps_left_out *left_out, uint8_t *to, size_t size)
 {
-	size_t regions = left_out->regions * sizeof(struct ps_left_out_region), texts_at, runs_at;
+	size_t runs_at = left_out->regions * sizeof(found->region), texts_at = runs_at + left_out->runs * sizeof(*runs);
 
-	runs_at = regions;
-	texts_at = runs_at + left_out->runs * sizeof(*runs);
 	if (texts_at + left_out->text_bytes > size)
 		return 0;
 	for (int i = 0; i < left_out->regions; i++) {

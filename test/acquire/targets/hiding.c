@@ -65,7 +65,7 @@ static void move(long bytes, int advice, int flags)
 
 static void huge(long pages)
 {
-	const struct timespec rest = { 0, 10 * 1000000 };
+	const struct timespec rest = { 0, 100000 };
 	char *at = have(mmap(NULL, pages * HUGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0), pages * HUGE);
 
 	memset(at, 'h', pages * HUGE);
