@@ -75,7 +75,8 @@ function lookAt(pid: number, region: Region, mounts: readonly Mount[]): Pick<Reg
 			// Of some file systems stat(2) gives another number of the device than maps.
 			if (file.ino !== region.inode || (way === path && deviceOf(file.dev) !== region.device)) continue;
 			return {
-				fileKind: file.isCharacterDevice() || file.isBlockDevice() ? 'device' : 'other', fileBytes: Number(file.size),
+				fileKind: file.isCharacterDevice() || file.isBlockDevice() ? 'device' : 'other',
+				fileBytes: Number(file.size),
 			};
 		} catch {
 			// The other way, or none: then nobody knows.

@@ -9,7 +9,7 @@ const PAGE = 4096, START = 0x20_0000;
 
 const huge: Region = {
 	start: START, end: START + 4 * PAGE, readable: true, writable: true, executable: false, shared: false,
-	fileOffset: 0, device: '00:0f', inode: 3, name: '/anon_hugepage (deleted)', flags: new Set(['rd', 'wr', 'ht']),
+	fileOffset: 0, device: '00:0f', inode: 3n, name: '/anon_hugepage (deleted)', flags: new Set(['rd', 'wr', 'ht']),
 };
 const each = { region: huge, capture: 'frozen', from: 'duplicate' } as const;
 const run = (first: number, end: number) => ({ start: START + first * PAGE, end: START + end * PAGE });

@@ -12,7 +12,7 @@ test('mounts, as /proc/PID/mountinfo has them', (t) => {
 		),
 		[{ device: '62:12c', path: '/mnt a', type: 'ext4' }, { device: '00:29', path: '/home', type: 'fuse.sshfs' }]
 	);
-	t.is(deviceOf(0xfe01), 'fe:01');
+	t.is(deviceOf(0xfe01n), 'fe:01');
 });
 
 test('what this process has mapped is of ordinary files, and how large they are', (t) => {
@@ -24,17 +24,17 @@ test('what this process has mapped is of ordinary files, and how large they are'
 		return;
 	}
 	t.deepEqual([node.fileKind, node.fileBytes], ['other', readFileSync(process.execPath).length]);
-	t.true(regions.every(({ inode, fileKind }) => inode !== 0 || fileKind === undefined));
+	t.true(regions.every(({ inode, fileKind }) => inode !== 0n || fileKind === undefined));
 });
 
 const region = (more: Partial<Region>): Region => ({
 	start: 0x1000, end: 0x2000, readable: true, writable: true, executable: false, shared: true, fileOffset: 0,
-	device: '00:ffff', inode: 3, name: '/secretmem (deleted)', flags: new Set(), ...more,
+	device: '00:ffff', inode: 3n, name: '/secretmem (deleted)', flags: new Set(), ...more,
 });
 
 test('a file is of memfd_secret(2) by its device, and by no name; of other devices nobody knows', (t) => {
 	const kinds = (secret: string | null) => withFiles(process.pid, [
-		region({}), region({ device: '00:fffe', name: '/x' }), region({ inode: 0, device: '00:00' }),
+		region({}), region({ device: '00:fffe', name: '/x' }), region({ inode: 0n, device: '00:00' }),
 	], secret).map(({ fileKind }) => fileKind);
 	t.deepEqual(kinds('00:ffff'), ['secret', undefined, undefined]);
 	t.deepEqual(kinds('00:fffe'), [undefined, 'secret', undefined]);
