@@ -23,8 +23,8 @@
  * stop_copy is stopCopy there. What each is asked with, and what is in the area
  * afterwards:
  *
- * inject	pid, cpu, limit; registers; data: struct ps_calls; at left_out_at what a fork leaves out: pages, behind them
- *		struct ps_left_out_region, struct ps_left_out_run, as many as there are, and lines of maps
+ * inject	pid, cpu, limit; registers; data: struct ps_calls; at left_out_at what a fork leaves out: pages, behind
+ *		them struct ps_left_out_region, struct ps_left_out_run, as many as there are, and lines of maps
  * end		the duplicate, snapshot or copy, -, limit; message: why it ended early; left: why it is not buried;
  *		data: struct ps_calls
  * stop_copy	pid, -, limit; registers; data: struct ps_calls
@@ -55,7 +55,8 @@
  * that TypeScript gets (take_ns is takeNs there) are made from the same list.
  */
 #define HELLO_RESULTS(R)	R(affinity_code) R(priority_code) R(oom_code) R(pid)
-#define INJECT_RESULTS(R)	R(pid) R(threads) R(take_ns) R(pause_ns) R(window_ns) R(clone_ns) R(moment_ns) R(registers) \
+#define INJECT_RESULTS(R) \
+	R(pid) R(threads) R(take_ns) R(pause_ns) R(window_ns) R(clone_ns) R(moment_ns) R(registers) \
 	R(left_out_bytes) R(left_out_at) R(left_out_page_bytes) R(left_out_regions) R(left_out_runs)
 #define END_RESULTS(R)		R(kill_ns) R(reap_ns) R(pause_ns) R(unasked_pause_ns) R(unburied) R(ended_early)
 #define STOP_COPY_RESULTS(R)	R(bytes) R(threads) R(take_ns) R(pause_ns) R(unreadable_bytes) R(regions) R(registers)
