@@ -17,5 +17,6 @@ export {
 	answerSignals, clock, dropCached, emptyPart, endProcess, exitNow, nameFile, nowNs, pinProcess, place,
 	precopyUnavailable, snapUnavailable, xsaveComponents, type Answering,
 } from './machine.ts';
+export { memoryDevice, pagesOf, partsOf, piecesOf, regionsIn } from './pages.ts';
 export { Shared } from './shared-memory.ts';
 export { steps, Tracer, type TracerOptions } from './tracer.ts';
