@@ -42,23 +42,18 @@ export async function findHidden(pid: number, mechanism: Mechanism, stopLimitMs?
 	try {
 		survey = new Survey({ pid, startTicks: startTicksOf(pid) });
 		const still = await survey.copy(tracer, mechanism), { calls: counts } = still.figures, { live } = survey;
-		const classified = survey.classified();
+		const classified = await survey.classified();
 		// What only the target had cannot be told apart any more: that nothing is hidden would be wrong.
 		if (classified.some(({ lost }) => lost === 'ESRCH'))
 			throw new Failure(`process ${pid} has ended meanwhile: what it hid is not known`);
-		const found = classified.flatMap((each): HiddenRegion[] => {
+		const hidden = classified.flatMap((each) => {
 			const why = reason(each);
-			const { start, end, name } = each.region;
-			return why === null
-				? []
-				: [
-					{
-						start, end, name, why,
-						residentBytes: (live.populated(each.region, 'resident') ?? []).reduce(
-							(sum, run) => sum + run.end - run.start, 0
-						),
-					},
-				];
+			return why === null ? [] : [{ region: each.region, why }];
+		});
+		const resident = await live.pages(hidden.map(({ region }) => region));
+		const found = hidden.map(({ region, why }): HiddenRegion => {
+			const { start, end, name } = region, runs = resident?.(region, 'resident') ?? [];
+			return { start, end, name, why, residentBytes: runs.reduce((sum, run) => sum + run.end - run.start, 0) };
 		});
 		const { calls, texts } = endInVain(tracer, still, counts?.calls ?? []);
 		return { regions: found, calls: counts === null ? null : calls, texts };

@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Failure, isGone } from '../common/errors.ts';
 import { countersOf, regionsOf, startTicksOf, type Counters, type Identity } from '../common/proc/process.ts';
-import type { Region } from '../common/proc/regions.ts';
+import { uncovered, type Region } from '../common/proc/regions.ts';
 import type { CopyProgress, CopyRoom, Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
 import { nowNs, ProcsnapError, Tracer, type StoppedInVain } from '../native/index.ts';
 import { LiveTarget } from './evidence/live.ts';
@@ -118,12 +118,16 @@ export class Survey {
 		return this.#image;
 	}
 
-	/** After `copy`: how each region can be captured. The target may have changed, or ended, since then. */
-	classified(): Classified[] {
-		const regions = this.image.regions();
-		const { absent, lost } = missingRegions(
-			this.#mapped, regionsIfThere(this.#target.pid), regions, () => this.live.regions()
-		);
+	/**
+	 * After `copy`: how each region can be captured. The target may have changed, or ended, since then. Throws what
+	 * `signal` was aborted with.
+	 */
+	async classified(signal?: AbortSignal): Promise<Classified[]> {
+		const regions = await this.image.regions();
+		const after = regionsIfThere(this.#target.pid);
+		// Where nothing is missing its page tables are not walked for them.
+		const flagged = uncovered(this.#mapped, regions).length > 0 ? await this.live.regions(signal) : null;
+		const { absent, lost } = missingRegions(this.#mapped, after, regions, () => flagged);
 		return classify(regions, absent, this.#mechanism?.forked ?? false, lost, this.#mechanism?.keepsShared);
 	}
 

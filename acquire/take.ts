@@ -21,7 +21,7 @@ import { planContents, type Planned } from './evidence/plan.ts';
 import {
 	countersOf, identify, processNote, startTicksOf, type Counters, type Identity, type ProcessNote,
 } from '../common/proc/process.ts';
-import { digestedRanges, recordRegions } from './evidence/records.ts';
+import { digestedRanges, manifestText, recordRegions } from './evidence/records.ts';
 import { hasFile } from '../common/proc/regions.ts';
 import { publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
@@ -159,7 +159,8 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		const merkleRoot = rootHash(digests.leaves).toString('hex');
 		// The duplicate is there until nobody can need it any more.
 		await destination.verified(merkleRoot);
-		const ledger = endAndCount(tracer, moment, survey.counters, seen, attempts);
+		const copied = await image.copiedBytes();
+		const ledger = endAndCount(tracer, moment, copied, survey.counters, seen, attempts);
 		done = ledger.calls ?? [];
 		const { sha256: programSha256, failed: programUnread } = await hashing.result(signal);
 		const manifest: Manifest = {
@@ -172,12 +173,12 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 			},
 			before: moment.before, momentNs: image.momentNs, after: instantNow(), skewNs: image.skewNs,
 			threads: moment.threads.map(({ tid, skewNs, running, partial }) => ({ tid, skewNs, running, partial })),
-			regions: recordRegions(planned, layout, source, digests.ranges),
+			regions: await recordRegions(planned, layout, source, digests.ranges),
 			partial: partialOf(source, ledger),
 			ledger,
 			core: { file: 'core', bytes: layout.bytes, chunkBytes: CHUNK_BYTES, merkleRoot, leaves: 'leaves' },
 		};
-		const text = Buffer.from(`${JSON.stringify(manifest, null, '\t')}\n`);
+		const text = await manifestText(manifest);
 		const signature = signed(text, key);
 		const { timestamp, failed } = await timestampOf(signature, options.timestampUrl);
 		const where = await destination.seal({
@@ -242,18 +243,22 @@ async function copyAndPlan(
 ): Promise<Moment> {
 	const copied = await attempts.copy(tracer, survey, choice, how);
 	try {
-		return { ...copied, image: survey.image, ...plan(survey, target) };
+		return { ...copied, image: survey.image, ...await plan(survey, target, copied.still.pid, how.signal) };
 	} catch (error) {
 		throw new NotPlanned(error);
 	}
 }
 
-function plan(survey: Survey, target: Seen): Pick<Moment, 'threads' | 'planned' | 'notes'> {
+async function plan(
+	survey: Survey, target: Seen, copyPid: number, signal: AbortSignal | undefined
+): Promise<Pick<Moment, 'threads' | 'planned' | 'notes'>> {
 	const { image, live } = survey;
-	const classified = survey.classified();
+	const classified = await survey.classified(signal);
 	const threads = image.threads()
 		.sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
-	const planned = planContents(classified, image, live);
+	const planned = await planContents(
+		classified, image, live, copyPid === 0 ? [target.pid] : [copyPid, target.pid], signal
+	);
 	const files = classified.map(({ region }) => region).filter((region) => hasFile(region))
 		.map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
 	const process = { ...image.note(), ...ofTarget(target) };
@@ -279,10 +284,10 @@ function ofTarget(target: Seen): Omit<ProcessNote, 'uid' | 'gid' | 'pgrp' | 'sid
 const placed = (planned: readonly Planned[]): Planned[] => planned.filter(({ runs }) => runs.length > 0);
 
 function endAndCount(
-	tracer: Tracer, { still, image }: Moment, beforeCounters: Counters, target: Seen, attempts: Attempts
+	tracer: Tracer, { still, image }: Moment, copied: number | null, beforeCounters: Counters, target: Seen,
+	attempts: Attempts
 ): Ledger {
 	const { figures } = still;
-	const copied = image.copiedBytes();
 	const livedNs = Number(nowNs()) - image.momentNs;
 	const { endPauseNs, unburied, endedEarly, endFailed, counts } = endStill(still, tracer);
 	const { restartedCalls, lengthenedTimeouts, cutCalls, calls } = withEnd(
