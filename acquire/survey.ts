@@ -105,6 +105,16 @@ export class Survey {
 		return this.#still;
 	}
 
+	/** The target's regions before the copy, without flags. */
+	get mapped(): readonly Region[] {
+		return this.#mapped;
+	}
+
+	/** May its own memory be opened? Where not, a copy says why. */
+	get hasLive(): boolean {
+		return this.#live instanceof LiveTarget;
+	}
+
 	/** The target's own memory. */
 	get live(): LiveTarget {
 		if (!(this.#live instanceof LiveTarget)) throw this.#live.refusal;

@@ -26,6 +26,7 @@ import { hasFile } from '../common/proc/regions.ts';
 import { publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
 import { CoreStream, type Digests } from './evidence/stream.ts';
+import { refuseWithoutRoom } from './forecast.ts';
 import { ENDED_BY_OTHERS, forUser, NotPlanned, whyLost } from './failing.ts';
 import { knownInPlace, layOutAt, toWrite, unused } from './laying-out.ts';
 import { ProgramHashing } from './program-hash.ts';
@@ -107,6 +108,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		const choice = options.mechanisms === undefined
 			? chooseMechanism(candidatesFor(tracer, seen.pid, { room: to.room }))
 			: asAsked(options.mechanisms);
+		await refuseWithoutRoom(to, survey, seen.pid, choice.mechanism, signal);
 		const moment = await copyAndPlan(
 			tracer, survey, seen, choice, attempts, {
 				room: to.room, signal,

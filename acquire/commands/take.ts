@@ -1,5 +1,5 @@
 /** procsnap take PID: evidence of one process, into a folder or to a receiver. */
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { untoldTexts } from '../ending.ts';
 import { UsageError } from '../../common/errors.ts';
 import { createFolder, type Destination } from '../evidence/folder.ts';
@@ -35,6 +35,7 @@ const OPTIONS = {
 	'timestamp': { kind: 'one', value: 'URL', help: 'have the seal stamped by this authority (RFC 3161)' },
 	'mechanism': MECHANISMS,
 	'max-stop': MAX_STOP,
+	'dry-run': { kind: 'flag', help: 'say what would be taken and whether there is room for it; nothing is done' },
 	'json': { kind: 'flag', help: 'print one line of JSON for machines' },
 	'help': { kind: 'flag', help: 'this text' },
 } satisfies Record<string, Option>;
@@ -47,10 +48,11 @@ manifest that tells how each region was captured and what the target suffered.`,
 	options: OPTIONS,
 	examples: [
 		'procsnap take 1234', 'procsnap take 1234 --out /media/usb/plc-1 --json',
+		'procsnap take 1234 --out /media/usb/plc-1 --dry-run',
 		'procsnap take 1234 --to lab.example:7447 --max-rate 5M', 'procsnap take 1234 --mechanism precopy,inject',
 	],
-	exits: '0 taken; 1 not taken, and nothing is left; 2 wrong usage; 3 taken, but without the timestamp; 5 taken ' +
-		'in part (the duplicate was ended early); 130, 143 interrupted.',
+	exits: '0 taken (--dry-run: it would be); 1 not taken, and nothing is left; 2 wrong usage; 3 taken, but without ' +
+		'the timestamp; 5 taken in part (the duplicate was ended early); 130, 143 interrupted.',
 };
 
 const WITHOUT_TIMESTAMP = 3;
@@ -72,6 +74,15 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	};
 	const timestampUrl = values.timestamp?.at(-1);
 	if (timestampUrl !== undefined) (await import('../timestamp-client.ts')).authorityUrl(timestampUrl);
+	const destination = destinationOf(pid, values, signal);
+	if (flags.has('dry-run')) {
+		const { dryRun, dryRunText } = await import('../dry-run.ts');
+		const out = values.to === undefined ? outOf(pid, values) : undefined;
+		const room = out === undefined ? roomOf(values) : { folder: dirname(out) };
+		const told = await dryRun({ pid, out, room, mechanisms, stopLimitMs, signal });
+		process.stdout.write(flags.has('json') ? `${JSON.stringify(told)}\n` : dryRunText(told));
+		return told.reason === null ? 0 : 1;
+	}
 	const progress = createProgress('taking'), copyProgress = createProgress('copying');
 	const say = (text: string): void => {
 		copyProgress.end();
@@ -89,7 +100,7 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 			copyProgress.end();
 			yieldToOthers(target, answering);
 		},
-		progress: progress.update, destination: destinationOf(pid, values, signal),
+		progress: progress.update, destination,
 	}).finally(() => {
 		answering.stop();
 		copyProgress.end();
@@ -122,6 +133,10 @@ function copyText({ doing, bytesRead, totalBytes, passes, writtenPages }: CopyPr
 	return `${bytesText(bytesRead)} read of ${bytesText(totalBytes)}, pass ${passes}${written} (${doing})`;
 }
 
+/** The folder of the evidence. */
+const outOf = (pid: number, { out }: Partial<Record<keyof typeof OPTIONS, string[]>>): string =>
+	resolve(out?.at(-1) ?? `procsnap-${pid}-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`);
+
 /** What is wrong with the options is said now; a receiver is looked for when the target is known. */
 function destinationOf(
 	pid: number, values: Partial<Record<keyof typeof OPTIONS, string[]>>, signal: AbortSignal
@@ -133,9 +148,7 @@ function destinationOf(
 			throw new UsageError(
 				'--max-rate, --patience, --memory and --spool are for a transfer: give --to HOST:PORT'
 			);
-		const out = resolve(
-			values.out?.at(-1) ?? `procsnap-${pid}-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`
-		);
+		const out = outOf(pid, values);
 		return () => createFolder(out);
 	}
 	if (values.out !== undefined) throw new UsageError('--out and --to: evidence goes to one place');
