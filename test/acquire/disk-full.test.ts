@@ -56,7 +56,7 @@ testUnless(noMount())('a disk that gets full', async (t) => {
 	await heavy.leftAlone(t, 'a full disk');
 });
 
-testUnless(noMount())('a disk that is too small: refused before anything is done, and --dry-run says the same', async (t) => {
+testUnless(noMount())('a small disk: refused before anything is done, and --dry-run says the same', async (t) => {
 	const heavy = await Heavy.start(t), disk = smallDisk(t, heavy, 40), out = join(disk, 'evidence');
 	const { code, stderr } = await heavy.interrupted(out, () => new Promise(() => {}), () => {});
 	t.is(code, 1);

@@ -76,7 +76,8 @@ for (const mechanism of MECHANISMS) {
 				t.true(room.equals(Buffer.from(still.read(writer.regionAddress, PAGE))), 'the same bytes by both ways');
 				writer.awaitCounter(counter + 100);
 				// Of a copy that is no process the target's memory need have no part.
-				t.true((await image.copiedBytes() ?? 1) >= (mechanism.duplicates ? 1 : 0), 'the writer has written since');
+				const copied = await image.copiedBytes();
+				t.true((copied ?? 1) >= (mechanism.duplicates ? 1 : 0), 'the writer has written since');
 				image.close();
 				image.close();
 				t.like(still.end(), { unburied: null, endedEarly: null });
