@@ -81,9 +81,11 @@ export class FileParts {
 		const parts = this.#parts.get(keyOf(region)) ?? null;
 		if (parts === null || parts === 'whole') return parts;
 		const toAddress = region.start - region.fileOffset, found: Run[] = [];
-		for (const part of parts) {
+		for (let i = firstBehind(parts, region.fileOffset); i < parts.length; i++) {
+			const part = parts[i] as Run;
 			const start = Math.max(region.start, toAddress + part.start - part.start % PAGE_BYTES);
 			const end = Math.min(region.end, toAddress + Math.ceil(part.end / PAGE_BYTES) * PAGE_BYTES);
+			if (start >= region.end) break;
 			if (start < end) found.push({ start, end });
 		}
 		return found;
@@ -128,6 +130,17 @@ export class FileParts {
 		this.#descriptors.set(pid, known);
 		return known;
 	}
+}
+
+/** The first run that ends behind `at`: of one file there may be thousands of regions, and of parts. */
+function firstBehind(runs: readonly Run[], at: number): number {
+	let low = 0, high = runs.length;
+	while (low < high) {
+		const middle = (low + high) >> 1;
+		if ((runs[middle] as Run).end > at) high = middle;
+		else low = middle + 1;
+	}
+	return low;
 }
 
 async function namedDescriptors(pid: number): Promise<Map<string, string>> {
