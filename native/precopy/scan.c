@@ -15,7 +15,7 @@ static int scan(int pagemap, struct scan_argument *arg)
 
 enum entry_kind { NO_PAGE, PAGE_CLEAN, PAGE_UNKNOWN };
 
-/* PAGEMAP_SCAN shows a mark as a page that is swapped out, and protected if it was. What has changed since is unknown. */
+/* PAGEMAP_SCAN shows a mark as a page that is swapped out, and protected if it was. What has changed is unknown. */
 static enum entry_kind kind_of(uint64_t entry)
 {
 	if (!(entry & (ENTRY_PRESENT | ENTRY_SWAPPED)) || is_mark(entry))
