@@ -42,10 +42,10 @@ export function ledgerOf(
 }
 
 /** The end of a copy that is read, or given up for the reason `early`. */
-export const copyEnd = ({ image }: Moment, end: () => StillEnd, early: string | null): CopyEnd => {
-	const copiedBytes = image.copiedBytes(), atNs = Number(nowNs());
+export async function copyEnd({ image }: Moment, end: () => StillEnd, early: string | null): Promise<CopyEnd> {
+	const copiedBytes = await image.copiedBytes(), atNs = Number(nowNs());
 	return { copiedBytes, atNs, ...end(), early };
-};
+}
 
 /** null: all that was to be read was read, and written. */
 export function incompleteOf(

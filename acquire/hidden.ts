@@ -45,23 +45,21 @@ export async function findHidden(pid: number, mechanism: Mechanism, stopLimitMs?
 	try {
 		survey = new Survey({ pid, startTicks: startTicksOf(pid) });
 		const still = await survey.copy(tracer, mechanism), { calls: counts } = still.figures, { live } = survey;
-		const classified = survey.classified();
+		const classified = await survey.classified();
 		// What only the target had cannot be told apart any more: that nothing is hidden would be wrong.
 		if (classified.some(({ lost }) => lost === 'ESRCH'))
 			throw new Failure(`process ${pid} has ended meanwhile: what it hid is not known`);
-		const found = classified.flatMap((each): HiddenRegion[] => {
+		const hidden = classified.flatMap((each) => {
 			const why = reason(each);
-			const { start, end, name } = each.region;
-			return why === null
-				? []
-				: [
-					{
-						start, end, name, why,
-						residentBytes: each.lost === undefined
-							? bytesIn(live.populated(each.region, 'resident') ?? [])
-							: null,
-					},
-				];
+			return why === null ? [] : [{ region: each.region, why, isLost: each.lost !== undefined }];
+		});
+		const there = hidden.filter(({ isLost }) => !isLost).map(({ region }) => region);
+		const resident = await live.pages(there);
+		const found = hidden.map(({ region, why, isLost }): HiddenRegion => {
+			const { start, end, name } = region;
+			return {
+				start, end, name, why, residentBytes: isLost ? null : bytesIn(resident?.(region, 'resident') ?? []),
+			};
 		});
 		const { calls, texts } = endInVain(tracer, still, counts?.calls ?? []);
 		const unlocatedBytes = survey.unlocatedBytes(classified);

@@ -37,7 +37,8 @@ export async function copyAndPlan(
 ): Promise<Moment> {
 	const copied = await attempts.copy(tracer, survey, choice, how);
 	try {
-		return { ...copied, image: survey.image, ...plan(survey, target, onlyPrivate) };
+		const planned = await plan(survey, target, onlyPrivate, copied.still.pid, how.signal);
+		return { ...copied, image: survey.image, ...planned };
 	} catch (error) {
 		throw new NotPlanned(error);
 	}
@@ -47,13 +48,16 @@ export const placed = (planned: readonly Planned[]): Planned[] => planned.filter
 
 type Plan = Pick<Moment, 'executed' | 'threads' | 'planned' | 'notes' | 'filter' | 'unlocatedBytes'>;
 
-function plan(survey: Survey, target: Identity, onlyPrivate: boolean): Plan {
+async function plan(
+	survey: Survey, target: Identity, onlyPrivate: boolean, copyPid: number, signal: AbortSignal | undefined
+): Promise<Plan> {
 	const { image, live } = survey;
-	const executed = image.executed(), classified = survey.classified();
+	const executed = image.executed(), classified = await survey.classified(signal);
 	const threads = image.threads()
 		.sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
 	const filter = { coredumpFilter: survey.coredumpFilter, onlyPrivate };
-	const planned = planContents(classified, image, live, filter);
+	const pids = copyPid === 0 ? [target.pid] : [copyPid, target.pid];
+	const planned = await planContents(classified, image, live, pids, filter, signal);
 	const files = classified.map(({ region }) => region).filter((region) => hasFile(region))
 		.map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
 	const process: ProcessNote = {

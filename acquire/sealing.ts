@@ -32,18 +32,18 @@ export function programRead({ still }: Moment, since: Executed | null, file: Pro
 		};
 }
 
-export function manifestOf(
+export async function manifestOf(
 	{ seen, moment, layout, read, source, ledger, partial, since, program, merkleRoot, transfer, collection, why }: {
 		seen: Identity; moment: Moment; layout: CoreLayout; read: Read; source: CoreSource; ledger: Ledger;
 		partial: Incomplete | null; since: Executed | null; program: ProgramFile; merkleRoot: string;
 		transfer: Manifest['transfer']; collection: ReturnType<typeof describeCollection>; why: string;
 	}
-): Manifest {
+): Promise<Manifest> {
 	const { machine, ...collected } = collection, { image, planned, executed, before, threads } = moment;
 	const { name, description } = moment.mechanism, { whole } = read.digests;
 	const after = instantAfter(before, instantNow());
 	const unreadable = missing(source.unreadable, layout, read.cutOff), { times, takenBack } = source;
-	const regions = recordRegions(planned, layout, { times, unreadable, takenBack }, read.digests.ranges);
+	const regions = await recordRegions(planned, layout, { times, unreadable, takenBack }, read.digests.ranges);
 	const mapped = planned.find(({ region }) => region.name === executed.program)?.region;
 	return {
 		...collected,

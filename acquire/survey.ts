@@ -111,6 +111,16 @@ export class Survey {
 		return this.#still;
 	}
 
+	/** The target's regions before the copy, without flags. */
+	get mapped(): readonly Region[] {
+		return this.#mapped;
+	}
+
+	/** May its own memory be opened? Where not, a copy says why. */
+	get hasLive(): boolean {
+		return this.#live instanceof TargetMemory;
+	}
+
 	/** The target's own memory. */
 	get live(): TargetMemory {
 		if (!(this.#live instanceof TargetMemory)) throw this.#live.refusal;
@@ -126,9 +136,9 @@ export class Survey {
 
 	/**
 	 * After `copy`: how each region can be captured. The target may have changed, or ended, since then; what was copied
-	 * of it in its stop is `live` for those who read.
+	 * of it in its stop is `live` for those who read. Throws what `signal` was aborted with.
 	 */
-	classified(): Classified[] {
+	async classified(signal?: AbortSignal): Promise<Classified[]> {
 		const { pid } = this.#target, { forked = false, keepsShared } = this.#mechanism ?? {}, secret = secretDevice();
 		const files = (of: number, regions: readonly Region[]): Region[] => withFiles(of, regions, secret);
 		const left = (this.#still?.leftOut?.regions ?? [])
@@ -137,12 +147,14 @@ export class Survey {
 		const keptRegions = kept.map(({ region }) => region);
 		this.live.keep(kept);
 
-		const after = regionsIfThere(pid), ofCopy = files(this.#still?.pid || pid, this.image.regions());
+		const ofCopy = files(this.#still?.pid || pid, await this.image.regions()), after = regionsIfThere(pid);
 		const gone = forked ? wipedAndGone(ofCopy, after) : [];
-		const { absent, lost } = missingRegions(
-			this.#mapped, after, inOrder([...ofCopy, ...keptRegions]), () => this.live.regions(),
-			inOrder(left.flatMap(({ region, pages }) => (pages === null ? [region] : [])))
-		);
+		const there = inOrder([...ofCopy, ...keptRegions]);
+		const leftBehind = inOrder(left.flatMap(({ region, pages }) => (pages === null ? [region] : [])));
+		// Where nothing is missing its page tables are not walked for them.
+		const isMissing = leftBehind.length > 0 || uncovered(this.#mapped, there).length > 0;
+		const flagged = isMissing ? await this.live.regions(signal) : null;
+		const { absent, lost } = missingRegions(this.#mapped, after, there, () => flagged, leftBehind);
 		const classified = classify(
 			uncovered(ofCopy, gone), files(pid, [...absent, ...keptRegions]), forked, [
 				...lost.map(({ region, errno }) => ({ region: files(pid, [region])[0] ?? region, errno })),

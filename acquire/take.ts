@@ -19,10 +19,12 @@ import { EarlyLeaves } from './evidence/early-leaves.ts';
 import type { Destination } from './evidence/folder.ts';
 import type { Manifest, WholeDigest } from './evidence/manifest.ts';
 import { rootHash } from './evidence/merkle.ts';
+import { manifestText } from './evidence/records.ts';
 import { evidenceId, publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
 import { CoreStream } from './evidence/stream.ts';
 import { forUser, NotPlanned, whyLost } from './failing.ts';
+import { refuseWithoutRoom } from './forecast.ts';
 import { layOutAt } from './laying-out.ts';
 import { copyAndPlan, placed } from './moment.ts';
 import { ProgramReading } from './program.ts';
@@ -107,6 +109,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		const choice = options.mechanisms === undefined
 			? chooseMechanism(candidatesFor(tracer, seen.pid, { room }))
 			: asAsked(options.mechanisms);
+		await refuseWithoutRoom(destination, survey, seen.pid, choice.mechanism, options.onlyPrivate ?? false, signal);
 		const moment = await copyAndPlan(
 			tracer, survey, seen, choice, attempts, options.onlyPrivate ?? false, {
 				room, signal,
@@ -127,11 +130,12 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		done = allCounts(still.figures.calls, attempts.inVain)?.calls ?? [];
 		options.duplicated?.(seen.pid);
 		reading = new ProgramReading(executed.path, isUnlinkedPath(executed.program));
-		let ended: CopyEnd | undefined;
-		const end = (why: string | null): CopyEnd => ended ??= copyEnd(moment, () => endStill(still, theTracer), why);
+		let ended: Promise<CopyEnd> | undefined;
+		const end = (why: string | null): Promise<CopyEnd> =>
+			ended ??= copyEnd(moment, () => endStill(still, theTracer), why);
 		watch = new TargetWatch(seen, () => {
 			options.targetEnded?.();
-			if (options.untilTargetEnds === true) end(ENDED_WITH_TARGET);
+			if (options.untilTargetEnds === true) void end(ENDED_WITH_TARGET);
 		});
 		const key = options.key();
 		destination.begin(layout.bytes, sealBytes(layout.bytes, planned.length));
@@ -146,18 +150,18 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		// The duplicate is there until nobody can need it any more.
 		await destination.verified(merkleRoot);
 		watch.close();
-		const ledger = ledgerOf(moment, end(null), survey.counters, seen, attempts);
+		const copysEnd = await end(null), ledger = ledgerOf(moment, copysEnd, survey.counters, seen, attempts);
 		done = ledger.calls ?? [];
 		const since = executedSince(seen, survey.live, executed);
 		const program = programRead(moment, since, await reading.result(signal));
-		const manifest = manifestOf({
+		const manifest = await manifestOf({
 			seen, moment, layout, read, source, ledger, since, program, merkleRoot, transfer: destination.transfer,
 			collection: describeCollection(publicKeyOf(key), options.given ?? []), partial: incompleteOf(
-				source, end(null), read.cutOff, layout.bytes
+				source, copysEnd, read.cutOff, layout.bytes
 			),
 			why: mechanism === choice.mechanism ? choice.why : `${attempts.made.at(-2)?.mechanism} has given up`,
 		});
-		const text = Buffer.from(`${JSON.stringify(manifest, null, '\t')}\n`), signature = signed(text, key);
+		const text = await manifestText(manifest), signature = signed(text, key);
 		const { timestamp, failed } = await timestampOf(signature, options.timestampUrl, signal);
 		const where = await destination.seal({
 			leaves: read.digests.leaves, manifest: text, publicKey: Buffer.from(publicKeyPem(publicKeyOf(key))),

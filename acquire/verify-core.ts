@@ -63,7 +63,7 @@ export function checkCore(dir: string, { core, regions }: Manifest, faults: stri
 		faults.push(`${FILES.core}: cut off: ${size} of ${core.bytes} bytes are left${missingFrom(regions, size)}`);
 	if (size > core.bytes) faults.push(`${FILES.core}: ${size - core.bytes} bytes were added at its end`);
 	if (chunks !== null) {
-		const altered = [...digests.altered, ...digests.unfinished];
+		const altered = new Set([...digests.altered, ...digests.unfinished]);
 		faults.push(...chunks.altered.map((range) => rangeText(range, altered, regions)));
 	} else if (digests.altered.length > 0 ||
 		(size >= core.bytes && root.digest().toString('hex') !== core.merkleRoot)) {
@@ -142,19 +142,18 @@ class Chunks {
 }
 
 /** `altered`: regions whose SHA-256 is not right. */
-function rangeText({ start, end, from }: Range, altered: readonly RegionRecord[], regions: RegionRecord[]): string {
-	const within = (region: RegionRecord): boolean =>
-		placesOf(region).some(({ start: first, end: last }) => first < end && last > start);
+function rangeText({ start, end, from }: Range, altered: ReadonlySet<RegionRecord>, regions: RegionRecord[]): string {
+	const here = regionsWithin(regions, start, end);
 	// One that has a whole chunk of the range is altered; one that has a part of its first or last chunk may be.
 	const hasChunk = (region: RegionRecord): boolean => placesOf(region).some(({ start: first, end: last }) => {
 		const chunk = Math.max(start, Math.ceil(first / CHUNK_BYTES) * CHUNK_BYTES);
 		return Math.min(chunk + CHUNK_BYTES, end) <= last && chunk < end;
 	});
-	const large = undigested(regions).filter(within);
-	const certain = [...altered.filter(within), ...large.filter(hasChunk)];
+	const large = undigested(here);
+	const certain = [...here.filter((region) => altered.has(region)), ...large.filter(hasChunk)];
 	const hasHead = start < firstByteOf(regions);
 	const overlap = (place: Place): number => Math.max(0, Math.min(end, place.end) - Math.max(start, place.start));
-	const ofRegions = regions.filter(within).flatMap(placesOf).reduce((sum, place) => sum + overlap(place), 0);
+	const ofRegions = here.flatMap(placesOf).reduce((sum, place) => sum + overlap(place), 0);
 	return `${FILES.core}: bytes ${start} to ${end} ` +
 		`${from === null ? 'were altered' : `are those of ${from}, swapped or copied`}: ` +
 		whereText(certain, large.filter((region) => !hasChunk(region)), hasHead, !hasHead && ofRegions < end - start);
@@ -210,6 +209,31 @@ function placesOf(region: RegionRecord): Place[] {
 	}
 	places.set(region, found);
 	return found;
+}
+
+const indices = new WeakMap<readonly RegionRecord[], Array<Place & { region: number }>>();
+
+/** All places of all regions, in order; no two overlap. */
+function indexOf(regions: readonly RegionRecord[]): Array<Place & { region: number }> {
+	const known = indices.get(regions);
+	if (known !== undefined) return known;
+	const found = regions.flatMap((record, region) => placesOf(record).map((place) => ({ ...place, region })))
+		.sort((a, b) => a.start - b.start);
+	indices.set(regions, found);
+	return found;
+}
+
+/** Those with a part in [start, end), in their order: there may be tens of thousands, and as many ranges. */
+function regionsWithin(regions: readonly RegionRecord[], start: number, end: number): RegionRecord[] {
+	const index = indexOf(regions), found = new Set<number>();
+	let low = 0, high = index.length;
+	while (low < high) {
+		const middle = (low + high) >> 1;
+		if ((index[middle] as Place).end > start) high = middle;
+		else low = middle + 1;
+	}
+	for (let i = low; (index[i]?.start ?? Infinity) < end; i++) found.add((index[i] as { region: number }).region);
+	return [...found].sort((a, b) => a - b).map((region) => regions[region] as RegionRecord);
 }
 
 const firstBytes = new WeakMap<readonly RegionRecord[], number>();

@@ -105,6 +105,9 @@ export interface Clock { source: string; resolutionNs: number; overheadNs: numbe
 /** A component of an XSAVE area beyond x87 and SSE, by its number in XCR0 (2: AVX), and where it lies. */
 export interface XsaveComponent { number: number; bytes: number; offset: number }
 
+/** What a look at a file has found: `runs` are triples of start, end and categories. `code`: 0 or a negative errno. */
+interface Look { code: number; walked: number; runs: Float64Array }
+
 interface Addon {
 	createShared: (bytes: number) => { fd: number; buffer: ArrayBuffer };
 	closeFd: (fd: number) => void;
@@ -123,6 +126,10 @@ interface Addon {
 	stopAnswering: () => void;
 	signalAnswered: () => boolean;
 	exitNow: (code: number) => never;
+	scanPages: (fd: number, start: number, end: number, mostPages: number, budgetMs: number) => Promise<Look>;
+	readPages: (fd: number, ranges: Float64Array, from: number, budgetMs: number) => Promise<Look>;
+	fileParts: (fd: number, start: number, end: number, budgetMs: number) => Promise<Look>;
+	readSome: (fd: number, into: Uint8Array, budgetMs: number) => Promise<Look>;
 	startTracer: (path: string, cpu: number, priority: number, dataBytes: number) =>
 		{ process: number; pid: number; socket: number; area: ArrayBuffer; hello: Reply };
 	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;

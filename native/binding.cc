@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The one file that knows Node-API: arguments in, numbers and arrays out.
 // What it exports is typed in addon.ts, and explained in the files that use it.
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <climits>
@@ -8,7 +9,9 @@
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
+#include <functional>
 #include <linux/futex.h>
+#include <memory>
 #include <napi.h>
 #include <poll.h>
 #include <sched.h>
@@ -23,6 +26,7 @@
 #include <unistd.h>
 #include <vector>
 extern "C" {
+#include "core/pages.h"
 #include "tracer/protocol.h"
 }
 
@@ -491,6 +495,136 @@ Napi::Value secret_device(const Napi::CallbackInfo &info)
 	return Napi::String::New(info.Env(), text);
 }
 
+// Looks at a file on another thread, for some milliseconds: nobody waits for it here. What is closed meanwhile stays
+// open for it.
+class Look : public Napi::AsyncWorker {
+public:
+	using Work = std::function<int(int fd, int64_t until_ns, ps_runs &runs, uint64_t &walked)>;
+
+	static Napi::Value start(Napi::Env env, int64_t fd, int64_t budget_ms, Work work)
+	{
+		Look *look = new Look(env, fd, budget_ms, std::move(work));
+		Napi::Value promise = look->promise_.Promise();
+
+		look->Queue();
+		return promise;
+	}
+
+	~Look() override
+	{
+		if (fd_ >= 0)
+			close(fd_);
+		free(runs_.run);
+	}
+
+protected:
+	void Execute() override
+	{
+		code_ = fd_ < 0 ? code_ : work_(fd_, ps_now_ns() + budget_ms_ * 1000000, runs_, walked_);
+	}
+
+	void OnOK() override
+	{
+		Napi::Object result = Napi::Object::New(Env());
+		Napi::Float64Array runs = Napi::Float64Array::New(Env(), 3 * runs_.count);
+
+		for (size_t i = 0; i < runs_.count; i++) {
+			runs[3 * i] = runs_.run[i].start;
+			runs[3 * i + 1] = runs_.run[i].end;
+			runs[3 * i + 2] = runs_.run[i].categories;
+		}
+		result["code"] = Napi::Number::New(Env(), code_);
+		result["walked"] = Napi::Number::New(Env(), walked_);
+		result["runs"] = runs;
+		promise_.Resolve(result);
+	}
+
+private:
+	Look(Napi::Env env, int64_t fd, int64_t budget_ms, Work work)
+		: Napi::AsyncWorker(env), promise_(Napi::Promise::Deferred::New(env)), work_(std::move(work)),
+		  fd_(fcntl(fd, F_DUPFD_CLOEXEC, 3)), code_(fd_ < 0 ? -errno : 0), budget_ms_(budget_ms)
+	{
+	}
+
+	Napi::Promise::Deferred promise_;
+	Work work_;
+	int fd_, code_;
+	int64_t budget_ms_;
+	uint64_t walked_ = 0;
+	ps_runs runs_ = {};
+};
+
+// scan_pages(fd, start, end, mostPages, budgetMs): ps_pages_scan().
+Napi::Value scan_pages(const Napi::CallbackInfo &info)
+{
+	uint64_t start = integer(info, 1), end = integer(info, 2), most = integer(info, 3);
+
+	return Look::start(info.Env(), integer(info, 0), integer(info, 4),
+			   [=](int fd, int64_t until_ns, ps_runs &runs, uint64_t &walked) {
+				   return ps_pages_scan(fd, start, end, most, until_ns, &runs, &walked);
+			   });
+}
+
+// read_pages(fd, ranges, from, budgetMs): ps_pages_read(), of each range (start, end) in its turn that ends behind
+// `from`; what of it lies before is not read.
+Napi::Value read_pages(const Napi::CallbackInfo &info)
+{
+	const Napi::Float64Array given = info[1].As<Napi::Float64Array>();
+	std::vector<uint64_t> ranges(given.Data(), given.Data() + given.ElementLength());
+	uint64_t from = integer(info, 2);
+
+	return Look::start(info.Env(), integer(info, 0), integer(info, 3),
+			   [=](int fd, int64_t until_ns, ps_runs &runs, uint64_t &walked) {
+				   int code = 0;
+
+				   walked = from;
+				   for (size_t i = 0; i + 1 < ranges.size() && !code; i += 2) {
+					   if (ranges[i + 1] <= walked)
+						   continue;
+					   code = ps_pages_read(fd, std::max(ranges[i], walked), ranges[i + 1], until_ns,
+								&runs, &walked);
+					   if (ps_now_ns() > until_ns)
+						   break;
+				   }
+				   return code;
+			   });
+}
+
+// file_parts(fd, start, end, budgetMs): ps_file_parts().
+Napi::Value file_parts(const Napi::CallbackInfo &info)
+{
+	uint64_t start = integer(info, 1), end = integer(info, 2);
+
+	return Look::start(info.Env(), integer(info, 0), integer(info, 3),
+			   [=](int fd, int64_t until_ns, ps_runs &runs, uint64_t &walked) {
+				   return ps_file_parts(fd, start, end, until_ns, &runs, &walked);
+			   });
+}
+
+// read_some(fd, into, budgetMs): up to so many bytes from where the file is. `walked`: how many; 0: its end.
+Napi::Value read_some(const Napi::CallbackInfo &info)
+{
+	Napi::Uint8Array into = info[1].As<Napi::Uint8Array>();
+	auto kept = std::make_shared<Napi::Reference<Napi::Uint8Array>>(Napi::Persistent(into));
+	char *room = reinterpret_cast<char *>(into.Data());
+	size_t length = into.ByteLength();
+
+	return Look::start(info.Env(), integer(info, 0), integer(info, 2),
+			   [=](int fd, int64_t until_ns, ps_runs &, uint64_t &walked) {
+				   (void)kept;
+				   while (walked < length && (!walked || ps_now_ns() < until_ns)) {
+					   ssize_t got = read(fd, room + walked, length - walked);
+
+					   if (got < 0 && !walked)
+						   return -errno;
+					   if (got <= 0)
+						   break;
+					   walked += got;
+				   }
+				   return 0;
+			   });
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports)
 {
 	const struct { const char *name; Napi::Value (*function)(const Napi::CallbackInfo &);
@@ -512,6 +646,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "stopAnswering", stop_answering },
 		{ "signalAnswered", signal_answered },
 		{ "exitNow", exit_now },
+		{ "scanPages", scan_pages },
+		{ "readPages", read_pages },
+		{ "fileParts", file_parts },
+		{ "readSome", read_some },
 		{ "startTracer", start_tracer },
 		{ "request", request },
 		{ "stopTracer", stop_tracer },

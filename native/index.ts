@@ -18,5 +18,6 @@ export {
 	answerSignals, clock, clockSynchronized, dropCached, emptyPart, endProcess, exitNow, nameFile, nowNs, pinProcess,
 	place, precopyUnavailable, secretDevice, snapUnavailable, xsaveComponents, type Answering,
 } from './machine.ts';
+export { memoryDevice, pagesOf, partsOf, piecesOf, regionsIn } from './pages.ts';
 export { Shared } from './shared-memory.ts';
 export { steps, Tracer, type TracerOptions } from './tracer.ts';

@@ -1,5 +1,6 @@
 /** The tracer, and what it can be asked for. */
 import { fileURLToPath } from 'node:url';
+import { Failure, messageOf } from '../common/errors.ts';
 import { addon, WAYS, type Operation, type Results, type Way } from './addon.ts';
 import { errnoName, ProcsnapError } from './error.ts';
 import {
@@ -34,6 +35,20 @@ export interface TracerOptions {
 
 const NO_CALLS: CallCounts = { restartedCalls: 0, lengthenedTimeouts: 0, cutCalls: 0, calls: [] };
 
+/** Its memory counts as a file. Throws Failure. */
+function startedAs(...how: Parameters<ReturnType<typeof addon>['startTracer']>): ReturnType<
+	ReturnType<typeof addon>['startTracer']
+> {
+	const { startTracer } = addon();
+	try {
+		return startTracer(...how);
+	} catch (error) {
+		throw new Failure(
+			`the tracer cannot be started: ${messageOf(error)}${messageOf(error).includes('File too large') ? ' (ulimit -f)' : ''}`
+		);
+	}
+}
+
 /** One tracer process. It holds one duplicate, one copy or one stopped target at a time. */
 export class Tracer {
 	readonly pid: number;
@@ -62,7 +77,7 @@ export class Tracer {
 			cpu = -1, priority = 0, dataBytes = 64 << 20, stopLimitMs = 0, timeoutMs = Math.max(1000, stopLimitMs),
 		} = options;
 		const path = fileURLToPath(new URL('build/procsnap-tracer', import.meta.url));
-		const { process: started, pid, socket, area, hello } = addon().startTracer(path, cpu, priority, dataBytes);
+		const { process: started, pid, socket, area, hello } = startedAs(path, cpu, priority, dataBytes);
 		this.pid = pid;
 		this.#process = started;
 		this.#socket = socket;

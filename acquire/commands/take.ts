@@ -1,5 +1,5 @@
 /** procsnap take PID: evidence of one process, into a folder or to a receiver. */
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { untoldTexts } from '../ending.ts';
 import { UsageError } from '../../common/errors.ts';
 import { createFolder, type Destination } from '../evidence/folder.ts';
@@ -39,6 +39,7 @@ const OPTIONS = {
 	'until-target-ends': { kind: 'flag', help: 'end the copy with the target, whatever was read of it by then' },
 	'max-stop': MAX_STOP,
 	'only-private': { kind: 'flag', help: 'leave out unchanged pages of files that the target\'s own core would have' },
+	'dry-run': { kind: 'flag', help: 'say what would be taken and whether there is room for it; nothing is done' },
 	'json': { kind: 'flag', help: 'print one line of JSON for machines' },
 	'help': { kind: 'flag', help: 'this text' },
 } satisfies Record<string, Option>;
@@ -51,10 +52,12 @@ manifest that tells how each region was captured and what the target suffered.`,
 	options: OPTIONS,
 	examples: [
 		'procsnap take 1234', 'procsnap take 1234 --out /media/usb/plc-1 --json',
+		'procsnap take 1234 --out /media/usb/plc-1 --dry-run',
 		'procsnap take 1234 --to lab.example:7447 --max-rate 5M', 'procsnap take 1234 --mechanism precopy,inject',
 	],
-	exits: '0 taken; 1 not taken, and nothing is left; 2 wrong usage; 3 taken, but without the timestamp; 5 taken ' +
-		'in part (the duplicate was ended early, or memory that was to be read could not be); 130, 143 interrupted.',
+	exits: '0 taken (--dry-run: it would be); 1 not taken, and nothing is left; 2 wrong usage; 3 taken, but without ' +
+		'the timestamp; 5 taken in part (the duplicate was ended early, or memory that was to be read could not be); ' +
+		'130, 143 interrupted.',
 };
 
 const WITHOUT_TIMESTAMP = 3;
@@ -76,7 +79,18 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	};
 	const timestampUrl = values.timestamp?.at(-1);
 	if (timestampUrl !== undefined) (await import('../timestamp-client.ts')).authorityUrl(timestampUrl);
-	const digests = digestsOf(values.digests?.at(-1));
+	const digests = digestsOf(values.digests?.at(-1)), destination = destinationOf(pid, values, signal);
+	if (flags.has('dry-run')) {
+		const { dryRun, dryRunLines } = await import('../dry-run.ts');
+		const folder = values.to === undefined ? outOf(pid, values) : undefined;
+		const room = folder === undefined ? roomOf(values) : { folder: dirname(folder) };
+		const told = await dryRun({
+			pid, out: folder, room, mechanisms, stopLimitMs, signal, onlyPrivate: flags.has('only-private'),
+		});
+		if (flags.has('json')) out.json(told);
+		else out.lines(dryRunLines(told));
+		return told.reason === null ? 0 : 1;
+	}
 	const progress = createProgress('taking'), copyProgress = createProgress('copying');
 	const say = (text: string): void => {
 		copyProgress.end();
@@ -101,7 +115,7 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 				? `process ${pid} has ended, and so does its copy: what was not read yet is not taken`
 				: `process ${pid} has ended; its copy is read on (--until-target-ends would end that, too)`
 		),
-		progress: progress.update, destination: destinationOf(pid, values, signal),
+		progress: progress.update, destination,
 	}).finally(() => {
 		answering.stop();
 		copyProgress.end();
@@ -142,6 +156,10 @@ function digestsOf(text: string | undefined): WholeDigest[] | undefined {
 	return text?.split(',').map((name) => expectOneOf('digest', name, WHOLE_DIGESTS));
 }
 
+/** The folder of the evidence. */
+const outOf = (pid: number, { out }: Partial<Record<keyof typeof OPTIONS, string[]>>): string =>
+	resolve(out?.at(-1) ?? `procsnap-${pid}-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`);
+
 /** What is wrong with the options is said now; a receiver is looked for when the target is known. */
 function destinationOf(
 	pid: number, values: Partial<Record<keyof typeof OPTIONS, string[]>>, signal: AbortSignal
@@ -153,9 +171,7 @@ function destinationOf(
 			throw new UsageError(
 				'--max-rate, --patience, --memory and --spool are for a transfer: give --to HOST:PORT'
 			);
-		const out = resolve(
-			values.out?.at(-1) ?? `procsnap-${pid}-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`
-		);
+		const out = outOf(pid, values);
 		return () => createFolder(out);
 	}
 	if (values.out !== undefined) throw new UsageError('--out and --to: evidence goes to one place');

@@ -3,13 +3,13 @@
  * memory that the process had when they were opened, so that neither a program that it executes later nor another
  * process with its pid is ever read in its place. Nothing here brings a page into the target's memory.
  */
-import { closeSync, openSync, read as readWithCallback, readFileSync, readSync } from 'node:fs';
+import { closeSync, openSync, read as readWithCallback, readSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { textOf } from '../../common/bytes-text.ts';
 import { codeOf, Failure, isGone } from '../../common/errors.ts';
-import { populatedRuns, type Run } from '../../common/proc/pagemap.ts';
-import { parseRegions, type Region } from '../../common/proc/regions.ts';
+import { populatedRuns, type PagesIn, type Run } from '../../common/proc/pagemap.ts';
+import type { CountedRegion } from '../../common/proc/smaps.ts';
 import type { FileReading } from '../../mechanisms/shared/types.ts';
+import { pagesOf, regionsIn } from '../../native/index.ts';
 
 const read = promisify(readWithCallback);
 
@@ -37,10 +37,13 @@ export class LiveTarget {
 		return fd;
 	}
 
-	/** With their flags, as of now: this walks its page tables. Once only. null: the target has ended. */
-	regions(): Region[] | null {
+	/**
+	 * With their flags, as of now: this walks its page tables. Once only. null: the target has ended. Throws what
+	 * `signal` was aborted with.
+	 */
+	async regions(signal?: AbortSignal): Promise<CountedRegion[] | null> {
 		try {
-			const regions = parseRegions(textOf(readFileSync(this.#smaps)));
+			const regions = await regionsIn(this.#smaps, { signal });
 			return regions.length === 0 ? null : regions;
 		} catch (error) {
 			if (isGone(error)) return null;
@@ -49,8 +52,23 @@ export class LiveTarget {
 	}
 
 	/**
-	 * The runs of pages that it has now. To read others than those `resident` would bring them into its memory. null:
-	 * the target has ended.
+	 * The pages that it has now of all these ranges, in order of address, looked for at once. null: the target has
+	 * ended. Throws what `signal` was aborted with.
+	 */
+	async pages(ranges: ReadonlyArray<Run & { populated?: boolean }>, signal?: AbortSignal): Promise<PagesIn | null> {
+		try {
+			const populated = ranges.filter((range) => range.populated !== false);
+			const map = await pagesOf(this.#pagemap, populated, { signal });
+			return (range, which) => map.in(range, which);
+		} catch (error) {
+			if (error instanceof Failure || isGone(error)) return null;
+			throw error;
+		}
+	}
+
+	/**
+	 * The runs of pages that it has now of one range, which is not long. To read others than those `resident` would
+	 * bring them into its memory. null: the target has ended.
 	 */
 	populated(range: Run, which: 'all' | 'resident'): Run[] | null {
 		try {

@@ -1,12 +1,17 @@
-/** What the manifest says of each region. Pure. */
+/** What the manifest says of each region, and how that is written. Pure, but that others have their turn meanwhile. */
 import type { CoreLayout, PlacedContent } from './core.ts';
-import { isDigested, type RegionRecord } from './manifest.ts';
+import { isDigested, type Manifest, type RegionRecord } from './manifest.ts';
 import { HASH_BYTES } from './merkle.ts';
 import type { Planned } from './plan.ts';
 import { hasFile, type Region } from '../../common/proc/regions.ts';
 import type { CoreSource, ReadTime, Unreadable } from './source.ts';
+import { turns } from '../../common/turns.ts';
 
-const hex = (address: number): string => `0x${address.toString(16)}`;
+/** By halves: of a number above 2^32 the digits are found by division, one by one. */
+function hex(address: number): string {
+	const high = Math.floor(address / 2 ** 32), low = (address >>> 0).toString(16);
+	return high === 0 ? `0x${low}` : `0x${high.toString(16)}${low.padStart(8, '0')}`;
+}
 
 /** Where in the core the regions lie that have a SHA-256 of their own. */
 export const digestedRanges = ({ contents }: CoreLayout): Array<{ start: number; end: number }> => contents
@@ -17,27 +22,32 @@ export const digestedRanges = ({ contents }: CoreLayout): Array<{ start: number;
 const bytesOf = ({ segments }: Pick<PlacedContent, 'segments'>): number =>
 	segments.reduce((sum, { start, end }) => sum + end - start, 0);
 
-/** `digests`: those of `digestedRanges`, one after the other. */
-export function recordRegions(
+/**
+ * `digests`: those of `digestedRanges`, one after the other. `planned` is in order of address. Throws what `signal` was
+ * aborted with.
+ */
+export async function recordRegions(
 	planned: readonly Planned[], layout: CoreLayout, source: {
 		times: readonly ReadTime[]; unreadable: readonly Unreadable[]; takenBack: CoreSource['takenBack'];
 	},
-	digests: Buffer
-): RegionRecord[] {
+	digests: Buffer, signal?: AbortSignal
+): Promise<RegionRecord[]> {
 	const { times, unreadable, takenBack } = source;
 	let index = 0, digest = 0;
-	return planned.map(({ region, capture, from, runs, lost, kept }): RegionRecord => {
+	const refusals = new Refusals(unreadable), turn = turns(signal), records: RegionRecord[] = [];
+	for (const { region, capture, from, runs, lost, kept } of planned) {
+		await turn();
 		const at = runs.length === 0 ? -1 : index++;
 		const segments = layout.contents[at]?.segments ?? [];
 		const time = times[at];
 		const bytes = bytesOf({ segments });
 		const hashAt = isDigested(bytes) ? HASH_BYTES * digest++ : -1;
 		const refused = lost === undefined
-			? within(unreadable, region)
+			? refusals.within(region)
 			: [{ start: region.start, end: region.end, errno: lost }];
 		const isAllRefused = bytes > 0 && refused.reduce((sum, part) => sum + part.end - part.start, 0) === bytes;
 		const isTakenBack = takenBack.some(({ start, end }) => start < region.end && end > region.start);
-		return {
+		records.push({
 			start: hex(region.start), end: hex(region.end), permissions: permissions(region), name: region.name,
 			file: hasFile(region)
 				? { device: region.device, inode: String(region.inode), offset: region.fileOffset }
@@ -49,14 +59,53 @@ export function recordRegions(
 			sha256: hashAt < 0 ? null : digests.subarray(hashAt, hashAt + HASH_BYTES).toString('hex'),
 			readBetweenNs: time === undefined || kept === true ? null : [time.begunNs, time.endedNs],
 			unreadable: refused.map(({ start, end, errno }) => ({ start: hex(start), bytes: end - start, errno })),
-		};
-	});
+		});
+	}
+	return records;
 }
 
 const permissions = ({ readable, writable, executable, shared }: Region): string =>
 	`${readable ? 'r' : '-'}${writable ? 'w' : '-'}${executable ? 'x' : '-'}${shared ? 's' : 'p'}`;
 
-const within = (unreadable: readonly Unreadable[], region: Region): Unreadable[] =>
-	unreadable.filter(({ start, end }) => start < region.end && end > region.start)
-		.map(({ start, end, errno }) =>
-			({ start: Math.max(start, region.start), end: Math.min(end, region.end), errno }));
+/** What could not be read, for regions in order of address: each part is looked at once. */
+class Refusals {
+	readonly #all: readonly Unreadable[];
+	#next = 0;
+
+	constructor(unreadable: readonly Unreadable[]) {
+		this.#all = unreadable.toSorted((a, b) => a.start - b.start);
+	}
+
+	within(region: Region): Unreadable[] {
+		const found: Unreadable[] = [];
+		while ((this.#all[this.#next]?.end ?? Infinity) <= region.start) this.#next += 1;
+		for (let i = this.#next; (this.#all[i]?.start ?? Infinity) < region.end; i++) {
+			const { start, end, errno } = this.#all[i] as Unreadable;
+			found.push({ start: Math.max(start, region.start), end: Math.min(end, region.end), errno });
+		}
+		return found;
+	}
+}
+
+/** So many regions' text is made at a time: some milliseconds. */
+const REGIONS_AT_A_TIME = 500;
+
+/**
+ * A manifest's JSON, as JSON.stringify() with tabs makes it: of tens of thousands of regions it is long. Throws what
+ * `signal` was aborted with.
+ */
+export async function manifestText(manifest: Manifest, signal?: AbortSignal): Promise<Buffer> {
+	const { regions } = manifest, turn = turns(signal);
+	// A text has no line breaks of its own in it: this is the field, and no part of another one.
+	const field = '\n\t"regions": [';
+	const rest = JSON.stringify({ ...manifest, regions: [] }, null, '\t'), at = rest.indexOf(`${field}]`) + field.length;
+	const pieces = [Buffer.from(rest.slice(0, at))];
+	for (let i = 0; i < regions.length; i += REGIONS_AT_A_TIME) {
+		const some = JSON.stringify(regions.slice(i, i + REGIONS_AT_A_TIME), null, '\t');
+		// Without its brackets, one level deeper.
+		pieces.push(Buffer.from(`${i === 0 ? '' : ','}${some.slice(1, -2).replaceAll('\n', '\n\t')}`));
+		await turn();
+	}
+	pieces.push(Buffer.from(`${regions.length === 0 ? '' : '\n\t'}${rest.slice(at)}\n`));
+	return Buffer.concat(pieces);
+}

@@ -2,7 +2,7 @@
  * The target's own memory, and what was copied of it while it stood still: what a fork leaves out may be elsewhere, or
  * gone, as soon as the target goes on.
  */
-import type { Run } from '../../common/proc/pagemap.ts';
+import type { PagesIn, Run } from '../../common/proc/pagemap.ts';
 import type { Region } from '../../common/proc/regions.ts';
 import type { FileReading } from '../../mechanisms/shared/types.ts';
 import type { KeptPages } from '../../native/index.ts';
@@ -28,10 +28,22 @@ export class TargetMemory extends LiveTarget {
 	}
 
 	override populated(range: Run, which: 'all' | 'resident'): Run[] | null {
+		return this.#keptIn(range) ?? super.populated(range, which);
+	}
+
+	#keptIn(range: Run): Run[] | undefined {
 		return this.#pagesOf(range)?.flatMap(({ start, bytes }) => {
 			const run = { start: Math.max(start, range.start), end: Math.min(start + bytes.length, range.end) };
 			return run.start < run.end ? [run] : [];
-		}) ?? super.populated(range, which);
+		});
+	}
+
+	override async pages(
+		ranges: ReadonlyArray<Run & { populated?: boolean }>, signal?: AbortSignal
+	): Promise<PagesIn | null> {
+		const live = await super.pages(ranges.filter((range) => !this.isKept(range)), signal);
+		if (live === null && !ranges.some((range) => this.isKept(range))) return null;
+		return (range, which) => this.#keptIn(range) ?? live?.(range, which) ?? [];
 	}
 
 	override read(

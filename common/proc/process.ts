@@ -61,7 +61,7 @@ function text(pid: number, file: string): string {
 	}
 }
 
-const gone = (pid: number): Failure =>
+export const gone = (pid: number): Failure =>
 	new Failure(
 		`process ${pid} has no memory: it has ended, or there is none, or it is a kernel thread; nothing was taken`
 	);
@@ -152,24 +152,6 @@ export function coredumpFilterOf(pid: number): number | null {
 }
 
 export const auxvOf = (pid: number): Buffer => readFileSync(`/proc/${pid}/auxv`);
-
-/**
- * An estimate of the bytes that the target has written since, which are there twice now; null where the kernel does
- * not tell. Pages of files that reading the duplicate brought in are dirty and its alone too where the file was just
- * written: not these.
- */
-export function copiedBytes(duplicate: number, startTicks: number): number | null {
-	const smaps = tried(() => text(duplicate, 'smaps'));
-	// Without any region, or with another start time, it has ended: what it had then nobody knows.
-	if (smaps === null || smaps === '' || tried(() => startTicksOf(duplicate)) !== startTicks) return null;
-	const regions = smaps.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m).filter((region) => /^\S+ ...p /.test(region));
-	return regions.reduce(
-		(sum, region) =>
-			sum + Math.min(statusNumber(region, 'Private_Dirty'), statusNumber(region, 'Anonymous')) +
-				statusNumber(region, 'Private_Hugetlb'),
-		0
-	) * 1024;
-}
 
 function tried<T>(action: () => T): T | null {
 	try {

@@ -2,12 +2,12 @@
 import { closeSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Failure, isGone } from '../../common/errors.ts';
-import { populatedRuns, type Run, type Which } from '../../common/proc/pagemap.ts';
+import { populatedRuns, type PagesIn, type Run, type Which } from '../../common/proc/pagemap.ts';
 import {
-	auxvOf, copiedBytes, executedBy, processNote, regionsOf, startTicksOf, type Executed, type ProcessNote,
+	auxvOf, executedBy, gone, processNote, startTicksOf, type Executed, type ProcessNote,
 } from '../../common/proc/process.ts';
-import type { Region } from '../../common/proc/regions.ts';
-import type { ThreadRegisters, Tracer } from '../../native/index.ts';
+import { copiedBytesIn, type CountedRegion } from '../../common/proc/smaps.ts';
+import { pagesOf, ProcsnapError, regionsIn, type ThreadRegisters, type Tracer } from '../../native/index.ts';
 import type { Image, Memory } from './types.ts';
 
 export class ProcessImage implements Image {
@@ -32,12 +32,29 @@ export class ProcessImage implements Image {
 		return this.#tracer.registers();
 	}
 
-	regions(): Region[] {
-		return regionsOf(this.#pid, 'smaps');
+	async regions(): Promise<CountedRegion[]> {
+		const smaps = this.#open('smaps');
+		try {
+			const regions = await regionsIn(smaps);
+			// What is ending has no memory any more, and none is what a process never has.
+			if (regions.length === 0) throw gone(this.#pid);
+			return regions;
+		} catch (error) {
+			throw isGone(error) ? gone(this.#pid) : error;
+		} finally {
+			closeSync(smaps);
+		}
 	}
 
 	populated(range: Run, which: Which): Run[] {
-		return populatedRuns(this.#pagemap ??= this.#openPagemap(), range, which);
+		return populatedRuns(this.#pagemap ??= this.#open('pagemap'), range, which);
+	}
+
+	/** It stands still: what has no page now has none later. */
+	async pages(regions: ReadonlyArray<Run & { populated?: boolean }>, signal?: AbortSignal): Promise<PagesIn> {
+		const populated = regions.filter((region) => region.populated !== false);
+		const map = await pagesOf(this.#pagemap ??= this.#open('pagemap'), populated, { signal });
+		return (range, which) => map.in(range, which);
 	}
 
 	auxv(): Buffer {
@@ -53,8 +70,15 @@ export class ProcessImage implements Image {
 		return { ...executedBy(this.#pid), path: `/proc/${this.#pid}/exe` };
 	}
 
-	copiedBytes(): number | null {
-		return copiedBytes(this.#pid, this.#startTicks);
+	async copiedBytes(): Promise<number | null> {
+		try {
+			const bytes = copiedBytesIn(await this.regions());
+			// With another start time it has ended: what it had then nobody knows.
+			return startTicksOf(this.#pid) === this.#startTicks ? bytes : null;
+		} catch (error) {
+			if (error instanceof Failure || error instanceof ProcsnapError) return null;
+			throw error;
+		}
 	}
 
 	async openMemory(): Promise<Memory> {
@@ -78,9 +102,9 @@ export class ProcessImage implements Image {
 		this.#pagemap = undefined;
 	}
 
-	#openPagemap(): number {
+	#open(file: string): number {
 		try {
-			return openSync(`/proc/${this.#pid}/pagemap`, 'r');
+			return openSync(`/proc/${this.#pid}/${file}`, 'r');
 		} catch (error) {
 			throw isGone(error)
 				? new Failure(`process ${this.#pid} ended just when it was duplicated: nothing was taken`)

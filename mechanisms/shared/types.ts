@@ -2,7 +2,7 @@
  * The seam between the ways to copy a process and those who use them: the evidence tool (acquire/) and the harness
  * (bench/). A mechanism is one file in mechanisms/, which exports `mechanism`; nothing else names it.
  */
-import type { Run, Which } from '../../common/proc/pagemap.ts';
+import type { PagesIn, Run, Which } from '../../common/proc/pagemap.ts';
 import type { Executed, ProcessNote } from '../../common/proc/process.ts';
 import type { Region } from '../../common/proc/regions.ts';
 import type { CallCounts, Ended, LeftOut, Preflight, ThreadRegisters, Tracer } from '../../native/index.ts';
@@ -160,17 +160,23 @@ export interface Image {
 	/** From the moment until the last thread's registers were read; 0 where the target stood still for both. */
 	readonly skewNs: number;
 	threads: () => ThreadRegisters[];
-	/** With their flags, in order of address. */
-	regions: () => Region[];
+	/** With their flags, in order of address. Throws Failure where the copy is gone. */
+	regions: () => Region[] | Promise<Region[]>;
 	/** The pages in [start, end) that the copy has; neighbours are one run. */
 	populated: (range: Run, which: Which) => Run[];
+	/**
+	 * The same for all of these regions, which are those of `regions`, at once and without a pause for this process.
+	 * Left out where `populated` takes no time. Throws Failure where the copy is gone, and what `signal` was aborted
+	 * with.
+	 */
+	pages?: (regions: ReadonlyArray<Run & { populated?: boolean }>, signal?: AbortSignal) => Promise<PagesIn>;
 	/** /proc/PID/auxv as of the moment. */
 	auxv: () => Buffer;
 	note: () => ProcessNote;
 	/** What the target executed at the moment; `path`: its file, as other processes find it while that can be read. */
 	executed: () => Executed & { path: string };
 	/** Estimate of the bytes that are there twice because of the copy by now; null: not known. */
-	copiedBytes: () => number | null;
+	copiedBytes: () => number | null | Promise<number | null>;
 	openMemory: () => Promise<Memory>;
 	/** The file that it lies in, where that is in a folder. Left out where it lies elsewhere. */
 	inFile?: () => CopyFile;

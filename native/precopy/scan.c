@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include "scan.h"
-
-/* struct pm_scan_arg of linux/fs.h, which headers before 6.7 do not have. */
-struct scan_argument {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-#define PAGEMAP_SCAN		_IOWR('f', 16, struct scan_argument)
-#define PM_SCAN_WP_MATCHING	(1 << 0)
 
 static int scan(int pagemap, struct scan_argument *arg)
 {
@@ -22,26 +13,12 @@ static int scan(int pagemap, struct scan_argument *arg)
 	return got < 0 ? -errno : got;
 }
 
-/* Bits of an entry of /proc/PID/pagemap. */
-#define ENTRY_PROTECTED		(1ULL << 57)
-#define ENTRY_OF_FILE		(1ULL << 61)
-#define ENTRY_SWAPPED		(1ULL << 62)
-#define ENTRY_PRESENT		(1ULL << 63)
-#define ENTRY_PLACE		((1ULL << 55) - 1)	/* of what is swapped out; 0: without CAP_SYS_ADMIN it is not told */
-#define ENTRY_SWAP_FILE		31ULL			/* of the place; the last one is that of all marks */
-
 enum entry_kind { NO_PAGE, PAGE_CLEAN, PAGE_UNKNOWN };
 
-/*
- * The page table may have a mark where there is no page: of one that was
- * protected and given up, where a file is mapped or pages are of hugetlbfs; or a
- * guard (MADV_GUARD_INSTALL). PAGEMAP_SCAN shows it as a page that is swapped
- * out, and protected if it was. What has changed since the scan is unknown.
- */
+/* PAGEMAP_SCAN shows a mark as a page that is swapped out, and protected if it was. What has changed is unknown. */
 static enum entry_kind kind_of(uint64_t entry)
 {
-	if (!(entry & (ENTRY_PRESENT | ENTRY_SWAPPED)) ||
-	    (entry & ENTRY_SWAPPED && (entry & ENTRY_SWAP_FILE) == ENTRY_SWAP_FILE))
+	if (!(entry & (ENTRY_PRESENT | ENTRY_SWAPPED)) || is_mark(entry))
 		return NO_PAGE;
 	if (!(entry & ENTRY_PROTECTED) || entry & ENTRY_OF_FILE || (entry & ENTRY_SWAPPED && !(entry & ENTRY_PLACE)))
 		return PAGE_UNKNOWN;

@@ -2,20 +2,11 @@
 /* Which pages a process has, and which were written to since they were protected: PAGEMAP_SCAN of pagemap(5), 6.7. */
 #ifndef PROCSNAP_SCAN_H
 #define PROCSNAP_SCAN_H
+#include "core/pagemap.h"
 #include "procsnap.h"
 
 #define PAGE		4096UL
 #define CHUNK		((uint64_t)PS_PRECOPY_CHUNK_BYTES)
-
-/* Categories of a page; names and values are of linux/fs.h. */
-#define PAGE_IS_WPALLOWED	(1 << 0)
-#define PAGE_IS_WRITTEN		(1 << 1)
-#define PAGE_IS_FILE		(1 << 2)
-#define PAGE_IS_PRESENT		(1 << 3)
-#define PAGE_IS_SWAPPED		(1 << 4)
-#define PAGE_IS_HUGE		(1 << 6)
-
-struct scan_run { uint64_t start, end, categories; };	/* struct page_region */
 
 enum scan_kind {
 	SCAN_ARM,		/* pages that were written to, of regions that are registered: protect them */

@@ -35,9 +35,11 @@ export class CoreFile {
 		this.#fd = fd;
 		this.bytes = fstatSync(fd).size;
 		const header = this.#at(0, 64);
-		const [table, size, count] = [
+		const [table, size, few] = [
 			Number(header.readBigUInt64LE(32)), header.readUInt16LE(54), header.readUInt16LE(56),
 		];
+		// PN_XNUM: there are so many that the first section header has the number.
+		const count = few === 0xffff ? this.#at(Number(header.readBigUInt64LE(40)) + 44, 4).readUInt32LE(0) : few;
 		for (let i = 0; i < count; i++) {
 			const entry = this.#at(table + i * size, size);
 			const [offset = 0, start = 0, paddr = 0, fileBytes = 0, memoryBytes = 0] = [8, 16, 24, 32, 40].map((at) =>

@@ -1,27 +1,71 @@
-/** No room for the evidence: what there was room for is kept, and said to be a part. */
+/**
+ * No room for the evidence: refused before anything is done; where others take it meanwhile, what was written is kept.
+ */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { verifyFolder } from '../../acquire/verify.ts';
+import type { ExecutionContext } from 'ava';
+import { eventually } from '../processes.ts';
 import { testUnless } from '../unless.ts';
+import { verifyFolder } from '../../acquire/verify.ts';
 import { noMount } from './disk.ts';
 import { Heavy } from './heavy.ts';
 
-testUnless(noMount())('a disk that gets full', async (t) => {
-	const heavy = await Heavy.start(t);
+const coreBytes = (out: string): number => {
+	const core = join(`${out}.partial`, 'core');
+	return existsSync(core) ? statSync(core).size : 0;
+};
+
+/** A file system of so many MiB in a heavy target's folder. */
+function smallDisk(t: ExecutionContext, heavy: Heavy, mib: number): string {
 	const disk = join(heavy.folder, 'key-disk');
 	mkdirSync(disk);
-	execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'none', disk]);
+	execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mib}m`, 'none', disk]);
 	t.teardown(() => execFileSync('umount', ['--lazy', disk]));
-	const out = join(disk, 'evidence');
-	const { code, stderr } = await heavy.interrupted(out, () => new Promise(() => {}), () => {});
-	t.is(code, 5);
+	return disk;
+}
+
+function saysWhatToDo(t: ExecutionContext, stderr: string, disk: string): void {
+	t.regex(stderr, /no space|full/i, 'what');
+	t.true(stderr.includes(disk), 'where');
+	t.regex(stderr, /--out|free/, 'what to do');
 	t.notRegex(stderr, /unexpected error|\n\s+at /);
+}
+
+testUnless(noMount())('a disk that gets full', async (t) => {
+	const heavy = await Heavy.start(t), disk = smallDisk(t, heavy, 400), out = join(disk, 'evidence');
+	// When what is there has been compared with what is needed, somebody else takes it.
+	const begun = () => eventually(() => (coreBytes(out) > 0 ? true : undefined), 'something is written');
+	const filler = join(disk, 'filler');
+	const { code, stderr } = await heavy.interrupted(out, begun, () => {
+		const { bavail, bsize } = statfsSync(disk);
+		try {
+			writeFileSync(filler, Buffer.alloc(bavail * bsize));
+		} catch {
+			// The take has written meanwhile: there is no room now.
+		}
+	});
+	rmSync(filler);
+	t.is(code, 5, stderr);
 	const { faults, manifest } = await verifyFolder(out);
 	t.deepEqual(faults, []);
-	t.regex(manifest?.partial?.reason ?? '', /no space/i, 'what');
-	t.true(manifest?.partial?.reason.includes(disk), 'where');
-	t.regex(manifest?.partial?.reason ?? '', /--out/, 'what to do');
+	saysWhatToDo(t, manifest?.partial?.reason ?? '', disk);
 	t.deepEqual(readdirSync(disk), ['evidence']);
 	await heavy.leftAlone(t, 'a full disk');
+});
+
+testUnless(noMount())('a small disk: refused before anything is done, and --dry-run says the same', async (t) => {
+	const heavy = await Heavy.start(t), disk = smallDisk(t, heavy, 40), out = join(disk, 'evidence');
+	const { code, stderr } = await heavy.interrupted(out, () => new Promise(() => {}), () => {});
+	t.is(code, 1);
+	saysWhatToDo(t, stderr, disk);
+	t.regex(stderr, /was not touched/);
+	t.deepEqual(readdirSync(disk), []);
+	await heavy.leftAlone(t, 'a small disk');
+	const dry = heavy.dryRun(out);
+	t.is(dry.status, 1);
+	t.regex(dry.stdout, /would not be taken: there is no space for it/);
+	t.deepEqual(readdirSync(disk), []);
+	const elsewhere = heavy.dryRun(heavy.nextOut());
+	t.is(elsewhere.status, 0, elsewhere.stdout);
 });

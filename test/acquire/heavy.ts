@@ -1,6 +1,6 @@
 /** A process with much memory that goes on counting, and takes of it that are interrupted. */
 import type { ExecutionContext } from 'ava';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -73,6 +73,14 @@ export class Heavy {
 	nextOut(): string {
 		this.#takes += 1;
 		return join(this.folder, `out-${this.#takes}`);
+	}
+
+	/** What `take --dry-run` says. */
+	dryRun(out: string): { status: number | null; stdout: string } {
+		const { status, stdout } = spawnSync(
+			NODE[0], [...NODE.slice(1), CLI, 'take', String(this.pid), '--out', out, '--dry-run'], { encoding: 'utf8' }
+		);
+		return { status, stdout };
 	}
 
 	/** Take, and do something when `when` says so of the take. */

@@ -50,6 +50,12 @@ export async function takeEvidence(t: ExecutionContext, pid: number, ...options:
 	};
 }
 
+/** What `procsnap VERB DIR` prints. Throws if it fails. */
+export function verb(name: string, dir: string, ...options: string[]): string {
+	const [node, ...flags] = NODE;
+	return execFileSync(node, [...flags, cli, name, dir, ...options], { encoding: 'utf8', maxBuffer: 256 << 20 });
+}
+
 export interface Said {
 	status: number | null;
 	stdout: string;

@@ -3,7 +3,7 @@
  * room, or loses its target. Nothing is left in the target, and no folder looks like evidence that is none.
  */
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Attempt, Ledger, Manifest } from '../../acquire/evidence/manifest.ts';
@@ -264,12 +264,16 @@ function noMount(): string | null {
 }
 
 testUnless(mechanism.unavailable() ?? noMount())('a disk that gets full while pages are read', async (t) => {
-	const target = await startTarget(t, 'changing', 'resident', MIB), folder = temporaryFolder(t);
+	const target = await startTarget(t, 'changing', 'resident', 4 * MIB), folder = temporaryFolder(t);
 	const disk = join(folder, 'disk');
 	mkdirSync(disk);
-	execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'none', disk]);
+	execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${8 * MIB}m`, 'none', disk]);
 	t.teardown(() => execFileSync('umount', ['--lazy', disk]));
+	const free = (): number => statfsSync(disk).bfree, before = free();
 	const take = taking(target, join(disk, 'evidence'), join(folder, 'key'));
+	// There was room when it was looked for; now there is not.
+	await until('pages are read', () => before - free() > 0);
+	execFileSync('mount', ['-o', `remount,size=${3 * MIB}m`, disk]);
 	const { code, stderr } = await take.ended;
 	t.is(code, 1);
 	t.regex(

@@ -61,7 +61,7 @@ for (const mechanism of MECHANISMS) {
 				t.true(image.threads().every(({ general, xstate }) =>
 					general.length === 27 * 8 && xstate.length >= 576));
 				const start = Number(writer.regionAddress), end = start + writer.regionBytes;
-				const region = image.regions().find((each) => each.start <= start && each.end >= end);
+				const region = (await image.regions()).find((each) => each.start <= start && each.end >= end);
 				t.true(
 					region !== undefined && region.writable && region.flags.has('rd'),
 					'the writer\'s region, with its flags'
@@ -76,7 +76,8 @@ for (const mechanism of MECHANISMS) {
 				t.true(room.equals(Buffer.from(still.read(writer.regionAddress, PAGE))), 'the same bytes by both ways');
 				writer.awaitCounter(counter + 100);
 				// Of a copy that is no process the target's memory need have no part.
-				t.true((image.copiedBytes() ?? 1) >= (mechanism.duplicates ? 1 : 0), 'the writer has written since');
+				const copied = await image.copiedBytes();
+				t.true((copied ?? 1) >= (mechanism.duplicates ? 1 : 0), 'the writer has written since');
 				image.close();
 				image.close();
 				t.like(still.end(), { unburied: null, endedEarly: null });

@@ -226,7 +226,9 @@ function looksRight(still: Still, target: number): boolean {
 }
 
 function firstRegion(still: Still): bigint | null {
-	const region = still.image?.().regions()[0];
+	const regions = still.image?.().regions();
+	// A copy that is no process has them at once.
+	const region = Array.isArray(regions) ? regions[0] : undefined;
 	return region === undefined ? null : BigInt(region.start);
 }
 

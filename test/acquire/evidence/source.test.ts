@@ -16,8 +16,9 @@ const run = (first: number, end: number) => ({ start: START + first * PAGE, end:
 
 test('huge pages that the copy has not and the target has are to be read from the target', (t) => {
 	const plan = (copy: Array<[number, number]>, target: Array<[number, number]> | null) =>
-		planHuge(each, { populated: () => copy.map(([a, b]) => run(a, b)) }, {
-			populated: () => target?.map(([a, b]) => run(a, b)) ?? null,
+		planHuge(each, {
+			ofCopy: () => copy.map(([a, b]) => run(a, b)),
+			ofTarget: target === null ? null : () => target.map(([a, b]) => run(a, b)),
 		}).map(({ region, capture, from, runs }) => [
 			(region.start - START) / PAGE, (region.end - START) / PAGE, capture, from,
 			runs.reduce((sum, { start, end }) => sum + end - start, 0) / PAGE,
