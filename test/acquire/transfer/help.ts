@@ -78,6 +78,8 @@ export class Command {
 export class ReceiverProcess {
 	readonly #t: ExecutionContext;
 	readonly #args: string[];
+	/** The receiver's own, which its first life makes. */
+	readonly key: string;
 	port = 0;
 	command: Command | undefined;
 	/** Every line that all of its lives said. */
@@ -86,10 +88,13 @@ export class ReceiverProcess {
 	constructor(t: ExecutionContext, args: string[]) {
 		this.#t = t;
 		this.#args = args;
+		this.key = join(temporaryFolder(t), 'receiver.key');
 	}
 
 	async start(): Promise<void> {
-		const command = new Command(this.#t, 'receive', '--listen', `${HOST}:${this.port}`, '--json', ...this.#args);
+		const command = new Command(
+			this.#t, 'receive', '--listen', `${HOST}:${this.port}`, '--json', '--key', this.key, ...this.#args
+		);
 		this.command = command;
 		if (command.process.stdout === null) throw new Error('no output');
 		createInterface({ input: command.process.stdout })
