@@ -83,7 +83,7 @@ export async function receiveCore(
 		// Nobody writes from memory, or into a file, that its owner believes to be done with.
 		await Promise.allSettled(places);
 	}
-	if (core.have < bytes) throw new Error('the peer closed it');
+	if (core.have < bytes) throw socket.errored ?? new Error('the peer closed it');
 	return leaves;
 }
 

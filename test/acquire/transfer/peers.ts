@@ -22,10 +22,10 @@ export interface Setting {
 const BRIEF: Partial<Patience> = { helloMs: 20_000 };
 
 export async function setting(
-	t: ExecutionContext, options: Partial<Omit<ReceiverOptions, 'out' | 'said'>> = {}
+	t: ExecutionContext, options: Partial<Omit<ReceiverOptions, 'out' | 'said'>> = {},
+	out = join(temporaryFolder(t), 'received')
 ): Promise<Setting> {
 	const authority = new Authority(t, HOST, 'collector', 'other');
-	const out = join(temporaryFolder(t), 'received');
 	const events: ReceiverEvent[] = [];
 	const receiver = await receive({
 		host: HOST, port: 0, out, credentials: authority.credentials(HOST), key: aKey(), mostBytes: 1 << 30,
