@@ -158,8 +158,10 @@ class Transfer {
 	async #seal(bytes: number): Promise<Seal> {
 		const { patience } = this.#serving;
 		const sizes = parseSealSizes(await this.#line(patience.idleMs), bytes);
-		const manifest = sizes.find(([part]) => part === 'manifest')?.[1] ?? 0;
-		if (MANIFEST_FACTOR * manifest > TRANSFER_BYTES / 4) this.#take(MANIFEST_FACTOR * manifest);
+		// The leaves' room was taken before.
+		const takes = sizes.reduce((sum, [part, size]) =>
+			sum + (part === 'manifest' ? MANIFEST_FACTOR : part === 'leaves' ? 0 : 1) * size, 0);
+		if (takes > TRANSFER_BYTES / 4) this.#take(takes);
 		const parts: Partial<Record<keyof Seal, Uint8Array>> = {};
 		for (const [part, size] of sizes) {
 			const content = Buffer.alloc(size);

@@ -6,7 +6,8 @@ import type { TLSSocket } from 'node:tls';
 import { line, parseSize, type Answer, type Wire } from '../../../acquire/transfer/protocol.ts';
 import { caughtUp, diskMs } from '../../../acquire/transfer/progress.ts';
 import { falseReceiver, ID, takesAll, type Act } from './false-receiver.ts';
-import { Authority, linkTest, sendSmall } from './help.ts';
+import { Authority, keptIn, linkTest, sendSmall } from './help.ts';
+import { setting } from './peers.ts';
 
 /** Says it again and again, until the sender has gone. */
 async function repeats(socket: TLSSocket, next: () => Answer): Promise<void> {
@@ -105,6 +106,24 @@ linkTest('a receiver that is honestly busy with its disk, or busy with others, i
 		': the receiver is busy: as it?[2Jis: trying again', ' was lost (the receiver closed it): trying again',
 		': the receiver is busy: no memory: trying again', 'the link is back: going on from 0 bytes',
 	]);
+});
+
+linkTest('a collector that takes its time: --patience does not count that', async (t) => {
+	const each = await setting(t);
+	const late = async <T>(then: () => Promise<T>): Promise<T> => {
+		await sleep(5000);
+		return then();
+	};
+	const name = await sendSmall(t, each.receiver.port, each.ours, {
+		patienceMs: 2500,
+		wrap: (destination) => ({
+			transfer: destination.transfer, room: {}, begin: (bytes) => destination.begin(bytes),
+			write: (bytes, offset) => destination.write(bytes, offset),
+			verified: (root) => late(() => destination.verified(root)), discard: () => destination.discard(),
+			seal: (seal) => late(() => destination.seal(seal)),
+		}),
+	});
+	t.deepEqual(keptIn(each.out), [name]);
 });
 
 linkTest('a receiver that is busy for longer than --patience: nothing was taken', async (t) => {
