@@ -154,7 +154,7 @@ async function persistent(
 	}
 }
 
-testUnless(noGroup())('under a limit of memory: of 16 transfers those that do not fit in wait, and none is lost', async (t) => {
+testUnless(noGroup())('of 16 transfers those that do not fit under a limit of memory wait, none is lost', async (t) => {
 	const limit = 210 * MIB, group = memoryGroup(limit)!;
 	const authority = new Authority(t, HOST, 'a', 'b', 'c', 'd');
 	// The group is entered before the limit is looked at.
