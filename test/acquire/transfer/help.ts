@@ -115,6 +115,7 @@ export class ReceiverProcess {
 		const said = await eventually(
 			() => this.events[before] ?? (command.process.exitCode === null ? undefined : {}), 'the receiver listens'
 		);
+		if (typeof said['listening'] !== 'number') await command.ended;	// all of what it says
 		if (typeof said['listening'] !== 'number') throw new Error(`the receiver does not listen: ${command.stderr}`);
 		this.port = said['listening'];
 	}
