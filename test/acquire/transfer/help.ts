@@ -116,7 +116,7 @@ export class ReceiverProcess {
 			() => this.events[before] ?? (command.process.exitCode === null ? undefined : {}), 'the receiver listens'
 		);
 		if (typeof said['listening'] !== 'number') await command.ended;	// all of what it says
-		if (typeof said['listening'] !== 'number') throw new Error(`the receiver does not listen: ${command.stderr}`);
+		if (typeof said['listening'] !== 'number') throw new Error(`the receiver does not listen: ${command.stderr}${command.stdout}`);
 		this.port = said['listening'];
 	}
 

@@ -43,7 +43,7 @@ linkTest('what is kept has a receipt; one that was altered is a fault, one that 
 		['its signature', text, Buffer.from(signature).fill(1, 3, 5), /^receipt\.json: its signature/],
 		['no signature', text, null, /^receipt\.json: missing/],
 		['no text', null, signature, /^receipt\.json: missing/],
-		['no JSON', Buffer.from('\u001b[2J'), signature, /^receipt\.json: no JSON: [^\u001b]*$/],
+		['no JSON', Buffer.from('\u001b[2J'), signature, /^receipt\.json: no JSON: /],
 		['no receipt', Buffer.from('{}'), signature, /^receipt\.json: no receipt/],
 	];
 	const other = altered((copy) => { copy.sha256.manifest = '0'.repeat(64); });
@@ -83,9 +83,9 @@ testUnless(noMount())('a disk that is full at the seal: when there is room, the 
 	const name = await sendSmall(t, each.receiver.port, each.ours, {
 		patienceMs: 60_000,
 		wrap: (destination) => ({
-			transfer: destination.transfer, room: {}, begin: (bytes) => destination.begin(bytes),
+			transfer: destination.transfer, room: {}, begin: (bytes) => destination.begin(bytes, 0),
 			write: (bytes, offset) => destination.write(bytes, offset),
-			verified: (root) => destination.verified(root), discard: () => destination.discard(),
+			verified: (root) => destination.verified(root), discard: () => destination.discard(false),
 			seal: async (seal) => {
 				spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64K'], { stdio: 'ignore' });
 				const sealed = destination.seal(seal);
