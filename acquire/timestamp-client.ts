@@ -2,8 +2,9 @@
  * Asks a time-stamp authority for a token (RFC 3161, 3.4: HTTP). Import it only when it is asked for: with TLS and
  * ASN.1 it brings megabytes that a collector can do without.
  */
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest, type RequestOptions as HttpsOptions } from 'node:https';
+import { checkServerIdentity } from 'node:tls';
 import { codeOf, Failure, messageOf } from '../common/errors.ts';
 import { MOST_BYTES, timestampRequest, tokenOf } from './evidence/timestamp.ts';
 
@@ -58,9 +59,11 @@ export function authorityUrl(text: string): URL {
 }
 
 /** The body of an answer of status 200. Redirects are not followed: who is asked is the user's choice. */
-async function answerOf(url: URL, body: Buffer, options: RequestOptions): Promise<Buffer> {
+async function answerOf(url: URL, body: Buffer, options: HttpsOptions): Promise<Buffer> {
 	const response = await posted(url, body, {
 		...options, method: 'POST', agent: false,
+		// Said here, since NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment changes what is not.
+		rejectUnauthorized: true, checkServerIdentity, minVersion: 'TLSv1.2',
 		headers: {
 			'content-type': 'application/timestamp-query', 'content-length': body.length,
 			accept: 'application/timestamp-reply',
@@ -96,7 +99,7 @@ async function answerOf(url: URL, body: Buffer, options: RequestOptions): Promis
 	}
 }
 
-const posted = (url: URL, body: Buffer, options: RequestOptions): Promise<IncomingMessage> =>
+const posted = (url: URL, body: Buffer, options: HttpsOptions): Promise<IncomingMessage> =>
 	new Promise((resolve, reject) => {
 		const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
 		request(url, options, resolve).on('error', reject).end(body);

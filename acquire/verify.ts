@@ -11,6 +11,7 @@ import type { Manifest } from './evidence/manifest.ts';
 import { evidenceId, fingerprint, isSigned, modeText, publicKeyFrom, publicKeyPem } from './evidence/seal.ts';
 import type { Timestamp } from './evidence/timestamp.ts';
 import { folderTimestamp } from './folder-timestamp.ts';
+import { checkReceipt, RECEIPT_FILES } from './receipt.ts';
 import { checkCore, type Sums } from './verify-core.ts';
 import { checkProgram } from './verify-program.ts';
 
@@ -69,6 +70,7 @@ export async function verifyFolder(
 		);
 	}
 	for (const name of ['manifest', 'signature', 'publicKey'] as const) sums?.set(FILES[name], sha256(files[name]));
+	checkReceipt(dir, faults);
 	const key = tried(() => publicKeyFrom(files.publicKey, FILES.publicKey), faults);
 	// Many a text is read as one key: bits that do not count, blanks, words before it.
 	if (key !== null && publicKeyPem(key) !== files.publicKey.toString('latin1'))
@@ -133,7 +135,7 @@ function strangers(dir: string): string[] {
 	} catch (error) {
 		throw new Failure(`${dir} is no evidence folder: ${messageOf(error)}`);
 	}
-	const known: string[] = Object.values(FILES);
+	const known: string[] = [...Object.values(FILES), ...Object.values(RECEIPT_FILES)];
 	return [
 		...names.filter((name) => !known.includes(name))
 			.map((name) => `${name}: added: no file of the evidence`),

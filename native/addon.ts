@@ -122,6 +122,7 @@ interface Addon {
 	emptyPart: (fd: number, start: number, bytes: number) => number;
 	dropCached: (fd: number, start: number, bytes: number) => number;
 	clockSynchronized: () => boolean | null;
+	lockFile: (fd: number) => number;
 	answerSignals: (text: string) => number;
 	stopAnswering: () => void;
 	signalAnswered: () => boolean;

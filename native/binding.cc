@@ -19,6 +19,7 @@
 #include <spawn.h>
 #include <sys/timex.h>
 #include <string>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -462,6 +463,12 @@ Napi::Value drop_cached(const Napi::CallbackInfo &info)
 							    POSIX_FADV_DONTNEED));
 }
 
+// lock_file(fd): nobody else can have it locked until that is closed, or its process is gone. 0 or a negative errno.
+Napi::Value lock_file(const Napi::CallbackInfo &info)
+{
+	return Napi::Number::New(info.Env(), flock(integer(info, 0), LOCK_EX | LOCK_NB) ? -errno : 0);
+}
+
 // answer_signals(text): the thread that does, or a negative errno.
 Napi::Value answer_signals(const Napi::CallbackInfo &info)
 {
@@ -642,6 +649,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "emptyPart", empty_part },
 		{ "dropCached", drop_cached },
 		{ "clockSynchronized", clock_synchronized },
+		{ "lockFile", lock_file },
 		{ "answerSignals", answer_signals },
 		{ "stopAnswering", stop_answering },
 		{ "signalAnswered", signal_answered },

@@ -136,3 +136,14 @@ export function emptyPart(fd: number, start: number, bytes: number): void {
 export const dropCached = (fd: number, start = 0, bytes = 0): void => {
 	addon().dropCached(fd, start, bytes);
 };
+
+/**
+ * Nobody else can lock what is open there until it is closed (flock(2)), which the kernel does for a process that was
+ * killed. false: somebody else has it. Throws ProcsnapError: its file system cannot do that.
+ */
+export function lockFile(fd: number): boolean {
+	const code = addon().lockFile(fd);
+	if (code === 0) return true;
+	if (errnoName(code) === 'EAGAIN') return false;
+	throw new ProcsnapError(errnoName(code), `it cannot be locked: ${errnoName(code)}`);
+}

@@ -32,6 +32,7 @@ const OPTIONS = {
 	'cert': { kind: 'one', value: 'FILE', help: 'the link\'s certificate, its key, and the authority that' },
 	'link-key': { kind: 'one', value: 'FILE', help: 'both sides know (default: link.crt, link.key, ca.crt in' },
 	'ca': { kind: 'one', value: 'FILE', help: '~/.config/procsnap; scripts/certificates makes them)' },
+	'crl': { kind: 'many', value: 'FILE', help: 'certificates that the authority has revoked (PEM)' },
 	'key': { kind: 'one', value: 'FILE', help: 'the collector\'s private key, made if there is none' },
 	'timestamp': { kind: 'one', value: 'URL', help: 'have the seal stamped by this authority (RFC 3161)' },
 	'mechanism': MECHANISMS,
@@ -184,7 +185,7 @@ function destinationOf(
 			import('../transfer/sender.ts'), import('../transfer/credentials.ts'),
 		]);
 		const credentials = readCredentials({
-			ca: values.ca?.at(-1), cert: values.cert?.at(-1), key: values['link-key']?.at(-1),
+			ca: values.ca?.at(-1), cert: values.cert?.at(-1), key: values['link-key']?.at(-1), crl: values.crl,
 		});
 		const exposed = exposureOf(linkKeyPath(values['link-key']?.at(-1)), 'the link\'s key');
 		if (exposed !== null) note(exposed);

@@ -16,9 +16,12 @@ export const configFolder = (): string => join(
 
 export const defaultKeyPath = (): string => join(configFolder(), 'collector.key');
 
-/** The private key of a file (PEM, PKCS #8), which is made if there is none: `made` then says so. Throws Failure. */
-export function collectorKey(path: string): { key: KeyObject; made: boolean } {
-	const existing = readKey(path);
+/**
+ * The private key of a file (PEM, PKCS #8), which is made if there is none: `made` then says so. `whose`: a receiver
+ * has such a key too. Throws Failure.
+ */
+export function collectorKey(path: string, whose = 'collector'): { key: KeyObject; made: boolean } {
+	const existing = readKey(path, whose);
 	if (existing !== null) return { key: existing, made: false };
 	const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 	try {
@@ -31,7 +34,7 @@ export function collectorKey(path: string): { key: KeyObject; made: boolean } {
 			throw error;
 		}
 	} catch (error) {
-		throw new Failure(`the collector's key cannot be made: ${messageOf(error)}; name another file with --key`);
+		throw new Failure(`the ${whose}'s key cannot be made: ${messageOf(error)}; name another file with --key`);
 	}
 	return { key: privateKey, made: true };
 }
@@ -63,13 +66,13 @@ export function checkKeyPlace(path: string): void {
 	}
 }
 
-function readKey(path: string): KeyObject | null {
+function readKey(path: string, whose = 'collector'): KeyObject | null {
 	let text: string;
 	try {
 		text = readFileSync(path, 'utf8');
 	} catch (error) {
 		if (codeOf(error) === 'ENOENT') return null;
-		throw new Failure(`the collector's key cannot be read: ${messageOf(error)}`);
+		throw new Failure(`the ${whose}'s key cannot be read: ${messageOf(error)}`);
 	}
 	try {
 		const key = createPrivateKey(text);

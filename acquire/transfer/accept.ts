@@ -7,13 +7,16 @@ import { messageOf } from '../../common/errors.ts';
 /** SHA-256 of the key that sealed it, or what is wrong. */
 export function acceptSeal(
 	seal: Seal, { id, bytes, root, leaves }: { id: string; bytes: number; root: string; leaves: Uint8Array },
-	trustedKey?: Uint8Array
+	trustedKeys: readonly Uint8Array[] = []
 ): { signedBy: string } | { fault: string } {
 	try {
 		const key = publicKeyFrom(seal.publicKey, FILES.publicKey);
 		const signedBy = fingerprint(key);
-		if (trustedKey !== undefined && fingerprint(publicKeyFrom(trustedKey, 'the trusted key')) !== signedBy)
-			return { fault: `a manifest sealed by ${signedBy}, which is not the key that is trusted here` };
+		const trusted = trustedKeys.map((each) => fingerprint(publicKeyFrom(each, 'a trusted key')));
+		if (trusted.length > 0 && !trusted.includes(signedBy)) {
+			const which = trusted.length === 1 ? 'not the key that is' : 'none of the keys that are';
+			return { fault: `a manifest sealed by ${signedBy}, which is ${which} trusted here` };
+		}
 		if (!isSigned(seal.manifest, seal.signature, key)) return { fault: 'a signature that is not of the manifest' };
 		const { core, transfer, collector } = parseManifest(seal.manifest);
 		if (collector.publicKeySha256 !== signedBy)

@@ -2,6 +2,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { codeOf, Failure, messageOf } from '../../common/errors.ts';
 import { configFolder } from '../evidence/seal.ts';
 
@@ -10,9 +11,18 @@ export interface Credentials {
 	ca: Buffer;
 	cert: Buffer;
 	key: Buffer;
+	/** Lists of revoked certificates, each of an authority; none: nothing is known of that. */
+	crl: Buffer[];
+	/** Where they come from: they may change while a transfer goes on. */
+	crlPaths: readonly string[];
 }
 
-export interface CredentialPaths { ca?: string | undefined; cert?: string | undefined; key?: string | undefined }
+export interface CredentialPaths {
+	ca?: string | undefined;
+	cert?: string | undefined;
+	key?: string | undefined;
+	crl?: readonly string[] | undefined;
+}
 
 /** Where they are looked for; `name` is what scripts/certificates called them. */
 export const CREDENTIAL_FILES = { ca: 'ca.crt', cert: 'link.crt', key: 'link.key' } as const;
@@ -39,10 +49,32 @@ export function readCredentials(paths: CredentialPaths, now = new Date()): Crede
 			);
 		}
 	}
-	return { ca, cert, key };
+	const crlPaths = paths.crl ?? [];
+	return { ca, cert, key, crl: readCrl(crlPaths), crlPaths };
 }
 
-function read(path: string, which: keyof Credentials): Buffer {
+/**
+ * What must hold of every link, whatever the environment and the defaults of Node say. A list that is not valid any
+ * more lets nobody in (CRL_HAS_EXPIRED), nor does one of another authority (UNABLE_TO_GET_CRL).
+ */
+export const linkOptions = ({ ca, cert, key, crl }: Pick<Credentials, 'ca' | 'cert' | 'key' | 'crl'>) => ({
+	ca, cert, key, ...(crl.length === 0 ? {} : { crl }), minVersion: 'TLSv1.3' as const, maxVersion: 'TLSv1.3' as const,
+});
+
+/** Throws Failure: it cannot be read, or is none. */
+export function readCrl(paths: readonly string[]): Buffer[] {
+	return paths.map((path) => {
+		try {
+			const crl = readFileSync(path);
+			createSecureContext({ crl });
+			return crl;
+		} catch (error) {
+			throw new Failure(`the list of revoked certificates ${path} cannot be used (PEM): ${messageOf(error)}`);
+		}
+	});
+}
+
+function read(path: string, which: keyof typeof CREDENTIAL_FILES): Buffer {
 	try {
 		return readFileSync(path);
 	} catch (error) {

@@ -3,50 +3,76 @@
  * restarted receiver finds them; what is whole has a name of the receiver's own, which nobody else has a say in: the
  * time, and the transfer's id.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+	closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { Failure, messageOf } from '../../common/errors.ts';
+import { codeOf, Failure, messageOf } from '../../common/errors.ts';
+import { lockFile } from '../../native/index.ts';
 import { CoreFile } from '../evidence/core-file.ts';
 import { FILES, syncFolder, writeSeal } from '../evidence/folder.ts';
 import { CHUNK_BYTES } from '../evidence/merkle.ts';
 import type { Seal } from '../evidence/folder.ts';
-import { Malformed } from './protocol.ts';
+import { RECEIPT_FILES, type SignedReceipt } from '../receipt.ts';
+import { Busy, Malformed } from './protocol.ts';
 
 const UNDER_WAY = '.incoming';
-/** Each holds some 40 MiB of memory while it lasts. */
 const MOST_OF_A_PEER = 4;
 const MOST = 16;
 /** What is left of the disk for everybody else. */
 const SPARE_BYTES = 64 << 20;
+/** Of network file systems that lock only what is open for writing, which a folder never is. */
+const LOCK = 'lock';
+
+interface Active { peer: string; end: () => void; released: Promise<undefined>; missingBytes: () => number }
 
 export class Incoming {
 	readonly #out: string;
+	readonly #lock: number;
 	/** By the transfer's id: ends the connection that has it, and resolves when that has let go. */
-	readonly #active = new Map<string, { peer: string; end: () => void; released: Promise<undefined> }>();
+	readonly #active = new Map<string, Active>();
 
-	private constructor(out: string) {
+	private constructor(out: string, lock: number) {
 		this.#out = out;
+		this.#lock = lock;
 	}
 
-	/** Makes the folder where it is missing. Throws Failure. */
-	static open(out: string): Incoming {
+	/** Makes the folder where it is missing, and has it for itself until it is closed. Throws Failure. */
+	static open(out: string, locked = lockFile): Incoming {
+		const dir = join(out, UNDER_WAY);
+		let lock: number | null;
 		try {
-			mkdirSync(join(out, UNDER_WAY), { recursive: true, mode: 0o700 });
+			mkdirSync(dir, { recursive: true, mode: 0o700 });
+			lock = lockOf(dir, locked);
 		} catch (error) {
 			throw new Failure(`evidence cannot be kept in ${out}: ${messageOf(error)}`);
 		}
-		return new Incoming(out);
+		if (lock === null) {
+			throw new Failure(
+				`another receiver keeps its evidence in ${out}: two would take what is under way from each other; end ` +
+					`that one, or name another folder with --out`
+			);
+		}
+		return new Incoming(out, lock);
+	}
+
+	/** Once, when nothing is under way any more. */
+	close(): void {
+		closeSync(this.#lock);
 	}
 
 	/** One more of this peer's is too much; `resumed` takes the place of its own lost link. */
 	isFull(peer: string, resumed: string | undefined): boolean {
-		const others = [...this.#active].filter(([id]) => id !== resumed);
+		const others = [...this.#active].filter(([id, other]) => id !== resumed || other.peer !== peer);
 		return others.length >= MOST || others.filter(([, other]) => other.peer === peer).length >= MOST_OF_A_PEER;
 	}
 
-	/** The name of the evidence that this transfer has become. */
-	kept(id: string): string | undefined {
-		return readdirSync(this.#out).find((name) => name.endsWith(`-${id}`));
+	/** The name of the evidence that this transfer has become; undefined: none, or not this peer's. */
+	kept(id: string, peer: string): string | undefined {
+		const name = readdirSync(this.#out).find((each) => each.endsWith(`-${id}`));
+		if (name === undefined) return undefined;
+		const owner = ownerOf(join(this.#out, name));
+		return owner === undefined || owner === certificateSha256(peer) ? name : undefined;
 	}
 
 	/**
@@ -55,34 +81,84 @@ export class Incoming {
 	 */
 	async take(id: string, peer: string, isNew: boolean, end: () => void): Promise<IncomingCore> {
 		const dir = join(this.#out, UNDER_WAY, id);
+		// Whose it is comes first: a stranger to it ends no link.
+		const known = isNew ? { peer, bytes: null } : underWay(dir);
+		if (known?.peer !== peer) throw new Malformed('no transfer of yours is under way by this id');
 		for (let other = this.#active.get(id); other !== undefined; other = this.#active.get(id)) {
 			other.end();
 			await other.released;
 		}
 		const { promise: released, resolve } = Promise.withResolvers<undefined>();
-		this.#active.set(id, { peer, end, released });
+		let core: IncomingCore | undefined;
+		this.#active.set(id, { peer, end, released, missingBytes: () => core?.missingBytes ?? 0 });
 		const release = () => {
 			this.#active.delete(id);
 			resolve(undefined);
 		};
 		try {
-			const known = isNew ? { peer, bytes: null } : underWay(dir);
-			if (known?.peer !== peer) throw new Malformed('no transfer of yours is under way by this id');
+			// It may have come to its end meanwhile.
+			const now = isNew ? known : underWay(dir);
+			if (now?.peer !== peer) throw new Malformed('no transfer of yours is under way by this id');
 			if (isNew) {
 				mkdirSync(dir, { mode: 0o700 });
-				note(dir, known);
+				note(dir, now);
 			}
 			const file = await CoreFile.open(join(dir, FILES.core), isNew);
-			return new IncomingCore({ out: this.#out, dir, id, file, known, had: await file.size(), release });
+			core = new IncomingCore({
+				out: this.#out, dir, id, file, known: now, had: await file.size(), release,
+				promisedBytes: () => this.#promisedBytes(id),
+			});
+			return core;
 		} catch (error) {
 			release();
 			throw error;
 		}
 	}
 
+	/** What is still to come of all the others: there is no room for it twice. */
+	#promisedBytes(besides: string): number {
+		const others = [...this.#active].filter(([id]) => id !== besides);
+		return others.reduce((sum, [, { missingBytes }]) => sum + missingBytes(), 0);
+	}
+
 	/** Nobody has a file open any more. */
 	async idle(): Promise<void> {
 		await Promise.all([...this.#active.values()].map(({ released }) => released));
+	}
+}
+
+/** A descriptor that is to be closed at the end; null: somebody else has it. Nothing of it outlives its process. */
+export function lockOf(dir: string, locked: (fd: number) => boolean): number | null {
+	let fd = openSync(dir, 'r');
+	try {
+		try {
+			if (locked(fd)) return fd;
+		} catch (error) {
+			if (codeOf(error) !== 'EBADF') throw error;
+			closeSync(fd);
+			fd = openSync(join(dir, LOCK), 'a', 0o600);
+			if (locked(fd)) return fd;
+		}
+	} catch (error) {
+		closeSync(fd);
+		throw error;
+	}
+	closeSync(fd);
+	return null;
+}
+
+/** As a receipt has it, and as Node writes a fingerprint. */
+export const certificateSha256 = (fingerprint: string): string => fingerprint.replaceAll(':', '').toLowerCase();
+
+/** Of evidence that is kept, SHA-256 of the certificate that it came by; undefined: an older receiver kept it. */
+function ownerOf(dir: string): string | undefined {
+	try {
+		const { peer } = JSON.parse(readFileSync(join(dir, RECEIPT_FILES.receipt), 'utf8')) as {
+			peer: { certificateSha256: string };
+		};
+		return peer.certificateSha256;
+	} catch {
+		return undefined;
 	}
 }
 
@@ -117,11 +193,13 @@ export class IncomingCore {
 	readonly #file: CoreFile;
 	readonly #known: UnderWay;
 	readonly #release: () => void;
+	readonly #promisedBytes: () => number;
 	#over = false;
 
 	constructor(
-		{ id, out, dir, file, known, had, release }: {
+		{ id, out, dir, file, known, had, release, promisedBytes }: {
 			id: string; out: string; dir: string; file: CoreFile; known: UnderWay; had: number; release: () => void;
+			promisedBytes: () => number;
 		}
 	) {
 		this.id = id;
@@ -131,10 +209,17 @@ export class IncomingCore {
 		this.#file = file;
 		this.#known = known;
 		this.#release = release;
+		this.#promisedBytes = promisedBytes;
+	}
+
+	/** Of what was agreed. */
+	get missingBytes(): number {
+		return Math.max(0, (this.#known.bytes ?? 0) - this.have);
 	}
 
 	/**
-	 * Is there room for all of it? Throws Malformed; or Error for what has begun, which may go on when there is room.
+	 * Is there room for all of it? Throws Malformed; or Busy for what has begun, which may go on when there is room,
+	 * and for what will have room when others are over.
 	 */
 	expect(bytes: number): void {
 		if (this.#known.bytes !== null && this.#known.bytes !== bytes)
@@ -144,11 +229,14 @@ export class IncomingCore {
 			note(this.#dir, this.#known);
 		}
 		const { bavail, bsize } = statfsSync(this.#dir);
-		if (bytes - this.have + SPARE_BYTES > bavail * bsize) {
-			throw new (this.have === 0 ? Malformed : Error)(
+		const left = bavail * bsize - SPARE_BYTES - (bytes - this.have);
+		if (left < 0) {
+			throw new (this.have === 0 ? Malformed : Busy)(
 				`${bytes} bytes, and there is no room for them on the receiver's disk`
 			);
 		}
+		if (left < this.#promisedBytes())
+			throw new Busy(`${bytes} bytes, for which its disk has no room beside what others still send`);
 	}
 
 	read(room: Uint8Array, at: number): Promise<void> {
@@ -167,7 +255,10 @@ export class IncomingCore {
 	}
 
 	/** With its seal it is evidence, under the name that is returned. */
-	keep(seal: Seal): string {
+	keep(seal: Seal, receipt: SignedReceipt): string {
+		for (const [name, content] of [
+			[RECEIPT_FILES.receipt, receipt.text], [RECEIPT_FILES.signature, receipt.signature],
+		] as const) writeFileSync(join(this.#dir, name), content, { mode: 0o600, flush: true });
 		writeSeal(this.#dir, seal);
 		const name = `${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}-${this.id}`;
 		renameSync(this.#dir, join(this.#out, name));

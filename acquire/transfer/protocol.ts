@@ -13,8 +13,10 @@
  *   {seal: {leaves: N, manifest: N ...}}     →    then that many bytes of each, in this order
  *                                            ←  {kept: NAME}: the evidence is whole; the transfer is over
  *
- * Instead of any answer: {refused: WHY}, which trying again will not change. The id is the receiver's, fresh, and the
- * manifest that is sealed names it: the stream of another transfer is nobody's evidence here.
+ * Instead of any answer: {refused: WHY}, which trying again will not change; or {busy: WHY}, which it will, to a
+ * collector that has said {waits: true} beside {procsnap}: for one that has not, the link is closed, so that it tries
+ * again as after a lost one. The id is the receiver's, fresh, and the manifest that is sealed names it: the stream of
+ * another transfer is nobody's evidence here.
  */
 import { Failure } from '../../common/errors.ts';
 import type { Seal } from '../evidence/folder.ts';
@@ -33,7 +35,8 @@ const PARTS: ReadonlyArray<keyof Seal> = [
 	'leaves', 'manifest', 'publicKey', 'signature', 'timestamp', 'program',
 ];
 
-export interface Hello { procsnap: number; resume?: string }
+/** `waits`: it knows {busy}. */
+export interface Hello { procsnap: number; resume?: string; waits?: boolean }
 export interface Size { bytes: number }
 export interface Root { root: string }
 export interface SealSizes { seal: Partial<Record<keyof Seal, number>> }
@@ -45,6 +48,7 @@ export interface Answer {
 	verified?: boolean;
 	kept?: string;
 	refused?: string;
+	busy?: string;
 }
 
 const LINE_BYTES = 4096;
@@ -53,6 +57,11 @@ const LARGEST_PART: Record<Exclude<keyof Seal, 'leaves'>, number> = {
 };
 
 export const line = (message: Hello | Size | Root | SealSizes | Answer): string => `${JSON.stringify(message)}\n`;
+
+/** A receiver cannot have it now; later it can. */
+export class Busy extends Error {
+	override name = 'Busy';
+}
 
 /** What the other side says is not to be believed: the connection is given up. */
 export class Malformed extends Failure {
@@ -77,14 +86,15 @@ const isCount = (value: unknown): value is number =>
 	typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 
 export function parseHello(text: string): Hello {
-	const { procsnap, resume } = record(text);
+	const { procsnap, resume, waits } = record(text);
 	if (typeof procsnap !== 'number' || !KNOWN.includes(procsnap)) {
-		const known = `${KNOWN.slice(0, -1).join(', ')} and ${PROTOCOL}`;
-		throw new Malformed(`version ${JSON.stringify(procsnap)} of the protocol, and this procsnap knows ${known}`);
+		const versions = `${KNOWN.slice(0, -1).join(', ')} and ${PROTOCOL}`;
+		throw new Malformed(`version ${JSON.stringify(procsnap)} of the protocol, and this procsnap knows ${versions}`);
 	}
-	if (resume === undefined) return { procsnap };
+	const known = { procsnap, waits: waits === true };
+	if (resume === undefined) return known;
 	if (typeof resume !== 'string' || !ID.test(resume)) throw new Malformed('a transfer\'s id that none can have');
-	return { procsnap, resume };
+	return { ...known, resume };
 }
 
 /** `most`: what the receiver takes at most, in bytes. */
@@ -123,8 +133,9 @@ export function parseSealSizes(text: string, bytes: number): Array<[keyof Seal, 
 }
 
 export function parseAnswer(text: string): Answer {
-	const { id, have, verified, kept, refused } = record(text);
+	const { id, have, verified, kept, refused, busy } = record(text);
 	if (typeof refused === 'string') return { refused };
+	if (typeof busy === 'string') return { busy };
 	if ((id !== undefined && (typeof id !== 'string' || !ID.test(id))) || (have !== undefined && !isCount(have))
 		|| (kept !== undefined && typeof kept !== 'string')
 		|| (verified !== undefined && typeof verified !== 'boolean')) {

@@ -3,18 +3,18 @@
  * believed: nothing that it names becomes a path, nothing is larger than was agreed, and nobody is waited for without
  * end. Only a peer with a certificate of the authority gets as far as the first line.
  */
-import { constants, randomBytes } from 'node:crypto';
+import { constants, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { unwatchFile, watchFile } from 'node:fs';
+import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { codeOf, Failure, messageOf } from '../../common/errors.ts';
-import type { Seal } from '../evidence/folder.ts';
-import { CHUNK_BYTES, rootHash } from '../evidence/merkle.ts';
-import { CoreStream } from '../evidence/stream.ts';
-import { acceptSeal } from './accept.ts';
-import type { Credentials } from './credentials.ts';
-import { Incoming, type IncomingCore } from './incoming.ts';
-import { line, Malformed, parseHello, parseRoot, parseSealSizes, parseSize, Wire, type Answer } from './protocol.ts';
+import { linkOptions, readCrl, type Credentials } from './credentials.ts';
+import { endAtExpiry } from './expiry.ts';
+import { Incoming } from './incoming.ts';
+import { Room, roomForTransfers } from './memory.ts';
+import { networkOf, Places } from './places.ts';
+import { farewell, serve, TRANSFER_BYTES, type Serving } from './serve.ts';
 
 export interface ReceiverOptions {
 	host: string;
@@ -23,34 +23,44 @@ export interface ReceiverOptions {
 	/** The folder that evidence folders are made in. */
 	out: string;
 	credentials: Credentials;
+	/** The receiver's own, Ed25519: it signs what was received, and when. */
+	key: KeyObject;
 	/** The largest core that is taken. */
 	mostBytes: number;
-	/** The collector's public key, if only its evidence is to be kept. */
-	trustedKey?: Buffer | undefined;
-	/** For each piece of evidence that was kept, and for whatever was refused. */
+	/** The collectors' public keys, if only their evidence is to be kept. */
+	trustedKeys?: readonly Buffer[];
+	/** For each piece of evidence that was kept, and for whatever was not. */
 	said: (event: ReceiverEvent) => void;
 	/** Tests do not wait as long as networks do. */
 	patience?: Partial<Patience>;
+	/** Memory for transfers, in bytes. Default: what this process may have. */
+	roomBytes?: number;
 }
 
 export type ReceiverEvent =
 	| { kept: string; bytes: number; from: string; sealedBy: string }
 	| { refused: string; from: string }
-	| { waiting: string; bytes: number; from: string; because: string };
+	/** Told to try again. */
+	| { busy: string; from: string }
+	| { waiting: string; bytes: number; from: string; because: string }
+	| { warning: string };
 
 export interface Patience {
 	/** From the first byte until the connection is a known peer's and has said what it wants. */
 	helloMs: number;
 	/** For whatever comes next; duplicating a process and looking at it takes its time. */
 	idleMs: number;
-	/** Slower than this over a whole block, nothing is taken. */
+	/** Slower than this over a whole chunk, nothing is taken. */
 	leastBytesPerSecond: number;
+	/** How often it is looked whether more certificates are revoked. */
+	crlMs: number;
 }
 
-const PATIENCE: Patience = { helloMs: 10_000, idleMs: 120_000, leastBytesPerSecond: 8 << 10 };
-const MOST_CONNECTIONS = 64;
-/** While it is busy with a disk it says that it is there. */
-const ALIVE_MS = 5000;
+const PATIENCE: Patience = { helloMs: 10_000, idleMs: 120_000, leastBytesPerSecond: 8 << 10, crlMs: 5000 };
+/** Connections that have shown no certificate yet, and of one address or IPv6 /64. */
+const STRANGERS = { most: 64, mostOfOne: 16 };
+/** Of known peers, that have not begun a transfer, or have been told the last word. */
+const PEERS = { most: 64, mostOfOne: 32 };
 
 export interface Receiver {
 	port: number;
@@ -59,118 +69,126 @@ export interface Receiver {
 
 /** Listens until it is closed. Throws Failure if it cannot. */
 export async function receive(options: ReceiverOptions): Promise<Receiver> {
+	const { said, credentials } = options;
 	const patience = { ...PATIENCE, ...options.patience };
+	const room = new Room(options.roomBytes ?? roomForTransfers());
+	if (room.bytes < TRANSFER_BYTES) {
+		throw new Failure(
+			`there is no memory for a single transfer: ${room.bytes} bytes are left, and one takes ${TRANSFER_BYTES}; ` +
+				`see memory.max of the control group (MemoryMax= of the service)`
+		);
+	}
 	const incoming = Incoming.open(options.out);
-	const sockets = new Set<TLSSocket>();
+	const serving: Omit<Serving, 'begun'> = {
+		incoming, room, patience, said, mostBytes: options.mostBytes, trustedKeys: options.trustedKeys ?? [],
+		key: options.key,
+	};
+	const strangers = new Places(STRANGERS), peers = new Places(PEERS);
+	const sockets = new Set<Socket>();
+	/** Of connections without a certificate yet: gives their place back. */
+	const arrived = new Map<string, () => void>();
 	// Whoever is not known is refused below, with a reason. Without tickets no session goes on that was never looked
 	// at.
+	const context = (crl: Buffer[]) =>
+		({ ...linkOptions({ ...credentials, crl }), secureOptions: constants.SSL_OP_NO_TICKET });
 	const server = createServer({
-		...options.credentials, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.3',
-		secureOptions: constants.SSL_OP_NO_TICKET, handshakeTimeout: patience.helloMs, noDelay: true,
+		...context(credentials.crl), requestCert: true, rejectUnauthorized: false, handshakeTimeout: patience.helloMs,
+		noDelay: true,
 	});
-	server.maxConnections = MOST_CONNECTIONS;
+	server.on('connection', (socket: Socket) => {
+		const which = endsOf(socket);
+		const leave = strangers.enter(networkOf(socket.remoteAddress ?? ''), () => socket.destroy());
+		// Node's own timer begins anew with each byte.
+		const timer = setTimeout(() => socket.destroy(), patience.helloMs);
+		const known = () => {
+			clearTimeout(timer);
+			leave();
+			arrived.delete(which);
+		};
+		arrived.set(which, known);
+		sockets.add(socket.once('close', () => {
+			clearTimeout(timer);
+			leave();
+			if (arrived.get(which) === known) arrived.delete(which);
+			sockets.delete(socket);
+		}));
+	});
 	server.on('tlsClientError', (error, socket) => {
 		// Who only looks whether the port is open is not worth a line.
 		if (codeOf(error) !== 'ECONNRESET')
-			options.said({ refused: `no known peer: ${messageOf(error)}`, from: socket.remoteAddress ?? '' });
+			said({ refused: `no known peer: ${messageOf(error)}`, from: socket.remoteAddress ?? '' });
 	});
 	server.on('secureConnection', (socket: TLSSocket) => {
-		sockets.add(socket.on('error', () => undefined).on('close', () => sockets.delete(socket)));
+		socket.on('error', () => undefined);
+		const from = socket.remoteAddress ?? '';
 		if (!socket.authorized) {
-			refuse(socket, `no known peer: ${whyUnknown(socket)}`, socket.remoteAddress ?? '', options, patience);
+			const refused = `no known peer: ${whyUnknown(socket)}`;
+			said({ refused, from });
+			void farewell(socket, { refused }, patience);
 			return;
 		}
-		void serve(socket, incoming, options, patience).catch((error: unknown) => {
-			options.said({ refused: `the receiver failed: ${messageOf(error)}`, from: socket.remoteAddress ?? '' });
+		arrived.get(endsOf(socket))?.();
+		const certificate = socket.getPeerX509Certificate();
+		if (certificate !== undefined) endAtExpiry(socket, certificate);
+		let leave: () => void = () => undefined;
+		const wait = () => {
+			if (!socket.destroyed) leave = peers.enter(certificate?.fingerprint256 ?? '', () => socket.destroy());
+		};
+		wait();
+		socket.once('close', () => leave());
+		serve(socket, { ...serving, begun: () => leave() }).then(() => {
+			leave();
+			wait();	// until it has heard the last word
+		}, (error: unknown) => {
+			said({ refused: `the receiver failed: ${messageOf(error)}`, from });
 			socket.destroy();
 		});
 	});
+	const stopWatching = watchCrl(credentials, patience.crlMs, (crl) => {
+		server.setSecureContext(context(crl));
+		// Who is still known comes back, and goes on where it was.
+		for (const socket of sockets) socket.destroy();
+	}, (warning) => said({ warning }));
 	server.listen(options.port, options.host);
 	try {
 		await once(server, 'listening');
 	} catch (error) {
+		stopWatching();
+		incoming.close();
 		throw new Failure(`cannot listen on ${options.host}:${options.port}: ${messageOf(error)}`);
 	}
 	return {
 		port: (server.address() as AddressInfo).port,
 		close: async () => {
+			stopWatching();
 			const closed = once(server.close(), 'close');
 			for (const socket of sockets) socket.destroy();
 			await closed;
 			await incoming.idle();
+			incoming.close();
 		},
 	};
 }
 
-/** One connection, to its end. */
-async function serve(
-	socket: TLSSocket, incoming: Incoming, options: ReceiverOptions, patience: Patience
-): Promise<void> {
-	const certificate = socket.getPeerX509Certificate();
-	const peer = certificate?.fingerprint256 ?? '';
-	const from = `${certificate?.subject.replaceAll('\n', ', ') ?? ''} at ${socket.remoteAddress ?? ''}`;
-	const wire = new Wire(socket);
-	const within = deadline(socket);
-	let core: IncomingCore | undefined;
-	let agreed = false;
-	try {
-		const hello = parseHello(await within(patience.helloMs, wire.line()) ?? leave());
-		const kept = hello.resume === undefined ? undefined : incoming.kept(hello.resume);
-		if (kept !== undefined) {
-			await farewell(socket, { id: hello.resume as string, kept }, patience);
-			return;
-		}
-		if (incoming.isFull(peer, hello.resume)) throw new Error('as many transfers as can be are under way');
-		const id = hello.resume ?? randomBytes(16).toString('hex');
-		core = await incoming.take(id, peer, hello.resume === undefined, () => socket.destroy());
-		socket.write(line({ id, have: core.have }));
-		const bytes = parseSize(await within(patience.idleMs, wire.line()) ?? leave(), options.mostBytes);
-		core.expect(bytes);
-		agreed = true;
-		const { leaves, have } = await receiveCore(
-			core, bytes, socket, wire, (ms, waiting) => within(ms, waiting), patience
-		);
-		const root = parseRoot(await within(patience.idleMs, wire.line()) ?? leave());
-		if (rootHash(leaves).toString('hex') !== root)
-			throw new Malformed('the bytes that came are not those that the root is of');
-		await whileBusy(socket, have, core.sync());
-		socket.write(line({ verified: true }));
-		const sizes = parseSealSizes(await within(patience.idleMs, wire.line()) ?? leave(), bytes);
-		const seal = await receiveSeal(sizes, wire, (waiting) => within(patience.idleMs, waiting));
-		const verified = acceptSeal(seal, { id, bytes, root, leaves }, options.trustedKey);
-		if ('fault' in verified) throw new Malformed(verified.fault);
-		const name = core.keep(seal);
-		await farewell(socket, { kept: name }, patience);
-		options.said({ kept: name, bytes, from, sealedBy: verified.signedBy });
-	} catch (error) {
-		if (error instanceof Failure) {
-			// It will not become evidence. Of what was agreed before, a new word changes nothing.
-			if (agreed) core?.discard();
-			refuse(socket, error.message, from, options, patience);
-		} else {
-			// The link: the transfer may go on over another one. Somebody who goes before a byte came has not begun.
-			if (core !== undefined && core.have > 0)
-				options.said({ waiting: core.id, bytes: core.have, from, because: messageOf(error) });
-			socket.destroy();
-		}
-	} finally {
-		await core?.release();
-	}
-}
+/** Of one connection, while it is there, and of no other. */
+const endsOf = ({ remoteAddress, remotePort, localAddress }: Socket): string =>
+	`${remoteAddress ?? ''} ${remotePort ?? 0} ${localAddress ?? ''}`;
 
-/** Says so to both sides. */
-function refuse(socket: TLSSocket, refused: string, from: string, { said }: ReceiverOptions, patience: Patience): void {
-	said({ refused, from });
-	void farewell(socket, { refused }, patience);
-}
-
-/**
- * The last word; resolves when it is on its way. What the peer still sends is not read; if it does not close, we do.
- */
-async function farewell(socket: TLSSocket, answer: Answer, { helloMs }: Patience): Promise<void> {
-	setTimeout(() => socket.destroy(), helloMs).unref();
-	const gone = once(socket, 'close');
-	await Promise.race([new Promise<void>((resolve) => socket.end(line(answer), () => resolve())), gone]);
+/** `changed` is told of lists that can be read; it may throw. What cannot be used is said, and the old one holds. */
+function watchCrl(
+	{ crlPaths }: Credentials, intervalMs: number, changed: (crl: Buffer[]) => void, warn: (text: string) => void
+): () => void {
+	const look = () => {
+		try {
+			changed(readCrl(crlPaths));
+		} catch (error) {
+			warn(`a list of revoked certificates has changed, and cannot be used: ${messageOf(error)}; the old one holds`);
+		}
+	};
+	for (const path of crlPaths) watchFile(path, { interval: intervalMs, persistent: false }, look);
+	return () => {
+		for (const path of crlPaths) unwatchFile(path, look);
+	};
 }
 
 /** The code of X509_verify_cert_error_string(3). Node has none for a certificate that is not there. */
@@ -178,82 +196,3 @@ const whyUnknown = (socket: TLSSocket): string =>
 	(socket.getPeerX509Certificate() === undefined
 		? 'it has no certificate'
 		: `its certificate: ${String(socket.authorizationError)}`);
-
-const leave = (): never => {
-	throw new Error('the peer closed it');
-};
-
-/** Ends the connection unless what is waited for comes in time. */
-function deadline(socket: TLSSocket) {
-	return async <T>(ms: number, waiting: Promise<T>): Promise<T> => {
-		const timer = setTimeout(
-			() => socket.destroy(new Error(`the peer was too slow: ${Math.ceil(ms / 1000)} s`)), ms
-		);
-		try {
-			return await waiting;
-		} finally {
-			clearTimeout(timer);
-		}
-	};
-}
-
-/** What is there already is read again for its digests; the rest comes by the wire. */
-async function receiveCore(
-	core: IncomingCore, bytes: number, socket: TLSSocket, wire: Wire, within: ReturnType<typeof deadline>,
-	patience: Patience
-): Promise<{ leaves: Buffer; have: number }> {
-	const had = core.have;
-	let at = 0;
-	const fill = async (room: Uint8Array): Promise<number> => {
-		const again = Math.max(0, Math.min(room.length, had - at));
-		if (again > 0) {
-			// Its peer waits on another link by now, for this one to let go.
-			if (socket.destroyed) return 0;
-			await core.read(room.subarray(0, again), at);
-		}
-		const wanted = room.subarray(again);
-		const came = wanted.length === 0
-			? 0
-			: await within(patience.idleMs + wanted.length / patience.leastBytesPerSecond * 1000, wire.fill(wanted));
-		// Of what came before the link was lost, the whole chunks are kept.
-		const got = again + came < room.length ? Math.floor((again + came) / CHUNK_BYTES) * CHUNK_BYTES : room.length;
-		at += got;
-		return got;
-	};
-	const stream = new CoreStream();
-	stream.start({ regions: false });
-	const { leaves } = await stream.run(bytes, [], fill, async (block, offset) => {
-		const from = Math.max(0, Math.min(block.length, had - offset));
-		try {
-			if (from < block.length) await core.write(block.subarray(from), offset + from);
-		} catch (error) {
-			socket.destroy();	// nobody waits for what cannot be kept
-			throw error;
-		}
-		// Of what was there already too: to read that again can take longer than a silent link is waited for.
-		socket.write(line({ have: core.have }));
-	});
-	if (core.have < bytes) leave();
-	return { leaves, have: core.have };
-}
-
-async function receiveSeal(
-	sizes: ReadonlyArray<[keyof Seal, number]>, wire: Wire, within: (waiting: Promise<number>) => Promise<number>
-): Promise<Seal> {
-	const parts: Partial<Record<keyof Seal, Uint8Array>> = {};
-	for (const [part, size] of sizes) {
-		const content = Buffer.alloc(size);
-		if (await within(wire.fill(content)) < size) leave();
-		parts[part] = content;
-	}
-	return parts as Seal;
-}
-
-async function whileBusy(socket: TLSSocket, have: number, work: Promise<void>): Promise<void> {
-	const alive = setInterval(() => socket.write(line({ have })), ALIVE_MS);
-	try {
-		await work;
-	} finally {
-		clearInterval(alive);
-	}
-}

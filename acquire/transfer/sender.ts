@@ -3,37 +3,31 @@
  * again and goes on from there, with the same bytes, though what is shared with the target has changed meanwhile.
  */
 import { once } from 'node:events';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { Failure, messageOf } from '../../common/errors.ts';
+import type { TLSSocket } from 'node:tls';
+import { Failure } from '../../common/errors.ts';
 import type { CopyRoom } from '../../mechanisms/shared/types.ts';
 import type { Destination, Seal } from '../evidence/folder.ts';
-import type { Credentials } from './credentials.ts';
+import {
+	answer, answerOf, connect, firstAnswer, foreign, whyLost, type Link, type Reach,
+} from './connection.ts';
 import { Pace } from './pace.ts';
-import { line, Malformed, parseAnswer, partsOf, PROTOCOL, Wire, type Answer } from './protocol.ts';
+import { caughtUp, diskMs, Progress, Stalled } from './progress.ts';
+import { Busy, line, Malformed, partsOf, PROTOCOL, Wire } from './protocol.ts';
 
-export interface SenderOptions {
-	host: string;
-	port: number;
-	credentials: Credentials;
+export interface SenderOptions extends Reach {
 	/** Infinity: as fast as can be. */
 	bytesPerSecond: number;
-	/** For how long a lost link is tried again. */
+	/** For how long a lost link, or one over which nothing more is kept, is tried again; so too a busy receiver. */
 	patienceMs: number;
 	/** For a copy that is kept until it is sent; default: in memory. */
 	room?: CopyRoom | undefined;
 	/** The link was lost, or is back. */
 	say: (text: string) => void;
-	signal?: AbortSignal | undefined;
 }
 
 interface Block { bytes: Uint8Array; offset: number; kept: () => void; lost: (error: Error) => void }
 
-/** DSCP LE, "lower effort" (RFC 8622): network gear that knows it lets control traffic go first. */
-const LOWER_EFFORT = 1 << 2;
-/** Nothing came and nothing went: the link is given up, and made again. */
-const STALL_MS = 60_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
 
@@ -70,16 +64,39 @@ export class Sender implements Destination {
 		options.signal?.addEventListener('abort', () => this.#fail(new Failure('interrupted')), { once: true });
 	}
 
-	/** Before anything is taken: is there a receiver that knows us? Throws Failure. */
+	/** Before anything is taken: is there a receiver that knows us, and has room? Throws Failure. */
 	static async open(options: SenderOptions): Promise<Sender> {
+		const { host, port, patienceMs, say, signal } = options;
+		const begunMs = performance.now();
+		for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+			try {
+				return await Sender.#opened(options);
+			} catch (error) {
+				if (error instanceof Failure && !(error instanceof Malformed)) throw error;
+				const isBusy = error instanceof Busy && signal?.aborted !== true;
+				if (!isBusy || performance.now() - begunMs > patienceMs) {
+					throw new Failure(
+						`no evidence can be sent to ${host}:${port}: ${whyLost(error)}; nothing was taken` +
+							(isBusy ? `, and it was waited for ${Math.round(patienceMs / 1000)} s (--patience)` : '')
+					);
+				}
+				say(`${host}:${port}: ${error.message}: trying again`);
+				// Cut short by a signal, which the next attempt hears of.
+				await sleep(pauseMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+			}
+		}
+	}
+
+	static async #opened(options: SenderOptions): Promise<Sender> {
 		let socket: TLSSocket | undefined;
 		const interrupted = () => socket?.destroy(new Error('interrupted'));
 		try {
+			if (options.signal?.aborted === true) throw new Error('interrupted');
 			socket = await connect(options);
 			options.signal?.addEventListener('abort', interrupted);
 			const wire = new Wire(socket);
-			socket.write(line({ procsnap: PROTOCOL }));
-			const { id } = await answer(wire);
+			socket.write(line({ procsnap: PROTOCOL, waits: true }));
+			const { id } = await firstAnswer(socket, wire);
 			if (id === undefined) throw new Malformed('a receiver that gives the transfer no id');
 			const sender = new Sender(options, id);
 			sender.#socket = socket;
@@ -87,10 +104,7 @@ export class Sender implements Destination {
 			return sender;
 		} catch (error) {
 			socket?.destroy();
-			throw error instanceof Failure && !(error instanceof Malformed) ? error
-				: new Failure(
-					`no evidence can be sent to ${options.host}:${options.port}: ${messageOf(error)}; nothing was taken`
-				);
+			throw error;
 		} finally {
 			options.signal?.removeEventListener('abort', interrupted);
 		}
@@ -119,7 +133,7 @@ export class Sender implements Destination {
 	async seal(seal: Seal): Promise<string> {
 		this.#sealed = true;
 		this.#seal.resolve(seal);
-		return `${this.transfer.receiver}: ${await this.#kept.promise}`;
+		return `${this.transfer.receiver}: ${foreign(await this.#kept.promise)}`;
 	}
 
 	discard(): Promise<null> {
@@ -152,22 +166,26 @@ export class Sender implements Destination {
 				this.#fail(failed);
 				return;
 			}
-			if (performance.now() - lostMs > patienceMs) {
+			if (failed instanceof Stalled || performance.now() - lostMs > patienceMs) {
 				this.#fail(new Failure(
 					`the link to ${host}:${port} was lost for ${Math.round(patienceMs / 1000)} s ` +
-						`(${messageOf(failed)}): see to the receiver, and take the evidence again`
+						`(${whyLost(failed)}): see to the receiver, and take the evidence again`
 				));
 				return;
 			}
-			say(`the link to ${host}:${port} was lost (${messageOf(failed)}): trying again`);
+			say(failed instanceof Busy
+				? `${host}:${port}: ${failed.message}: trying again`
+				: `the link to ${host}:${port} was lost (${whyLost(failed)}): trying again`);
 			await sleep(pauseMs);
 			try {
 				const before = this.#have;
 				const socket = await connect(this.#options);
 				this.#socket = socket;
 				const wire = new Wire(socket);
-				socket.write(line({ procsnap: PROTOCOL, ...(this.#known ? { resume: this.transfer.id } : {}) }));
-				const { id, have = 0, kept } = await answer(wire).catch((error: unknown) => {
+				socket.write(line({
+					procsnap: PROTOCOL, waits: true, ...(this.#known ? { resume: this.transfer.id } : {}),
+				}));
+				const { id, have = 0, kept } = await firstAnswer(socket, wire).catch((error: unknown) => {
 					if (!this.#known || this.#have > 0 || !(error instanceof Failure)) throw error;
 					// What it has nothing of it does not know any more: all of it is here still, for a new transfer.
 					this.#known = false;
@@ -184,11 +202,13 @@ export class Sender implements Destination {
 				}
 				say(`the link is back: going on from ${have} bytes`);
 				await this.#session(socket, wire, have).finally(() => {
-					// A link on which something went through was a good one.
-					if (this.#have > before) [lostMs, pauseMs] = [performance.now(), FIRST_PAUSE_MS / 2];
+					// A link on which enough went through was a good one.
+					lostMs = caughtUp(lostMs, this.#have - before, performance.now());
+					if (this.#have > before) pauseMs = FIRST_PAUSE_MS / 2;
 				});
 				return;
 			} catch (error) {
+				this.#socket?.destroy();
 				failed = error;
 			}
 		}
@@ -199,29 +219,46 @@ export class Sender implements Destination {
 		socket.once('close', () => closed.abort(new Error('the receiver closed it')));
 		const gone = once(closed.signal, 'abort').then(() => { throw closed.signal.reason; });
 		gone.catch(() => undefined);
+		let answers = false;	// all was sent that it has to answer now
+		const progress = new Progress(this.#options.patienceMs, () => answers || this.#blocks.length > 0, (error) => {
+			closed.abort(error);
+			socket.destroy(error);
+		});
+		const link: Link = { socket, wire, progress, signal: closed.signal, gone };
 		try {
 			const bytes = await this.#bytes.promise;
 			socket.write(line({ bytes }));
 			this.#keep(have);
-			await Promise.all([this.#send(socket, have, bytes, closed.signal, gone), this.#hear(wire, bytes)]);
+			// It reads again what it has before it takes more.
+			progress.step(diskMs(have));
+			await Promise.all([this.#send(link, have, bytes), this.#hear(link, bytes)]);
 			socket.write(line({ root: await this.#root.promise }));
+			answers = true;
+			progress.step(diskMs(bytes));
 			const { verified } = await answerOf(wire, 'verified');
 			if (verified !== true) throw new Malformed('a receiver that does not say whether it has the evidence');
+			answers = false;
 			this.#verified.resolve(undefined);
 			const seal = await this.#seal.promise;
+			answers = true;
 			const parts = partsOf(seal);
+			progress.step(diskMs(parts.reduce((sum, [, content]) => sum + content.length, 0)));
 			socket.write(line({ seal: Object.fromEntries(parts.map(([part, content]) => [part, content.length])) }));
-			for (const [, content] of parts) await this.#put(socket, content, closed.signal);
+			for (const [, content] of parts) await this.#put(link, content);
 			const { kept } = await answerOf(wire, 'kept');
 			if (kept === undefined) throw new Malformed('a receiver that does not say what it calls the evidence');
 			this.#kept.resolve(kept);
+		} catch (error) {
+			// However the end of the link is told first.
+			throw closed.signal.reason instanceof Stalled ? closed.signal.reason : error;
 		} finally {
+			progress.end();
 			socket.destroy();
 		}
 	}
 
 	/** What is in the blocks, from `at` on, as they come. */
-	async #send(socket: Socket, from: number, bytes: number, signal: AbortSignal, gone: Promise<never>): Promise<void> {
+	async #send(link: Link, from: number, bytes: number): Promise<void> {
 		for (let at = from; at < bytes;) {
 			const block = this.#blocks.find(({ offset, bytes: { length } }) => offset <= at && at < offset + length);
 			if (block === undefined) {
@@ -232,29 +269,32 @@ export class Sender implements Destination {
 							`were kept; take it again`
 					);
 				}
-				await Promise.race([this.#grown.promise, gone]);
+				await Promise.race([this.#grown.promise, link.gone]);
 				continue;
 			}
-			await this.#put(socket, block.bytes.subarray(at - block.offset), signal);
+			await this.#put(link, block.bytes.subarray(at - block.offset));
 			at = block.offset + block.bytes.length;
 		}
 	}
 
-	async #put(socket: Socket, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+	async #put({ socket, progress, signal }: Link, bytes: Uint8Array): Promise<void> {
 		for (let at = 0; at < bytes.length;) {
 			const piece = bytes.subarray(at, at + this.#pace.pieceBytes);
 			await this.#pace.admit(piece.length);
 			signal.throwIfAborted();
 			if (!socket.write(piece)) await once(socket, 'drain', { signal });
 			at += piece.length;
+			progress.bytes(piece.length);
 		}
 	}
 
-	async #hear(wire: Wire, bytes: number): Promise<void> {
+	async #hear({ wire, progress }: Link, bytes: number): Promise<void> {
 		while (this.#have < bytes) {
+			const before = this.#have;
 			const { have } = await answer(wire);
 			if (have === undefined || have > bytes) throw new Malformed('a receiver that does not say how much it has');
 			this.#keep(have);
+			progress.bytes(this.#have - before);
 		}
 	}
 
@@ -266,45 +306,3 @@ export class Sender implements Destination {
 		}
 	}
 }
-
-async function connect({ host, port, credentials, signal }: SenderOptions): Promise<TLSSocket> {
-	const tcp = connectTcp({ host, port, noDelay: true });
-	tcp.on('error', () => undefined);	// the connection over it hears of it
-	const options = signal === undefined ? {} : { signal };
-	const stalled = setTimeout(() => tcp.destroy(new Error('it does not answer')), STALL_MS / 2);
-	try {
-		await once(tcp, 'connect', options);
-		tcp.setTypeOfService(LOWER_EFFORT);
-		const socket = connectTls({
-			socket: tcp, host, ...(isIP(host) === 0 ? { servername: host } : {}), ...credentials, minVersion: 'TLSv1.3',
-		});
-		await once(socket, 'secureConnect', options);
-		socket.on('error', () => undefined);	// whoever reads or writes hears of it
-		socket.setTimeout(STALL_MS, () => socket.destroy(new Error(`nothing came or went for ${STALL_MS / 1000} s`)));
-		return socket;
-	} catch (error) {
-		tcp.destroy();
-		throw error;
-	} finally {
-		clearTimeout(stalled);
-	}
-}
-
-/** Throws Failure if the receiver refuses, Error if it is gone. */
-async function answer(wire: Wire): Promise<Answer> {
-	const text = await wire.line();
-	if (text === null) throw new Error('the receiver closed it');
-	const parsed = parseAnswer(text);
-	if (parsed.refused !== undefined)
-		throw new Failure(`the receiver refuses the evidence: ${parsed.refused.slice(0, 500)}`);
-	return parsed;
-}
-
-/** The next answer that is not about how much it has: while it is busy it repeats that. */
-async function answerOf(wire: Wire, what: 'verified' | 'kept'): Promise<Answer> {
-	for (;;) {
-		const found = await answer(wire);
-		if (found[what] !== undefined || found.have === undefined) return found;
-	}
-}
-

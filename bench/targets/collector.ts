@@ -99,7 +99,7 @@ export class Collector {
 		mkdirSync(join(this.folder, 'received'));
 		const receiver = spawn('taskset', [
 			'-c', this.#cpus, ...NODE, path('acquire/cli.ts'), 'receive', '--listen', `${HOST}:0`, '--out', 'received',
-			'--json', ...this.#credentials(),
+			'--json', '--key', 'receiver.key', ...this.#credentials(),
 		],
 			{ cwd: this.folder, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...CACHE } });
 		this.#receiver = receiver;

@@ -147,9 +147,10 @@ linkTest('a peer of such a name, what it says, and a receiver\'s folder of such 
 	const authority = new Authority(t, HOST, 'collector'), base = join(aFolder(t), BAD), { pid } = await aBadTarget(t);
 	mkdirSync(base);
 	const out = join(base, 'received');
-	const receiver = new Command(
-		t, 'receive', '--listen', `${HOST}:0`, '--out', out, ...authority.options(HOST)
-	);
+	const receiver = new Command(t, [
+		'receive', '--listen', `${HOST}:0`, '--out', out, '--key', join(base, 'receiver.key'),
+		...authority.options(HOST),
+	]);
 	receiver.process.stdout!.on('data', () => undefined);
 	while (!/listening on port \d+/.test(receiver.stdout)) await new Promise((resolve) => setTimeout(resolve, 20));
 	const [, port] = /listening on port (\d+)/.exec(receiver.stdout)!;
@@ -182,9 +183,9 @@ testUnless(noTools('openssl'))('a time-stamp authority\'s words, and its name', 
 	t.teardown(() => server.close());
 	await once(server, 'listening');
 	const url = `http://${HOST}:${(server.address() as AddressInfo).port}/\u202e`;
-	const take = new Command(
-		t, 'take', String(pid), '--out', join(folder, 'out'), '--key', join(folder, 'key'), '--timestamp', url
-	);
+	const take = new Command(t, [
+		'take', String(pid), '--out', join(folder, 'out'), '--key', join(folder, 'key'), '--timestamp', url,
+	]);
 	const { code, stdout, stderr } = await take.ended;
 	t.is(code, 3, stderr);
 	assertTame(t, 'take', stdout + stderr, false);

@@ -70,7 +70,8 @@ linkTest(`a target of ${LARGE_MIB} MiB takes no more memory to take, to send and
 	for (const mib of [SMALL_MIB, LARGE_MIB]) {
 		const target = await startTarget(t, 'reserve', mib + 4, mib, 1);
 		const receiver = procsnap(
-			t, 'receive', '--listen', `${HOST}:0`, '--out', join(base, 'received'), '--once', '--json',
+			t, 'receive', '--listen', `${HOST}:0`, '--out', join(base, 'received'), '--once', '--json', '--key',
+			join(base, 'receiver.key'),
 			...authority.options(HOST)
 		);
 		const [first] = await once(createInterface({ input: receiver.child.stdout }), 'line') as [string];

@@ -221,4 +221,10 @@ opensslTest('over TLS: the server has to be the one of the CA given', async (t) 
 		requestTimestamp(url, MESSAGE, { ca: authority.read('tsa.pem') }),
 		{ instanceOf: Failure, message: /could not be asked: .*certificate/ }
 	);
+	// Whatever the environment says.
+	process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+	t.teardown(() => { delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']; });
+	await t.throwsAsync(
+		requestTimestamp(url, MESSAGE), { instanceOf: Failure, message: /could not be asked: .*certificate/ }
+	);
 });

@@ -166,7 +166,10 @@ linkTest('and so is the link\'s key, by both sides', async (t) => {
 	const sending = procsnap('take', String(pid), '--to', `${HOST}:1`, '--key', join(folder, 'key'), ...options);
 	t.is(sending.status, 1);
 	t.regex(sending.stderr, expected);
-	const receiver = new Command(t, 'receive', '--listen', `${HOST}:0`, '--out', join(folder, 'out'), ...options);
+	const receiver = new Command(t, [
+		'receive', '--listen', `${HOST}:0`, '--out', join(folder, 'out'), '--key', join(folder, 'receiver.key'),
+		...options,
+	]);
 	await eventually(() => (receiver.stdout === '' ? undefined : true), 'the receiver listens');
 	receiver.process.kill('SIGTERM');
 	t.regex((await receiver.ended).stderr, expected);

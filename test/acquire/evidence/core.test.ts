@@ -116,10 +116,11 @@ test('a core of nothing but notes, of no multiple of a page', (t) => {
 test('more runs than a core has segments: neighbours are merged, and none is lost', (t) => {
 	const notes = note(NT.AUXV, Buffer.alloc(16));
 	const scattered = (at: number, runs: number, apart: number): Content =>
-		content(
-			region(at, runs * apart),
-			...Array.from({ length: runs }, (_, i): [number, number] => [i * apart, i * apart + 1])
-		);
+		({
+			region: region(at, runs * apart),
+			runs: Array.from({ length: runs }, (_, i) => at + i * apart * PAGE_BYTES)
+				.map((start) => ({ start, end: start + PAGE_BYTES })),
+		});
 	for (const contents of [
 		[scattered(0x10000000, 300_000, 2)],
 		[scattered(0x10000000, 140_000, 40), scattered(0x7f0000000000, 140_000, 100)],

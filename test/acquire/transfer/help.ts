@@ -10,7 +10,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { readCredentials, type Credentials } from '../../../acquire/transfer/credentials.ts';
 import type { Destination } from '../../../acquire/evidence/folder.ts';
 import { take } from '../../../acquire/take.ts';
-import { Sender } from '../../../acquire/transfer/sender.ts';
+import { Sender, type SenderOptions } from '../../../acquire/transfer/sender.ts';
 import { eventually, NODE } from '../../processes.ts';
 import { testUnless } from '../../unless.ts';
 import { noTools, startTarget, temporaryFolder } from '../help.ts';
@@ -50,6 +50,9 @@ export class Authority {
 
 interface Ended { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string }
 
+/** `startedBy`: a program and its arguments, which runs what follows. */
+export interface Start { startedBy?: string[]; environment?: NodeJS.ProcessEnv }
+
 /** `procsnap ...`, while it runs. */
 export class Command {
 	readonly process: ChildProcess;
@@ -59,10 +62,12 @@ export class Command {
 	stdout = '';
 	stderr = '';
 
-	constructor(t: ExecutionContext, ...args: string[]) {
-		const [node, ...flags] = NODE;
+	constructor(t: ExecutionContext, args: string[], { startedBy = [], environment = {} }: Start = {}) {
 		this.cwd = temporaryFolder(t);
-		this.process = spawn(node, [...flags, CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.cwd });
+		const [program = '', ...all] = [...startedBy, ...NODE, CLI, ...args];
+		this.process = spawn(program, all, {
+			stdio: ['ignore', 'pipe', 'pipe'], cwd: this.cwd, env: { ...process.env, ...environment },
+		});
 		this.process.stdout?.setEncoding('utf8').on('data', (text: string) => { this.stdout += text; });
 		this.process.stderr?.setEncoding('utf8').on('data', (text: string) => { this.stderr += text; });
 		this.ended = new Promise((resolve) => {
@@ -78,7 +83,12 @@ export class Command {
 export class ReceiverProcess {
 	readonly #t: ExecutionContext;
 	readonly #args: string[];
+	/** The receiver's own, which its first life makes. */
+	readonly key: string;
 	port = 0;
+	/** A control group's file of processes. */
+	within: string | undefined;
+	environment: NodeJS.ProcessEnv = {};
 	command: Command | undefined;
 	/** Every line that all of its lives said. */
 	readonly events: Array<Record<string, unknown>> = [];
@@ -86,10 +96,17 @@ export class ReceiverProcess {
 	constructor(t: ExecutionContext, args: string[]) {
 		this.#t = t;
 		this.#args = args;
+		this.key = join(temporaryFolder(t), 'receiver.key');
 	}
 
 	async start(): Promise<void> {
-		const command = new Command(this.#t, 'receive', '--listen', `${HOST}:${this.port}`, '--json', ...this.#args);
+		const command = new Command(
+			this.#t, ['receive', '--listen', `${HOST}:${this.port}`, '--json', '--key', this.key, ...this.#args],
+			{
+				startedBy: this.within === undefined ? [] : ['sh', '-c', 'echo $$ >"$0"; exec "$@"', this.within],
+				environment: this.environment,
+			}
+		);
 		this.command = command;
 		if (command.process.stdout === null) throw new Error('no output');
 		createInterface({ input: command.process.stdout })
@@ -98,7 +115,9 @@ export class ReceiverProcess {
 		const said = await eventually(
 			() => this.events[before] ?? (command.process.exitCode === null ? undefined : {}), 'the receiver listens'
 		);
-		if (typeof said['listening'] !== 'number') throw new Error(`the receiver does not listen: ${command.stderr}`);
+		if (typeof said['listening'] !== 'number') await command.ended;	// all of what it says
+		if (typeof said['listening'] !== 'number')
+			throw new Error(`the receiver does not listen: ${command.stderr}${command.stdout}`);
 		this.port = said['listening'];
 	}
 
@@ -210,7 +229,9 @@ export const aKey = (): KeyObject => generateKeyPairSync('ed25519').privateKey;
 /** Evidence of a small target, within this process, by way of `wrap`; the receiver's name of it. */
 export async function sendSmall(
 	t: ExecutionContext, port: number, credentials: Credentials,
-	{ key = aKey(), wrap = (each: Destination) => each } = {}
+	{ key = aKey(), wrap = (each: Destination) => each, ...how }: {
+		key?: KeyObject; wrap?: (each: Destination) => Destination;
+	} & Partial<Pick<SenderOptions, 'patienceMs' | 'say' | 'host' | 'bytesPerSecond'>> = {}
 ): Promise<string> {
 	const target = await startTarget(t, 'reserve', 4, 3, 1);
 	const { where } = await take({
@@ -219,6 +240,7 @@ export async function sendSmall(
 			wrap(
 				await Sender.open({
 					host: HOST, port, credentials, bytesPerSecond: Infinity, patienceMs: 30_000, say: () => {},
+					...how,
 				})
 			),
 	});

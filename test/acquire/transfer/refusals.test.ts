@@ -1,101 +1,19 @@
 /** What a receiver does not take: whoever it does not know, and whatever is not what it is said to be. It goes on. */
 import test, { type ExecutionContext } from 'ava';
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { createRandom, type Random } from '../../../bench/stats/random.ts';
 import type { Destination, Seal } from '../../../acquire/evidence/folder.ts';
 import { publicKeyOf, publicKeyPem } from '../../../acquire/evidence/seal.ts';
 import type { Credentials } from '../../../acquire/transfer/credentials.ts';
 import { partsOf } from '../../../acquire/transfer/protocol.ts';
-import { receive, type Patience, type Receiver, type ReceiverEvent } from '../../../acquire/transfer/receiver.ts';
+import { receive } from '../../../acquire/transfer/receiver.ts';
 import { eventually } from '../../processes.ts';
 import { temporaryFolder } from '../help.ts';
 import { aKey, Authority, HOST, keptIn, linkTest, sendSmall, underWayIn } from './help.ts';
-
-interface Setting {
-	out: string; authority: Authority; receiver: Receiver; events: ReceiverEvent[]; ours: Credentials;
-	refused: () => string[];
-}
-
-const BRIEF: Partial<Patience> = { helloMs: 20_000 };
-
-async function setting(
-	t: ExecutionContext, options: { patience?: Partial<Patience>; mostBytes?: number; trustedKey?: Buffer } = {}
-): Promise<Setting> {
-	const authority = new Authority(t, HOST, 'collector', 'other');
-	const out = join(temporaryFolder(t), 'received');
-	const events: ReceiverEvent[] = [];
-	const receiver = await receive({
-		host: HOST, port: 0, out, credentials: authority.credentials(HOST), mostBytes: 1 << 30,
-		said: (event) => events.push(event), patience: BRIEF, ...options,
-	});
-	t.teardown(() => receiver.close());
-	return {
-		out, authority, receiver, events, ours: authority.credentials('collector'),
-		refused: () => events.flatMap((event) => ('refused' in event ? [event.refused] : [])),
-	};
-}
-
-/** It still does what it is there for. */
-async function lives(t: ExecutionContext, { out, receiver, ours }: Setting): Promise<void> {
-	const before = keptIn(out);
-	const name = await sendSmall(t, receiver.port, ours);
-	t.deepEqual(keptIn(out).filter((each) => !before.includes(each)), [name]);
-}
-
-/** What was refused is taken away after it was said. */
-const nothingUnderWay = ({ out }: Setting): Promise<true> =>
-	eventually(() => (underWayIn(out).length === 0 ? true : undefined), 'nothing is under way');
-
-/** A peer that says what it likes, and all that it is answered. */
-async function say(port: number, credentials: Credentials, ...texts: Array<string | Uint8Array>): Promise<string> {
-	const socket = await tls(port, credentials);
-	for (const text of texts) socket.write(text);
-	return answered(socket);
-}
-
-async function tls(port: number, credentials: Partial<Credentials>): Promise<TLSSocket> {
-	const socket = connectTls({ host: HOST, port, ...credentials, rejectUnauthorized: false }).on('error', () => {});
-	await once(socket, 'secureConnect');
-	return socket;
-}
-
-async function answered(socket: Socket): Promise<string> {
-	let said = '';
-	socket.setEncoding('utf8').on('data', (text: string) => { said += text; });
-	if (!socket.closed) await once(socket, 'close').catch(() => {});
-	return said;
-}
-
-/** What openssl ca can do and scripts/certificates need not: any times, any authority. */
-function certificate(t: ExecutionContext, authority: Authority, times: string[]): Pick<Credentials, 'cert' | 'key'> {
-	const dir = temporaryFolder(t);
-	const at = (name: string) => join(dir, name);
-	execFileSync(
-		'openssl',
-		['req', '-newkey', 'ed25519', '-noenc', '-keyout', at('key'), '-out', at('request'), '-subj', '/CN=collector'],
-		{ stdio: 'ignore' }
-	);
-	writeFileSync(at('index'), '');
-	writeFileSync(at('serial'), '01\n');
-	writeFileSync(
-		at('config'),
-		`[ca]\ndefault_ca=c\n[c]\ndatabase=${at('index')}\nserial=${at('serial')}\nnew_certs_dir=${dir}\ndefault_md=default\npolicy=p\n[p]\ncommonName=supplied\n`
-	);
-	execFileSync(
-		'openssl',
-		[
-			'ca', '-batch', '-config', at('config'), '-cert', join(authority.dir, 'ca.crt'), '-keyfile',
-			join(authority.dir, 'ca.key'), '-in', at('request'), '-out', at('cert'), '-notext', ...times,
-		],
-		{ stdio: 'ignore' }
-	);
-	return { cert: readFileSync(at('cert')), key: readFileSync(at('key')) };
-}
+import { answered, certificate, lineOf, lives, nothingUnderWay, say, setting, tls, type Setting } from './peers.ts';
 
 linkTest('whoever has no certificate of the authority that is valid today', async (t) => {
 	const each = await setting(t);
@@ -127,7 +45,8 @@ linkTest('whoever has no certificate of the authority that is valid today', asyn
 	}
 	// A certificate of the authority is what they lacked.
 	await say(
-		each.receiver.port, { ca, ...certificate(t, each.authority, ['-days', '1']) }, '{"procsnap":1}\n{"bytes":0}\n'
+		each.receiver.port, { ...each.ours, ...certificate(t, each.authority, ['-days', '1']) },
+		'{"procsnap":1}\n{"bytes":0}\n'
 	).then((said) => t.regex(said, /^{"id":"[0-9a-f]{32}","have":0}\n{"refused"/));
 	await lives(t, each);
 });
@@ -142,7 +61,8 @@ linkTest('a receiver that is not the one that was asked for gets nothing', async
 	// Of the right authority, but of another host.
 	const out = temporaryFolder(t);
 	const other = await receive({
-		host: HOST, port: 0, out, credentials: each.authority.credentials('other'), mostBytes: 1 << 30, said: () => {},
+		host: HOST, port: 0, out, credentials: each.authority.credentials('other'), key: aKey(), mostBytes: 1 << 30,
+		said: () => {},
 	});
 	t.teardown(() => other.close());
 	await t.throwsAsync(
@@ -172,7 +92,6 @@ async function recorded(t: ExecutionContext, { receiver, ours }: Setting): Promi
 const sealText = (seal: Seal): string =>
 	`${JSON.stringify({ seal: Object.fromEntries(partsOf(seal).map(([part, { length }]) => [part, length])) })}\n`;
 const sealBytes = (seal: Seal): Uint8Array[] => partsOf(seal).map(([, content]) => content);
-const lineOf = (message: object): string => `${JSON.stringify(message)}\n`;
 
 linkTest('a stream that was recorded is nobody\'s evidence the second time', async (t) => {
 	const each = await setting(t);
@@ -237,7 +156,7 @@ linkTest('what is there already is read again after a lost link: meanwhile the p
 
 linkTest('bytes, a root or a seal that do not belong together leave nothing', async (t) => {
 	const trusted = aKey();
-	const each = await setting(t, { trustedKey: Buffer.from(publicKeyPem(publicKeyOf(trusted))) });
+	const each = await setting(t, { trustedKeys: [Buffer.from(publicKeyPem(publicKeyOf(trusted)))] });
 	// Sealed by somebody else: all the rest is right.
 	await t.throwsAsync(
 		sendSmall(t, each.receiver.port, each.ours),
@@ -413,11 +332,13 @@ linkTest('peers that take their time: they are let go, and nobody waits for them
 });
 
 test('what the receiver cannot do is said before it listens', async (t) => {
-	const none = { ca: Buffer.alloc(0), cert: Buffer.alloc(0), key: Buffer.alloc(0) };
+	const none = { ca: Buffer.alloc(0), cert: Buffer.alloc(0), key: Buffer.alloc(0), crl: [], crlPaths: [] };
 	const file = join(temporaryFolder(t), 'file');
 	writeFileSync(file, '');
 	await t.throwsAsync(
-		receive({ host: HOST, port: 0, out: join(file, 'x'), credentials: none, mostBytes: 1, said: () => {} }),
+		receive({
+			host: HOST, port: 0, out: join(file, 'x'), credentials: none, key: aKey(), mostBytes: 1, said: () => {},
+		}),
 		{ message: /^evidence cannot be kept in .*ENOTDIR/ }
 	);
 });

@@ -1,42 +1,10 @@
 /** A sender and receivers that are not as they should be: it ends in time, with what is wrong, or goes on. */
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { createServer, type TLSSocket } from 'node:tls';
-import { line, parseSize, Wire } from '../../../acquire/transfer/protocol.ts';
+import { line, Wire } from '../../../acquire/transfer/protocol.ts';
 import { Sender } from '../../../acquire/transfer/sender.ts';
+import { falseReceiver, ID, takesAll } from './false-receiver.ts';
 import { Authority, HOST, linkTest, sendSmall } from './help.ts';
-
-const ID = '0123456789abcdef'.repeat(2);
-
-/** What is done with each connection after its first line, in turn; it is closed then. */
-type Act = (socket: TLSSocket, wire: Wire) => Promise<void>;
-
-async function falseReceiver(t: ExecutionContext, authority: Authority, ...acts: Act[]): Promise<number> {
-	const sockets: TLSSocket[] = [];
-	const server = createServer({ ...authority.credentials(HOST), requestCert: true }, (socket) => {
-		sockets.push(socket.on('error', () => {}));
-		const wire = new Wire(socket);
-		const act = acts.length > 1 ? acts.shift() : acts[0];
-		void wire.line().then(async () => act?.(socket, wire)).catch(() => {}).finally(() => socket.end());
-	});
-	server.listen(0, HOST);
-	await once(server, 'listening');
-	t.teardown(() => {
-		for (const socket of sockets) socket.destroy();
-		server.close();
-	});
-	return (server.address() as AddressInfo).port;
-}
-
-/** Takes all bytes, says so, and waits for the root. */
-const takesAll: Act = async (socket, wire) => {
-	socket.write(line({ id: ID, have: 0 }));
-	const bytes = parseSize(await wire.line() ?? '', Infinity);
-	await wire.fill(Buffer.alloc(bytes));
-	socket.write(line({ have: bytes }));
-	await wire.line();
-};
 
 linkTest('a receiver that loses what it said it had: the sender, which has let it go, does not wait for it',
 	async (t) => {

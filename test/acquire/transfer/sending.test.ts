@@ -31,8 +31,10 @@ async function setting(t: ExecutionContext, program: string, ...args: number[]):
 	const send = (...more: string[]) =>
 		new Command(
 			// Its duplicates are counted.
-			t, 'take', String(target.pid), '--mechanism', mechanismFor().name, '--to', `${HOST}:${link.port}`, '--key', key,
-			...authority.options('collector'), ...more
+			t, [
+				'take', String(target.pid), '--mechanism', mechanismFor().name, '--to', `${HOST}:${link.port}`, '--key', key,
+				...authority.options('collector'), ...more,
+			]
 		);
 	return { target, out, key, receiver, link, children: new Children(t, target.pid), send };
 }
@@ -42,7 +44,7 @@ async function verified(t: ExecutionContext, { out, key }: Setting): Promise<Man
 	const [name = ''] = keptIn(out);
 	t.is(keptIn(out).length, 1);
 	t.deepEqual(underWayIn(out), []);
-	const { code, stdout } = await new Command(t, 'verify', join(out, name), '--key', `${key}.pub`).ended;
+	const { code, stdout } = await new Command(t, ['verify', join(out, name), '--key', `${key}.pub`]).ended;
 	t.is(code, 0, stdout);
 	const manifest = JSON.parse(readFileSync(join(out, name, 'manifest.json'), 'utf8')) as Manifest;
 	t.regex(name, new RegExp(`^\\d{8}T\\d{6}Z-${manifest.transfer?.id ?? ''}$`));
@@ -198,14 +200,16 @@ test('what is wrong with the address or the options is said before anything is d
 		[['--max-rate', '1M'], /give --to HOST:PORT/],
 	] as const) {
 		const { code, stderr } = await new Command(
-			t, 'take', String(process.pid), '--key', join(temporaryFolder(t), 'key'), ...args
+			t, ['take', String(process.pid), '--key', join(temporaryFolder(t), 'key'), ...args]
 		).ended;
 		t.is(code, 2, stderr);
 		t.regex(stderr, message);
 	}
 	const { code, stderr } = await new Command(
-		t, 'take', String(process.pid), '--key', join(temporaryFolder(t), 'key'), '--to', '[::1]:7447', '--cert',
-		'/nowhere'
+		t, [
+			'take', String(process.pid), '--key', join(temporaryFolder(t), 'key'), '--to', '[::1]:7447', '--cert',
+			'/nowhere',
+		]
 	).ended;
 	t.is(code, 1, stderr);
 	t.regex(stderr, /the link's .* cannot be read: ENOENT.*scripts\/certificates makes one/);
