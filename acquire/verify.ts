@@ -13,6 +13,7 @@ import type { Timestamp } from './evidence/timestamp.ts';
 import { folderTimestamp } from './folder-timestamp.ts';
 import { checkReceipt, RECEIPT_FILES } from './receipt.ts';
 import { checkCore, type Sums } from './verify-core.ts';
+import { checkElf } from './verify-elf.ts';
 import { checkProgram } from './verify-program.ts';
 
 export interface Verification {
@@ -99,7 +100,8 @@ export async function verifyFolder(
 		dir, files.signature, tsaCa, faults, (token) => sums?.set(FILES.timestamp, sha256(token))
 	);
 	checkProgram(dir, manifest, faults, (content) => sums?.set(FILES.program, sha256(content)));
-	const bytes = checkCore(dir, manifest, faults, sums);
+	const before = faults.length, bytes = checkCore(dir, manifest, faults, sums);
+	if (faults.length === before) checkElf(dir, manifest, faults);
 	return { manifest, signedBy, trusted, timestamp, id, faults, notes, bytes };
 }
 

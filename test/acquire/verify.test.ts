@@ -153,7 +153,7 @@ test('a region that ends where another chunk begins is not named for that', asyn
 		};
 	});
 	resealManifest(dir, { ...manifest, regions: manifest.regions.toSpliced(large, 1, ...parts) });
-	t.deepEqual((await verifyFolder(dir)).faults, []);
+	t.regex((await verifyFolder(dir)).faults.join(), /^core: its header says something else than/, 'and of bytes nothing');
 	for (const at of [offset, 3 * CHUNK_BYTES - 1]) core[at]! ^= 1;
 	writeFileSync(path, core);
 	const [one, two] = parts.map((part) => `${part.start}-${part.end}`);
@@ -336,4 +336,23 @@ test('what is no folder is an error', async (t) => {
 		verifyFolder(join(whole.dir, FILES.core)),
 		{ instanceOf: Failure, message: /core is no evidence folder: ENOTDIR/ }
 	);
+});
+
+test('a manifest that says something else of the core than the core\'s own header', async (t) => {
+	const { dir, manifest } = copyOf(t, whole);
+	const index = manifest.regions.findIndex(({ segments }) => segments.length > 0);
+	const { start, segments } = manifest.regions[index]!, [first] = segments;
+	const elsewhere = (address: string): string => `0x${(Number(address) - 4096).toString(16)}`;
+	const moved = { ...manifest.regions[index]!, start: elsewhere(start), segments: segments.map((segment) =>
+		({ ...segment, start: elsewhere(segment.start) })) };
+	resealManifest(dir, { ...manifest, regions: manifest.regions.with(index, moved) });
+	t.deepEqual((await verifyFolder(dir)).faults, [
+		`core: its header says something else than manifest.json: a segment of ${first!.bytes} bytes at ${first!.start}, ` +
+			`${first!.offset} in the core`,
+	]);
+	// A region that the manifest does not have, and the core has.
+	const last = manifest.regions.findLastIndex((region) => region.segments.length > 0);
+	const fewer = { ...manifest.regions[last]!, segments: [], bytes: 0, sha256: null };
+	resealManifest(dir, { ...manifest, regions: manifest.regions.with(last, fewer) });
+	t.regex((await verifyFolder(dir)).faults.join(), /program headers, where \d+ segments and the notes are due/);
 });
