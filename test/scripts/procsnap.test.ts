@@ -1,25 +1,36 @@
-/** scripts/procsnap: what it lets through of its environment to Node. */
+/** scripts/procsnap: it installs nothing, waits for nobody, and what of its environment comes to Node. */
 import test, { type ExecutionContext } from 'ava';
-import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../acquire/help.ts';
 
-/** In a checkout whose Node says what its environment is, and whose set-up says the same before. */
-function environmentOf(t: ExecutionContext, given: NodeJS.ProcessEnv): { node: string[]; setup: string[] } {
-	const root = temporaryFolder(t), at = (...path: string[]) => join(root, ...path);
-	mkdirSync(at('scripts'));
-	mkdirSync(at('node_modules', '.bin'), { recursive: true });
-	cpSync('scripts/procsnap', at('scripts', 'procsnap'));
-	writeFileSync(at('scripts', 'setup'), `env >'${at('before')}'\n`);
-	const program = '#!/bin/sh\ncat "$(dirname "$0")/../../before"; echo ---; env\n';
-	writeFileSync(at('node_modules', '.bin', 'node'), program, { mode: 0o755 });
-	const { status, stdout, stderr } = spawnSync(at('scripts', 'procsnap'), ['take'], {
+const MADE = [
+	'node_modules/.bin/node', 'native/build/procsnap.node', 'native/build/procsnap-tracer',
+	'native/build/procsnap-reader',
+];
+
+/** A checkout whose Node says what its environment is, and whose set-up must not be called. */
+function aCheckout(t: ExecutionContext): (path: string) => string {
+	const root = temporaryFolder(t), at = (path: string) => join(root, path);
+	for (const folder of ['scripts', 'node_modules/.bin', 'native/build']) mkdirSync(at(folder), { recursive: true });
+	cpSync('scripts/procsnap', at('scripts/procsnap'));
+	writeFileSync(at('scripts/setup'), 'echo set up >&2; exit 1\n');
+	for (const made of MADE) writeFileSync(at(made), '#!/bin/sh\nenv\n', { mode: 0o755 });
+	return at;
+}
+
+function run(at: (path: string) => string, given: NodeJS.ProcessEnv = {}) {
+	return spawnSync(at('scripts/procsnap'), ['take'], {
 		encoding: 'utf8', env: { PATH: process.env['PATH'], ...given },
 	});
-	t.is(status, 0, stderr);
-	const [setup = '', node = ''] = stdout.split('---\n');
-	return { node: node.split('\n'), setup: setup.split('\n') };
+}
+
+function environmentOf(t: ExecutionContext, given: NodeJS.ProcessEnv): string[] {
+	const { status, stdout, stderr } = run(aCheckout(t), given);
+	t.deepEqual([status, stderr], [0, '']);
+	return stdout.split('\n');
 }
 
 const HOSTILE = {
@@ -30,19 +41,43 @@ const HOSTILE = {
 };
 
 test('nothing that turns checks off, runs other code or writes keys down comes to Node', (t) => {
-	const { node, setup } = environmentOf(t, { ...HOSTILE, PROCSNAP_NICE: '3', LINES: 'a\nNODE_OPTIONS=b' });
+	const node = environmentOf(t, { ...HOSTILE, PROCSNAP_NICE: '3', LINES: 'a\nNODE_OPTIONS=b' });
 	for (const name of Object.keys(HOSTILE)) {
 		t.deepEqual(node.filter((line) => line.startsWith(`${name}=`) && line !== 'NODE_OPTIONS=b'), [], name);
 	}
 	t.true(node.includes('PROCSNAP_NICE=3'));
 	t.true(node.some((line) => /^NODE_COMPILE_CACHE=.*node_modules\/\.cache\/procsnap$/.test(line)));
-	// Set-up may need it to reach packages.
-	t.true(setup.includes('NODE_EXTRA_CA_CERTS=/tmp/ca'));
 });
 
 test('the cache is where it is said to be, and emulated processors have the flag that they need', (t) => {
-	const { node } = environmentOf(t, { NODE_COMPILE_CACHE: '/tmp/cache', NODE_OPTIONS: '--liftoff-only' });
+	const node = environmentOf(t, { NODE_COMPILE_CACHE: '/tmp/cache', NODE_OPTIONS: '--liftoff-only' });
 	t.true(node.includes('NODE_COMPILE_CACHE=/tmp/cache'));
 	t.true(node.includes('NODE_OPTIONS=--liftoff-only'));
-	t.true(environmentOf(t, { NODE_COMPILE_CACHE: '' }).node.includes('NODE_COMPILE_CACHE='));
+	t.true(environmentOf(t, { NODE_COMPILE_CACHE: '' }).includes('NODE_COMPILE_CACHE='));
+});
+
+test('a checkout that is not made ready: what is missing and what to do, and nothing is installed', (t) => {
+	for (const made of MADE) {
+		const at = aCheckout(t);
+		rmSync(at(made));
+		const { status, stdout, stderr } = run(at);
+		t.deepEqual([status, stdout], [1, ''], made);
+		t.regex(stderr, /^procsnap: this checkout is not made ready \(.* is missing\): run {2}sh scripts\/setup {2}in .*\n$/);
+		t.true(stderr.includes(made));
+		t.deepEqual(readdirSync(at('')).sort(), ['native', 'node_modules', 'scripts'], 'nothing was made');
+	}
+});
+
+test('it waits for no lock on the checkout, and says that what was compiled is old', async (t) => {
+	const at = aCheckout(t), holder = spawn('flock', [at(''), 'sh', '-c', 'echo held; sleep 100'], {
+		stdio: ['ignore', 'pipe', 'ignore'], detached: true,
+	});
+	t.teardown(() => process.kill(-holder.pid!, 'SIGKILL'));
+	await once(holder.stdout, 'data');
+	t.deepEqual([run(at).status, run(at).stderr], [0, '']);
+	writeFileSync(at('native/core.c'), '');
+	for (const made of MADE) utimesSync(at(made), 1000, 1000);
+	const { status, stderr } = run(at);
+	t.is(status, 0);
+	t.regex(stderr, /^procsnap: note: native\/ has changed since it was compiled/);
 });
