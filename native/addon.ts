@@ -119,6 +119,7 @@ interface Addon {
 	setFifo: (tid: number, priority: number) => number;
 	endProcess: (pid: number, cpu: number) => { killNs: number; reapNs: number };
 	nameFile: (from: string, to: string) => number;
+	allocate: (fd: number, bytes: number) => number;
 	emptyPart: (fd: number, start: number, bytes: number) => number;
 	dropCached: (fd: number, start: number, bytes: number) => number;
 	clockSynchronized: () => boolean | null;

@@ -441,6 +441,12 @@ Napi::Value name_file(const Napi::CallbackInfo &info)
 		-errno : 0);
 }
 
+// allocate(fd, bytes): room on the disk for so many. 0, or -errno.
+Napi::Value allocate(const Napi::CallbackInfo &info)
+{
+	return Napi::Number::New(info.Env(), fallocate(integer(info, 0), 0, 0, integer(info, 1)) ? -errno : 0);
+}
+
 // empty_part(fd, start, bytes): zeros from now on, for which there is no place on the disk. 0 or a negative errno.
 Napi::Value empty_part(const Napi::CallbackInfo &info)
 {
@@ -646,6 +652,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 		{ "setFifo", set_fifo },
 		{ "endProcess", end_process },
 		{ "nameFile", name_file },
+		{ "allocate", allocate },
 		{ "emptyPart", empty_part },
 		{ "dropCached", drop_cached },
 		{ "clockSynchronized", clock_synchronized },

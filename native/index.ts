@@ -15,8 +15,8 @@ export {
 	type Precopy, type Preflight, type Reason, type Snapshot, type Spell, type ThreadRegisters,
 } from './figures.ts';
 export {
-	answerSignals, clock, clockSynchronized, dropCached, emptyPart, endProcess, exitNow, lockFile, nameFile, nowNs,
-	pinProcess, place, precopyUnavailable, secretDevice, snapUnavailable, xsaveComponents, type Answering,
+	allocate, answerSignals, clock, clockSynchronized, dropCached, emptyPart, endProcess, exitNow, lockFile, nameFile,
+	nowNs, pinProcess, place, precopyUnavailable, secretDevice, snapUnavailable, xsaveComponents, type Answering,
 } from './machine.ts';
 export { memoryDevice, pagesOf, partsOf, piecesOf, regionsIn } from './pages.ts';
 export { Shared } from './shared-memory.ts';

@@ -1,4 +1,5 @@
 /** What a fork has left out of a duplicate, as the tracer tells of it: native/duplicate/left_out.c. */
+import { textOf } from '../common/bytes-text.ts';
 import type { Results } from './addon.ts';
 
 /** Pages that were copied while the target stood still. */
@@ -45,7 +46,7 @@ export function leftOutIn(
 		const at = regionsAt + i * REGION_BYTES, runs = bytes.readInt32LE(at + 16);
 		textAt += bytes.readUInt32LE(at + 20);
 		return {
-			maps: bytes.toString('utf8', textAt - bytes.readUInt32LE(at + 20), textAt),
+			maps: textOf(bytes.subarray(textAt - bytes.readUInt32LE(at + 20), textAt)),
 			pages: runs < 0 ? null : pagesOf(runs),
 		};
 	});

@@ -123,6 +123,15 @@ export function nameFile(from: string, to: string): void {
 	if (code !== 0) throw new ProcsnapError(errnoName(code), `${to} cannot be made: ${errnoName(code)}`);
 }
 
+/**
+ * A file has room for so many bytes on its disk from now on (fallocate(2)). Throws ProcsnapError: EOPNOTSUPP where its
+ * file system cannot keep room.
+ */
+export function allocate(fd: number, bytes: number): void {
+	const code = addon().allocate(fd, bytes);
+	if (code !== 0) throw new ProcsnapError(errnoName(code), `no room for ${bytes} bytes: ${errnoName(code)}`);
+}
+
 /** So many bytes are zeros from now on, and take no room (fallocate(2)). Throws ProcsnapError. */
 export function emptyPart(fd: number, start: number, bytes: number): void {
 	const code = addon().emptyPart(fd, start, bytes);

@@ -8,6 +8,9 @@
 
 #define PAGE	4096UL
 #define ENTRIES	(1 << 15)	/* 128 MiB of addresses a read; the kernel holds the lock for 2 MiB at a time */
+/* So long the lock of a target's mappings may be held for one look: then more of its addresses are looked at. */
+#define SHORT_NS	200000
+#define MOST_SPAN	(1ULL << 46)
 #define SCANNED	4096
 
 static bool add_run(struct ps_runs *runs, uint64_t start, uint64_t end, uint64_t categories)
@@ -105,10 +108,19 @@ int ps_pages_scan(int pagemap, uint64_t start, uint64_t end, uint64_t most_pages
 		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
 		.return_mask = PAGE_IS_FILE | PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_PFNZERO,
 	};
+	uint64_t span = most_pages * PAGE;
 	int got = found && entries ? 0 : -ENOMEM;
 
 	while (got >= 0 && arg.start < end) {
+		int64_t begun_ns = ps_now_ns();
+
+		/* Empty page tables are walked without a pause, and under the lock, and do not count as pages. */
+		arg.end = most_pages && end - arg.start > span ? arg.start + span : end;
 		got = scan(pagemap, &arg);
+		if (ps_now_ns() - begun_ns < SHORT_NS)
+			span = span < MOST_SPAN ? 2 * span : span;
+		else if (span > most_pages * PAGE)
+			span /= 2;
 		for (int i = 0, count = got; i < count && got >= 0; i++) {
 			if (found[i].categories & PAGE_IS_SWAPPED)
 				got = add_swapped(pagemap, entries, &found[i], runs);

@@ -140,8 +140,9 @@ static int inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, s
 	duplicate->inner_pid = result;
 	if (!err && result < 0)
 		err = clone_failed(target, result);
-	if (!err && left_out)
-		pages = ps_read_size(statm) ?: ps_size_of(in.stop.thread[0].tid);
+	/* Of a thread that has ended since, statm tells nothing. */
+	if (!err && left_out && (pages = ps_read_size(statm)) <= 0)
+		pages = ps_size_of(in.stop.thread[0].tid);
 	if (!err && keep)
 		ps_keep_left_out(&in, ps_find_child_now(&in, result), time_for(&in, duplicate), left_out);
 	/* Where memory is tight, before the target goes on: this process may lose its CPU then. */
@@ -222,6 +223,14 @@ int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struc
 		pause_ns = ended.pause_ns;
 	ps_forget_left_out(left_out);
 	err = inject(target, cpu, timeout_ns, limit_ns, duplicate, registers, max_registers, left_out, true);
+	if (err && err != -ESRCH) {
+		/* Then without that: a target that hides something is not to escape by it. */
+		ps_add_calls(&calls, &duplicate->calls);
+		if (duplicate->pause_ns > pause_ns)
+			pause_ns = duplicate->pause_ns;
+		ps_forget_left_out(left_out);
+		err = inject(target, cpu, timeout_ns, limit_ns, duplicate, registers, max_registers, left_out, false);
+	}
 	ps_add_calls(&duplicate->calls, &calls);
 	if (pause_ns > duplicate->pause_ns)
 		duplicate->pause_ns = pause_ns;

@@ -23,13 +23,15 @@
 #define MOST_REGIONS	8192
 #define MOST_RUNS	8192
 #define TEXT_BYTES	(1UL << 20)
-#define LINE_BYTES	8192UL		/* no line of maps is longer: the path in it has a page at most, escaped or not */
+#define LINE_BYTES	8192UL		/* of maps; of a longer one, with a very deep path, only so much is looked at */
+#define PIECE_BYTES	(128UL << 10)	/* read at once: then the clock is looked at */
 #define ENTRIES		512		/* of pagemap, read at once */
 #define PRESENT		(1ULL << 63)
 
 struct maps {
 	int	fd;
 	size_t	at, have;
+	bool	in_long_line;
 	char	bytes[2 * LINE_BYTES];
 };
 
@@ -103,6 +105,17 @@ static char *next_line(struct maps *maps)
 		if (end) {
 			*end = 0;
 			maps->at = end + 1 - maps->bytes;
+			if (!maps->in_long_line)
+				return line;
+			maps->in_long_line = false;
+			continue;
+		}
+		if (!maps->at && maps->have == sizeof(maps->bytes)) {
+			maps->bytes[maps->have - 1] = 0;
+			maps->have = 0;
+			if (maps->in_long_line)
+				continue;
+			maps->in_long_line = true;
 			return line;
 		}
 		memmove(maps->bytes, line, maps->have - maps->at);
@@ -124,6 +137,11 @@ static bool parse(const char *line, uint64_t *start, uint64_t *end)
 		return false;
 	*end = strtoull(rest + 1, &rest, 16);
 	return *rest == ' ';
+}
+
+static bool is_private(const char *line)
+{
+	return strchr(line, ' ')[4] == 'p';
 }
 
 static bool add(struct ps_left_out *left_out, uint64_t start, uint64_t end, const char *line)
@@ -169,22 +187,15 @@ static void find(pid_t target, pid_t child, int64_t until_ns, struct ps_left_out
 		close(of_child.fd);
 }
 
-/*
- * Not what the kernel itself or a driver may share with the target: "00:00 0 " or a path is before the name. Of files
- * below /dev only those that are memory; what is not copied here is looked at when the target runs again.
- */
+/* Not what the kernel itself or a driver may share with the target: "00:00 0 " or a path is before the name. */
 static bool is_copied(const char *line)
 {
-	const char *mode = strchr(line, ' ') + 1, *name = strchr(line, '/');
 	int at = 0;
 
-	if (mode[3] == 'p')
+	if (is_private(line))
 		return true;
 	sscanf(line, "%*s %*s %*s %*s %*s %n", &at);
-	if (!at || (line[at] && line[at] != '/' && line[at] != '['))
-		return false;
-	return !name || strncmp(name, "/dev/", 5) || !strncmp(name, "/dev/zero (deleted)", 19) ||
-		!strncmp(name, "/dev/shm/", 9) || !strncmp(name, "/dev/hugepages/", 15);
+	return at && (!line[at] || line[at] == '/' || line[at] == '[');
 }
 
 static int by_size(const void *a, const void *b)
@@ -225,24 +236,30 @@ static bool look(int pagemap, const struct ps_left_out_region *region, int64_t u
 	return true;
 }
 
-static bool read_runs(pid_t tid, int first, int64_t until_ns, struct ps_left_out *left_out, uint8_t *room)
+/*
+ * process_vm_readv(2) refuses what the target itself may not read now (PROT_NONE), and what is a driver's. Of private
+ * memory, which is none, the tracer reads all the same: proc(5), mem.
+ */
+static bool read_piece(pid_t tid, int mem, uint64_t from, size_t bytes, uint8_t *to)
 {
-	for (int at = first; at < left_out->runs;) {
-		struct iovec from[64], to[64];
-		ssize_t length = 0;
-		int count = 0;
+	struct iovec local = { to, bytes }, remote = { (void *)from, bytes };
 
-		for (; count < 64 && at + count < left_out->runs; count++) {
-			const struct ps_left_out_run *run = &runs[at + count];
+	if (process_vm_readv(tid, &local, 1, &remote, 1, 0) == (ssize_t)bytes)
+		return true;
+	return mem >= 0 && pread(mem, to, bytes, from) == (ssize_t)bytes;
+}
 
-			from[count] = (struct iovec){ (void *)run->start, run->end - run->start };
-			to[count] = (struct iovec){ room + left_out->page_bytes + length, run->end - run->start };
-			length += run->end - run->start;
+static bool read_runs(pid_t tid, int mem, int first, int64_t until_ns, struct ps_left_out *left_out, uint8_t *room)
+{
+	for (int i = first; i < left_out->runs; i++) {
+		for (uint64_t at = runs[i].start; at < runs[i].end;) {
+			size_t bytes = runs[i].end - at < PIECE_BYTES ? runs[i].end - at : PIECE_BYTES;
+
+			if (ps_now_ns() > until_ns || !read_piece(tid, mem, at, bytes, room + left_out->page_bytes))
+				return false;
+			left_out->page_bytes += bytes;
+			at += bytes;
 		}
-		if (ps_now_ns() > until_ns || process_vm_readv(tid, to, count, from, count, 0) != length)
-			return false;
-		left_out->page_bytes += length;
-		at += count;
 	}
 	return true;
 }
@@ -251,7 +268,7 @@ static bool read_runs(pid_t tid, int first, int64_t until_ns, struct ps_left_out
 static void copy(pid_t tid, int64_t until_ns, struct ps_left_out *left_out)
 {
 	size_t room = left_out->room_bytes < PS_LEFT_OUT_BYTES ? left_out->room_bytes : PS_LEFT_OUT_BYTES;
-	int pagemap = open_file(tid, "pagemap");
+	int pagemap = open_file(tid, "pagemap"), mem = open_file(tid, "mem");
 
 	qsort(found, left_out->regions, sizeof(*found), by_size);
 	for (int i = 0; i < left_out->regions && pagemap >= 0 && ps_now_ns() < until_ns; i++) {
@@ -260,7 +277,7 @@ static void copy(pid_t tid, int64_t until_ns, struct ps_left_out *left_out)
 		uint64_t before = left_out->page_bytes;
 
 		if (is_copied(found[i].text) && look(pagemap, region, until_ns, left_out, room) &&
-		    read_runs(tid, first, until_ns, left_out, left_out->room)) {
+		    read_runs(tid, is_private(found[i].text) ? mem : -1, first, until_ns, left_out, left_out->room)) {
 			region->runs = left_out->runs - first;
 		} else {
 			left_out->runs = first;
@@ -269,6 +286,8 @@ static void copy(pid_t tid, int64_t until_ns, struct ps_left_out *left_out)
 	}
 	if (pagemap >= 0)
 		close(pagemap);
+	if (mem >= 0)
+		close(mem);
 }
 
 void ps_keep_left_out(const struct injection *in, pid_t child, int64_t budget_ns, struct ps_left_out *left_out)
