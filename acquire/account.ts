@@ -51,13 +51,10 @@ export async function copyEnd({ image }: Moment, end: () => StillEnd, early: str
 export function incompleteOf(
 	{ lost }: Pick<CoreSource, 'lost'>, { early, endedEarly, endFailed }: CopyEnd, cutOff: CutOff | null, bytes: number
 ): Incomplete | null {
-	if (cutOff !== null) {
-		const before = lost?.bytes ?? 0;
-		return { reason: cutOff.reason, missingBytes: bytes - cutOff.at + before, sinceNs: cutOff.sinceNs };
-	}
+	if (cutOff !== null) return { reason: cutOff.reason, missingBytes: bytes - cutOff.at, sinceNs: cutOff.sinceNs };
 	if (lost === null) return null;
 	return {
-		reason: early ?? endedEarly ?? endFailed ?? ENDED_BY_OTHERS, missingBytes: lost.bytes, sinceNs: lost.sinceNs,
+		reason: endedEarly ?? early ?? endFailed ?? ENDED_BY_OTHERS, missingBytes: lost.bytes, sinceNs: lost.sinceNs,
 	};
 }
 
@@ -69,9 +66,22 @@ export function missing(
 	const { at } = cutOff;
 	const cut = contents.flatMap(({ segments }) => segments)
 		.filter(({ start, end, offset }) => offset + end - start > at)
-		.map(({ start, end, offset }) => ({ start: start + Math.max(0, at - offset), end, errno: 'ENOSPC' }));
-	const isCut = ({ start, end }: Unreadable): boolean => cut.some((part) => part.start < end && part.end > start);
-	return [...unreadable.filter((part) => !isCut(part)), ...cut].sort((a, b) => a.start - b.start);
+		.map(({ start, end, offset }) => ({ start: start + Math.max(0, at - offset), end, errno: 'ENOSPC' }))
+		.sort((a, b) => a.start - b.start);
+	const before = unreadable.flatMap((part) => outside(part, cut));
+	return [...before, ...cut].sort((a, b) => a.start - b.start);
+}
+
+/** What of a part is in none of the others, which are in order of address. */
+function outside(part: Unreadable, others: readonly Unreadable[]): Unreadable[] {
+	const left: Unreadable[] = [];
+	let at = part.start;
+	for (const { start, end } of others) {
+		if (end <= at || start >= part.end) continue;
+		if (start > at) left.push({ ...part, start: at, end: start });
+		at = end;
+	}
+	return at < part.end ? [...left, { ...part, start: at }] : left;
 }
 
 /** null: the target has ended by itself meanwhile. Its evidence is there all the same. */

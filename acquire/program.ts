@@ -7,6 +7,7 @@ import { FileReader } from './evidence/file-reader.ts';
 export interface ProgramFile {
 	/** null: its file could not be asked. */
 	bytes: number | null;
+	inode: bigint | null;
 	/** In hexadecimal; null: it could not be read. */
 	sha256: string | null;
 	/** All of it, where that was asked for and it is not too large. */
@@ -23,12 +24,14 @@ const PIECE_LIMIT_MS = 10_000;
 /** When everything else is there, so long a disk or a file server may take that does not answer. */
 const LIMIT_MS = 10_000;
 /** It is sent as a part of the seal, and held in memory until then. */
-const MOST_KEPT_BYTES = 64 << 20;
+export const MOST_KEPT_BYTES = 64 << 20;
 
 /** Begins to read `path`; `keeps`: its content is wanted too. */
 export class ProgramReading {
 	readonly #reader: Reader;
-	readonly #known: ProgramFile = { bytes: null, sha256: null, content: null, failed: null };
+	readonly #known: ProgramFile = {
+		bytes: null, inode: null, sha256: null, content: null, failed: null,
+	};
 	readonly #result: Promise<ProgramFile>;
 
 	constructor(path: string, keeps: boolean, reader: Reader = new FileReader()) {
@@ -42,17 +45,21 @@ export class ProgramReading {
 	}
 
 	async #readAll(path: string, keeps: boolean): Promise<ProgramFile> {
-		const { bytes } = await this.#reader.about(path, PIECE_LIMIT_MS);
-		this.#known.bytes = bytes;
+		const { bytes, inode } = await this.#reader.about(path, PIECE_LIMIT_MS);
+		Object.assign(this.#known, { bytes, inode });
 		const sha256 = createHash('sha256'), room = Buffer.allocUnsafe(PIECE_BYTES), pieces: Buffer[] = [];
 		const keepsAll = keeps && bytes <= MOST_KEPT_BYTES;
-		for (let at = 0, got = PIECE_BYTES; got === PIECE_BYTES; at += got) {
-			got = await this.#reader.read(path, at, room, PIECE_LIMIT_MS);
-			sha256.update(room.subarray(0, got));
-			if (keepsAll) pieces.push(Buffer.from(room.subarray(0, got)));
+		// No more than it had: a file server may have no end of it.
+		for (let at = 0; at < bytes;) {
+			const part = room.subarray(0, Math.min(PIECE_BYTES, bytes - at));
+			const got = await this.#reader.read(path, at, part, PIECE_LIMIT_MS);
+			if (got === 0) throw new Failure(`it had ${bytes} bytes, and ended after ${at}`);
+			sha256.update(part.subarray(0, got));
+			if (keepsAll) pieces.push(Buffer.from(part.subarray(0, got)));
+			at += got;
 		}
 		return {
-			bytes, sha256: sha256.digest('hex'), content: keepsAll ? Buffer.concat(pieces) : null,
+			bytes, inode, sha256: sha256.digest('hex'), content: keepsAll ? Buffer.concat(pieces) : null,
 			failed: keeps && !keepsAll ? `it has ${bytes} bytes, and at most ${MOST_KEPT_BYTES} are kept` : null,
 		};
 	}

@@ -10,25 +10,31 @@ import { CHUNK_BYTES, HASH_BYTES } from './evidence/merkle.ts';
 import { recordRegions } from './evidence/records.ts';
 import type { CoreSource } from './evidence/source.ts';
 import type { Moment } from './moment.ts';
-import type { ProgramFile } from './program.ts';
+import { MOST_KEPT_BYTES, type ProgramFile } from './program.ts';
 import type { Read } from './reading-out.ts';
 import { instantNow } from './survey.ts';
 
-/** What the seal of a core needs on the disk, at most: leaves, and what is said of each region and of its pages. */
-export const sealBytes = (coreBytes: number, segments: number): number =>
-	Math.ceil(coreBytes / CHUNK_BYTES) * HASH_BYTES + SEGMENT_BYTES * segments + OTHER_BYTES;
-const SEGMENT_BYTES = 1024, OTHER_BYTES = 1 << 20;
+/**
+ * What the seal of a core needs on the disk, at most, but for a long list of what could not be read: leaves, what is
+ * said of each region and of each of its parts, and the program, where it is kept.
+ */
+export const sealBytes = (
+	{ bytes, contents }: Pick<CoreLayout, 'bytes' | 'contents'>, regions: number, keepsProgram: boolean
+): number => Math.ceil(bytes / CHUNK_BYTES) * HASH_BYTES + REGION_BYTES * regions +
+	SEGMENT_BYTES * contents.reduce((sum, { segments }) => sum + segments.length, 0) + OTHER_BYTES +
+	(keepsProgram ? MOST_KEPT_BYTES : 0);
+const REGION_BYTES = 800, SEGMENT_BYTES = 160, OTHER_BYTES = 1 << 20;
 
 /**
- * Of a copy that is a process, that is the program. Otherwise it was asked for by way of the target: where that has
- * executed another program by now (`since`), nobody knows of which one the file was.
+ * Of a copy that is a process, that is the program. Otherwise it was asked for by way of the target: where that has not
+ * the memory any more that it had (`isThere`), nobody knows of which program the file was.
  */
-export function programRead({ still }: Moment, since: Executed | null, file: ProgramFile): ProgramFile {
-	return still.pid !== 0 || since === null
+export function programRead({ still }: Moment, isThere: boolean, file: ProgramFile): ProgramFile {
+	return still.pid !== 0 || isThere
 		? file
 		: {
-			bytes: null, sha256: null, content: null,
-			failed: 'the target has executed another program, perhaps before the file was opened',
+			bytes: null, inode: null, sha256: null, content: null,
+			failed: 'the target has ended, or executed a program, perhaps before the file was opened',
 		};
 }
 
@@ -44,7 +50,8 @@ export async function manifestOf(
 	const after = instantAfter(before, instantNow());
 	const unreadable = missing(source.unreadable, layout, read.cutOff), { times, takenBack } = source;
 	const regions = await recordRegions(planned, layout, { times, unreadable, takenBack }, read.digests.ranges);
-	const mapped = planned.find(({ region }) => region.name === executed.program)?.region;
+	const mapped = planned.find(({ region }) =>
+		region.name === executed.program && (program.inode === null || region.inode === program.inode))?.region;
 	return {
 		...collected,
 		machine: { ...machine, clockSetByNs: after.clockSetByNs },

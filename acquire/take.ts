@@ -135,12 +135,16 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 			ended ??= copyEnd(moment, () => endStill(still, theTracer), why);
 		watch = new TargetWatch(seen, () => {
 			options.targetEnded?.();
-			if (options.untilTargetEnds === true) void end(ENDED_WITH_TARGET);
+			// A copy that is no process holds nothing of the target's.
+			if (options.untilTargetEnds === true && still.pid !== 0) end(ENDED_WITH_TARGET).catch(() => undefined);
 		});
 		const key = options.key();
-		destination.begin(layout.bytes, sealBytes(layout.bytes, planned.length));
+		// As it is now: it may be upgraded while a transfer lasts.
+		const collection = describeCollection(publicKeyOf(key), options.given ?? []);
+		destination.begin(layout.bytes, sealBytes(layout, planned.length, isUnlinkedPath(executed.program)));
 		const source = await CoreSource.open(
-			layout, contents.map(({ from }) => from ?? 'duplicate'), image, survey.live, { signal }
+			layout, contents.map(({ from }) => from ?? 'duplicate'), contents.map(({ own = [] }) => own), image,
+			survey.live, { signal }
 		);
 		const read = await readOut({ layout, image, source, stream, early, destination, whole, progress, signal })
 			.finally(() => source.close());
@@ -150,19 +154,21 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		// The duplicate is there until nobody can need it any more.
 		await destination.verified(merkleRoot);
 		watch.close();
+		signal?.throwIfAborted();
 		const copysEnd = await end(null), ledger = ledgerOf(moment, copysEnd, survey.counters, seen, attempts);
 		done = ledger.calls ?? [];
+		const file = await reading.result(signal);
+		signal?.throwIfAborted();
 		const since = executedSince(seen, survey.live, executed);
-		const program = programRead(moment, since, await reading.result(signal));
+		const program = programRead(moment, survey.live.isThere(), file);
 		const manifest = await manifestOf({
 			seen, moment, layout, read, source, ledger, since, program, merkleRoot, transfer: destination.transfer,
-			collection: describeCollection(publicKeyOf(key), options.given ?? []), partial: incompleteOf(
-				source, copysEnd, read.cutOff, layout.bytes
-			),
+			collection, partial: incompleteOf(source, copysEnd, read.cutOff, layout.bytes),
 			why: mechanism === choice.mechanism ? choice.why : `${attempts.made.at(-2)?.mechanism} has given up`,
 		});
 		const text = await manifestText(manifest), signature = signed(text, key);
 		const { timestamp, failed } = await timestampOf(signature, options.timestampUrl, signal);
+		signal?.throwIfAborted();
 		const where = await destination.seal({
 			leaves: read.digests.leaves, manifest: text, publicKey: Buffer.from(publicKeyPem(publicKeyOf(key))),
 			signature, ...(timestamp === null ? {} : { timestamp }),

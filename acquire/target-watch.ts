@@ -1,4 +1,5 @@
 /** Notices that the target has ended while its copy is read: it may be wanted to start again. */
+import { Failure, isGone } from '../common/errors.ts';
 import { hasEnded, livingThread, startTicksOf, type Identity } from '../common/proc/process.ts';
 
 /** What is looked at is one line of /proc. */
@@ -27,7 +28,8 @@ function isOver({ pid, startTicks }: Pick<Identity, 'pid' | 'startTicks'>): bool
 	try {
 		// Its first thread may end before the others.
 		return startTicksOf(pid) !== startTicks || hasEnded(livingThread(pid));
-	} catch {
-		return true;
+	} catch (error) {
+		// That this process has no descriptor left, say, is not the target's end.
+		return error instanceof Failure || isGone(error);
 	}
 }

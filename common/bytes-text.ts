@@ -10,13 +10,16 @@ export function textOf(bytes: Uint8Array): string {
 	const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), text = buffer.toString('utf8');
 	if (!text.includes(REPLACEMENT)) return text;
 	const parts: string[] = [];
+	let good = 0;	// from there on all is UTF-8
 	for (let at = 0; at < buffer.length;) {
 		const length = sequenceAt(buffer, at);
-		parts.push(length === 0
-			? String.fromCharCode(ESCAPE + (buffer[at] ?? 0))
-			: buffer.toString('utf8', at, at + length));
+		if (length === 0) {
+			parts.push(buffer.toString('utf8', good, at), String.fromCharCode(ESCAPE + (buffer[at] ?? 0)));
+			good = at + 1;
+		}
 		at += Math.max(1, length);
 	}
+	parts.push(buffer.toString('utf8', good));
 	return parts.join('');
 }
 

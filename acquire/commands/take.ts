@@ -56,9 +56,9 @@ manifest that tells how each region was captured and what the target suffered.`,
 		'procsnap take 1234 --out /media/usb/plc-1 --dry-run',
 		'procsnap take 1234 --to lab.example:7447 --max-rate 5M', 'procsnap take 1234 --mechanism precopy,inject',
 	],
-	exits: '0 taken (--dry-run: it would be); 1 not taken, and nothing is left; 2 wrong usage; 3 taken, but without ' +
-		'the timestamp; 5 taken in part (the duplicate was ended early, or memory that was to be read could not be); ' +
-		'130, 143 interrupted.',
+	exits: '0 taken (--dry-run: it would be); 1 not taken, and nothing is left, or as the error says a core without ' +
+		'a seal; 2 wrong usage; 3 taken, but without the timestamp; 5 taken in part (the duplicate was ended early, ' +
+		'the disk was full, or memory that was to be read could not be); 130, 143 interrupted.',
 };
 
 const WITHOUT_TIMESTAMP = 3;
@@ -110,7 +110,7 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 			copyProgress.end();
 			yieldToOthers(target, answering);
 		},
-		digests, given: args, untilTargetEnds: flags.has('until-target-ends'),
+		digests, given: args.map(withoutPassword), untilTargetEnds: flags.has('until-target-ends'),
 		targetEnded: () => say(
 			flags.has('until-target-ends')
 				? `process ${pid} has ended, and so does its copy: what was not read yet is not taken`
@@ -155,6 +155,13 @@ function copyText({ doing, bytesRead, totalBytes, passes, writtenPages }: CopyPr
 /** undefined: as is usual. */
 function digestsOf(text: string | undefined): WholeDigest[] | undefined {
 	return text?.split(',').map((name) => expectOneOf('digest', name, WHOLE_DIGESTS));
+}
+
+/** A URL may have a password, or a customer's key, which is no evidence. */
+function withoutPassword(text: string): string {
+	const url = URL.parse(text.replace(/^--timestamp=/, ''));
+	if (url === null || !['http:', 'https:'].includes(url.protocol)) return text;
+	return `${text.startsWith('--timestamp=') ? '--timestamp=' : ''}${url.origin}${url.pathname}`;
 }
 
 /** The folder of the evidence. */

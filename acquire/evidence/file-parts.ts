@@ -4,7 +4,9 @@
  * target's cgroup.
  */
 import { constants, fstatSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { open, readdir, readFile, readlink, stat, type FileHandle } from 'node:fs/promises';
+import { textOf } from '../../common/bytes-text.ts';
 import { deviceOf, fileOf, parseMounts } from '../../common/proc/mapped-files.ts';
 import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
 import type { Region } from '../../common/proc/regions.ts';
@@ -25,6 +27,8 @@ const IN_MEMORY = ['tmpfs', 'devtmpfs'];
 /** Files of these are in memory, and they do not tell what of them. */
 const SILENT = ['ramfs', 'hugetlbfs', 'rootfs'];
 
+/** So long a file on this machine's disks may take to be opened. */
+const ANSWER_MS = 2000;
 /** So many of a file's regions are tried as ways to it. */
 const MOST_WAYS = 4;
 /** So many descriptors of a process are looked at. */
@@ -114,8 +118,8 @@ export class FileParts {
 			const { start, end, name } = region, range = `${start.toString(16)}-${end.toString(16)}`;
 			for (const pid of this.#pids) {
 				// For CAP_SYS_ADMIN and CAP_CHECKPOINT_RESTORE only; else a descriptor that the process has kept.
-				const file = await opened(`/proc/${pid}/map_files/${range}`, region, false) ??
-					await opened((await this.#descriptorsOf(pid)).get(name), region, true);
+				const file = await inTime(opened(`/proc/${pid}/map_files/${range}`, region, false)) ??
+					await inTime(opened((await this.#descriptorsOf(pid)).get(name), region, true));
 				if (file !== null) return file;
 			}
 		}
@@ -143,9 +147,23 @@ function firstBehind(runs: readonly Run[], at: number): number {
 
 async function namedDescriptors(pid: number): Promise<Map<string, string>> {
 	const found = new Map<string, string>(), folder = `/proc/${pid}/fd`;
-	for (const fd of (await readdir(folder).catch(() => [])).slice(0, MOST_DESCRIPTORS))
-		found.set(await readlink(`${folder}/${fd}`).catch(() => ''), `${folder}/${fd}`);
+	for (const fd of (await readdir(folder).catch(() => [])).slice(0, MOST_DESCRIPTORS)) {
+		const name = await readlink(`${folder}/${fd}`, { encoding: 'buffer' }).catch(() => Buffer.alloc(0));
+		found.set(textOf(name), `${folder}/${fd}`);
+	}
 	return found;
+}
+
+/**
+ * A descriptor of that name may be of another file system, which does not answer: it is not waited for (and closed if
+ * it comes). null: too late.
+ */
+async function inTime(opening: Promise<FileHandle | null>): Promise<FileHandle | null> {
+	const late = new AbortController();
+	const file = await Promise.race([opening, sleep(ANSWER_MS, null, { signal: late.signal }).catch(() => null)]);
+	late.abort();
+	if (file === null) void opening.then((opened) => opened?.close());
+	return file;
 }
 
 /** Only an ordinary file is opened: to open a device can have effects. null: it is none, or not that one. */
@@ -168,7 +186,7 @@ async function opened(
 async function typesSeenBy(pids: readonly number[]): Promise<Map<string, string>> {
 	const types = new Map<string, string>();
 	for (const who of ['self', ...pids]) {
-		const text = await readFile(`/proc/${who}/mountinfo`, 'utf8').catch(() => '');
+		const text = textOf(await readFile(`/proc/${who}/mountinfo`).catch(() => Buffer.alloc(0)));
 		for (const { device, type } of parseMounts(text)) types.set(device, type);
 	}
 	return types;

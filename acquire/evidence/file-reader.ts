@@ -6,7 +6,7 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { Failure } from '../../common/errors.ts';
+import { codeOf, Failure } from '../../common/errors.ts';
 import { errnoName } from '../../native/index.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../native/build/procsnap-reader', import.meta.url));
@@ -22,6 +22,8 @@ export interface About { bytes: number; inode: bigint; device: bigint; isFile: b
 const S_IFMT = 0o170000, S_IFREG = 0o100000;
 
 export const TIMED_OUT = 'ETIMEDOUT';
+/** What our own process may end with, or not begin. */
+const OF_OURS = ['ECHILD', 'EPIPE', 'EAGAIN', 'ENOMEM'];
 
 type Child = ChildProcessByStdio<Writable, Readable, null>;
 
@@ -52,11 +54,16 @@ export class FileReader {
 	): Promise<number> {
 		const path = typeof file === 'string' ? file : this.#pathOf(file);
 		let done = 0;
-		while (done < room.length) {
-			const part = room.subarray(done, done + MOST_BYTES);
-			const count = await this.#ask(path, offset + done, part, part.length, limitMs, signal);
-			done += count;
-			if (count < part.length) break;
+		try {
+			while (done < room.length) {
+				const part = room.subarray(done, done + MOST_BYTES);
+				const count = await this.#ask(path, offset + done, part, part.length, limitMs, signal);
+				done += count;
+				if (count < part.length) break;
+			}
+		} catch (error) {
+			// What was read is not lost: who asks for the rest meets the error.
+			if (done === 0) throw error;
 		}
 		return done;
 	}
@@ -86,7 +93,19 @@ export class FileReader {
 		return `#${FIRST_GIVEN + this.#given.indexOf(descriptor)}`;
 	}
 
-	#ask(
+	/** A process of ours that was killed, or could not be made, says nothing of the file: once more, by another. */
+	async #ask(
+		path: string, offset: number, body: Uint8Array, length: number, limitMs: number, signal?: AbortSignal
+	): Promise<number> {
+		try {
+			return await this.#askOnce(path, offset, body, length, limitMs, signal);
+		} catch (error) {
+			if (!OF_OURS.includes(codeOf(error) ?? '') || this.#closed) throw error;
+			return this.#askOnce(path, offset, body, length, limitMs, signal);
+		}
+	}
+
+	#askOnce(
 		path: string, offset: number, body: Uint8Array, length: number, limitMs: number, signal?: AbortSignal
 	): Promise<number> {
 		if (this.#closed || this.#waiting !== undefined)
@@ -100,9 +119,14 @@ export class FileReader {
 		const waiting: Waiting = { head: Buffer.alloc(REPLY_BYTES), body, got: 0, resolve, reject };
 		this.#waiting = waiting;
 		const child = this.#child ??= this.#start();
-		const timer = setTimeout(() => this.#letGo(
-			Object.assign(new Error(`${path} was not read within ${limitMs / 1000} s`), { code: TIMED_OUT })
-		), limitMs);
+		const late = Object.assign(new Error(`${path} was not read within ${limitMs / 1000} s`), { code: TIMED_OUT });
+		const timer = setTimeout(() => {
+			// Where this process itself stood still (Ctrl-Z) the answer may be there: it is heard after the timers.
+			const { got } = waiting;
+			setImmediate(() => {
+				if (this.#waiting === waiting && waiting.got === got) this.#letGo(late);
+			});
+		}, limitMs);
 		const aborted = () => this.#letGo(signal?.reason as Error);
 		signal?.addEventListener('abort', aborted, { once: true });
 		child.stdin.write(Buffer.concat([request, name]));

@@ -1,12 +1,12 @@
 /** An evidence folder: what its files are called, and how it comes to be. Nothing else of a manifest names a path. */
 import {
-	closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync,
+	closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { codeOf, Failure, messageOf } from '../../common/errors.ts';
 import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
 import type { CopyRoom } from '../../mechanisms/shared/types.ts';
-import { emptyPart, nameFile } from '../../native/index.ts';
+import { allocate, emptyPart, nameFile } from '../../native/index.ts';
 import { CoreFile } from './core-file.ts';
 
 /**
@@ -92,7 +92,7 @@ export async function createFolder(dir: string): Promise<Destination> {
 		empty: (parts) => told(dir, () => file.empty(parts)),
 		begin: (_, sealBytes) => {
 			try {
-				writeFileSync(reserve, Buffer.alloc(sealBytes), { mode: 0o600, flush: true });
+				keepRoom(reserve, sealBytes);
 			} catch (error) {
 				throw inWords(dir, error);
 			}
@@ -104,9 +104,9 @@ export async function createFolder(dir: string): Promise<Destination> {
 			return (room, at) => file.read(room, at);
 		}),
 		verified: () => told(dir, async () => {
+			whole = true;	// it is there, even if nobody can promise that it stays
 			await file.sync();
 			await file.close();
-			whole = true;
 		}),
 		seal: (seal) => told(dir, () => {
 			rmSync(reserve, { force: true });
@@ -116,7 +116,7 @@ export async function createFolder(dir: string): Promise<Destination> {
 		}),
 		discard: async (keepsWhole) => {
 			if (sealed) return null;
-			await file.close();
+			await file.close().catch(() => undefined);
 			rmSync(reserve, { force: true });
 			if (keepsWhole && whole) {
 				sealed = true;
@@ -130,6 +130,18 @@ export async function createFolder(dir: string): Promise<Destination> {
 
 /** Takes the room that the seal will need, so that a disk that fills meanwhile does not cost the evidence. */
 const RESERVE = 'reserve';
+
+function keepRoom(path: string, bytes: number): void {
+	const fd = openSync(path, 'wx', 0o600);
+	try {
+		allocate(fd, bytes);
+	} catch (error) {
+		if (codeOf(error) !== 'EOPNOTSUPP') throw error;
+		writeSync(fd, Buffer.alloc(bytes));	// its file system knows no other way
+	} finally {
+		closeSync(fd);
+	}
+}
 
 function makeFolder(dir: string, partial: string): void {
 	try {

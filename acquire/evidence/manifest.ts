@@ -128,8 +128,8 @@ export interface Attempt {
 }
 
 /**
- * Not all of the duplicate was read before it was ended. What is missing is zeros in the core, and `unreadable`
- * (ESRCH).
+ * Not all of the duplicate was read before it was ended, or not all that was read could be written. What is missing is
+ * zeros in the core, and `unreadable` (ESRCH, ENOSPC).
  */
 export interface Incomplete {
 	reason: string;

@@ -22,8 +22,13 @@ const from3 = (manifest: Of<typeof MANIFEST_3>): Of<typeof MANIFEST_5> => ({
 	...manifest, schemaVersion: manifest.schemaVersion as never, mechanism: { ...manifest.mechanism, why: null },
 	ledger: { ...manifest.ledger, attempts: null },
 });
+/** What later versions have is not theirs, and was not looked at. */
+const LATER = ['filter', 'unlocatedBytes', 'lackingBytes'];
+const withoutLater = <T extends object>(manifest: T): T =>
+	Object.fromEntries(Object.entries(manifest).filter(([name]) => !LATER.includes(name))) as T;
+
 const from5 = (manifest: Of<typeof MANIFEST_5>): Manifest => ({
-	...manifest,
+	...withoutLater(manifest),
 	tool: { ...manifest.tool, sha256: null },
 	collector: { ...manifest.collector, options: null },
 	machine: { ...manifest.machine, timeZone: null, clockSynchronized: null, clockSetByNs: null },

@@ -15,6 +15,8 @@ import { turns } from '../../common/turns.ts';
 
 export interface Planned extends Content, Classified {
 	from: Classified['from'];
+	/** Of a file's region: the pages that are the process's own, and need no file to be read. */
+	own?: Run[];
 }
 
 /** What is to be known of a target and its copy. */
@@ -118,7 +120,7 @@ export function planOne(each: Classified, { ofCopy, ofTarget, files, filter }: L
 	const own = ofCopy(region, 'own');
 	// Others would be made by its driver, or are the kernel's.
 	if (isOfDevice(region)) {
-		return own.length === 0 ? { ...each, runs: [], capture: 'device', from: null } : { ...each, runs: own };
+		return own.length === 0 ? { ...each, runs: [], capture: 'device', from: null } : { ...each, own, runs: own };
 	}
 	if (!hasFile(region)) {
 		return { ...each, runs: own };
@@ -129,11 +131,11 @@ export function planOne(each: Classified, { ofCopy, ofTarget, files, filter }: L
 		return unionOf(parts ?? ofTarget?.(wanted, 'all') ?? [], parts === null ? ofCopy(wanted, 'all') : []);
 	};
 	if (wantsFilePages(region) || wantsUnchangedPages(region, own.length > 0, filter)) {
-		return { ...each, capture: privateCapture(own), runs: unionOf(there(region), own) };
+		return { ...each, capture: privateCapture(own), own, runs: unionOf(there(region), own) };
 	}
 	// gdb knows a program by the first page of its file.
 	const header = region.fileOffset === 0 ? there({ ...region, end: region.start + PAGE_BYTES }) : [];
-	return { ...each, capture: privateCapture(own), runs: unionOf(header, own) };
+	return { ...each, capture: privateCapture(own), own, runs: unionOf(header, own) };
 }
 
 /** What lies behind the end of its file, as far as that is known, is not there. */

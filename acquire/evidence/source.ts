@@ -9,7 +9,7 @@ import { hasFile, isHugetlb, type Region } from '../../common/proc/regions.ts';
 import type { CoreLayout } from './core.ts';
 import { FileReader, TIMED_OUT } from './file-reader.ts';
 import type { LiveTarget } from './live.ts';
-import { PAGE_BYTES } from '../../common/proc/pagemap.ts';
+import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
 
 export interface Unreadable {
 	start: number;
@@ -17,7 +17,8 @@ export interface Unreadable {
 	/**
 	 * `EIO`: past the end of its file, or a page that the hardware lost. `ESRCH`: the process that it is of, duplicate
 	 * or target, had ended, or executed another program, before it was read. `ENODATA`: the target did not have it in
-	 * its memory any more.
+	 * its memory any more. `ETIMEDOUT`: the disk or the file server that it is of did not answer in time, now or when
+	 * it was asked before. `ENOSPC`: it was read, and could not be written. Others: what read(2) says.
 	 */
 	errno: string;
 }
@@ -38,16 +39,21 @@ interface Piece {
 	from: 'head' | 'file' | 'zeros' | 'duplicate' | 'target';
 	/** Of memory. */
 	address: number;
-	/** Which of the layout's contents it is of; -1: of none. */
-	content: number;
+	/** Which of the layout's contents it is of, from one to another; none: both are -1. */
+	first: number;
+	last: number;
 	/** null: the head's, or zeros. */
 	region: Region | null;
+	/** Pages of a file, which may be on a file server that does not answer: read by somebody else. */
+	ofFile: boolean;
 }
 
 /** So long a disk or a file server may take for a megabyte. */
 const READ_LIMIT_MS = 10_000;
 /** So long, if it has not answered once. */
 const AGAIN_LIMIT_MS = 500;
+/** Regions of so much together are read at once, and have one time of reading. */
+const MOST_AS_ONE_BYTES = 1 << 20;
 
 export class CoreSource {
 	readonly unreadable: Unreadable[] = [];
@@ -88,13 +94,16 @@ export class CoreSource {
 		this.#signal = signal;
 	}
 
-	/** `from` has, for each of the layout's contents, whose memory it is. */
+	/**
+	 * `from` has, for each of the layout's contents, whose memory it is; `own` has, where it is of a file, which of its
+	 * pages are that one's own.
+	 */
 	static async open(
-		layout: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>, copy: Pick<Image, 'openMemory' | 'inFile'>,
-		target: LiveTarget, patience: Patience = {}
+		layout: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>, own: ReadonlyArray<readonly Run[]>,
+		copy: Pick<Image, 'openMemory' | 'inFile'>, target: LiveTarget, patience: Patience = {}
 	): Promise<CoreSource> {
 		const file = layout.inPlace === null ? null : copy.inFile?.() ?? null;
-		return new CoreSource(layout, piecesOf(layout, from), await copy.openMemory(), file, target, patience);
+		return new CoreSource(layout, piecesOf(layout, from, own), await copy.openMemory(), file, target, patience);
 	}
 
 	/** The next bytes, as many as there is room for, fewer only at the end. */
@@ -105,9 +114,11 @@ export class CoreSource {
 			const length = Math.min(room.length - filled, piece.end - this.#at);
 			const part = room.subarray(filled, filled + length);
 			const begunNs = Number(nowNs());
+			this.#signal?.throwIfAborted();
 			await this.#fillPart(part, piece);
-			if (piece.content >= 0)
-				(this.times[piece.content] ??= { begunNs, endedNs: 0 }).endedNs = Number(nowNs());
+			const endedNs = Number(nowNs());
+			for (let i = Math.max(0, piece.first); i <= piece.last; i++)
+				(this.times[i] ??= { begunNs, endedNs }).endedNs = endedNs;
 			filled += length;
 			this.#at += length;
 			if (this.#at === piece.end) this.#next += 1;
@@ -124,8 +135,8 @@ export class CoreSource {
 		}
 	}
 
-	async #fillPart(part: Uint8Array, { from, address, start, region }: Piece): Promise<void> {
-		const at = this.#at;
+	async #fillPart(part: Uint8Array, piece: Piece): Promise<void> {
+		const at = this.#at, { from, address, start } = piece;
 		switch (from) {
 			case 'head': part.set(this.#head.subarray(at, at + part.length)); break;
 			case 'zeros': part.fill(0); break;
@@ -133,8 +144,8 @@ export class CoreSource {
 				if (this.#file === null) throw new Error('a part of the core lies in a file that there is not');
 				await this.#file.read(part, at);
 				break;
-			case 'target': await this.#readTarget(part, address + at - start, region); break;
-			case 'duplicate': await this.#read(part, address + at - start, 'duplicate', region);
+			case 'target': await this.#readTarget(part, address + at - start, piece); break;
+			case 'duplicate': await this.#read(part, address + at - start, 'duplicate', piece);
 		}
 	}
 
@@ -142,7 +153,7 @@ export class CoreSource {
 	 * Pages that have left the live target's memory since it was planned would come back into it: they are not read.
 	 * If the target has ended, that is found out, and noted, where its memory is read.
 	 */
-	async #readTarget(room: Uint8Array, address: number, region: Region | null): Promise<void> {
+	async #readTarget(room: Uint8Array, address: number, piece: Piece): Promise<void> {
 		const whole = { start: address, end: address + room.length };
 		let at = address;
 		for (const { start, end } of [
@@ -152,17 +163,17 @@ export class CoreSource {
 				room.fill(0, at - address, start - address);
 				this.#note(at, start, 'ENODATA');
 			}
-			await this.#read(room.subarray(start - address, end - address), start, 'target', region);
+			await this.#read(room.subarray(start - address, end - address), start, 'target', piece);
 			at = end;
 		}
 	}
 
 	async #read(
-		room: Uint8Array, address: number, memory: 'duplicate' | 'target', region: Region | null
+		room: Uint8Array, address: number, memory: 'duplicate' | 'target', piece: Piece
 	): Promise<void> {
 		for (let done = 0; done < room.length;) {
 			try {
-				const bytesRead = await this.#some(room, done, address, memory, region);
+				const bytesRead = await this.#some(room, done, address, memory, piece);
 				if (bytesRead === 0) {
 					// It has ended, and its memory went with it.
 					room.fill(0, done);
@@ -180,9 +191,9 @@ export class CoreSource {
 					? room.length
 					: Math.min(room.length, done + PAGE_BYTES - (address + done) % PAGE_BYTES);
 				// Of the machine's few huge pages: the target has taken it back.
-				if (memory === 'duplicate' && region !== null && isHugetlb(region)) {
+				if (memory === 'duplicate' && piece.region !== null && isHugetlb(piece.region) && isRefusal(errno)) {
 					this.takenBack.push({ start: address + done, end: address + until });
-					await this.#readTarget(room.subarray(done, until), address + done, region);
+					await this.#readTarget(room.subarray(done, until), address + done, piece);
 				} else {
 					room.fill(0, done, until);
 					this.#note(address + done, address + until, errno);
@@ -194,10 +205,9 @@ export class CoreSource {
 
 	/** 0: the process has ended. */
 	async #some(
-		room: Uint8Array, done: number, address: number, memory: 'duplicate' | 'target', region: Region | null
+		room: Uint8Array, done: number, address: number, memory: 'duplicate' | 'target', { region, ofFile }: Piece
 	): Promise<number> {
-		// What is of a file may be on a file server that does not answer.
-		const files = region === null || !hasFile(region) ? undefined : this.#filesOf(region);
+		const files = region === null || !ofFile ? undefined : this.#filesOf(region);
 		if (memory === 'target') return this.#target.read(room, done, room.length - done, address + done, files);
 		return this.lost === null
 			? this.#duplicate.read(room, done, room.length - done, address + done, files)
@@ -241,21 +251,57 @@ export class CoreSource {
 	}
 }
 
+/** As the kernel says that there is no page: not that somebody did not answer. */
+const isRefusal = (errno: string): boolean => errno === 'EIO' || errno === 'EFAULT';
+
 /** In order of their place in the core, without gaps. */
 function piecesOf(
-	{ head, contents, inPlace, bytes }: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>
+	{ head, contents, inPlace, bytes }: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>,
+	own: ReadonlyArray<readonly Run[]>
 ): Piece[] {
-	const none = { address: 0, content: -1, region: null };
-	const placed: Piece[] = contents.flatMap(({ region, segments }, content) => segments.map((segment) => ({
-		start: segment.offset, end: segment.offset + segment.end - segment.start, address: segment.start, content,
-		region,
-		from: inPlace !== null && segment.offset < inPlace.end ? 'file' as const : from[content] ?? 'duplicate',
-	}))).sort((a, b) => a.start - b.start);
+	const none = { address: 0, first: -1, last: -1, region: null, ofFile: false };
+	const placed: Piece[] = contents.flatMap(({ region, segments }, content) => segments.flatMap((segment) => {
+		const whose = from[content] ?? 'duplicate', isInPlace = inPlace !== null && segment.offset < inPlace.end;
+		return partsOf(segment, region, own[content] ?? []).map(({ start, end, ofFile }): Piece => ({
+			start: segment.offset + start - segment.start, end: segment.offset + end - segment.start, address: start,
+			first: content, last: content, region, ofFile, from: isInPlace ? 'file' : whose,
+		}));
+	})).sort((a, b) => a.start - b.start);
 	const pieces: Piece[] = [{ start: 0, end: head.length, from: 'head', ...none }];
 	for (const piece of [...placed, { start: bytes, end: bytes, from: 'zeros', ...none } as const]) {
 		const at = pieces.at(-1)?.end ?? 0;
 		if (piece.start > at) pieces.push({ start: at, end: piece.start, from: 'zeros', ...none });
-		if (piece.end > piece.start) pieces.push(piece);
+		const last = pieces.at(-1);
+		if (last !== undefined && areOne(last, piece)) [last.end, last.last] = [piece.end, piece.last];
+		else if (piece.end > piece.start) pieces.push(piece);
 	}
 	return pieces;
 }
+
+/**
+ * A process's own pages of a file need nobody to answer, and are not lost with those between them that do. `own`: in
+ * order of address.
+ */
+function partsOf(
+	{ start, end }: Run, region: Region, own: readonly Run[]
+): Array<Run & { ofFile: boolean }> {
+	if (!hasFile(region) || isHugetlb(region)) return [{ start, end, ofFile: false }];
+	const parts: Array<Run & { ofFile: boolean }> = [];
+	let at = start;
+	for (const run of own) {
+		const first = Math.max(run.start, start), last = Math.min(run.end, end);
+		if (first >= last) continue;
+		if (first > at) parts.push({ start: at, end: first, ofFile: true });
+		parts.push({ start: first, end: last, ofFile: false });
+		at = last;
+	}
+	return at < end ? [...parts, { start: at, end, ofFile: true }] : parts;
+}
+
+/** Where there are tens of thousands of small regions side by side, to read each by itself takes longest of all. */
+const areOne = (a: Piece, b: Piece): boolean =>
+	a.from === 'duplicate' && b.from === 'duplicate' && a.end === b.start &&
+	a.address + a.end - a.start === b.address && b.end - a.start <= MOST_AS_ONE_BYTES && !isApart(a) && !isApart(b);
+
+/** What may be slow to come, or be taken back, is read by itself. */
+const isApart = ({ region }: Piece): boolean => region === null || hasFile(region) || isHugetlb(region);

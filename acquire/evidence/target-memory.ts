@@ -19,7 +19,7 @@ export class TargetMemory extends LiveTarget {
 
 	/** From now on these regions are as they were then. */
 	keep(regions: readonly KeptRegion[]): void {
-		this.#kept = regions;
+		this.#kept = regions.toSorted((a, b) => a.region.start - b.region.start);
 	}
 
 	/** Is it of the moment, and not read now? */
@@ -58,7 +58,15 @@ export class TargetMemory extends LiveTarget {
 		return Promise.resolve(part.length);
 	}
 
+	/** Thousands of regions may be kept, and be asked for thousands of times. */
 	#pagesOf({ start, end }: Run): readonly KeptPages[] | undefined {
-		return this.#kept.find(({ region }) => region.start <= start && end <= region.end)?.pages;
+		let low = 0, high = this.#kept.length;
+		while (low < high) {
+			const middle = (low + high) >> 1;
+			if ((this.#kept[middle] as KeptRegion).region.end > start) high = middle;
+			else low = middle + 1;
+		}
+		const found = this.#kept[low];
+		return found !== undefined && found.region.start <= start && end <= found.region.end ? found.pages : undefined;
 	}
 }

@@ -3,14 +3,14 @@
  * files, and what a name in /proc/PID/maps leads to. No file is opened.
  */
 import { readFileSync, statSync } from 'node:fs';
-import { bytesOfText } from '../bytes-text.ts';
+import { bytesOfText, textOf } from '../bytes-text.ts';
 import type { Region } from './regions.ts';
-import { hasFile } from './regions.ts';
+import { hasFile, isUnlinkedPath } from './regions.ts';
 
 /** To look at a file of another one, as of a file server, may take for ever. */
 const ANSWER_AT_ONCE = new Set([
 	'bcachefs', 'btrfs', 'devtmpfs', 'erofs', 'exfat', 'ext2', 'ext3', 'ext4', 'f2fs', 'hugetlbfs', 'iso9660', 'jffs2',
-	'jfs', 'ntfs3', 'ramfs', 'reiserfs', 'rootfs', 'squashfs', 'tmpfs', 'ubifs', 'udf', 'vfat', 'xfs', 'zfs',
+	'jfs', 'ntfs3', 'overlay', 'ramfs', 'reiserfs', 'rootfs', 'squashfs', 'tmpfs', 'ubifs', 'udf', 'vfat', 'xfs', 'zfs',
 ]);
 
 /** How many regions of one file are tried: each may have gone, or be another's by now. */
@@ -86,13 +86,15 @@ function lookAt(pid: number, region: Region, mounts: readonly Mount[]): Pick<Reg
 }
 
 /** Does no part of the path lie on a file system that may not answer? */
-const isWayLocal = (name: string, mounts: readonly Mount[]): boolean => name.startsWith('/') && mounts.every(({
+const isWayLocal = (name: string, mounts: readonly Mount[]): boolean => name.startsWith('/') &&
+	// Of what has no path any more another one may have the name, a link to anywhere.
+	!isUnlinkedPath(name) && mounts.every(({
 	path, type,
 }) => ANSWER_AT_ONCE.has(type) || path === '/' || !(name === path || name.startsWith(`${path}/`)));
 
 function mountsOf(pid: number | 'self'): Mount[] {
 	try {
-		return parseMounts(readFileSync(`/proc/${pid}/mountinfo`, 'utf8'));
+		return parseMounts(textOf(readFileSync(`/proc/${pid}/mountinfo`)));
 	} catch {
 		return [];	// it has ended
 	}

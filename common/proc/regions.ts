@@ -1,6 +1,6 @@
 /** The regions of a process, as /proc/PID/smaps has them (proc_pid_smaps(5)). Pure. */
 
-/** Addresses of user space are below 2^47, so a number holds them exactly. */
+/** Addresses of user space are below 2^56, and those of pages multiples of 4096: a number holds them exactly. */
 export interface Region {
 	start: number;
 	end: number;
@@ -26,8 +26,8 @@ export interface Region {
 	flags: ReadonlySet<string>;
 }
 
-/** Above the addresses of user space: the kernel's own, [vsyscall]. */
-const USER_SPACE_END = 2 ** 47;
+/** Above the addresses of user space, with page tables of five levels too: the kernel's own, [vsyscall]. */
+const USER_SPACE_END = 2 ** 56;
 
 /** A name has any characters but a new line, a carriage return too. */
 const HEAD = /^([0-9a-f]+)-([0-9a-f]+) ([r-])([w-])([x-])([sp]) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d+)(?: +(.*))?$/s;

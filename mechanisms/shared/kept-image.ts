@@ -26,7 +26,14 @@ const O_PATH = 0o10000000;	// open(2): nothing is opened, so no driver is told, 
 const HUGETLBFS = 0x958458f6;	// statfs(2): HUGETLBFS_MAGIC
 
 /** Where some bytes of the copy are. `fd` null: zeros. */
-interface Place { fd: number | null; at: number; length: number; ofFile: boolean }
+interface Place {
+	fd: number | null;
+	/** Of a file that is not open here: as long as the target is there. */
+	path?: Buffer | null;
+	at: number;
+	length: number;
+	ofFile: boolean;
+}
 
 export interface KeptImageOptions {
 	/** A thread of the target that lives: of another, /proc tells nothing of its memory. */
@@ -99,15 +106,15 @@ export class KeptImage implements Image {
 		return new Set([
 			...(readable ? ['rd'] : []), ...(writable ? ['wr'] : []), ...(executable ? ['ex'] : []),
 			...(shared ? ['sh'] : []), ...(OF_KERNEL.test(name) ? ['pf'] : []),
-			...(name.startsWith('/anon_hugepage') || (fd !== null && isOnHugetlbfs(region)) ? ['ht'] : []),
+			...(name.startsWith('/anon_hugepage') || (fd !== null && isOnHugetlbfs(this.#pid, region)) ? ['ht'] : []),
 		]);
 	}
 
 	/** Of one of its regions; the next one is another way to it. */
 	#openFile(region: Region): void {
 		const key = fileOf(region);
-		// To open a device can have effects, and it is never read.
-		if (this.#files.has(key) || region.fileKind === 'device') return;
+		// To open a device can have effects, and it is never read; a file server may not answer, and is left to others.
+		if (this.#files.has(key) || region.fileKind !== 'other') return;
 		const { link, path } = waysTo(this.#pid, region);
 		for (const way of [link, path]) {
 			try {
@@ -154,7 +161,8 @@ export class KeptImage implements Image {
 	read(room: Uint8Array, address: number): number {
 		let done = 0;
 		for (const place of this.#places(address, room.length)) {
-			const { fd, at, length } = place;
+			const { fd, at, length, ofFile } = place;
+			if (ofFile && fd === null) throw noPage('its file is left to others to read');
 			if (fd === null) room.fill(0, done, done + length);
 			const there = fd === null ? length : filled(room, done, place, readSync(fd, room, done, length, at));
 			done += there;
@@ -168,10 +176,12 @@ export class KeptImage implements Image {
 			read: async (room, at, length, address, files) => {
 				const [place] = this.#open ? this.#places(address, length) : [];
 				if (place === undefined) return 0;
-				if (place.fd !== null && place.ofFile && files !== undefined) {
-					const part = room.subarray(at, at + place.length);
-					return filled(room, at, place, await files.read(pathForOthers(place.fd), place.at, part));
+				if (place.ofFile && files !== undefined) {
+					const part = room.subarray(at, at + place.length), path = place.path?.toString();
+					const got = await files.read(path ?? pathForOthers(place.fd ?? -1), place.at, part);
+					return filled(room, at, place, got);
 				}
+				if (place.ofFile && place.fd === null) throw noPage('its file is left to others to read');
 				if (place.fd !== null) {
 					const { bytesRead } = await readAsync(place.fd, room, at, place.length, place.at);
 					return filled(room, at, place, bytesRead);
@@ -210,7 +220,9 @@ export class KeptImage implements Image {
 			if (region === undefined || region.shared) break;
 			const pageEnd = Math.min(at - at % PAGE_BYTES + PAGE_BYTES, address + length);
 			const place = this.#placeOf(region, at, pageEnd - at), last = places.at(-1);
-			if (last !== undefined && last.fd === place.fd && (place.fd === null || last.at + last.length === place.at))
+			const isNext = last !== undefined && last.at + last.length === place.at;
+			const follows = place.fd === null ? !place.ofFile : isNext;
+			if (last !== undefined && last.fd === place.fd && last.ofFile === place.ofFile && follows)
 				last.length += place.length;
 			else places.push(place);
 			at = pageEnd;
@@ -228,9 +240,8 @@ export class KeptImage implements Image {
 			return { fd, at: vdso.start + address - region.start, length, ofFile: false };
 		}
 		if (!hasFile(region)) return { fd: null, at: 0, length, ofFile: false };
-		const fd = this.#files.get(fileOf(region)) ?? null;
-		if (fd === null) throw noPage(`the file of the page at 0x${address.toString(16)} cannot be opened`);
-		return { fd, at: region.fileOffset + address - region.start, length, ofFile: true };
+		const fd = this.#files.get(fileOf(region)) ?? null, at = region.fileOffset + address - region.start;
+		return { fd, path: fd === null ? waysTo(this.#pid, region).link : null, at, length, ofFile: true };
 	}
 
 	#regionAt(address: number): Region | undefined {
@@ -250,11 +261,11 @@ export class KeptImage implements Image {
 /** What this process has open, as another one opens it once more. */
 const pathForOthers = (fd: number): string => `/proc/${process.pid}/fd/${fd}`;
 
-function isOnHugetlbfs({ name }: Region): boolean {
+function isOnHugetlbfs(pid: number, region: Region): boolean {
 	try {
-		return statfsSync(name).type === HUGETLBFS;
+		return statfsSync(waysTo(pid, region).link).type === HUGETLBFS;
 	} catch {
-		return false;	// no path leads to it: memory that was mapped as such has a name of its own
+		return false;	// it has gone, or that may not be asked: memory that was mapped as such has a name of its own
 	}
 }
 

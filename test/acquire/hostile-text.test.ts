@@ -110,7 +110,7 @@ test('a folder that somebody made to harm: names of files, regions, reasons, in 
 		if (Array.isArray(value)) return value.map((each) => everywhere(each));
 		if (typeof value === 'object' && value !== null)
 			return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, everywhere(each, name)]));
-		return FIELDS.includes(key) ? BAD : value;
+		return FIELDS.includes(key) && typeof value === 'string' ? BAD : value;
 	};
 	const calls = [{ call: BAD, restarted: 0, lengthened: 0, cut: 2 }];
 	const bad = everywhere(manifest) as Sealed['manifest'];
@@ -204,23 +204,23 @@ test('an error that nobody expected: its message is one line, and the calls that
 	);
 	t.deepEqual([status, stdout], [1, '']);
 	assertTame(t, 'thrown', stderr);
-	t.regex(stderr, /^procsnap: unexpected error, please report it: .*\n {4}at /);
+	t.regex(stderr, /^procsnap: unexpected error, please report it: .*\n {4}at /m);
 });
 
 linkTest('an error that nobody waited for, too', (t) => {
-	const authority = new Authority(t, HOST), script = `
+	const authority = new Authority(t, HOST), folder = aFolder(t), script = `
 		process.argv = ['node', 'procsnap', 'receive', '--listen', '${HOST}:0', '--out', ...process.argv.slice(1)];
 		setTimeout(() => { throw new TypeError(${JSON.stringify(BAD)}); }, 1000);
 		await import(${JSON.stringify(CLI)});`;
 	const { status, stderr } = spawnSync(
 		NODE[0],
 		[
-			...NODE.slice(1), '--input-type=module', '-e', script, '--', join(aFolder(t), 'out'),
-			...authority.options(HOST),
+			...NODE.slice(1), '--input-type=module', '-e', script, '--', join(folder, 'out'), '--key',
+			join(folder, 'receiver.key'), ...authority.options(HOST),
 		],
 		{ encoding: 'utf8', timeout: 60_000 }
 	);
 	t.is(status, 1, stderr);
 	assertTame(t, 'thrown where nobody waits', stderr);
-	t.regex(stderr, /^procsnap: unexpected error, please report it: .*\n {4}at /);
+	t.regex(stderr, /^procsnap: unexpected error, please report it: .*\n {4}at /m);
 });

@@ -91,7 +91,7 @@ for (const mechanism of forEvidence()) {
 		t.true(manifest.regions.some(({ name }) => name === program), 'its regions are of it');
 		// What is no process has the program by way of the target alone.
 		if (mechanism.duplicates) t.is(programSha256, sha256('/bin/bash'));
-		else t.deepEqual([programSha256, /executed another program/.test(programUnread ?? '')], [null, true]);
+		else t.deepEqual([programSha256, /executed a program/.test(programUnread ?? '')], [null, true]);
 	});
 
 	identity(`${mechanism.name}: names and arguments that are no UTF-8 are the bytes that they were`, async (t) => {

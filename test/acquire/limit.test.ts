@@ -28,7 +28,7 @@ injectTest('threads that the kernel does not interrupt: given up after --max-sto
 		);
 	for (let i = 0; i < TRIES && refusals.length === 0; i++) {
 		await released();
-		const hidden = await procsnap('hidden', String(target.pid), '--max-stop', '1', '--json');
+		const hidden = await procsnap('hidden', String(target.pid), '--max-stop', '1');
 		if (hidden.code === 1) refusals.push(hidden.stderr);
 	}
 	await released();

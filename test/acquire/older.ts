@@ -4,11 +4,14 @@ import type { Manifest } from '../../acquire/evidence/manifest.ts';
 export const without = (value: object, ...names: string[]): object =>
 	Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
 
+/** Of version 6 alone. */
+const LATER = ['filter', 'unlocatedBytes', 'lackingBytes'];
+
 /** What versions 1 to 5 do not have is left out; of the regions' contents nothing changes. */
 export function ofVersion(version: 1 | 2 | 3 | 4 | 5, manifest: Manifest): Manifest {
 	const { tool, collector, machine, target, regions, core, mechanism, ledger } = manifest;
 	const old = {
-		...without(manifest, 'program', ...(version === 1 ? ['partial'] : [])), schemaVersion: version,
+		...without(manifest, 'program', ...LATER, ...(version === 1 ? ['partial'] : [])), schemaVersion: version,
 		tool: without(tool, 'sha256'), collector: without(collector, 'options'),
 		machine: without(machine, 'timeZone', 'clockSynchronized', 'clockSetByNs'),
 		target: without(target, 'programFile', 'executedSince'),
@@ -29,7 +32,8 @@ export function ofVersion(version: 1 | 2 | 3 | 4 | 5, manifest: Manifest): Manif
 export function readFrom(version: 1 | 2 | 3 | 4 | 5, manifest: Manifest): Manifest {
 	const { tool, collector, machine, target, core, mechanism, ledger } = manifest;
 	return {
-		...manifest, schemaVersion: version, partial: version === 1 ? null : manifest.partial, program: null,
+		...without(manifest, ...LATER) as Manifest, schemaVersion: version, program: null,
+		partial: version === 1 ? null : manifest.partial,
 		tool: { ...tool, sha256: null }, collector: { ...collector, options: null },
 		machine: { ...machine, timeZone: null, clockSynchronized: null, clockSetByNs: null },
 		target: { ...target, programFile: null, executedSince: null },

@@ -2,6 +2,7 @@
  * Much of something that is little memory: planning it takes little time, lets others have their turn, and makes
  * nothing in the machine or in the target.
  */
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -136,7 +137,7 @@ test('the kernel\'s zeros, which were read and never written to, are no memory',
 const PROGRAM = `#include "target.h"
 int main(void) { char *memory = malloc(100); memory[50] = 1; ready(); for (;;) pause(); }
 `;
-const HEADERS = new URL('../native/targets', import.meta.url).pathname;
+const HEADERS = fileURLToPath(new URL('../native/targets', import.meta.url));
 
 /** Why no program can be made with such a sanitizer, or run, or null. */
 function noSanitizer(kind: string): string | null {

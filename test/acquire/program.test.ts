@@ -15,10 +15,11 @@ const failing = (error: Error): Reader => fake(() => Promise.reject(error));
 const never = (): Reader => fake(() => new Promise<number>(() => {}));
 
 test('all of it, by a process of its own, and its content where that is wanted', async (t) => {
-	const { size } = statSync(process.execPath);
+	const { size, ino: inode } = statSync(process.execPath, { bigint: true });
 	const reading = new ProgramReading(process.execPath, false);
 	t.deepEqual(await reading.result(undefined), {
-		bytes: size, sha256: createHash('sha256').update(readFileSync(process.execPath)).digest('hex'), content: null,
+		bytes: Number(size), inode, content: null,
+		sha256: createHash('sha256').update(readFileSync(process.execPath)).digest('hex'),
 		failed: null,
 	});
 	reading.close();
@@ -35,7 +36,7 @@ test('a file that cannot be read: null, and why', async (t) => {
 	const broken = failing(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' }));
 	t.deepEqual(
 		await new ProgramReading('x', false, broken).result(undefined),
-		{ bytes: 7, sha256: null, content: null, failed: 'EIO: i/o error, read' }
+		{ bytes: 7, inode: 1n, sha256: null, content: null, failed: 'EIO: i/o error, read' }
 	);
 });
 
@@ -46,7 +47,7 @@ test('a mistake of ours is none of the file\'s', async (t) => {
 });
 
 test('a disk that does not answer is waited for until the limit, or a signal', async (t) => {
-	const late = { bytes: 7, sha256: null, content: null, failed: 'it was not read in time' };
+	const late = { bytes: 7, inode: 1n, sha256: null, content: null, failed: 'it was not read in time' };
 	t.deepEqual(await new ProgramReading('x', false, never()).result(undefined, 10), late);
 	const interrupted = new AbortController();
 	const result = new ProgramReading('x', false, never()).result(interrupted.signal, 2 ** 30);

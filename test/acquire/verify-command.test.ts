@@ -228,11 +228,10 @@ test('the SHA-256 of the whole core, where the manifest has it', (t) => {
 	};
 	t.deepEqual(withSum(sha256), []);
 	t.deepEqual(withSum(null), []);
-	for (const wrong of ['0'.repeat(64), sha256.toUpperCase()]) {
-		t.deepEqual(
-			withSum(wrong), [`core: its SHA-256 is ${sha256}, and not that of the manifest (core.sha256)`], wrong
-		);
-	}
+	t.deepEqual(
+		withSum('0'.repeat(64)), [`core: its SHA-256 is ${sha256}, and not that of the manifest (core.sha256)`]
+	);
+	t.regex(withSum(sha256.toUpperCase()).join(), /its field core\.sha256 is .*, and should be a SHA-256 in hexadecimal$/);
 	withSum(sha256);
 	copyFileSync(path, join(aFolder(t), 'core'));
 	const core = readFileSync(path);

@@ -34,6 +34,15 @@ export interface CollectorOptions {
 }
 
 /** Gives the folders that are there although nobody was killed. */
+/** Of --json: why nothing was taken. null: something else was printed. */
+function errorIn(printed: string): string | null {
+	try {
+		return (JSON.parse(printed) as { error?: string }).error ?? null;
+	} catch {
+		return null;
+	}
+}
+
 export async function collect({ folder, targets, random, tally, stopped, gapMs }: CollectorOptions): Promise<string[]> {
 	const [node, ...flags] = NODE, key = join(folder, 'key'), left: string[] = [];
 	const procsnap = (...args: string[]): string[] => [...flags, CLI, ...args];
@@ -63,7 +72,8 @@ export async function collect({ folder, targets, random, tally, stopped, gapMs }
 			const counts = mechanismIn(tally, ['procsnap take', ...by].join(' '));
 			target.tally.tried++;
 			counts.tried++;
-			if (code === 0) {
+			// 5: in part, as the target was killed or has given memory up.
+			if (code === 0 || code === 5) {
 				target.tally.taken++;
 				counts.taken++;
 				const counted = countedIn(out, printed, target);
@@ -73,7 +83,7 @@ export async function collect({ folder, targets, random, tally, stopped, gapMs }
 				if (verified.code !== 0) add(tally.wrong, `evidence does not verify: ${reasonOf(verified.said)}`);
 			} else {
 				target.tally.countsLost++;	// reported to people only
-				const reason = reasonOf(said.replace('procsnap: ', ''));
+				const reason = reasonOf(errorIn(printed) ?? said.replace('procsnap: ', ''));
 				add(target.tally.refused, `take: ${reason}`);
 				add(counts.refused, reason);
 				if (said.includes('unexpected error'))

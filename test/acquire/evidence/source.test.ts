@@ -41,7 +41,7 @@ async function taken(region: Region): Promise<{ source: CoreSource; bytes: Buffe
 			return Promise.resolve(length);
 		},
 	} as unknown as LiveTarget;
-	const source = await CoreSource.open(layout, ['duplicate'], {
+	const source = await CoreSource.open(layout, ['duplicate'], [[]], {
 		openMemory: () => Promise.resolve({
 			read: () => Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' })),
 			close: () => Promise.resolve(),

@@ -73,8 +73,8 @@ const REFUSED_FOR = {
 	ioUring: {
 		isThere: (pid: number) => opens(pid, 'anon_inode:[io_uring]'),
 		text: (pid: number) =>
-			`procsnap: process ${pid} has an io_uring: what a device writes into its memory for that is not seen; take ` +
-				`a copy by inject\n`,
+			`process ${pid} has an io_uring: what a device writes into its memory for that is not seen; take a copy by ` +
+				`inject`,
 	},
 };
 
@@ -110,8 +110,8 @@ export async function takeRepeatedly(
 			const taken =
 				await takenInTheEnd(pid, ['--out', out, '--key', key, '--json', '--mechanism', mechanism], refusals);
 			const reason = refusedFor === undefined ? undefined : REFUSED_FOR[refusedFor];
-			const refused = reason?.isThere(pid) === true && taken.stderr === reason.text(pid);
-			t.is(taken.code, refused ? 1 : 0, `${what}: ${taken.stderr}`);
+			const refused = reason?.isThere(pid) === true && whyNot(taken) === reason.text(pid);
+			t.is(taken.code, refused ? 1 : 0, `${what}: ${whyNot(taken)}`);
 			t.true(
 				refused || served().some((number, i) => number > (before[i] as number)),
 				`nobody was served meanwhile: ${what}`
@@ -165,10 +165,14 @@ const NOT_NOW = [
 const PATIENCE_MS = 60_000;
 
 /** Tried again while it is refused for one of these, which are counted. */
+/** Why nothing was taken, by --json, or what was said besides. */
+const whyNot = ({ code, stdout, stderr }: Ended): string =>
+	(code === 1 && stdout !== '' ? (JSON.parse(stdout) as { error: string }).error : stderr);
+
 async function takenInTheEnd(pid: number, options: string[], refusals: Map<string, number>): Promise<Ended> {
 	for (const end = Date.now() + PATIENCE_MS; ;) {
 		const taken = await procsnap('take', String(pid), ...options);
-		const reason = NOT_NOW.find((text) => taken.stderr.includes(text));
+		const reason = NOT_NOW.find((text) => whyNot(taken).includes(text));
 		if (taken.code !== 1 || reason === undefined || Date.now() > end) return taken;
 		count(refusals, reason);
 		await released(pid, `process ${pid}`);

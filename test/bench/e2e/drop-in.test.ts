@@ -36,7 +36,7 @@ export const experiment = {
 const MECHANISM = `
 import { closeSync, openSync } from 'node:fs';
 import { populatedRuns } from '../common/proc/pagemap.ts';
-import { auxvOf, processNote, regionsOf } from '../common/proc/process.ts';
+import { auxvOf, executedBy, processNote, regionsOf } from '../common/proc/process.ts';
 import { nowNs, NOTHING_DONE, ProcsnapError } from '../native/index.ts';
 
 const WHICH = ['all', 'own', 'resident'];
@@ -60,7 +60,7 @@ export const mechanism = {
 		const begunNs = Number(nowNs());
 		tracer.hold(pid);
 		const calls = tracer.lastCalls, momentNs = Number(nowNs()), threads = tracer.registers();
-		const regions = regionsOf(pid, 'smaps'), note = processNote(pid), auxv = auxvOf(pid), pagemap = openSync('/proc/' + pid + '/pagemap', 'r');
+		const regions = regionsOf(pid, 'smaps'), note = processNote(pid), auxv = auxvOf(pid), executed = { ...executedBy(pid), path: '/proc/' + pid + '/exe' }, pagemap = openSync('/proc/' + pid + '/pagemap', 'r');
 		const runs = Object.fromEntries(WHICH.map((which) => [which, regions.flatMap((region) => populatedRuns(pagemap, region, which))]));
 		closeSync(pagemap);
 		let copies = copyAll(tracer, pid, regions);
@@ -76,6 +76,7 @@ export const mechanism = {
 			read: (address, length) => bytesAt(Number(address), length),
 			image: () => ({
 				momentNs, skewNs: 0, threads: () => threads, regions: () => regions, auxv: () => auxv, note: () => note, copiedBytes: () => null, close: () => {},
+				executed: () => executed,
 				populated: ({ start, end }, which) => runs[which].map((run) => ({ start: Math.max(start, run.start), end: Math.min(end, run.end) })).filter((run) => run.start < run.end),
 				openMemory: async () => ({
 					read: async (room, at, length, address) => {
