@@ -68,8 +68,8 @@ export async function readOut(
 		if (!(error instanceof NoRoom) || cutOffAt === undefined || failedAt < layout.head.length) throw error;
 		signal?.throwIfAborted();
 		const cutOff = { at: failedAt, reason: messageOf(error), sinceNs: Number(nowNs()) };
-		await destination.empty?.(unused(layout));
 		const readBack = await cutOffAt(failedAt, layout.bytes);
+		await destination.empty?.(unused(layout));
 		return { digests: await digestAgain(layout, whole, readBack, signal), cutOff };
 	}
 }

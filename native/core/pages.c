@@ -121,6 +121,13 @@ int ps_pages_scan(int pagemap, uint64_t start, uint64_t end, uint64_t most_pages
 			span = span < MOST_SPAN ? 2 * span : span;
 		else if (span > most_pages * PAGE)
 			span /= 2;
+		/*
+		 * Where the kernel's own buffer was full and the walk then came to its end, walk_end is still that of
+		 * the buffer (fs/proc/task_mmu.c, do_pagemap_scan(): "isn't set when ret is zero"), and some runs would
+		 * be found again.
+		 */
+		if (got > 0 && found[got - 1].end > arg.walk_end)
+			arg.walk_end = found[got - 1].end;
 		for (int i = 0, count = got; i < count && got >= 0; i++) {
 			if (found[i].categories & PAGE_IS_SWAPPED)
 				got = add_swapped(pagemap, entries, &found[i], runs);

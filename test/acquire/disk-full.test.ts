@@ -1,7 +1,7 @@
 /**
  * No room for the evidence: refused before anything is done; where others take it meanwhile, what was written is kept.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
@@ -34,16 +34,20 @@ function saysWhatToDo(t: ExecutionContext, stderr: string, disk: string): void {
 
 testUnless(noMount())('a disk that gets full', async (t) => {
 	const heavy = await Heavy.start(t), disk = smallDisk(t, heavy, 400), out = join(disk, 'evidence');
-	// When what is there has been compared with what is needed, somebody else takes it.
-	const begun = () => eventually(() => (coreBytes(out) > 0 ? true : undefined), 'something is written');
 	const filler = join(disk, 'filler');
-	const { code, stderr } = await heavy.interrupted(out, begun, () => {
+	// When something is there of the core, somebody else takes what is left; meanwhile the take stands still.
+	const begun = async (take: ChildProcess) => {
+		await eventually(() => (coreBytes(out) >= 8 << 20 ? true : undefined), 'something is written');
+		take.kill('SIGSTOP');
+	};
+	const { code, stderr } = await heavy.interrupted(out, begun, (take) => {
 		const { bavail, bsize } = statfsSync(disk);
 		try {
 			writeFileSync(filler, Buffer.alloc(bavail * bsize));
 		} catch {
-			// The take has written meanwhile: there is no room now.
+			// What was under way has been written: there is no room now.
 		}
+		take.kill('SIGCONT');
 	});
 	rmSync(filler);
 	t.is(code, 5, stderr);
