@@ -161,14 +161,21 @@ export class KeptImage implements Image {
 	read(room: Uint8Array, address: number): number {
 		let done = 0;
 		for (const place of this.#places(address, room.length)) {
-			const { fd, at, length, ofFile } = place;
-			if (ofFile && fd === null) throw noPage('its file is left to others to read');
+			const { at, length } = place, fd = place.fd ?? (place.path == null ? null : this.#openLate(place.path));
 			if (fd === null) room.fill(0, done, done + length);
 			const there = fd === null ? length : filled(room, done, place, readSync(fd, room, done, length, at));
 			done += there;
 			if (there < length) break;
 		}
 		return done;
+	}
+
+	/** Of a file server, which has to answer now: for whoever reads at once, and has nobody else to do it. */
+	#openLate(path: Buffer): number {
+		const key = path.toString();
+		const fd = this.#files.get(key) ?? openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+		this.#files.set(key, fd);
+		return fd;
 	}
 
 	openMemory(): Promise<Memory> {
