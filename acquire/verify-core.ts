@@ -34,7 +34,7 @@ export function checkCore(dir: string, { core, regions }: Manifest, faults: stri
 	const chunks = leaves === null ? null : new Chunks(leaves);
 	const root = new Root();
 	// Read once: of the whole core too, where that is asked for or can be compared.
-	const sealedSum = (core as { sha256?: unknown }).sha256 ?? null;
+	const { sha256: sealedSum } = core;
 	const sum = sums === undefined && sealedSum === null ? null : createHash('sha256');
 	let { size } = fstatSync(file);
 	try {

@@ -11,15 +11,13 @@ import { errnoName } from '../../native/index.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../native/build/procsnap-reader', import.meta.url));
 /** struct request, struct reply and struct about of native/file-reader/file_reader.c. */
-const REQUEST_BYTES = 16, REPLY_BYTES = 8, ABOUT_BYTES = 32;
+const REQUEST_BYTES = 16, REPLY_BYTES = 8, ABOUT_BYTES = 16;
 const MOST_BYTES = 1 << 20;
 /** After the standard streams. */
 const FIRST_GIVEN = 3;
 
 /** What stat(2) says of a file. */
-export interface About { bytes: number; inode: bigint; device: bigint; isFile: boolean }
-
-const S_IFMT = 0o170000, S_IFREG = 0o100000;
+export interface About { bytes: number; inode: bigint }
 
 export const TIMED_OUT = 'ETIMEDOUT';
 /** What our own process may end with, or not begin. */
@@ -72,10 +70,7 @@ export class FileReader {
 	async about(path: string, limitMs: number, signal?: AbortSignal): Promise<About> {
 		const room = Buffer.alloc(ABOUT_BYTES);
 		await this.#ask(path, 0, room, 0, limitMs, signal);
-		return {
-			bytes: Number(room.readBigUInt64LE(0)), inode: room.readBigUInt64LE(8), device: room.readBigUInt64LE(16),
-			isFile: (room.readUInt32LE(24) & S_IFMT) === S_IFREG,
-		};
+		return { bytes: Number(room.readBigUInt64LE(0)), inode: room.readBigUInt64LE(8) };
 	}
 
 	/** Whoever waits is told so. Once or more. */

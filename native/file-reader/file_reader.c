@@ -35,8 +35,7 @@ struct reply {
 
 /* Of a file as it was when it was opened. */
 struct about {
-	uint64_t size, inode, device;
-	uint32_t mode, links;
+	uint64_t size, inode;
 };
 
 #define MOST_BYTES (1u << 20)
@@ -96,8 +95,7 @@ static struct reply serve(const struct request *request, const char *path, char 
 		if (fstat(file, &st) < 0)
 			return (struct reply){ .error = errno };
 		*(struct about *)room = (struct about){
-			.size = (uint64_t)st.st_size, .inode = st.st_ino, .device = st.st_dev, .mode = st.st_mode,
-			.links = (uint32_t)st.st_nlink,
+			.size = (uint64_t)st.st_size, .inode = st.st_ino,
 		};
 		reply.length = sizeof(struct about);
 		return reply;

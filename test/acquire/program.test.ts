@@ -9,7 +9,7 @@ type Reader = Pick<FileReader, 'read' | 'about' | 'close'>;
 
 const fake = (read: () => Promise<number>): Reader => ({
 	read, close: () => {},
-	about: () => Promise.resolve({ bytes: 7, inode: 1n, device: 1n, isFile: true }),
+	about: () => Promise.resolve({ bytes: 7, inode: 1n }),
 });
 const failing = (error: Error): Reader => fake(() => Promise.reject(error));
 const never = (): Reader => fake(() => new Promise<number>(() => {}));
