@@ -1,6 +1,7 @@
 /** What several experiments' tables and charts need. Pure. */
 import { MECHANISMS } from '../../../mechanisms/shared/all.ts';
-import type { Results, Summary, VariantResult } from '../../types.ts';
+import type { Interval } from '../../stats/bootstrap.ts';
+import type { CellValue, Results, Summary, VariantResult } from '../../types.ts';
 
 export const US = 1e3;
 export const MS = 1e6;
@@ -21,6 +22,37 @@ export const roundsOf = (variant: VariantResult | undefined, metric: string): nu
 export const ratio = (a: number | null, b: number | null): number | null =>
 	(a === null || b === null || b === 0 ? null : a / b);
 
+/** A statistic of a quantity, with the interval that it has where there are blocks enough. */
+export interface Estimate {
+	value: number;
+	interval: Interval | null;
+}
+
+/** A quantity's median; null: it was not measured. */
+export function medianOf(variant: VariantResult | undefined, metric: string): Estimate | null {
+	const summary = variant?.summary[metric];
+	return summary === undefined
+		? null
+		: { value: summary.median, interval: intervalFrom(summary.medianLow, summary.medianHigh) };
+}
+
+/** A quantity's mean; null: it was not measured. */
+export function meanOf(variant: VariantResult | undefined, metric: string): Estimate | null {
+	const summary = variant?.summary[metric];
+	return summary === undefined
+		? null
+		: { value: summary.mean, interval: intervalFrom(summary.meanLow, summary.meanHigh) };
+}
+
+const intervalFrom = (low: number | null, high: number | null): Interval | null =>
+	(low === null || high === null ? null : { low, high });
+
+/** `0.25 to 0.36`, three significant digits each; null: there is no interval. */
+export const between = (estimate: Estimate | null, divisor: number): CellValue => (estimate?.interval == null
+	? null
+	: [estimate.interval.low, estimate.interval.high].map((bound) => Number((bound / divisor).toPrecision(3)))
+		.join(' to '));
+
 /** The floor under all mechanisms: a target that copies itself. */
 const FLOORS = new Set(MECHANISMS.filter(({ cooperative }) => cooperative).map(({ name }) => name));
 
@@ -36,9 +68,9 @@ export function medianPoints(
 		return summary === undefined ? [] : [{
 			...variant.factors,
 			median: summary.median / divisor,
-			low: summary.medianLow / divisor,
-			high: summary.medianHigh / divisor,
-			p95: summary.p95 / divisor,
+			// A chart draws no line where there is no interval.
+			low: (summary.medianLow ?? summary.median) / divisor,
+			high: (summary.medianHigh ?? summary.median) / divisor,
 		}];
 	});
 }

@@ -89,11 +89,12 @@ test('phases of one name are one in a round, and those of all blocks are togethe
 });
 
 test('growth is claimed or denied only where intervals tell, and of copies in phases alone', (t) => {
-	const of = (low: number, median: number, high: number) => ({ low, median, high });
+	const of = (low: number, value: number, high: number) => ({ value, interval: { low, high } });
 	t.is(atMost(of(9, 10, 11), of(8, 9, 10), 2), true);
 	t.is(atMost(of(30, 31, 32), of(8, 9, 10), 2), false);
 	t.is(atMost(of(9, 20, 30), of(8, 9, 10), 2), null);
-	const measured = (large: number[], blocks = 3) => claims(collect(Array.from({ length: blocks }, (_, i) => [
+	t.is(atMost({ value: 1, interval: null }, of(8, 9, 10), 2), null);
+	const measured = (large: number[], blocks = 8) => claims(collect(Array.from({ length: blocks }, (_, i) => [
 		block(3 * i + 1, 'x', 4, [10, 11, 12], [5, 5, 5]), block(3 * i + 2, 'x', 1024, large, [5, 5, 5]),
 		block(3 * i + 3, 'y', 1024, [900, 900, 900], [700, 700, 700]),
 	]).flat())).filter(({ claim }) => claim.endsWith('(x)'));
