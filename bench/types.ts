@@ -159,13 +159,15 @@ export interface Claim {
 	where: string;
 	paper: string;
 	here: string;
-	/** null: this run has not the samples to tell. */
+	/** null: this run does not tell. */
 	holds: boolean | null;
+	/** It was measured, but its interval, or a control, leaves it open: why, and what would decide it. */
+	undecided?: string;
 	/** Not the paper's: what we say of what is beyond it. */
 	ours?: true;
 	/** It is judged by an absolute time, which says nothing where the CPU is emulated. */
 	byTime?: true;
-	/** Why it was not judged, where samples were not what was missing. */
+	/** Why it is not to be judged at all. */
 	unjudged?: string;
 }
 

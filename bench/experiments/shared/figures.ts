@@ -26,32 +26,44 @@ export const ratio = (a: number | null, b: number | null): number | null =>
 export interface Estimate {
 	value: number;
 	interval: Interval | null;
+	n: number;
+	blocks: number;
 }
 
 /** A quantity's median; null: it was not measured. */
-export function medianOf(variant: VariantResult | undefined, metric: string): Estimate | null {
-	const summary = variant?.summary[metric];
-	return summary === undefined
-		? null
-		: { value: summary.median, interval: intervalFrom(summary.medianLow, summary.medianHigh) };
-}
+export const medianOf = (variant: VariantResult | undefined, metric: string): Estimate | null =>
+	estimateFrom(variant?.summary[metric], 'median');
 
 /** A quantity's mean; null: it was not measured. */
-export function meanOf(variant: VariantResult | undefined, metric: string): Estimate | null {
-	const summary = variant?.summary[metric];
-	return summary === undefined
-		? null
-		: { value: summary.mean, interval: intervalFrom(summary.meanLow, summary.meanHigh) };
-}
+export const meanOf = (variant: VariantResult | undefined, metric: string): Estimate | null =>
+	estimateFrom(variant?.summary[metric], 'mean');
 
-const intervalFrom = (low: number | null, high: number | null): Interval | null =>
-	(low === null || high === null ? null : { low, high });
+function estimateFrom(summary: Summary | undefined, statistic: 'median' | 'mean'): Estimate | null {
+	if (summary === undefined) return null;
+	const { n, blocks } = summary, low = summary[`${statistic}Low`], high = summary[`${statistic}High`];
+	return { value: summary[statistic], interval: low === null || high === null ? null : { low, high }, n, blocks };
+}
 
 /** `0.25 to 0.36`, three significant digits each; null: there is no interval. */
 export const between = (estimate: Estimate | null, divisor: number): CellValue => (estimate?.interval == null
 	? null
 	: [estimate.interval.low, estimate.interval.high].map((bound) => Number((bound / divisor).toPrecision(3)))
 		.join(' to '));
+
+/** `168 µs (150 to 190)`: a time with its interval; `not measured`. */
+export function timeWithin(estimate: Estimate | null): string {
+	if (estimate === null) return 'not measured';
+	const { value, interval } = estimate;
+	return interval === null ? time(value) : `${time(value)} (${time(interval.low)} to ${time(interval.high)})`;
+}
+
+/** `1.9 × (1.5 to 2.4)`: a ratio with its interval. */
+export function timesWithin(estimate: Estimate | null): string {
+	if (estimate === null) return 'not measured';
+	const digits = (value: number): string => String(Number(value.toPrecision(3)));
+	const { value, interval } = estimate;
+	return `${digits(value)} ×${interval === null ? '' : ` (${digits(interval.low)} to ${digits(interval.high)})`}`;
+}
 
 /** The floor under all mechanisms: a target that copies itself. */
 const FLOORS = new Set(MECHANISMS.filter(({ cooperative }) => cooperative).map(({ name }) => name));

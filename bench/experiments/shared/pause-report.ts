@@ -3,7 +3,8 @@ import { quantileSorted } from 'simple-statistics';
 import { colourScale, PAPER_COLOUR } from '../../report/palette.ts';
 import { P95_NEEDS, P99_NEEDS } from '../../stats/summarize.ts';
 import type { CellValue, Chart, Claim, Results, Table, VariantResult } from '../../types.ts';
-import { between, levels, medianOf, MIB, MS, of, size, time, US, type Estimate } from './figures.ts';
+import { between, levels, medianOf, MIB, MS, of, size, timeWithin, US } from './figures.ts';
+import { isAtMost, ratioOf } from './judging.ts';
 import { isInPhases, NOTHING, phasesOf, refusalOf, waysOf } from './phase-log.ts';
 
 const HOT_KIB = 64;
@@ -239,15 +240,6 @@ export const charts = (results: Results): Chart[] => [
 const GROWTH = 2;
 const LEAST_SPREAD = 8;
 
-/** Is a / b at most `limit`, by both intervals? null: they do not tell. */
-export function atMost(a: Estimate, b: Estimate, limit: number): boolean | null {
-	if (a.interval === null || b.interval === null) return null;
-	return a.interval.high <= limit * b.interval.low ? true : a.interval.low > limit * b.interval.high ? false : null;
-}
-
-const judged = (holds: boolean | null): Pick<Claim, 'holds' | 'unjudged'> =>
-	(holds === null ? { holds, unjudged: 'not told apart by this run' } : { holds });
-
 export function claims(results: Results): Claim[] {
 	const own = { where: 'beyond the paper', paper: 'not in it', ours: true as const, byTime: true as const };
 	const at = (way: string, rssMiB: number): VariantResult | undefined =>
@@ -263,8 +255,8 @@ export function claims(results: Results): Claim[] {
 			...own, claim: `The longest stop does not grow with the target's memory (${way})`,
 			here: small === null || large === null
 				? 'not measured'
-				: `${time(small.value)} at ${size(least * MIB)}, ${time(large.value)} at ${size(most * MIB)}`,
-			...judged(small === null || large === null ? null : atMost(large, small, GROWTH)),
+				: `${timeWithin(small)} at ${size(least * MIB)}, ${timeWithin(large)} at ${size(most * MIB)}`,
+			...isAtMost(ratioOf(at(way, most), at(way, least), 'stopNs', 'median'), GROWTH),
 		};
 		const late = medianOf(at(way, most), 'lateNs'), control = medianOf(at(way, most), 'controlLateNs');
 		const others = waysOf(results).filter((other) => other !== way && other !== NOTHING);
@@ -273,9 +265,9 @@ export function claims(results: Results): Claim[] {
 			return theirs === null || late === null || control === null ? [] : [{
 				...own,
 				claim: `A loop of 1 kHz in a target of ${size(most * MIB)} is late by less under ${way} than under ${other}`,
-				here: `${time(late.value)} and ${time(theirs.value)} at its latest period; with nothing done ` +
-					time(control.value),
-				...judged(atMost(late, theirs, 1)),
+				here: `${timeWithin(late)} and ${timeWithin(theirs)} at its latest period; with nothing done ` +
+					timeWithin(control),
+				...isAtMost(ratioOf(at(way, most), at(other, most), 'lateNs', 'median'), 1),
 			}];
 		})];
 	});

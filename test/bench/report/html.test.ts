@@ -69,9 +69,11 @@ test('the page says what it is: label, isolation, verdicts, failures, what was g
 		'class="badge vm">vm<', 'target on CPU 1, requester on CPU 0; SCHED_FIFO for the target only',
 		'2025-11-22 19:39 UTC',
 		'commit 0123456789ab, with changes that are not committed',
-		'1 of the paper’s 4 claims holds here; 2 do not; for 1 this run has not enough samples.',
+		'Of the paper’s 5 claims 1 holds, 2 do not, 1 is undecided, 1 was not measured.',
+		'Of ours beyond it, 1 claim 1 holds.',
 		'1 × <b>inject', 'was given up: memory is short',
-		'<li class="yes">\n<p class="verdict"><span aria-hidden="true">✓</span> holds</p>',
+		'<td class="yes"><span class="verdict"><span aria-hidden="true">✓</span> holds</span>',
+		'<span class="why">some 400 rounds would decide it</span>', 'Ours, beyond the paper',
 		'<td class="number none">not measured</td>', '<td class="number paper first none">–</td>', 'bootstrap',
 		'8.0 GiB',
 	]) {

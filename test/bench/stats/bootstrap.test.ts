@@ -12,7 +12,8 @@ function draw(random: Random, blocks: number, rounds: number, shared: number): n
 	});
 }
 
-for (const [blocks, rounds, shared] of [[20, 20, 0.36], [20, 20, 0.1], [8, 10, 0.6], [4, 5, 0.36], [5, 1, 0.36]] as const)
+const SHAPES = [[20, 20, 0.36], [20, 20, 0.1], [8, 10, 0.6], [4, 5, 0.36], [5, 1, 0.36]] as const;
+for (const [blocks, rounds, shared] of SHAPES)
 	test(`the 95 % interval of ${blocks} blocks of ${rounds}, ${100 * shared} % of the variance between them, holds`,
 		(t) => {
 		const random = createRandom(99), trials = 200;
