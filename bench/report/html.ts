@@ -1,6 +1,7 @@
 import { LEAST_BLOCKS } from '../stats/bootstrap.ts';
 import { P95_NEEDS, P99_NEEDS } from '../stats/summarize.ts';
 import { claimsSection, sharedClaims } from './html/claims.ts';
+import { agreementNotice } from './html/agreement.ts';
 import { environmentBox, failureNotice, readableTime, statusNotice } from './html/environment.ts';
 import { html, trusted, type Html } from './html/markup.ts';
 import { recordList } from './html/record.ts';
@@ -17,7 +18,7 @@ export function renderHtml({ manifest, sections }: Report): string {
 		id: manifest.id,
 		startedAt: manifest.startedAt,
 		where: 'on the machine below',
-		environments: html`${statusNotice(manifest)}${environmentBox(manifest)}`,
+		environments: html`${statusNotice(manifest)}${agreementNotice(sections)}${environmentBox(manifest)}`,
 		claims: claimsSection(sections.flatMap((section) => section.claims)),
 		experiments: sections.map(({ experiment }) => experiment),
 		answers: sections.map((section) => experimentSection(section, manifest)),
@@ -38,7 +39,7 @@ export function renderSeveral({ id, startedAt, parts }: SeveralReport): string {
 		startedAt,
 		where: 'in the environments below',
 		environments: html`${parts.map(({ heading, report, failure }) => html`<h2 class="place">${heading}${report === null ? null : html` ${badge(report)}`}</h2>
-${failureNotice(failure, report)}${report === null ? null : environmentBox(report.manifest)}`)}`,
+${failureNotice(failure, report)}${report === null ? null : html`${agreementNotice(report.sections)}${environmentBox(report.manifest)}`}`)}`,
 		claims: sharedClaims(parts),
 		experiments: [...experiments.values()],
 		answers: [...experiments.values()].map((experiment) => sharedSection(experiment, parts)),

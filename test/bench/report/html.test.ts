@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
+import { collect } from '../../../bench/stats/results.ts';
+import type { Block } from '../../../bench/types.ts';
 import { renderHtml } from '../../../bench/report/html.ts';
 import { escapeHtml, html } from '../../../bench/report/html/markup.ts';
 import { showIn } from '../../../bench/report/view.ts';
@@ -125,4 +127,19 @@ test('the report is the same bytes in every process, whatever was drawn before',
 	const first = await digest(0);
 	t.regex(first, /^[0-9a-f]{64}\n$/);
 	t.is(await digest(3), first);
+});
+
+test('a run that disagrees with itself says first that it is not fit, and names the cells', async (t) => {
+	const report = await sampleReport();
+	const drifting = (later: number) => collect(Array.from({ length: 12 }, (_, seq): Block => ({
+		seq, experiment: 'clone-kill', variant: 'inject', factors: { mechanism: 'inject' }, status: 'ok', startedMs: 0,
+		warmupRounds: 0, samples: { takeNs: [100, 101, 99].map((ns) => ns + seq % 3 + (seq < 6 ? 0 : later)) },
+		failures: [], facts: {},
+	})));
+	const page = (later: number) =>
+		renderHtml({ ...report, sections: report.sections.map((one) => ({ ...one, results: drifting(later) })) });
+	t.regex(page(0), /The run agrees with itself\. Cells .*: 0 of \d+;/);
+	const unfit = page(50);
+	t.regex(unfit, /This run is not fit to be cited\..*earlier half against later half: (\d+) of \1\..* inject: takeNs/);
+	t.true(unfit.indexOf('not fit to be cited') < unfit.indexOf('aria-label="Environment"'));
 });
