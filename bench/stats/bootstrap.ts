@@ -46,11 +46,7 @@ export function intervalOf(blocks: Blocks, statistic: Statistic): Interval | nul
 	if (filled.length < LEAST_BLOCKS) {
 		return null;
 	}
-	const interval = widened(estimateOf(filled, statistic), resampled(filled, statistic), filled.length);
-	// What cannot be negative, as a time, is not said to be perhaps.
-	return filled.every((rounds) => rounds.every((value) => value >= 0))
-		? { ...interval, low: Math.max(0, interval.low) }
-		: interval;
+	return widened(estimateOf(filled, statistic), resampled(filled, statistic), filled.length);
 }
 
 /**
@@ -78,7 +74,9 @@ function widened(estimate: number, replicates: Float64Array, blocks: number): In
 	const sorted = replicates.sort();
 	const factor = studentT975(blocks - 1) / NORMAL_975 * Math.sqrt(blocks / (blocks - 1));
 	const bound = (share: number): number => estimate + factor * (quantileSorted(sorted as never, share) - estimate);
-	return { low: bound(0.025), high: bound(0.975) };
+	// What no resample has below nothing, as a time, is not said to be perhaps.
+	const least = (sorted[0] as number) >= 0 ? 0 : -Infinity;
+	return { low: Math.max(least, bound(0.025)), high: bound(0.975) };
 }
 
 /** The statistic of each of `RESAMPLES` resamples, in the order in which they were drawn. */
