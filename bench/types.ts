@@ -75,14 +75,19 @@ export interface Block {
 
 export interface Summary {
 	n: number;
+	/** Those that have rounds. */
+	blocks: number;
 	min: number;
 	median: number;
-	/** Bootstrap 95 % interval of the median; both equal the median where n is 1. */
-	medianLow: number;
-	medianHigh: number;
+	/** 95 % interval of the median, drawn by blocks (bench/stats/bootstrap.ts); null: too few blocks for one. */
+	medianLow: number | null;
+	medianHigh: number | null;
 	mean: number;
-	p95: number;
-	/** null where n is below 100: there it would only be the maximum again. */
+	/** The same of the mean. */
+	meanLow: number | null;
+	meanHigh: number | null;
+	/** null where n is below 72, and of the 99th below 368: there nothing bounds it from above. */
+	p95: number | null;
 	p99: number | null;
 	max: number;
 }
@@ -154,13 +159,15 @@ export interface Claim {
 	where: string;
 	paper: string;
 	here: string;
-	/** null: this run has not the samples to tell. */
+	/** null: this run does not tell. */
 	holds: boolean | null;
+	/** It was measured, but its interval, or a control, leaves it open: why, and what would decide it. */
+	undecided?: string;
 	/** Not the paper's: what we say of what is beyond it. */
 	ours?: true;
 	/** It is judged by an absolute time, which says nothing where the CPU is emulated. */
 	byTime?: true;
-	/** Why it was not judged, where samples were not what was missing. */
+	/** Why it is not to be judged at all. */
 	unjudged?: string;
 }
 

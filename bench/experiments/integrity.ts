@@ -196,8 +196,10 @@ export const experiment: Experiment = {
 			here: differing === undefined
 				? 'not measured'
 				: `${differing} of ${compared.toLocaleString('en')} bytes differ; ${torn} copies of a writing ` +
-					`target torn${control ? '' : '; but the control has not failed either, so this says little'}`,
-			holds: differing === undefined || !control ? null : differing === 0 && torn === 0,
+					'target torn',
+			...(differing === 0 && torn === 0 && !control
+				? { holds: null, undecided: 'the control, a live read, was not torn either: more rounds of it' }
+				: { holds: differing === undefined ? null : differing === 0 && torn === 0 }),
 		};
 	}),
 };

@@ -1,5 +1,7 @@
-import { P99_NEEDS } from '../stats/summarize.ts';
+import { LEAST_BLOCKS } from '../stats/bootstrap.ts';
+import { P95_NEEDS, P99_NEEDS } from '../stats/summarize.ts';
 import { claimsSection, sharedClaims } from './html/claims.ts';
+import { agreementNotice } from './html/agreement.ts';
 import { environmentBox, failureNotice, readableTime, statusNotice } from './html/environment.ts';
 import { html, trusted, type Html } from './html/markup.ts';
 import { recordList } from './html/record.ts';
@@ -16,7 +18,7 @@ export function renderHtml({ manifest, sections }: Report): string {
 		id: manifest.id,
 		startedAt: manifest.startedAt,
 		where: 'on the machine below',
-		environments: html`${statusNotice(manifest)}${environmentBox(manifest)}`,
+		environments: html`${statusNotice(manifest)}${agreementNotice(sections)}${environmentBox(manifest)}`,
 		claims: claimsSection(sections.flatMap((section) => section.claims)),
 		experiments: sections.map(({ experiment }) => experiment),
 		answers: sections.map((section) => experimentSection(section, manifest)),
@@ -37,7 +39,7 @@ export function renderSeveral({ id, startedAt, parts }: SeveralReport): string {
 		startedAt,
 		where: 'in the environments below',
 		environments: html`${parts.map(({ heading, report, failure }) => html`<h2 class="place">${heading}${report === null ? null : html` ${badge(report)}`}</h2>
-${failureNotice(failure, report)}${report === null ? null : environmentBox(report.manifest)}`)}`,
+${failureNotice(failure, report)}${report === null ? null : html`${agreementNotice(report.sections)}${environmentBox(report.manifest)}`}`)}`,
 		claims: sharedClaims(parts),
 		experiments: [...experiments.values()],
 		answers: [...experiments.values()].map((experiment) => sharedSection(experiment, parts)),
@@ -101,6 +103,6 @@ function contents(experiments: Page['experiments']): Html | null {
 
 function method(): Html {
 	return html`<p>A figure is of n rounds. Each block of rounds begins with warm-ups; they and failed rounds are kept in <code>samples.jsonl</code> and left out of the summaries. No other sample is left out: an outlier is a result where availability is the question. Variants were measured in blocks in a seeded random order, so that a disturbance of the machine does not fall on one of them alone.</p>
-<p>Quantiles interpolate between the two nearest samples (type 7 of Hyndman and Fan). The interval of a median is the 95 % percentile interval of 1,000 bootstrap resamples. The 99th percentile is given for ${P99_NEEDS} rounds or more; with fewer it would be the maximum again. The clock is read in C around the operation itself, and what reading it costs is not taken off. 1 KiB is 1,024 bytes, and so is the paper’s KB.</p>
+<p>Quantiles interpolate between the two nearest samples (type 7 of Hyndman and Fan). Intervals hold 95 %: 1,000 bootstrap resamples draw blocks, then rounds of each block, since rounds of one block are more alike than those of two; they are widened as Student’s t is for few blocks, and of fewer than ${LEAST_BLOCKS} blocks none is given. What has no interval is called neither higher nor lower. The 95th percentile is given for ${P95_NEEDS} rounds or more, the 99th for ${P99_NEEDS}: with fewer nothing bounds them from above. The clock is read in C around the operation itself, and what reading it costs is not taken off. 1 KiB is 1,024 bytes, and so is the paper’s KB.</p>
 `;
 }

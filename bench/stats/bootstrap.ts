@@ -1,69 +1,133 @@
+/**
+ * Intervals that respect blocks. Rounds of one block share a target, and a moment of the machine: they are more alike
+ * than those of two blocks (a third of the variance lies between blocks in our runs). An interval that takes them for
+ * independent holds the true median in 24 to 60 % of trials where it says 95.
+ *
+ * So a resample draws blocks with replacement, and of each one drawn, rounds with replacement. Of few blocks that is
+ * still too narrow, as a normal interval is where Student's t is due: it is widened by the same factor, which depends
+ * on the number of blocks alone. test/bench/stats/bootstrap.test.ts counts how often the outcome holds the truth.
+ */
 import { quantileSorted } from 'simple-statistics';
-import { createRandom, gamma, type Random } from './random.ts';
+import { createRandom } from './random.ts';
+import { studentT975 } from './student-t.ts';
 
 const RESAMPLES = 1000;
 /** Fixed: the same samples have the same interval, in every process. */
 const SEED = 0x70726f63;
+/** Of fewer no interval is given: of two, it would be 13 times as wide as their difference. */
+export const LEAST_BLOCKS = 3;
+/** The 97.5th percentile of the standard normal distribution. */
+const NORMAL_975 = 1.959964;
 
-/**
- * Bootstrap percentile interval (95 %) of the median of sorted samples.
- *
- * A resample draws n of the n samples with replacement; its median depends on
- * nothing but the middle order statistic of the n positions drawn. Positions are
- * floor(n * U) of n uniform U, and floor keeps order, so that order statistic is
- * floor(n * U(k)) with U(k) the k-th smallest of n uniforms: Beta(k, n + 1 - k).
- * Drawing that one number gives exactly the distribution of the medians that
- * drawing and sorting n positions would give, at a cost that does not grow with n.
- */
-export function medianInterval(sorted: readonly number[]): { low: number; high: number } {
-	const only = sorted[0];
-	if (only === undefined) {
-		throw new RangeError('medianInterval: no samples, so no median: leave the quantity out instead');
-	}
-	if (sorted.length === 1) {
-		return { low: only, high: only };
-	}
-	const random = createRandom(SEED);
-	const medians = Array.from({ length: RESAMPLES }, () => resampledMedian(sorted, random));
-	medians.sort((a, b) => a - b);
-	return { low: quantileSorted(medians, 0.025), high: quantileSorted(medians, 0.975) };
+/** The rounds of one metric, block by block, in the order of measuring. */
+export type Blocks = ReadonlyArray<readonly number[]>;
+
+export type Statistic = 'median' | 'mean';
+
+export interface Interval {
+	low: number;
+	high: number;
 }
 
-/** The median of one resample. */
-export function resampledMedian(sorted: readonly number[], random: Random): number {
-	const n = sorted.length;
-	const k = Math.floor((n + 1) / 2);
-	const a = gamma(k, random);
-	const b = gamma(n + 1 - k, random);
-	const lower = a / (a + b);
-	if (n % 2 === 1) {
-		return at(sorted, lower);
-	}
-	// Above U(k) lie n - k more uniforms; the next is the smallest of them.
-	const upper = 1 - (1 - lower) * (1 - random()) ** (1 / (n - k));
-	return (at(sorted, lower) + at(sorted, upper)) / 2;
-}
-
-function at(sorted: readonly number[], uniform: number): number {
-	const position = Math.min(sorted.length - 1, Math.floor(uniform * sorted.length));
-	return sorted[position] as number;
-}
-
-/**
- * Bootstrap percentile interval (95 %) of the median of all rounds of several blocks. Rounds of one block are more
- * alike than those of two: so blocks are drawn with replacement, and of each one drawn, rounds. Of a single block that
- * is the interval of its rounds, which knows nothing of what another block would have given.
- */
-export function medianIntervalOfBlocks(blocks: ReadonlyArray<readonly number[]>): { low: number; high: number } {
-	const filled = blocks.filter((rounds) => rounds.length > 0), all = filled.flat();
+/** The statistic of all rounds of all blocks. */
+export function estimateOf(blocks: Blocks, statistic: Statistic): number {
+	const all = blocks.flat();
 	if (all.length === 0) {
-		throw new RangeError('medianIntervalOfBlocks: no samples, so no median: leave the quantity out instead');
+		throw new RangeError('a statistic of no samples: leave the quantity out instead');
 	}
-	const random = createRandom(SEED);
-	const draw = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)] as Item;
-	const medians = Array.from({ length: RESAMPLES }, () => {
-		const drawn = filled.flatMap(() => draw(filled).map((_, __, rounds) => draw(rounds))).sort((a, b) => a - b);
-		return quantileSorted(drawn, 0.5);
-	}).sort((a, b) => a - b);
-	return { low: quantileSorted(medians, 0.025), high: quantileSorted(medians, 0.975) };
+	return statistic === 'mean'
+		? all.reduce((sum, value) => sum + value, 0) / all.length
+		: quantileSorted(all.sort((a, b) => a - b), 0.5);
+}
+
+/** The 95 % interval of a statistic; null where there are fewer than `LEAST_BLOCKS` blocks with rounds. */
+export function intervalOf(blocks: Blocks, statistic: Statistic): Interval | null {
+	const filled = withRounds(blocks);
+	if (filled.length < LEAST_BLOCKS) {
+		return null;
+	}
+	return widened(estimateOf(filled, statistic), resampled(filled, statistic), filled.length);
+}
+
+/**
+ * The 95 % interval of a statistic of one quantity combined with that of another: their ratio, say. Where both have as
+ * many blocks, the n-th of one is drawn with the n-th of the other, since they were measured one after the other, or
+ * in the same round: what slows the machine for both cancels out. Null as for `intervalOf`.
+ */
+export function combinedInterval(
+	a: Blocks, b: Blocks, statistic: Statistic, combine: (ofA: number, ofB: number) => number
+): (Interval & { estimate: number }) | null {
+	const left = withRounds(a), right = withRounds(b), blocks = Math.min(left.length, right.length);
+	if (blocks < LEAST_BLOCKS) {
+		return null;
+	}
+	const ofB = resampled(right, statistic);
+	const estimate = combine(estimateOf(left, statistic), estimateOf(right, statistic));
+	const replicates = resampled(left, statistic).map((value, i) => combine(value, ofB[i] as number));
+	return { estimate, ...widened(estimate, replicates, blocks) };
+}
+
+const withRounds = (blocks: Blocks): Blocks => blocks.filter((rounds) => rounds.length > 0);
+
+/** The percentile interval of `replicates`, each bound as much farther from the estimate as few blocks demand. */
+function widened(estimate: number, replicates: Float64Array, blocks: number): Interval {
+	const sorted = replicates.sort();
+	const factor = studentT975(blocks - 1) / NORMAL_975 * Math.sqrt(blocks / (blocks - 1));
+	const bound = (share: number): number => estimate + factor * (quantileSorted(sorted as never, share) - estimate);
+	// What no resample has below nothing, as a time, is not said to be perhaps.
+	const least = (sorted[0] as number) >= 0 ? 0 : -Infinity;
+	return { low: Math.max(least, bound(0.025)), high: bound(0.975) };
+}
+
+/** The statistic of each of `RESAMPLES` resamples, in the order in which they were drawn. */
+function resampled(blocks: Blocks, statistic: Statistic): Float64Array {
+	// Of their own: quantities of as many blocks draw the same blocks, however many rounds each has.
+	const drawBlock = createRandom(SEED), drawRound = createRandom(SEED + 1);
+	const evaluate = statistic === 'mean' ? meanOfDrawn(blocks) : medianOfDrawn(blocks);
+	return Float64Array.from({ length: RESAMPLES }, () => evaluate((take) => {
+		for (let drawn = 0; drawn < blocks.length; drawn++) {
+			const block = Math.floor(drawBlock() * blocks.length), { length } = blocks[block] as readonly number[];
+			for (let round = 0; round < length; round++) take(block, Math.floor(drawRound() * length));
+		}
+	}));
+}
+
+/** Calls `take` for each round drawn. */
+type Draw = (take: (block: number, round: number) => void) => void;
+
+function meanOfDrawn(blocks: Blocks): (draw: Draw) => number {
+	return (draw) => {
+		let sum = 0, count = 0;
+		draw((block, round) => {
+			sum += blocks[block]?.[round] as number;
+			count += 1;
+		});
+		return sum / count;
+	};
+}
+
+/** Sorts once, and counts how often each place was drawn: no resample is sorted. */
+function medianOfDrawn(blocks: Blocks): (draw: Draw) => number {
+	const places = blocks.flatMap((rounds, block) => rounds.map((value, round) => ({ value, block, round })))
+		.sort((a, b) => a.value - b.value);
+	const rank = blocks.map((rounds) => new Uint32Array(rounds.length));
+	places.forEach(({ block, round }, place) => {
+		(rank[block] as Uint32Array)[round] = place;
+	});
+	const times = new Uint32Array(places.length);
+	return (draw) => {
+		times.fill(0);
+		let count = 0;
+		draw((block, round) => {
+			const place = rank[block]?.[round] as number;
+			times[place] = (times[place] as number) + 1;
+			count += 1;
+		});
+		const at = (index: number): number => {
+			let place = -1;
+			for (let passed = 0; passed <= index; passed += times[place] as number) place += 1;
+			return places[place]?.value as number;
+		};
+		return (at(Math.floor((count - 1) / 2)) + at(Math.floor(count / 2))) / 2;
+	};
 }

@@ -45,7 +45,8 @@ function variantResult(id: string, blocks: readonly Block[]): VariantResult {
 		factors: merge(blocks.map((block) => block.factors)),
 		samples: Object.fromEntries(measured),
 		blocks: byBlock,
-		summary: Object.fromEntries(measured.map(([metric, values]): [string, Summary] => [metric, summarize(values)])),
+		summary: Object.fromEntries(Object.entries(byBlock)
+			.map(([metric, values]): [string, Summary] => [metric, summarize(values)])),
 		failures: blocks.reduce((sum, block) => sum + failuresOf(block), 0),
 		facts: merge(blocks.map((block) => block.facts)),
 	};

@@ -1,6 +1,7 @@
 /** What several experiments' tables and charts need. Pure. */
 import { MECHANISMS } from '../../../mechanisms/shared/all.ts';
-import type { Results, Summary, VariantResult } from '../../types.ts';
+import type { Interval } from '../../stats/bootstrap.ts';
+import type { CellValue, Results, Summary, VariantResult } from '../../types.ts';
 
 export const US = 1e3;
 export const MS = 1e6;
@@ -21,6 +22,49 @@ export const roundsOf = (variant: VariantResult | undefined, metric: string): nu
 export const ratio = (a: number | null, b: number | null): number | null =>
 	(a === null || b === null || b === 0 ? null : a / b);
 
+/** A statistic of a quantity, with the interval that it has where there are blocks enough. */
+export interface Estimate {
+	value: number;
+	interval: Interval | null;
+	n: number;
+	blocks: number;
+}
+
+/** A quantity's median; null: it was not measured. */
+export const medianOf = (variant: VariantResult | undefined, metric: string): Estimate | null =>
+	estimateFrom(variant?.summary[metric], 'median');
+
+/** A quantity's mean; null: it was not measured. */
+export const meanOf = (variant: VariantResult | undefined, metric: string): Estimate | null =>
+	estimateFrom(variant?.summary[metric], 'mean');
+
+function estimateFrom(summary: Summary | undefined, statistic: 'median' | 'mean'): Estimate | null {
+	if (summary === undefined) return null;
+	const { n, blocks } = summary, low = summary[`${statistic}Low`], high = summary[`${statistic}High`];
+	return { value: summary[statistic], interval: low === null || high === null ? null : { low, high }, n, blocks };
+}
+
+/** `0.25 to 0.36`, three significant digits each; null: there is no interval. */
+export const between = (estimate: Estimate | null, divisor: number): CellValue => (estimate?.interval == null
+	? null
+	: [estimate.interval.low, estimate.interval.high].map((bound) => Number((bound / divisor).toPrecision(3)))
+		.join(' to '));
+
+/** `168 µs (150 to 190)`: a time with its interval; `not measured`. */
+export function timeWithin(estimate: Estimate | null): string {
+	if (estimate === null) return 'not measured';
+	const { value, interval } = estimate;
+	return interval === null ? time(value) : `${time(value)} (${time(interval.low)} to ${time(interval.high)})`;
+}
+
+/** `1.9 × (1.5 to 2.4)`: a ratio with its interval. */
+export function timesWithin(estimate: Estimate | null): string {
+	if (estimate === null) return 'not measured';
+	const digits = (value: number): string => String(Number(value.toPrecision(3)));
+	const { value, interval } = estimate;
+	return `${digits(value)} ×${interval === null ? '' : ` (${digits(interval.low)} to ${digits(interval.high)})`}`;
+}
+
 /** The floor under all mechanisms: a target that copies itself. */
 const FLOORS = new Set(MECHANISMS.filter(({ cooperative }) => cooperative).map(({ name }) => name));
 
@@ -36,9 +80,9 @@ export function medianPoints(
 		return summary === undefined ? [] : [{
 			...variant.factors,
 			median: summary.median / divisor,
-			low: summary.medianLow / divisor,
-			high: summary.medianHigh / divisor,
-			p95: summary.p95 / divisor,
+			// A chart draws no line where there is no interval.
+			low: (summary.medianLow ?? summary.median) / divisor,
+			high: (summary.medianHigh ?? summary.median) / divisor,
 		}];
 	});
 }

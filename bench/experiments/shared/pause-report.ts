@@ -1,9 +1,10 @@
 /** Tables, charts and claims of pause-over-size. Pure. */
 import { quantileSorted } from 'simple-statistics';
 import { colourScale, PAPER_COLOUR } from '../../report/palette.ts';
-import { medianIntervalOfBlocks } from '../../stats/bootstrap.ts';
+import { P95_NEEDS, P99_NEEDS } from '../../stats/summarize.ts';
 import type { CellValue, Chart, Claim, Results, Table, VariantResult } from '../../types.ts';
-import { levels, MIB, MS, of, size, time, US } from './figures.ts';
+import { between, levels, medianOf, MIB, MS, of, size, timeWithin, US } from './figures.ts';
+import { isAtMost, ratioOf } from './judging.ts';
 import { isInPhases, NOTHING, phasesOf, refusalOf, waysOf } from './phase-log.ts';
 
 const HOT_KIB = 64;
@@ -24,26 +25,6 @@ function inOrder(results: Results): VariantResult[] {
 	});
 }
 
-interface Interval { median: number; low: number; high: number }
-
-/** Fewer blocks do not show how different they are. */
-const LEAST_BLOCKS = 3;
-
-/**
- * Of a metric's median, by drawing blocks, without bounds where there are too few of them; null: it was not measured.
- */
-export function intervalOf(variant: VariantResult | undefined, metric: string): Interval | null {
-	const median = of(variant, metric, 'median');
-	const blocks = variant?.blocks[metric]?.filter((rounds) => rounds.length > 0);
-	if (median === null || blocks === undefined) return null;
-	return blocks.length < LEAST_BLOCKS
-		? { median, low: -Infinity, high: Infinity }
-		: { median, ...medianIntervalOfBlocks(blocks) };
-}
-
-const between = (interval: Interval | null, divisor: number): CellValue => (interval?.high === Infinity || !interval
-	? null
-	: [interval.low, interval.high].map((value) => (value / divisor).toPrecision(3)).map(Number).join(' to '));
 
 const quantile = (values: readonly number[], share: number): number | null =>
 	(values.length === 0 ? null : quantileSorted([...values].sort((a, b) => a - b), share));
@@ -83,7 +64,7 @@ function stops(results: Results): Table {
 			return {
 				...placeOf(variant), first: told('firstStopNs', 'median', US),
 				last: told('lastStopNs', 'median', US),
-				longest: told('stopNs', 'median', US), interval: orDash(between(intervalOf(variant, 'stopNs'), US)),
+				longest: told('stopNs', 'median', US), interval: orDash(between(medianOf(variant, 'stopNs'), US)),
 				p95: told('stopNs', 'p95', US), p99: told('stopNs', 'p99', US), max: told('stopNs', 'max', US),
 				total: of(variant, 'totalNs', 'median', MS), faults: of(variant, 'extraFaults', 'median'),
 				work: of(variant, 'extraWorkNs', 'median', US), cpu: of(variant, 'collectorNs', 'median', MS),
@@ -94,8 +75,8 @@ function stops(results: Results): Table {
 		notes: [
 			'Every page is written to before each copy. Stops are as the mechanism reports them, medians of rounds; ' +
 				'the longest is of all stops of a round, that of its end too. What makes a copy in one act has no ' +
-				'first and last stop; gcore reports none: the next table says what is seen from inside. p99: from ' +
-				'100 rounds on.',
+				'first and last stop; gcore reports none: the next table says what is seen from inside. p95 and p99 ' +
+				`are given for ${P95_NEEDS} and ${P99_NEEDS} rounds or more.`,
 			'Intervals of medians are drawn by blocks, then by rounds: rounds of one target are more alike than ' +
 				'those of two. In all: made, read once, and given up; gcore writes to a disk instead. Faults, and ' +
 				'work longer: of the target\'s own loop, in all that time. CPU: of tracer, harness and gcore. ' +
@@ -132,9 +113,9 @@ function lateness(results: Results): Table {
 		],
 		rows: inOrder(results).map((variant) => ({
 			...placeOf(variant), late: of(variant, 'lateNs', 'median', US),
-			interval: between(intervalOf(variant, 'lateNs'), US), p95: of(variant, 'lateNs', 'p95', US),
+			interval: between(medianOf(variant, 'lateNs'), US), p95: orDash(of(variant, 'lateNs', 'p95', US)),
 			max: of(variant, 'lateNs', 'max', US), control: of(variant, 'controlLateNs', 'median', US),
-			between: between(intervalOf(variant, 'controlLateNs'), US),
+			between: between(medianOf(variant, 'controlLateNs'), US),
 			controlMax: of(variant, 'controlLateNs', 'max', US),
 			share: percent(sum(variant.samples['latePeriods']), sum(variant.samples['periods'])),
 			controlShare: percent(sum(variant.samples['controlLatePeriods']), sum(variant.samples['controlPeriods'])),
@@ -161,7 +142,7 @@ function byPhase(results: Results): Table {
 			longest: scaled(quantile(phase.longestNs, 1), MS),
 			step: orDash(scaled(quantile(phase.longestStepNs, 1), US)),
 			late: orDash(scaled(quantile(phase.lateNs, 0.5), US)),
-			p95: orDash(scaled(quantile(phase.lateNs, 0.95), US)),
+			p95: orDash(phase.lateNs.length < P95_NEEDS ? null : scaled(quantile(phase.lateNs, 0.95), US)),
 			max: orDash(scaled(quantile(phase.lateNs, 1), US)),
 			control: orDash(scaled(quantile(phase.controlLateNs, 0.5), US)),
 			controlMax: orDash(scaled(quantile(phase.controlLateNs, 1), US)),
@@ -202,13 +183,14 @@ function growth(
 	results: Results, name: string, title: string, caption: string, metric: string, divisor: number, unit: string
 ): Chart {
 	const rows = results.where({ hotKiB: HOT_KIB, pages: '4k' }).flatMap((variant) => {
-		const interval = intervalOf(variant, metric);
+		const estimate = medianOf(variant, metric);
 		// A log axis has no place for what is not late at all.
 		const shown = (value: number): number => Math.max(value, US) / divisor;
-		return interval === null ? [] : [{
-			way: wayOf(variant), rssMiB: sizeOf(variant),
-			median: shown(interval.median),
-				...(interval.high === Infinity ? {} : { low: shown(interval.low), high: shown(interval.high) }),
+		return estimate === null ? [] : [{
+			way: wayOf(variant), rssMiB: sizeOf(variant), median: shown(estimate.value),
+			...(estimate.interval === null
+				? {}
+				: { low: shown(estimate.interval.low), high: shown(estimate.interval.high) }),
 		}];
 	});
 	const ways = [...new Set(rows.map(({ way }) => way))], colours = colourScale(ways.filter((way) => way !== NOTHING));
@@ -258,14 +240,6 @@ export const charts = (results: Results): Chart[] => [
 const GROWTH = 2;
 const LEAST_SPREAD = 8;
 
-/** Is a / b at most `limit`, by both intervals? null: they do not tell. */
-export function atMost(a: Interval, b: Interval, limit: number): boolean | null {
-	return a.high <= limit * b.low ? true : a.low > limit * b.high ? false : null;
-}
-
-const judged = (holds: boolean | null): Pick<Claim, 'holds' | 'unjudged'> =>
-	(holds === null ? { holds, unjudged: 'not told apart by this run' } : { holds });
-
 export function claims(results: Results): Claim[] {
 	const own = { where: 'beyond the paper', paper: 'not in it', ours: true as const, byTime: true as const };
 	const at = (way: string, rssMiB: number): VariantResult | undefined =>
@@ -276,24 +250,24 @@ export function claims(results: Results): Claim[] {
 		const sizes = variants.filter(({ summary }) => summary['stopNs'] !== undefined).map(sizeOf);
 		const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
 		if (most < LEAST_SPREAD * least) return [];
-		const [small, large] = [intervalOf(at(way, least), 'stopNs'), intervalOf(at(way, most), 'stopNs')];
+		const [small, large] = [medianOf(at(way, least), 'stopNs'), medianOf(at(way, most), 'stopNs')];
 		const flat: Claim = {
 			...own, claim: `The longest stop does not grow with the target's memory (${way})`,
 			here: small === null || large === null
 				? 'not measured'
-				: `${time(small.median)} at ${size(least * MIB)}, ${time(large.median)} at ${size(most * MIB)}`,
-			...judged(small === null || large === null ? null : atMost(large, small, GROWTH)),
+				: `${timeWithin(small)} at ${size(least * MIB)}, ${timeWithin(large)} at ${size(most * MIB)}`,
+			...isAtMost(ratioOf(at(way, most), at(way, least), 'stopNs', 'median'), GROWTH),
 		};
-		const late = intervalOf(at(way, most), 'lateNs'), control = intervalOf(at(way, most), 'controlLateNs');
+		const late = medianOf(at(way, most), 'lateNs'), control = medianOf(at(way, most), 'controlLateNs');
 		const others = waysOf(results).filter((other) => other !== way && other !== NOTHING);
 		return [flat, ...others.flatMap((other): Claim[] => {
-			const theirs = intervalOf(at(other, most), 'lateNs');
+			const theirs = medianOf(at(other, most), 'lateNs');
 			return theirs === null || late === null || control === null ? [] : [{
 				...own,
 				claim: `A loop of 1 kHz in a target of ${size(most * MIB)} is late by less under ${way} than under ${other}`,
-				here: `${time(late.median)} and ${time(theirs.median)} at its latest period; with nothing done ` +
-					time(control.median),
-				...judged(atMost(late, theirs, 1)),
+				here: `${timeWithin(late)} and ${timeWithin(theirs)} at its latest period; with nothing done ` +
+					timeWithin(control),
+				...isAtMost(ratioOf(at(way, most), at(other, most), 'lateNs', 'median'), 1),
 			}];
 		})];
 	});

@@ -49,25 +49,16 @@ h3 .badge,.tallies .badge{font-size:.75rem;margin-left:.3em}
 .experiment>.place{margin-top:2.6rem;padding-top:1.2rem;border-top:1px solid var(--rule)}
 .experiment>.place>h3{font-size:1.125rem}
 .tallies{list-style:none;padding:0}
-.claims.shared li{display:block}
-.claims.shared dl{max-width:none}
-.claims.shared dl>div{grid-template-columns:10rem 1fr;gap:0 1rem;padding:.15rem 0}
-.claims.shared dd{display:grid;grid-template-columns:12.5rem 1fr;gap:0 1rem}
-.claims.shared div:first-child dd{display:block}
-.claims.shared .verdict{font-size:.8438rem}
 main>section,footer>section{margin-top:3.6rem}
 .tally{font-size:1.125rem}
-.claims{list-style:none;padding:0;margin:0;border-top:1.5px solid var(--strong)}
-.claims li{display:grid;grid-template-columns:12rem 1fr;gap:0 1.2rem;padding:.85rem 0;border-bottom:1px solid var(--rule)}
-.claims p{margin:0}
-.verdict{font:600 .9063rem/1.7 var(--sans)}
+.verdict{font-weight:600;display:block}
 .verdict span{display:inline-block;width:1.1em}
-.yes .verdict{color:var(--yes)}.no .verdict{color:var(--no)}.unknown .verdict{color:var(--unknown)}
+.yes .verdict{color:var(--yes)}.no .verdict{color:var(--no)}.undecided .verdict,.unknown .verdict{color:var(--unknown)}
 .where{font:.8125rem/1.4 var(--sans);color:var(--quiet);white-space:nowrap}
-.claims dl{font:.9063rem/1.5 var(--sans);margin:.35rem 0 0;max-width:44rem}
-.claims dl>div{display:grid;grid-template-columns:3.4rem 1fr}
-.claims dt{color:var(--quiet)}
-.claims dd{margin:0;overflow-wrap:anywhere}
+.claims th,.claims td{white-space:normal;min-width:9rem}
+.claims tbody th[scope=row]{min-width:14rem;max-width:24rem}
+.claims .group th{position:static;font-weight:600;padding-top:1rem}
+.why{display:block;color:var(--quiet)}
 nav{margin-top:2.2rem;font:.9375rem/1.5 var(--sans)}
 nav ul{list-style:none;padding:0;margin:0;display:flex;flex-wrap:wrap;gap:.3rem 1.4rem}
 .experiment{border-top:1px solid var(--rule);padding-top:1.8rem}
@@ -118,8 +109,8 @@ h1{font-size:1.65rem}
 .lead,.question,.tally{font-size:1.0625rem}
 .environment{padding:1rem;margin-left:-.25rem;margin-right:-.25rem}
 .environment dl>div{grid-template-columns:1fr;padding:.3rem 0}
-.claims li{grid-template-columns:1fr}
-.claims.shared dl>div,.claims.shared dd{grid-template-columns:1fr}
+.claims th,.claims td{min-width:7.5rem}
+.claims tbody th[scope=row]{min-width:9.5rem}
 .where{white-space:normal}
 .record>div{grid-template-columns:1fr}
 .record .record{padding-left:.9rem}
@@ -140,7 +131,7 @@ nav{display:none}
 .environment{border:1px solid var(--rule)}
 h2,h3,figcaption,.question{break-after:avoid}
 .chart figcaption{break-after:auto;break-before:avoid}
-.chart,.table,.claims li,tr,.environment,.notes li{break-inside:avoid}
+.chart,.table,tr,.environment,.notes li{break-inside:avoid}
 thead{display:table-header-group}
 .scroll,.chart .card{overflow:visible}
 .charts{display:block}

@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
+import { collect } from '../../../bench/stats/results.ts';
+import type { Block } from '../../../bench/types.ts';
 import { renderHtml } from '../../../bench/report/html.ts';
 import { escapeHtml, html } from '../../../bench/report/html/markup.ts';
 import { showIn } from '../../../bench/report/view.ts';
@@ -69,9 +71,11 @@ test('the page says what it is: label, isolation, verdicts, failures, what was g
 		'class="badge vm">vm<', 'target on CPU 1, requester on CPU 0; SCHED_FIFO for the target only',
 		'2025-11-22 19:39 UTC',
 		'commit 0123456789ab, with changes that are not committed',
-		'1 of the paper’s 4 claims holds here; 2 do not; for 1 this run has not enough samples.',
+		'Of the paper’s 5 claims 1 holds, 2 do not, 1 is undecided, 1 was not measured.',
+		'Of ours beyond it, 1 claim 1 holds.',
 		'1 × <b>inject', 'was given up: memory is short',
-		'<li class="yes">\n<p class="verdict"><span aria-hidden="true">✓</span> holds</p>',
+		'<td class="yes"><span class="verdict"><span aria-hidden="true">✓</span> holds</span>',
+		'<span class="why">some 400 rounds would decide it</span>', 'Ours, beyond the paper',
 		'<td class="number none">not measured</td>', '<td class="number paper first none">–</td>', 'bootstrap',
 		'8.0 GiB',
 	]) {
@@ -123,4 +127,19 @@ test('the report is the same bytes in every process, whatever was drawn before',
 	const first = await digest(0);
 	t.regex(first, /^[0-9a-f]{64}\n$/);
 	t.is(await digest(3), first);
+});
+
+test('a run that disagrees with itself says first that it is not fit, and names the cells', async (t) => {
+	const report = await sampleReport();
+	const drifting = (later: number) => collect(Array.from({ length: 12 }, (_, seq): Block => ({
+		seq, experiment: 'clone-kill', variant: 'inject', factors: { mechanism: 'inject' }, status: 'ok', startedMs: 0,
+		warmupRounds: 0, samples: { takeNs: [100, 101, 99].map((ns) => ns + seq % 3 + (seq < 6 ? 0 : later)) },
+		failures: [], facts: {},
+	})));
+	const page = (later: number) =>
+		renderHtml({ ...report, sections: report.sections.map((one) => ({ ...one, results: drifting(later) })) });
+	t.regex(page(0), /The run agrees with itself\. Cells .*: 0 of \d+;/);
+	const unfit = page(50);
+	t.regex(unfit, /This run is not fit to be cited\..*earlier half against later half: (\d+) of \1\..* inject: takeNs/);
+	t.true(unfit.indexOf('not fit to be cited') < unfit.indexOf('aria-label="Environment"'));
 });

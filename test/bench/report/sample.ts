@@ -96,6 +96,11 @@ export async function sampleReport(): Promise<Report> {
 			{ claim: 'b', where: '5.5', paper: 'p', here: 'h', holds: false },
 			{ claim: 'b too', where: '5.5', paper: 'p', here: 'h', holds: false },
 			{ claim: 'c', where: '5.5', paper: 'p', here: 'h', holds: null },
+			{
+				claim: 'd', where: '5.5', paper: 'p', here: 'h', holds: null,
+				undecided: 'some 400 rounds would decide it',
+			},
+			{ claim: 'e', where: 'beyond', paper: '', here: 'h', holds: true, ours: true },
 		],
 		failures: collectFailures(blocks),
 	};

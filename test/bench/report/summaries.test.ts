@@ -26,10 +26,12 @@ test('every quantity that was measured has a table, in a unit that people read',
 		[title, rows[0]?.median, columns.find(({ key }) => key === 'median')?.unit]), [
 		['Time to duplicate', 42.24, 'us'], ['Copied', 2, 'KiB'], ['Bandwidth', 3.5, 'GB/s'],
 	]);
-	t.like(tables[0]?.rows[0], { variant: 'inject', n: 3, min: 42.24, medianLow: 42.24, max: 42.24, failures: 1 });
+	t.like(tables[0]?.rows[0], { variant: 'inject', n: 3, blocks: 1, min: 42.24, max: 42.24, failures: 1 });
 });
 
-test('a 99th percentile that is not given says why', (t) => {
-	t.is(summarized(99)[0]?.rows[0]?.p99, 'n < 100');
-	t.is(summarized(100)[0]?.rows[0]?.p99, 42.24);
+test('what is not given says why: a percentile that nothing bounds, an interval of too few blocks', (t) => {
+	const row = (rounds: number) => summarized(rounds)[0]?.rows[0];
+	t.like(row(71), { p95: 'n < 72', p99: 'n < 368', medianLow: 'blocks < 3', meanHigh: 'blocks < 3' });
+	t.like(row(367), { p95: 42.24, p99: 'n < 368' });
+	t.is(row(368)?.p99, 42.24);
 });
