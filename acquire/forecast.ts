@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { codeOf, Failure } from '../common/errors.ts';
 import { bytesText } from '../common/format.ts';
 import { withFiles } from '../common/proc/mapped-files.ts';
+import { livingThread } from '../common/proc/process.ts';
 import type { Region } from '../common/proc/regions.ts';
 import type { Mechanism } from '../mechanisms/shared/types.ts';
 import { secretDevice } from '../native/index.ts';
@@ -34,11 +35,12 @@ export async function forecast(
 	pid: number, mapped: readonly Region[], live: LiveTarget, { keepsShared }: Pick<Mechanism, 'keepsShared'>,
 	filter: CoreFilter, signal?: AbortSignal
 ): Promise<Forecast | null> {
-	const classified = classify(withFiles(pid, mapped, secretDevice()), [], false, [], keepsShared);
+	const thread = livingThread(pid);
+	const classified = classify(withFiles(thread, mapped, secretDevice()), [], false, [], keepsShared);
 	const pages = await live.pages(mapped, signal);
 	if (pages === null) return null;
 	const both = { populated: pages, pages: () => Promise.resolve(pages) };
-	const planned = await planContents(classified, both, both, [pid], filter, signal);
+	const planned = await planContents(classified, both, both, [thread], filter, signal);
 	const withContent = planned.filter(({ runs }) => runs.length > 0);
 	const bytes = withContent.reduce(
 		(sum, { runs }) => sum + runs.reduce((all, { start, end }) => all + end - start + SEGMENT_BYTES, 0), 0

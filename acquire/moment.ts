@@ -56,7 +56,7 @@ async function plan(
 	const threads = image.threads()
 		.sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
 	const filter = { coredumpFilter: survey.coredumpFilter, onlyPrivate };
-	const pids = copyPid === 0 ? [target.pid] : [copyPid, target.pid];
+	const pids = [...(copyPid === 0 ? [] : [copyPid]), livingThread(target.pid)];
 	const planned = await planContents(classified, image, live, pids, filter, signal);
 	const files = classified.map(({ region }) => region).filter((region) => hasFile(region))
 		.map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
@@ -73,7 +73,7 @@ async function plan(
 /** As it is now; where it has ended since, what is known. */
 function ofTarget({ pid }: Identity): Partial<ProcessNote> {
 	try {
-		const { pgrp, sid, state, nice } = processNote(livingThread(pid));
+		const { pgrp, sid, state, nice } = processNote(pid);
 		return { pgrp, sid, state, nice };
 	} catch (error) {
 		if (!(error instanceof Failure)) throw error;

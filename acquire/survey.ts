@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Failure, isGone } from '../common/errors.ts';
 import {
-	coredumpFilterOf, countersOf, regionsOf, startTicksOf, type Counters, type Identity,
+	coredumpFilterOf, countersOf, livingThread, regionsOf, startTicksOf, type Counters, type Identity,
 } from '../common/proc/process.ts';
 import { withFiles } from '../common/proc/mapped-files.ts';
 import { bytesOf, parseRegions, uncovered, type Region } from '../common/proc/regions.ts';
@@ -140,7 +140,8 @@ export class Survey {
 	 */
 	async classified(signal?: AbortSignal): Promise<Classified[]> {
 		const { pid } = this.#target, { forked = false, keepsShared } = this.#mechanism ?? {}, secret = secretDevice();
-		const files = (of: number, regions: readonly Region[]): Region[] => withFiles(of, regions, secret);
+		const files = (of: number, regions: readonly Region[]): Region[] =>
+			withFiles(livingThread(of), regions, secret);
 		const left = (this.#still?.leftOut?.regions ?? [])
 			.map(({ maps, pages }) => ({ region: hiddenRegion(maps), pages }));
 		const kept = left.flatMap(({ region, pages }) => (pages === null ? [] : [{ region, pages }]));

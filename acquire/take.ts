@@ -4,7 +4,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { Failure, messageOf } from '../common/errors.ts';
-import { executedBy, identify, livingThread, type Identity } from '../common/proc/process.ts';
+import { executedBy, identify, type Identity } from '../common/proc/process.ts';
 import { isUnlinkedPath } from '../common/proc/regions.ts';
 import type { Mechanism } from '../mechanisms/shared/types.ts';
 import type { CallCount, Tracer } from '../native/index.ts';
@@ -205,7 +205,7 @@ const callsOf = ({ inVain }: Attempts, { lastCalls }: Tracer): CallCount[] =>
 function identified(pid: number): Identity {
 	try {
 		const found = identify(pid);
-		executedBy(livingThread(pid));	// no kernel thread
+		executedBy(pid);	// no kernel thread
 		return found;
 	} catch (error) {
 		if (error instanceof Failure) throw error;
