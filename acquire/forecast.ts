@@ -11,7 +11,7 @@ import { secretDevice } from '../native/index.ts';
 import type { Destination } from './evidence/folder.ts';
 import type { LiveTarget } from './evidence/live.ts';
 import { planContents } from './evidence/plan.ts';
-import { classify, type CoreFilter } from './evidence/provenance.ts';
+import { classify, classifyRunning, type CoreFilter } from './evidence/provenance.ts';
 import type { Survey } from './survey.ts';
 
 export interface Forecast {
@@ -21,6 +21,8 @@ export interface Forecast {
 	/** About so many the folder will have: the core, and what is said of it. The target may change until then. */
 	bytes: number;
 }
+
+type Like = Pick<Mechanism, 'keepsShared' | 'ofOneMoment'>;
 
 /** Each in the core's head and in the manifest, about. */
 const SEGMENT_BYTES = 56 + 100, REGION_BYTES = 400;
@@ -32,11 +34,12 @@ const REST_BYTES = 64 << 10;
  * the target, and counts as well. null: it has ended. Throws what `signal` was aborted with.
  */
 export async function forecast(
-	pid: number, mapped: readonly Region[], live: LiveTarget, { keepsShared }: Pick<Mechanism, 'keepsShared'>,
+	pid: number, mapped: readonly Region[], live: LiveTarget, { keepsShared, ofOneMoment }: Like,
 	filter: CoreFilter, signal?: AbortSignal
 ): Promise<Forecast | null> {
 	const thread = livingThread(pid);
-	const classified = classify(withFiles(thread, mapped, secretDevice()), [], false, [], keepsShared);
+	const there = withFiles(thread, mapped, secretDevice());
+	const classified = ofOneMoment ? classify(there, [], false, [], keepsShared) : classifyRunning(there);
 	const pages = await live.pages(mapped, signal);
 	if (pages === null) return null;
 	const both = { populated: pages, pages: () => Promise.resolve(pages) };
@@ -90,7 +93,7 @@ export function whyNoRoom(folder: string, { bytes }: Pick<Forecast, 'bytes'>, ro
 /** Before anything is done to the target. A receiver says itself that it has no room. Throws Failure. */
 export async function refuseWithoutRoom(
 	{ room, transfer }: Pick<Destination, 'room' | 'transfer'>, survey: Survey, pid: number,
-	mechanism: Pick<Mechanism, 'keepsShared'>, onlyPrivate: boolean, signal: AbortSignal | undefined
+	mechanism: Like, onlyPrivate: boolean, signal: AbortSignal | undefined
 ): Promise<void> {
 	if (transfer !== null || room.folder === undefined || !survey.hasLive) return;
 	const filter = { coredumpFilter: survey.coredumpFilter, onlyPrivate }, folder = dirname(room.folder);

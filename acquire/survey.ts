@@ -12,7 +12,9 @@ import { bytesOf, parseRegions, uncovered, type Region } from '../common/proc/re
 import type { CopyProgress, CopyRoom, Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
 import { nowNs, ProcsnapError, secretDevice, Tracer, type StoppedInVain } from '../native/index.ts';
 import type { Instant } from './evidence/manifest.ts';
-import { classify, inOrder, missingRegions, wipedAndGone, type Classified } from './evidence/provenance.ts';
+import {
+	classify, classifyRunning, inOrder, missingRegions, wipedAndGone, type Classified,
+} from './evidence/provenance.ts';
 import { TargetMemory } from './evidence/target-memory.ts';
 
 /**
@@ -139,9 +141,11 @@ export class Survey {
 	 * of it in its stop is `live` for those who read. Throws what `signal` was aborted with.
 	 */
 	async classified(signal?: AbortSignal): Promise<Classified[]> {
-		const { pid } = this.#target, { forked = false, keepsShared } = this.#mechanism ?? {}, secret = secretDevice();
+		const { pid } = this.#target, secret = secretDevice();
+		const { forked = false, keepsShared, ofOneMoment = true } = this.#mechanism ?? {};
 		const files = (of: number, regions: readonly Region[]): Region[] =>
 			withFiles(livingThread(of), regions, secret);
+		if (!ofOneMoment) return classifyRunning(files(pid, await this.image.regions()));
 		const left = (this.#still?.leftOut?.regions ?? [])
 			.map(({ maps, pages }) => ({ region: hiddenRegion(maps), pages }));
 		const kept = left.flatMap(({ region, pages }) => (pages === null ? [] : [{ region, pages }]));

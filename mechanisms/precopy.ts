@@ -105,6 +105,7 @@ export const mechanism: Mechanism = {
 	forked: false,
 	keepsShared: false,
 	allFlags: false,
+	ofOneMoment: true,
 	cooperative: false,
 	notForEvidence: null,
 	unavailable: () =>
