@@ -1,5 +1,5 @@
 /** What a take has cost the target, and what it did not get: the manifest's ledger, and why evidence is partial. */
-import { countersOf, executedBy, livingThread, startTicksOf } from '../common/proc/process.ts';
+import { countersOf, executedBy, startTicksOf } from '../common/proc/process.ts';
 import type { Counters, Executed, Identity } from '../common/proc/process.ts';
 import { nowNs } from '../native/index.ts';
 import { allCounts, type Attempts } from './attempts.ts';
@@ -100,7 +100,7 @@ export function executedSince(
 ): Executed | null {
 	if (live.isThere()) return null;
 	try {
-		const now = executedBy(livingThread(pid));
+		const now = executedBy(pid);
 		if (startTicksOf(pid) !== startTicks) return null;
 		return now.program === executed.program && now.commandLine.join('\0') === executed.commandLine.join('\0')
 			? null

@@ -73,6 +73,7 @@ const byPause = (a: Candidate, b: Candidate): number => Number(pauseOf(a)) - Num
 function whyNotBetter(other: Candidate, first: Candidate): string | null {
 	const name = first.mechanism.name, pauseNs = pauseOf(other), firstNs = pauseOf(first);
 	if (other === first) return 'it is the first';
+	if (!other.mechanism.ofOneMoment) return 'what it reads is not of one moment';
 	if (firstNs === null) return `${name} comes first`;
 	if (firstNs <= SHORT_NS) return `${name} comes first, and its predicted pause is short, ${durationText(firstNs)}`;
 	if (pauseNs === null) return `${name} comes first, and the pause of this one cannot be predicted here`;

@@ -11,6 +11,7 @@ import { ProcsnapError, type Tracer } from '../native/index.ts';
 import { candidatesFor } from './candidates.ts';
 import { asAsked, chooseMechanism, type Candidate, type Choice } from './choice.ts';
 import { forecast, roomIn, whyNoRoom, type Forecast, type Room } from './forecast.ts';
+import { offerFor } from './running.ts';
 import { startTracer, Survey } from './survey.ts';
 
 export interface DryRun {
@@ -18,6 +19,8 @@ export interface DryRun {
 	/** Why it would not be taken; null: it would. */
 	reason: string | null;
 	mechanism: string;
+	/** Else it would be read as it runs. */
+	ofOneMoment: boolean;
 	why: string;
 	/** Of the mechanism; null: it cannot tell. */
 	pauseNs: number | null;
@@ -55,11 +58,13 @@ export async function dryRun(
 				coredumpFilter: survey.coredumpFilter, onlyPrivate,
 			}, signal)
 			: null;
+		const offer = refusal === undefined || !mechanism.ofOneMoment ? null : offerFor(tracer, pid);
+		const withOffer = (text: string | undefined): string | undefined => (offer === null ? text : `${text}; ${offer}`);
 		const there = out === undefined ? null : await roomIn(out);
 		const free = there?.freeBytes ?? Infinity;
 		return {
-			pid, mechanism: mechanism.name, why: choice.why, evidence,
-			reason: refusal ?? (evidence === null ? `process ${pid} has ended` : whyNot(out, evidence, there)),
+			pid, mechanism: mechanism.name, ofOneMoment: mechanism.ofOneMoment, why: choice.why, evidence,
+			reason: withOffer(refusal) ?? (evidence === null ? `process ${pid} has ended` : whyNot(out, evidence, there)),
 			pauseNs: candidate?.estimate?.pauseNs ?? null,
 			growthBytes: candidate?.estimate === undefined || candidate.estimate === null
 				? null
@@ -100,7 +105,7 @@ const freeText = (bytes: number | null): string => (bytes === null ? '' : `, and
 
 /** For people. */
 export function dryRunLines(
-	{ pid, reason, mechanism, why, pauseNs, growthBytes, evidence, freeBytes }: DryRun
+	{ pid, reason, mechanism, ofOneMoment, why, pauseNs, growthBytes, evidence, freeBytes }: DryRun
 ): string[] {
 	return [
 		reason === null
@@ -112,6 +117,9 @@ export function dryRunLines(
 				`  regions: ${evidence.regions}, ${evidence.withContent} of them with content`,
 				`  evidence: about ${bytesText(evidence.bytes)}${freeText(freeBytes)}`,
 			]),
+		...(reason !== null || ofOneMoment
+			? []
+			: ['  NOT of one moment: it would be read as it runs, without registers']),
 		...(pauseNs === null ? [] : [`  pause: about ${durationText(pauseNs)}`]),
 		...(growthBytes === null ? [] : [`  memory: at most ${bytesText(growthBytes)} more meanwhile`]),
 		'  nothing was done',

@@ -4,13 +4,14 @@ import { dirname } from 'node:path';
 import { codeOf, Failure } from '../common/errors.ts';
 import { bytesText } from '../common/format.ts';
 import { withFiles } from '../common/proc/mapped-files.ts';
+import { livingThread } from '../common/proc/process.ts';
 import type { Region } from '../common/proc/regions.ts';
 import type { Mechanism } from '../mechanisms/shared/types.ts';
 import { secretDevice } from '../native/index.ts';
 import type { Destination } from './evidence/folder.ts';
 import type { LiveTarget } from './evidence/live.ts';
 import { planContents } from './evidence/plan.ts';
-import { classify, type CoreFilter } from './evidence/provenance.ts';
+import { classify, classifyRunning, type CoreFilter } from './evidence/provenance.ts';
 import type { Survey } from './survey.ts';
 
 export interface Forecast {
@@ -20,6 +21,8 @@ export interface Forecast {
 	/** About so many the folder will have: the core, and what is said of it. The target may change until then. */
 	bytes: number;
 }
+
+type Like = Pick<Mechanism, 'keepsShared' | 'ofOneMoment'>;
 
 /** Each in the core's head and in the manifest, about. */
 const SEGMENT_BYTES = 56 + 100, REGION_BYTES = 400;
@@ -31,14 +34,16 @@ const REST_BYTES = 64 << 10;
  * the target, and counts as well. null: it has ended. Throws what `signal` was aborted with.
  */
 export async function forecast(
-	pid: number, mapped: readonly Region[], live: LiveTarget, { keepsShared }: Pick<Mechanism, 'keepsShared'>,
+	pid: number, mapped: readonly Region[], live: LiveTarget, { keepsShared, ofOneMoment }: Like,
 	filter: CoreFilter, signal?: AbortSignal
 ): Promise<Forecast | null> {
-	const classified = classify(withFiles(pid, mapped, secretDevice()), [], false, [], keepsShared);
+	const thread = livingThread(pid);
+	const there = withFiles(thread, mapped, secretDevice());
+	const classified = ofOneMoment ? classify(there, [], false, [], keepsShared) : classifyRunning(there);
 	const pages = await live.pages(mapped, signal);
 	if (pages === null) return null;
 	const both = { populated: pages, pages: () => Promise.resolve(pages) };
-	const planned = await planContents(classified, both, both, [pid], filter, signal);
+	const planned = await planContents(classified, both, both, [thread], filter, signal);
 	const withContent = planned.filter(({ runs }) => runs.length > 0);
 	const bytes = withContent.reduce(
 		(sum, { runs }) => sum + runs.reduce((all, { start, end }) => all + end - start + SEGMENT_BYTES, 0), 0
@@ -88,7 +93,7 @@ export function whyNoRoom(folder: string, { bytes }: Pick<Forecast, 'bytes'>, ro
 /** Before anything is done to the target. A receiver says itself that it has no room. Throws Failure. */
 export async function refuseWithoutRoom(
 	{ room, transfer }: Pick<Destination, 'room' | 'transfer'>, survey: Survey, pid: number,
-	mechanism: Pick<Mechanism, 'keepsShared'>, onlyPrivate: boolean, signal: AbortSignal | undefined
+	mechanism: Like, onlyPrivate: boolean, signal: AbortSignal | undefined
 ): Promise<void> {
 	if (transfer !== null || room.folder === undefined || !survey.hasLive) return;
 	const filter = { coredumpFilter: survey.coredumpFilter, onlyPrivate }, folder = dirname(room.folder);

@@ -35,6 +35,8 @@ export interface Hidden {
 
 /** Takes a duplicate and ends it; keeps no memory. Throws Failure. */
 export async function findHidden(pid: number, mechanism: Mechanism, stopLimitMs?: number): Promise<Hidden> {
+	if (!mechanism.ofOneMoment)
+		throw new Failure(`${mechanism.name} makes no copy that the process could be compared with: name another --mechanism`);
 	if (!mechanism.allFlags)
 		throw new Failure(
 			`a copy by ${mechanism.name} has what a fork leaves out or wipes, and does not tell that it is: hidden compares ` +

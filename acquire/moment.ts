@@ -1,5 +1,5 @@
 /** The copy, and what is to be read of it. */
-import type { Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
+import type { Image, Mechanism, Still, UnreadThread } from '../mechanisms/shared/types.ts';
 import { xsaveComponents, type ThreadRegisters, type Tracer } from '../native/index.ts';
 import { Failure } from '../common/errors.ts';
 import { livingThread, processNote, type Executed, type Identity, type ProcessNote } from '../common/proc/process.ts';
@@ -22,6 +22,7 @@ export interface Moment {
 	/** What the target executed then, which need not be what it executed when it was looked at. */
 	executed: Executed & { path: string };
 	threads: ThreadRegisters[];
+	unreadThreads: UnreadThread[];
 	planned: Planned[];
 	/** The core's. */
 	notes: Buffer;
@@ -46,7 +47,7 @@ export async function copyAndPlan(
 
 export const placed = (planned: readonly Planned[]): Planned[] => planned.filter(({ runs }) => runs.length > 0);
 
-type Plan = Pick<Moment, 'executed' | 'threads' | 'planned' | 'notes' | 'filter' | 'unlocatedBytes'>;
+type Plan = Pick<Moment, 'executed' | 'threads' | 'unreadThreads' | 'planned' | 'notes' | 'filter' | 'unlocatedBytes'>;
 
 async function plan(
 	survey: Survey, target: Identity, onlyPrivate: boolean, copyPid: number, signal: AbortSignal | undefined
@@ -56,7 +57,7 @@ async function plan(
 	const threads = image.threads()
 		.sort((a, b) => Number(b.tid === target.pid) - Number(a.tid === target.pid) || a.tid - b.tid);
 	const filter = { coredumpFilter: survey.coredumpFilter, onlyPrivate };
-	const pids = copyPid === 0 ? [target.pid] : [copyPid, target.pid];
+	const pids = [...(copyPid === 0 ? [] : [copyPid]), livingThread(target.pid)];
 	const planned = await planContents(classified, image, live, pids, filter, signal);
 	const files = classified.map(({ region }) => region).filter((region) => hasFile(region))
 		.map(({ start, end, fileOffset, name }) => ({ start, end, fileOffset, name }));
@@ -65,15 +66,16 @@ async function plan(
 		commandLine: executed.commandLine.join(' '),
 	};
 	return {
-		executed, threads, planned, notes: allNotes(threads, process, image.auxv(), files, xsaveComponents()), filter,
-		unlocatedBytes: survey.unlocatedBytes(classified),
+		executed, threads, unreadThreads: image.unreadThreads?.() ?? [], planned,
+		notes: allNotes(threads, process, image.auxv(), files, xsaveComponents()),
+		filter, unlocatedBytes: survey.unlocatedBytes(classified),
 	};
 }
 
 /** As it is now; where it has ended since, what is known. */
 function ofTarget({ pid }: Identity): Partial<ProcessNote> {
 	try {
-		const { pgrp, sid, state, nice } = processNote(livingThread(pid));
+		const { pgrp, sid, state, nice } = processNote(pid);
 		return { pgrp, sid, state, nice };
 	} catch (error) {
 		if (!(error instanceof Failure)) throw error;

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { constants, getPriority, setPriority } from 'node:os';
 import { parseCpuList } from '../common/cpu-list.ts';
+import { livingThread } from '../common/proc/process.ts';
 import { pinProcess, type Answering } from '../native/index.ts';
 
 /**
@@ -29,7 +30,7 @@ export function yieldToOthers(target: number, answering?: Answering): void {
 	}
 	tried(() => {
 		const ours = allowedCpus('self');
-		const left = cpusLeft(ours, allowedCpus(target));
+		const left = cpusLeft(ours, allowedCpus(livingThread(target)));
 		if (left.length < ours.length) pinProcess(left);
 	});
 }

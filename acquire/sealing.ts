@@ -5,7 +5,7 @@ import { missing } from './account.ts';
 import { instantAfter, type describeCollection } from './collection.ts';
 import type { CoreLayout } from './evidence/core.ts';
 import { lackingBytes } from './evidence/lacking.ts';
-import type { Incomplete, Ledger, Manifest } from './evidence/manifest.ts';
+import type { Incomplete, Ledger, Manifest, NotOfOneMoment } from './evidence/manifest.ts';
 import { CHUNK_BYTES, HASH_BYTES } from './evidence/merkle.ts';
 import { recordRegions } from './evidence/records.ts';
 import type { CoreSource } from './evidence/source.ts';
@@ -39,9 +39,13 @@ export function programRead({ still }: Moment, isThere: boolean, file: ProgramFi
 }
 
 export async function manifestOf(
-	{ seen, moment, layout, read, source, ledger, partial, since, program, merkleRoot, transfer, collection, why }: {
+	{
+		seen, moment, layout, read, source, ledger, partial, since, notOfOneMoment, program, merkleRoot,
+		transfer, collection, why,
+	}: {
 		seen: Identity; moment: Moment; layout: CoreLayout; read: Read; source: CoreSource; ledger: Ledger;
-		partial: Incomplete | null; since: Executed | null; program: ProgramFile; merkleRoot: string;
+		partial: Incomplete | null; since: Executed | null; notOfOneMoment: NotOfOneMoment | null;
+		program: ProgramFile; merkleRoot: string;
 		transfer: Manifest['transfer']; collection: ReturnType<typeof describeCollection>; why: string;
 	}
 ): Promise<Manifest> {
@@ -64,9 +68,13 @@ export async function manifestOf(
 		transfer,
 		mechanism: { name, description, why },
 		before, momentNs: image.momentNs, after: after.instant, skewNs: image.skewNs,
-		threads: threads.map((thread) =>
-			({ tid: thread.tid, skewNs: thread.skewNs, running: thread.running, partial: thread.partial })),
+		threads: [
+			...threads.map((thread) =>
+				({ tid: thread.tid, skewNs: thread.skewNs, running: thread.running, partial: thread.partial })),
+			...moment.unreadThreads.map((thread) => ({ ...thread, partial: false })),
+		],
 		regions,
+		...(notOfOneMoment === null ? {} : { notOfOneMoment }),
 		partial,
 		ledger,
 		filter: moment.filter, unlocatedBytes: moment.unlocatedBytes,

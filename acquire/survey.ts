@@ -5,14 +5,16 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Failure, isGone } from '../common/errors.ts';
 import {
-	coredumpFilterOf, countersOf, regionsOf, startTicksOf, type Counters, type Identity,
+	coredumpFilterOf, countersOf, livingThread, regionsOf, startTicksOf, type Counters, type Identity,
 } from '../common/proc/process.ts';
 import { withFiles } from '../common/proc/mapped-files.ts';
 import { bytesOf, parseRegions, uncovered, type Region } from '../common/proc/regions.ts';
 import type { CopyProgress, CopyRoom, Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
 import { nowNs, ProcsnapError, secretDevice, Tracer, type StoppedInVain } from '../native/index.ts';
 import type { Instant } from './evidence/manifest.ts';
-import { classify, inOrder, missingRegions, wipedAndGone, type Classified } from './evidence/provenance.ts';
+import {
+	classify, classifyRunning, inOrder, missingRegions, wipedAndGone, type Classified,
+} from './evidence/provenance.ts';
 import { TargetMemory } from './evidence/target-memory.ts';
 
 /**
@@ -139,8 +141,11 @@ export class Survey {
 	 * of it in its stop is `live` for those who read. Throws what `signal` was aborted with.
 	 */
 	async classified(signal?: AbortSignal): Promise<Classified[]> {
-		const { pid } = this.#target, { forked = false, keepsShared } = this.#mechanism ?? {}, secret = secretDevice();
-		const files = (of: number, regions: readonly Region[]): Region[] => withFiles(of, regions, secret);
+		const { pid } = this.#target, secret = secretDevice();
+		const { forked = false, keepsShared, ofOneMoment = true } = this.#mechanism ?? {};
+		const files = (of: number, regions: readonly Region[]): Region[] =>
+			withFiles(livingThread(of), regions, secret);
+		if (!ofOneMoment) return classifyRunning(files(pid, await this.image.regions()));
 		const left = (this.#still?.leftOut?.regions ?? [])
 			.map(({ maps, pages }) => ({ region: hiddenRegion(maps), pages }));
 		const kept = left.flatMap(({ region, pages }) => (pages === null ? [] : [{ region, pages }]));

@@ -4,10 +4,10 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { Failure, messageOf } from '../common/errors.ts';
-import { executedBy, identify, livingThread, type Identity } from '../common/proc/process.ts';
+import { executedBy, identify, type Identity } from '../common/proc/process.ts';
 import { isUnlinkedPath } from '../common/proc/regions.ts';
 import type { Mechanism } from '../mechanisms/shared/types.ts';
-import type { CallCount, Tracer } from '../native/index.ts';
+import { ProcsnapError, type CallCount, type Tracer } from '../native/index.ts';
 import { copyEnd, executedSince, incompleteOf, ledgerOf, type CopyEnd } from './account.ts';
 import { allCounts, Attempts } from './attempts.ts';
 import { sumOf } from './calls.ts';
@@ -29,6 +29,7 @@ import { layOutAt } from './laying-out.ts';
 import { copyAndPlan, placed } from './moment.ts';
 import { ProgramReading } from './program.ts';
 import { readOut, wholeDigests } from './reading-out.ts';
+import { offerFor, readAsItRan } from './running.ts';
 import { manifestOf, programRead, sealBytes, timestampOf } from './sealing.ts';
 import { startTracer, Survey, type HowToCopy } from './survey.ts';
 import { TargetWatch } from './target-watch.ts';
@@ -55,8 +56,8 @@ export interface TakeOptions {
 	given?: readonly string[];
 	/** Called when the duplicate is there: from now on nobody waits for us. */
 	duplicated?: (target: number) => void;
-	/** Told when the target has ended while its copy is read. */
-	targetEnded?: () => void;
+	/** Told when the target has ended while it is read; `hasCopy`: its copy is there all the same. */
+	targetEnded?: (hasCopy: boolean) => void;
 	/** The copy is to end with the target: then evidence is partial. */
 	untilTargetEnds?: boolean;
 	/** Told of a copy that takes its time, and of one that is given up for another. */
@@ -134,7 +135,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		const end = (why: string | null): Promise<CopyEnd> =>
 			ended ??= copyEnd(moment, () => endStill(still, theTracer), why);
 		watch = new TargetWatch(seen, () => {
-			options.targetEnded?.();
+			options.targetEnded?.(mechanism.ofOneMoment);
 			// A copy that is no process holds nothing of the target's.
 			if (options.untilTargetEnds === true && still.pid !== 0) end(ENDED_WITH_TARGET).catch(() => undefined);
 		});
@@ -150,6 +151,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 			.finally(() => source.close());
 		// It may have come when the last blocks were read already.
 		signal?.throwIfAborted();
+		const notOfOneMoment = mechanism.ofOneMoment ? null : readAsItRan(planned, seen.pid, survey.live);
 		const merkleRoot = rootHash(read.digests.leaves).toString('hex');
 		// The duplicate is there until nobody can need it any more.
 		await destination.verified(merkleRoot);
@@ -162,7 +164,8 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		const since = executedSince(seen, survey.live, executed);
 		const program = programRead(moment, survey.live.isThere(), file);
 		const manifest = await manifestOf({
-			seen, moment, layout, read, source, ledger, since, program, merkleRoot, transfer: destination.transfer,
+			seen, moment, layout, read, source, ledger, since, notOfOneMoment, program, merkleRoot,
+			transfer: destination.transfer,
 			collection, partial: incompleteOf(source, copysEnd, read.cutOff, layout.bytes),
 			why: mechanism === choice.mechanism ? choice.why : `${attempts.made.at(-2)?.mechanism} has given up`,
 		});
@@ -180,7 +183,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		};
 	} catch (error) {
 		watch?.close();
-		const cause = error instanceof NotPlanned ? error.reason : error;
+		const cause = error instanceof NotPlanned ? error.reason : withOffer(error, tracer, survey, options);
 		const toll = tracer === undefined
 			? null
 			: endInVain(tracer, survey?.still ?? tracer, done ?? callsOf(attempts, tracer));
@@ -205,7 +208,7 @@ const callsOf = ({ inVain }: Attempts, { lastCalls }: Tracer): CallCount[] =>
 function identified(pid: number): Identity {
 	try {
 		const found = identify(pid);
-		executedBy(livingThread(pid));	// no kernel thread
+		executedBy(pid);	// no kernel thread
 		return found;
 	} catch (error) {
 		if (error instanceof Failure) throw error;
@@ -214,6 +217,17 @@ function identified(pid: number): Identity {
 				`you root?`
 		);
 	}
+}
+
+/** With what may be done with a process that no mechanism has copied. */
+function withOffer(
+	error: unknown, tracer: Tracer | undefined, survey: Survey | undefined, { pid, mechanisms, signal }: TakeOptions
+): unknown {
+	const isRefusal = error instanceof ProcsnapError && survey?.still === undefined && signal?.aborted !== true;
+	const wasAsked = mechanisms?.some(({ ofOneMoment }) => !ofOneMoment) === true;
+	if (!isRefusal || tracer === undefined || wasAsked) return error;
+	const offer = offerFor(tracer, pid);
+	return offer === null ? error : new ProcsnapError(error.code, `${error.message}; ${offer}`, error.inVain);
 }
 
 /** What was read is not lost with the rest. */

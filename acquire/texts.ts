@@ -22,8 +22,31 @@ export const lackingText = (bytes: number): string =>
 /** Of what it is, so that it is not taken for other evidence. */
 export function identityText({ target, collector, ...manifest }: Manifest, id: string): string {
 	const program = target.program === '' ? '' : `, ${target.program}`;
-	return `process ${target.pid} (${target.command}${program}) on ${collector.host}, as of ` +
-		`${momentOf(manifest)}, id ${id}`;
+	return `process ${target.pid} (${target.command}${program}) on ${collector.host}, ${whenText(manifest)}, id ${id}`;
+}
+
+/** `as of` its moment; or from when to when it was read, and that it is of none. */
+export function whenText(
+	{ before, momentNs, notOfOneMoment }: Pick<Manifest, 'before' | 'momentNs' | 'notOfOneMoment'>
+): string {
+	return notOfOneMoment === undefined
+		? `as of ${momentOf({ before, momentNs })}`
+		: `read as it ran, NOT of one moment, from ${momentOf({ before, momentNs })} to ` +
+			momentOf({ before, momentNs: notOfOneMoment.endedNs });
+}
+
+/** Of what is not of one moment, what that means for whoever reads it; none of what is. */
+export function noMomentTexts({ notOfOneMoment }: Pick<Manifest, 'notOfOneMoment'>): string[] {
+	if (notOfOneMoment === undefined) return [];
+	const { appeared, gone } = notOfOneMoment;
+	const count = (found: readonly unknown[]): string => `${found.length} region${found.length === 1 ? '' : 's'}`;
+	return [
+		'NOT OF ONE MOMENT: the process ran while it was read, each region at a time of its own; what belongs ' +
+			'together may not fit together, and no registers were read',
+		appeared === null || gone === null
+			? 'what came and went meanwhile is not known: the process had ended'
+			: `meanwhile ${count(appeared)} came, which were not read, and ${count(gone)} went, or parts of such`,
+	];
 }
 
 /** To be written down beside the evidence. */

@@ -15,6 +15,7 @@ export const mechanism: Mechanism = {
 	forked: true,
 	keepsShared: false,
 	allFlags: true,
+	ofOneMoment: true,
 	cooperative: true,
 	notForEvidence: 'fork measures workloads that cooperate',
 	unavailable: () => null,

@@ -11,6 +11,7 @@ export const mechanism: Mechanism = {
 	forked: true,
 	keepsShared: false,
 	allFlags: true,
+	ofOneMoment: true,
 	cooperative: false,
 	notForEvidence: null,
 	unavailable: () => (process.arch === 'x64' ? null : `it knows x86-64 only, this machine is ${process.arch}`),

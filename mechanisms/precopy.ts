@@ -24,7 +24,7 @@ function* copying(tracer: Tracer, { pid }: Target, room: CopyRoom = {}): Generat
 	const files = `/proc/${tracer.pid}/fd`;
 	let copy, done = false;
 	try {
-		const thread = livingThread(pid), before = notesOf(pid, thread);
+		const thread = livingThread(pid), before = notesOf(pid);
 		do {
 			copy = tracer.precopyGoOn(SLICE_MS);
 			const { phase, bytesRead, residentBytes: totalBytes, passes, writtenPages, wholeBytes } = copy;
@@ -105,6 +105,7 @@ export const mechanism: Mechanism = {
 	forked: false,
 	keepsShared: false,
 	allFlags: false,
+	ofOneMoment: true,
 	cooperative: false,
 	notForEvidence: null,
 	unavailable: () =>

@@ -10,6 +10,7 @@ export const mechanism: Mechanism = {
 	forked: false,
 	keepsShared: false,
 	allFlags: true,
+	ofOneMoment: true,
 	cooperative: false,
 	notForEvidence: 'stop is for comparison: the target stands still until all of its memory is copied',
 	unavailable: () => null,

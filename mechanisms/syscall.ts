@@ -16,6 +16,7 @@ export const mechanism: Mechanism = {
 	forked: false,
 	keepsShared: true,
 	allFlags: true,
+	ofOneMoment: true,
 	cooperative: false,
 	notForEvidence: null,
 	unavailable: snapUnavailable,

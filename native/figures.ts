@@ -220,6 +220,9 @@ export interface Preflight {
 	pauseNs: number | null;
 }
 
+/** `read`, or `syscall 999` where its name is not known. */
+export const callName = (number: number): string => addon().callName(number);
+
 /** What `bytes`, a struct ps_calls, says of each kind of call. Pure. */
 export function callsIn(bytes: Uint8Array): { cutCalls: number; calls: CallCount[] } {
 	const { callsHeadBytes, callBytes, callKinds } = addon().constants;

@@ -11,8 +11,8 @@ export { WAYS, type Clock, type Way, type XsaveComponent } from './addon.ts';
 export { errnoName, ProcsnapError, type StoppedInVain } from './error.ts';
 export type { KeptPages, LeftOut, LeftOutRegion } from './left-out.ts';
 export {
-	callsIn, NOTHING_DONE, type Calibration, type CallCount, type CallCounts, type Copy, type Duplicate, type Ended,
-	type Precopy, type Preflight, type Reason, type Snapshot, type Spell, type ThreadRegisters,
+	callName, callsIn, NOTHING_DONE, type Calibration, type CallCount, type CallCounts, type Copy, type Duplicate,
+	type Ended, type Precopy, type Preflight, type Reason, type Snapshot, type Spell, type ThreadRegisters,
 } from './figures.ts';
 export {
 	allocate, answerSignals, clock, clockSynchronized, dropCached, emptyPart, endProcess, exitNow, lockFile, nameFile,

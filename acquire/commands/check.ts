@@ -12,6 +12,7 @@ import { bytesText, durationText } from '../../common/format.ts';
 import { parseOptions, type Option } from '../../common/options.ts';
 import { out } from '../../common/terminal.ts';
 import { MECHANISMS } from '../mechanism-option.ts';
+import { offerFor } from '../running.ts';
 
 export const summary = 'say whether a process would be taken, how, at what cost, and why not';
 
@@ -36,12 +37,14 @@ const REFUSED = 1;
 export function run(args: string[]): Promise<number> {
 	const { flags, values, positionals } = parseOptions(args, OPTIONS, 1);
 	const pid = pidOf(positionals[0], 'check');
-	const candidates = lookedAt(pid, values.mechanism === undefined ? undefined : mechanismsFor(values.mechanism));
-	const checked = judged(candidates, chooseMechanism(candidates));
-	const { choice: { mechanism, why, passedOver }, estimate, refusals } = checked, taken = refusals.length === 0;
+	const mechanisms = values.mechanism === undefined ? undefined : mechanismsFor(values.mechanism);
+	const { candidates, checked } = lookedAt(pid, mechanisms);
+	const { choice: { mechanism, why, passedOver }, estimate, refusals, offer } = checked;
+	const taken = refusals.length === 0;
 	if (flags.has('json')) {
 		out.json({
-			pid, taken, mechanism: mechanism.name, why, passedOver, ...estimate, candidates: candidates.map(brief),
+			pid, taken, mechanism: mechanism.name, ofOneMoment: mechanism.ofOneMoment, why, passedOver, ...estimate,
+			offer, candidates: candidates.map(brief),
 		});
 	} else {
 		out.lines(lines(pid, checked).flatMap((line) => wrapped(line)));
@@ -49,11 +52,15 @@ export function run(args: string[]): Promise<number> {
 	return Promise.resolve(taken ? 0 : REFUSED);
 }
 
-function lookedAt(pid: number, mechanisms: Mechanism[] | undefined): Candidate[] {
+function lookedAt(pid: number, mechanisms: Mechanism[] | undefined): { candidates: Candidate[]; checked: Checked } {
 	// Of the rank that the tracer of a take has: what it times is what that would take.
 	const tracer = Tracer.start({ priority: 1, dataBytes: 1 << 16 });
 	try {
-		return candidatesFor(tracer, pid, { mechanisms, all: true });
+		const candidates = candidatesFor(tracer, pid, { mechanisms, all: true });
+		const found = judged(candidates, chooseMechanism(candidates));
+		const wasAsked = mechanisms?.some(({ ofOneMoment }) => !ofOneMoment) === true;
+		const offer = found.refusals.length === 0 || wasAsked ? null : offerFor(tracer, pid);
+		return { candidates, checked: { ...found, offer } };
 	} catch (error) {
 		throw error instanceof ProcsnapError ? new Failure(error.message) : error;
 	} finally {
@@ -67,9 +74,11 @@ interface Checked {
 	estimating: Mechanism;
 	estimate: Estimate;
 	refusals: Reason[];
+	/** What else there is for a process that is refused. */
+	offer: string | null;
 }
 
-function judged(candidates: readonly Candidate[], choice: Choice): Checked {
+function judged(candidates: readonly Candidate[], choice: Choice): Omit<Checked, 'offer'> {
 	const predicting = candidates.filter(({ estimate }) => estimate !== null);
 	const found = predicting.find(({ mechanism }) => mechanism === choice.mechanism) ?? predicting[0];
 	if (found?.estimate == null) throw new Failure('no mechanism of this machine can tell before it is used');
@@ -86,7 +95,7 @@ const brief = ({ mechanism: { name }, unavailable, estimate }: Candidate): {
 	reasons: (estimate?.reasons ?? []).map(({ name: reason, code }) => ({ name: reason, code })),
 });
 
-function lines(pid: number, { choice, estimating, estimate, refusals }: Checked): string[] {
+function lines(pid: number, { choice, estimating, estimate, refusals, offer }: Checked): string[] {
 	const { reasons, threads, residentKib, growthKib, headroomKib, pauseNs, unseen, disturbance } = estimate;
 	const { mechanism, why, passedOver } = choice;
 	const verdict = `process ${pid} would be ${refusals.length === 0 ? 'taken' : 'refused'}`;
@@ -96,9 +105,12 @@ function lines(pid: number, { choice, estimating, estimate, refusals }: Checked)
 		refusals[0] === undefined ? verdict : `${verdict} (${refusals[0].name})`,
 		...(refusals.length > 0 ? [] : [`  by ${mechanism.name}: ${why}`, `  how: ${mechanism.description}`]),
 		...(refusals.length > 0 || mechanism === estimating ? [] : [`  what follows is of ${estimating.name}`]),
+		...(refusals.length > 0 || mechanism.ofOneMoment
+			? []
+			: ['  NOT of one moment: each region would be read at a time of its own, and no registers']),
 		...(pauseNs === null
 			? []
-			: [
+			: pauseNs === 0 ? [`  pause: none, of ${threads} thread${threads === 1 ? '' : 's'} and ${kib(residentKib)}`] : [
 				`  pause: about ${durationText(pauseNs)}, of ${threads} ` +
 					`thread${threads === 1 ? '' : 's'} and ${kib(residentKib)}`,
 			]),
@@ -111,6 +123,7 @@ function lines(pid: number, { choice, estimating, estimate, refusals }: Checked)
 					: `  memory: at most ${kib(growthKib)} more while the duplicate is there, of ${room}`,
 			]),
 		...reasons.map(({ name, code, text }) => `  ${code === null ? 'note' : 'refused'}: ${name}: ${text}`),
+		...(offer === null ? [] : [`  ${offer}`]),
 		...(refusals.length > 0 || unseen.length === 0 ? [] : [`  seen only when it is taken: ${unseen.join(', ')}`]),
 		// Of one that is refused, they would say the same once more.
 		...(refusals.length > 0 ? [] : passedOver.map((other) => `  not by ${other.name}: ${other.why}`)),

@@ -43,7 +43,10 @@ export async function run(args: string[]): Promise<number> {
 	}
 	const registerLines = threads === null
 		? []
-		: (await import('../registers-text.ts')).registerLines(threads, withRaw);
+		: [
+			...(await import('../registers-text.ts')).registerLines(threads, withRaw),
+			...unreadLines(manifest),
+		];
 	out.lines([
 		`NOT VERIFIED: this is what the folder says, and anybody may have written it: procsnap verify ${dir} --key FILE`,
 		...describe(dir, manifest), ...regionLines(manifest), `  ${identityText(manifest, id)}`, ...registerLines,
@@ -70,6 +73,18 @@ async function registersIn(dir: string): Promise<import('../evidence/registers.t
 	]);
 	return registersByName(readRegisters(dir));
 }
+
+/** Of threads that were not stopped: zeros in place of their registers would be taken for registers. */
+const unreadLines = ({ threads }: Manifest): string[] => threads.flatMap(({ tid, running, waiting }) => {
+	if (waiting === undefined) return [];
+	const head = `thread ${tid}: its registers were not read, since it was not stopped`;
+	if (waiting === null) return [`${head}; ${running ? 'it ran' : 'nothing is known of where it was'}`];
+	const { call, arguments: values, stackPointer, programCounter } = waiting;
+	return [
+		`${head}; it waited ${call === null ? 'in no system call' : `in ${call}(${values.join(', ')})`}`,
+		`  stack pointer ${stackPointer}, program counter ${programCounter}, as the kernel told of it then`,
+	];
+});
 
 const regionLines = ({ regions }: Manifest): string[] =>
 	regions.map(({ start, end, permissions, capture, bytes, name, unreadable }) =>

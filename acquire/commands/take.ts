@@ -9,7 +9,7 @@ import { checkKeyPlace, collectorKey, defaultKeyPath, exposureOf } from '../evid
 import { atMostText, bytesText, durationText } from '../../common/format.ts';
 import { bytesOption, countOption, expectOneOf, parseOptions, type Option } from '../../common/options.ts';
 import { addressOf, MAX_STOP, pidOf, stopLimitOf } from '../arguments.ts';
-import { MECHANISMS } from '../mechanism-option.ts';
+import { MECHANISMS, NOT_CHOSEN } from '../mechanism-option.ts';
 import { mechanismsFor } from '../../mechanisms/shared/all.ts';
 import { halfOfMemory } from '../../mechanisms/shared/room.ts';
 import { answerSignals } from '../../native/index.ts';
@@ -18,7 +18,7 @@ import { yieldToOthers } from '../priority.ts';
 import { createProgress } from '../../common/progress.ts';
 import { note, out } from '../../common/terminal.ts';
 import { take } from '../take.ts';
-import { cutTexts, idText, lackingText, lengthenedTexts, partialText } from '../texts.ts';
+import { cutTexts, idText, lackingText, lengthenedTexts, noMomentTexts, partialText, whenText } from '../texts.ts';
 
 export const summary = 'take the memory and registers of a live process';
 
@@ -49,7 +49,10 @@ export const help = {
 	usage: 'procsnap take PID [OPTIONS]',
 	text: `Duplicates the process, reads the duplicate while the process goes on, seals what
 was read, and ends the duplicate. The evidence has an ELF core, which gdb opens, and a
-manifest that tells how each region was captured and what the target suffered.`,
+manifest that tells how each region was captured and what the target suffered.
+${NOT_CHOSEN} is never chosen by itself: it reads the process as it runs, without stopping it.
+That is NOT of one moment and has no registers, and the evidence says so; it is for processes that
+nothing else can copy, such as those that trace themselves.`,
 	options: OPTIONS,
 	examples: [
 		'procsnap take 1234', 'procsnap take 1234 --out /media/usb/plc-1 --json',
@@ -111,8 +114,10 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 			yieldToOthers(target, answering);
 		},
 		digests, given: args.map(withoutPassword), untilTargetEnds: flags.has('until-target-ends'),
-		targetEnded: () => say(
-			flags.has('until-target-ends')
+		targetEnded: (hasCopy) => say(
+			!hasCopy
+				? `process ${pid} has ended: what was not read yet is not there any more`
+				: flags.has('until-target-ends')
 				? `process ${pid} has ended, and so does its copy: what was not read yet is not taken`
 				: `process ${pid} has ended; its copy is read on (--until-target-ends would end that, too)`
 		),
@@ -138,7 +143,8 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 	if (exposed !== null) note(exposed);
 	if (flags.has('json')) {
 		const { core: { bytes, merkleRoot }, mechanism, partial, lackingBytes, ledger } = manifest;
-		out.json({ where, id, bytes, merkleRoot, mechanism, partial, lackingBytes, ledger, untold });
+		const ofOneMoment = manifest.notOfOneMoment === undefined;
+		out.json({ where, id, bytes, merkleRoot, mechanism, ofOneMoment, partial, lackingBytes, ledger, untold });
 	} else {
 		out.lines(describe(where, manifest, id));
 	}
@@ -216,20 +222,26 @@ function roomOf({ memory, spool }: Partial<Record<keyof typeof OPTIONS, string[]
 /** What was taken, how, and what it cost the target. Of what is partial that is the last line. */
 export function describe(
 	where: string, {
-		target, mechanism, threads, regions, ledger, core, before, partial, filter,
+		target, mechanism, threads, regions, ledger, core, before, momentNs, partial, filter, notOfOneMoment,
 		unlocatedBytes = 0, lackingBytes = 0,
 	}: Manifest, id?: string
 ): string[] {
 	const ended = regions.filter(({ readFrom, unreadable }) =>
 		readFrom === 'target' && unreadable.some(({ errno }) => errno === 'ESRCH')).length;
 	const endPause = ledger.endPauseNs === null ? 'nobody knows for how long' : `for ${atMostText(ledger.endPauseNs)} at most`;
+	const isOfOne = notOfOneMoment === undefined;
+	const when = isOfOne ? `as of ${before.wallClock}` : whenText({ before, momentNs, notOfOneMoment });
+	const waiting = threads.filter((thread) => thread.waiting != null).length;
 	return [
-		`${where}: process ${target.pid} (${target.command}) as of ${before.wallClock}, ` +
-			`by ${mechanism.name}`,
+		`${where}: process ${target.pid} (${target.command}) ${when}, by ${mechanism.name}`,
 		...(mechanism.why === null ? [] : [`  why ${mechanism.name}: ${mechanism.why}`]),
 		...(ledger.attempts ?? []).flatMap((attempt) => (attempt.outcome === 'refused' ? [attemptText(attempt)] : [])),
-		`  ${bytesText(core.bytes)}, registers of ${counted(threads.length, 'thread')}`,
-		`  the target was paused for ${atMostText(ledger.pauseNs)} at most, and ${endPause} when the duplicate was ended`,
+		isOfOne
+			? `  ${bytesText(core.bytes)}, registers of ${counted(threads.length, 'thread')}`
+			: `  ${bytesText(core.bytes)}, no registers; where ${waiting} of ${counted(threads.length, 'thread')} waited`,
+		isOfOne
+			? `  the target was paused for ${atMostText(ledger.pauseNs)} at most, and ${endPause} when the duplicate was ended`
+			: `  the target was not stopped${ledger.pauseNs === 0 ? '' : ', but in vain before'}`,
 		...cutTexts(ledger.calls ?? []).map((text) => `  ${text}`),
 		...lengthenedTexts(ledger.lengthenedTimeouts).map((text) => `  ${text}`),
 		...(Object.keys(CAPTURES) as Capture[]).flatMap((capture) => {
@@ -261,6 +273,7 @@ export function describe(
 			? []
 			: [`  ${bytesText(unlocatedBytes)} of addresses are left out of a fork, and were not found in the time for that`]),
 		...(id === undefined ? [] : [`  ${idText(id)}`]),
+		...(isOfOne ? [] : noMomentTexts({ notOfOneMoment }).map((text) => `  ${text}`)),
 		...(lackingBytes > 0 && partial === null ? [`  ${lackingText(lackingBytes)}`] : []),
 		...(partial === null ? [] : [`  ${partialText(partial)}`]),
 	];

@@ -5,7 +5,7 @@ import { Failure, messageOf, UsageError } from '../../common/errors.ts';
 import { FILES } from '../evidence/folder.ts';
 import type { Timestamp } from '../evidence/timestamp.ts';
 import { bytesText } from '../../common/format.ts';
-import { identityText, partialText } from '../texts.ts';
+import { identityText, noMomentTexts, partialText } from '../texts.ts';
 import { parseOptions, type Option } from '../../common/options.ts';
 import { err, out } from '../../common/terminal.ts';
 import { verdictOf, verifyFolder, type Verdict, type Verification } from '../verify.ts';
@@ -77,7 +77,8 @@ function forMachines(found: Verification): object {
 	const { faults, notes, trusted, signedBy, bytes, manifest, timestamp, id } = found;
 	const verdict = verdictOf(found);
 	return {
-		verdict, whole: verdict === 'whole', partial: manifest?.partial ?? null, trusted, signedBy, id, timestamp,
+		verdict, whole: verdict === 'whole', partial: manifest?.partial ?? null,
+		ofOneMoment: manifest === null ? null : manifest.notOfOneMoment === undefined, trusted, signedBy, id, timestamp,
 		bytes, faults, notes,
 	};
 }
@@ -103,6 +104,7 @@ function textOf(dir: string, found: Verification): string[] {
 	return [
 		...head,
 		...(timestamp === null ? [] : [`  ${timestampText(timestamp)}`]),
+		...(manifest === null ? [] : noMomentTexts(manifest).map((text) => `  ${text}`)),
 		// Whole is what was sealed; that may not be all that there was.
 		...(manifest === null || manifest.partial === null ? [] : [`  ${partialText(manifest.partial)}`]),
 		...noted,

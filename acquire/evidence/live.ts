@@ -7,6 +7,7 @@ import { closeSync, openSync, read as readWithCallback, readSync } from 'node:fs
 import { promisify } from 'node:util';
 import { codeOf, Failure, isGone } from '../../common/errors.ts';
 import { populatedRuns, type PagesIn, type Run } from '../../common/proc/pagemap.ts';
+import { byLivingThread, livingThread } from '../../common/proc/process.ts';
 import type { CountedRegion } from '../../common/proc/smaps.ts';
 import type { FileReading } from '../../mechanisms/shared/types.ts';
 import { pagesOf, regionsIn } from '../../native/index.ts';
@@ -15,16 +16,18 @@ const read = promisify(readWithCallback);
 
 export class LiveTarget {
 	readonly #files: number[] = [];
+	readonly #pid: number;
 	readonly #mem: number;
 	readonly #pagemap: number;
 	readonly #smaps: number;
 
 	/** Throws what open(2) gives. */
 	constructor(pid: number) {
+		this.#pid = pid;
 		try {
-			[this.#mem, this.#pagemap, this.#smaps] = [
-				this.#open(pid, 'mem'), this.#open(pid, 'pagemap'), this.#open(pid, 'smaps'),
-			];
+			[this.#mem, this.#pagemap, this.#smaps] = byLivingThread(pid, (thread) => [
+				this.#open(thread, 'mem'), this.#open(thread, 'pagemap'), this.#open(thread, 'smaps'),
+			]);
 		} catch (error) {
 			this.close();
 			throw error;
@@ -43,12 +46,22 @@ export class LiveTarget {
 	 */
 	async regions(signal?: AbortSignal): Promise<CountedRegion[] | null> {
 		try {
-			const regions = await regionsIn(this.#smaps, { signal });
+			const regions = await regionsIn(this.#smaps, { signal })
+				.catch((error: unknown) => this.#byAnotherThread(error, signal));
 			return regions.length === 0 ? null : regions;
 		} catch (error) {
 			if (isGone(error)) return null;
 			throw error;
 		}
+	}
+
+	/** A thread that has ended shows no regions, though its process may go on with the same memory. */
+	async #byAnotherThread(error: unknown, signal: AbortSignal | undefined): Promise<CountedRegion[]> {
+		if (!isGone(error) || !this.isThere()) throw error;
+		const smaps = this.#open(livingThread(this.#pid), 'smaps');
+		// Only now it is known to be of that memory, and of no program that was executed since.
+		if (!this.isThere()) throw error;
+		return regionsIn(smaps, { signal });
 	}
 
 	/**

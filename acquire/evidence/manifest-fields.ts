@@ -90,6 +90,19 @@ const core = v.object({
 	leaves: v.literal('leaves'),
 });
 
+const thread = v.object({ tid: integer, skewNs: integer, running: v.boolean(), partial: v.boolean() });
+const waiting = v.object({
+	call: v.nullable(v.string()), arguments: v.array(address), stackPointer: address, programCounter: address,
+});
+const mapped = v.object({
+	start: address, end: address, permissions: matching(/^[r-][w-][x-][sp]$/, 'permissions as r-xp'), name: v.string(),
+});
+
+/** Of what was read as it ran. */
+export const notOfOneMoment = v.object({
+	endedNs: integer, appeared: v.nullable(v.array(mapped)), gone: v.nullable(v.array(mapped)),
+});
+
 /** What all versions have alike. */
 const COMMON = {
 	transfer: v.nullable(v.object({ id: matching(/^[0-9a-f]{32}$/, 'a transfer\'s id'), receiver: v.string() })),
@@ -97,7 +110,7 @@ const COMMON = {
 	momentNs: integer,
 	after: instant,
 	skewNs: integer,
-	threads: v.array(v.object({ tid: integer, skewNs: integer, running: v.boolean(), partial: v.boolean() })),
+	threads: v.array(thread),
 };
 
 /** Of versions 1 to 5. */
@@ -117,6 +130,7 @@ export const FIELDS = {
 	}),
 	target,
 	...COMMON,
+	threads: v.array(v.object({ ...thread.entries, waiting: v.exactOptional(v.nullable(waiting)) })),
 	regions: v.array(regionWith(decimal)),
 	core: v.object({
 		...core.entries, sha256: v.nullable(sha256), sha1: hexadecimal(40, 'a SHA-1'), md5: hexadecimal(32, 'an MD5'),

@@ -6,7 +6,7 @@ import * as v from 'valibot';
 import { Failure } from '../../common/errors.ts';
 import { MOST_GAPS } from './in-place.ts';
 import { isDigested, SCHEMA_VERSION, type Manifest } from './manifest.ts';
-import { count, FIELDS, integer, ledger, mechanism, partial } from './manifest-fields.ts';
+import { count, FIELDS, integer, ledger, mechanism, notOfOneMoment, partial } from './manifest-fields.ts';
 import { OLDER } from './older-manifests.ts';
 
 /** An ELF header. */
@@ -17,6 +17,7 @@ const MANIFEST =
 	v.object({
 		schemaVersion: v.literal(SCHEMA_VERSION), ...FIELDS, mechanism, partial: v.nullable(partial), ledger,
 		filter: v.exactOptional(v.object({ coredumpFilter: v.nullable(integer), onlyPrivate: v.boolean() })),
+		notOfOneMoment: v.exactOptional(notOfOneMoment),
 		unlocatedBytes: v.exactOptional(count), lackingBytes: v.exactOptional(count),
 	}) satisfies v.GenericSchema<unknown, Manifest>;
 
@@ -40,7 +41,7 @@ export function parseManifest(text: Uint8Array): Manifest {
 	const { success, issues } = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true });
 	if (!success) throw new Failure(issueText(issues[0]));
 	const manifest = older?.read(value) ?? value as Manifest;
-	const wrong = impossible(manifest) ?? misplacedRegion(manifest);
+	const wrong = impossible(manifest) ?? ofNoMoment(manifest) ?? misplacedRegion(manifest);
 	if (wrong !== null) throw new Failure(wrong);
 	return manifest;
 }
@@ -89,6 +90,21 @@ function impossible({ schemaVersion, before, momentNs, after, core, regions, thr
 	return backwards === undefined
 		? null
 		: `its region ${backwards.start}-${backwards.end} ends before it begins, or its reading did`;
+}
+
+/** What says that it is of no moment cannot have what only a moment has; nor the other way round. */
+function ofNoMoment({ notOfOneMoment, momentNs, after, regions, threads }: Manifest): string | null {
+	if (notOfOneMoment === undefined) {
+		return threads.every(({ waiting }) => waiting === undefined)
+			? null
+			: 'it has threads whose registers were not read, and says that it is of one moment';
+	}
+	if (notOfOneMoment.endedNs < momentNs || notOfOneMoment.endedNs > after.monotonicNs)
+		return `its times run backwards: ${momentNs}, ${notOfOneMoment.endedNs}, ${after.monotonicNs} ns`;
+	const isOfTarget = regions.every(({ readFrom }) => readFrom !== 'duplicate');
+	return isOfTarget && threads.every(({ waiting }) => waiting !== undefined)
+		? null
+		: 'it has memory of a copy, or registers, and says that it is not of one moment';
 }
 
 /**

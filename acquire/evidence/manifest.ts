@@ -4,6 +4,7 @@
  * U+DCFF.
  */
 import type { CallCount } from '../../native/index.ts';
+import type { Waiting } from '../../mechanisms/shared/types.ts';
 import type { Capture, CoreFilter } from './provenance.ts';
 import type { Executed, Identity } from '../../common/proc/process.ts';
 import type { Unreadable } from './source.ts';
@@ -138,6 +139,19 @@ export interface Incomplete {
 	sinceNs: number;
 }
 
+/** An address range of the target, as it was mapped. */
+export type MappedRecord = Pick<RegionRecord, 'start' | 'end' | 'permissions' | 'name'>;
+
+/** Of what was read from `momentNs` to `endedNs`. */
+export interface NotOfOneMoment {
+	/** CLOCK_MONOTONIC_RAW. */
+	endedNs: number;
+	/** What was mapped at the end and not at the beginning, so that it was not read; null: the target had ended. */
+	appeared: MappedRecord[] | null;
+	/** What was mapped at the beginning, and at the end no more, be it read or not; null: the target had ended. */
+	gone: MappedRecord[] | null;
+}
+
 /** What was executed when the copy was made, and what is known of its file. */
 export interface Program extends Executed {
 	/** null: its file could not be asked. */
@@ -179,14 +193,20 @@ export interface Manifest {
 	mechanism: { name: string; description: string; why: string | null };
 	/** When the attempt began that it was taken by. */
 	before: Instant;
-	/** No private page changed after it. */
+	/** No private page changed after it; or nothing was read before it, where `notOfOneMoment` is there. */
 	momentNs: number;
 	/** `wallClock`: so long after `before` as the clock tells that cannot be set; until version 5: as it was read. */
 	after: Instant;
 	/** From the moment until the last thread's registers were read; 0 where the target stood still for both. */
 	skewNs: number;
-	threads: Array<{ tid: number; skewNs: number; running: boolean; partial: boolean }>;
+	/**
+	 * `waiting`: its registers were not read, and are not in the core; where it waited, null: it ran, or that is not
+	 * known. Left out: they are there.
+	 */
+	threads: Array<{ tid: number; skewNs: number; running: boolean; partial: boolean; waiting?: Waiting | null }>;
 	regions: RegionRecord[];
+	/** All of it was read from the target while that ran, each region at another time. Left out: it was not. */
+	notOfOneMoment?: NotOfOneMoment;
 	/** null: all that was to be read of the duplicate was. */
 	partial: Incomplete | null;
 	ledger: Ledger;

@@ -56,23 +56,27 @@ const align4 = (bytes: number): number => (bytes + 3) & ~3;
 
 /**
  * Every thread's own; the first thread's are followed by those of the process, as the kernel has them. `components` is
- * what the machine has where in an XSAVE area. Where that is not what readers expect, the area is there twice.
+ * what the machine has where in an XSAVE area. Where that is not what readers expect, the area is there twice. Of a
+ * thread whose registers are not known there is no note: there is no way to say so of one (gdb calls those of such a
+ * process unavailable), and zeros would be taken for registers.
  */
 export function allNotes(
 	threads: readonly ThreadRegisters[], process: ProcessNote, auxv: Uint8Array, files: readonly FileNote[],
 	components: readonly XsaveComponent[]
 ): Buffer {
 	const all = threads.map((thread) => ({ thread, ...expectedXsave(thread.xstate, components) }));
+	const ofProcess = [
+		note(NT.PRPSINFO, prpsinfo(process)),
+		note(NT.SIGINFO, Buffer.alloc(SIGINFO_BYTES)),	// no signal ended it: it goes on
+		note(NT.AUXV, auxv),
+		note(NT.FILE, fileTable(files)),
+	];
 	const layout = all.find(({ area }) => area.length > 0)?.components;
 	return Buffer.concat([
+		...(all.length === 0 ? ofProcess : []),
 		...all.flatMap(({ thread, area }, index) => [
 			note(NT.PRSTATUS, prstatus(thread, process)),
-			...(index > 0 ? [] : [
-				note(NT.PRPSINFO, prpsinfo(process)),
-				note(NT.SIGINFO, Buffer.alloc(SIGINFO_BYTES)),	// no signal ended it: it goes on
-				note(NT.AUXV, auxv),
-				note(NT.FILE, fileTable(files)),
-			]),
+			...(index > 0 ? [] : ofProcess),
 			note(NT.FPREGSET, fpregset(thread)),
 			note(NT.X86_XSTATE, area),
 			...(area === thread.xstate ? [] : [note(RAW.XSTATE, thread.xstate)]),

@@ -23,7 +23,7 @@ const from3 = (manifest: Of<typeof MANIFEST_3>): Of<typeof MANIFEST_5> => ({
 	ledger: { ...manifest.ledger, attempts: null },
 });
 /** What later versions have is not theirs, and was not looked at. */
-const LATER = ['filter', 'unlocatedBytes', 'lackingBytes'];
+const LATER = ['filter', 'unlocatedBytes', 'lackingBytes', 'notOfOneMoment'];
 const withoutLater = <T extends object>(manifest: T): T =>
 	Object.fromEntries(Object.entries(manifest).filter(([name]) => !LATER.includes(name))) as T;
 
@@ -33,6 +33,7 @@ const from5 = (manifest: Of<typeof MANIFEST_5>): Manifest => ({
 	collector: { ...manifest.collector, options: null },
 	machine: { ...manifest.machine, timeZone: null, clockSynchronized: null, clockSetByNs: null },
 	target: { ...manifest.target, programFile: null, executedSince: null },
+	threads: manifest.threads.map(({ tid, skewNs, running, partial }) => ({ tid, skewNs, running, partial })),
 	regions: manifest.regions.map((region) =>
 		({ ...region, file: region.file === null ? null : { ...region.file, inode: String(region.file.inode) } })),
 	core: { ...manifest.core, sha256: null, sha1: null, md5: null },

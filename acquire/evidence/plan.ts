@@ -101,10 +101,12 @@ export function planOne(each: Classified, { ofCopy, ofTarget, files, filter }: L
 	if (from === null || each.lost !== undefined) {
 		return { ...each, runs: [] };
 	}
-	// Swapped-out pages of the target would come back into its memory: they are not read.
+	// Swapped-out pages of the target would come back into its memory: they are not read (source.ts).
 	if (from === 'target') {
-		const runs = ofTarget?.(region, 'resident');
-		return runs === undefined ? { ...each, runs: [], capture: 'unreadable', lost: 'ESRCH' } : { ...each, runs };
+		if (ofTarget === null) return { ...each, runs: [], capture: 'unreadable', lost: 'ESRCH' };
+		const own = hasFile(region) && !region.shared ? { own: ofTarget(region, 'own') } : {};
+		const which = isOfDevice(region) ? 'own' : each.asItRuns === true ? 'all' : 'resident';
+		return { ...each, ...own, runs: ofTarget(region, which) };
 	}
 	// No copy has page tables of shared memory: which pages there are, the target's tell.
 	if (capture === 'shared-live') {

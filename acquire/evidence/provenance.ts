@@ -4,8 +4,8 @@ import { hasFile, isUnlinked, overlapping, uncovered, type Region } from '../../
 export const CAPTURES = {
 	'frozen': 'private memory, from the duplicate: as of the moment',
 	'shared-live': 'shared memory: read while it went on changing',
-	'private-live': 'private memory that the duplicate was not given, most often since its file has a lock: read ' +
-		'from the live target, resident pages only',
+	'private-live': 'private memory, read from the live target, resident pages only: where there is no duplicate, or ' +
+		'it was not given that, most often since its file has a lock',
 	'file': 'unchanged pages of a file: from the file, as it was when they were read; or not at all, where a path ' +
 		'leads to it',
 	'hidden-by-dontfork': 'a fork leaves it out (MADV_DONTFORK): read from the target, in its stop or live, resident ' +
@@ -26,6 +26,8 @@ export interface Classified {
 	lost?: Lost['errno'];
 	/** It was copied while the target stood still, and is of the moment. */
 	kept?: boolean;
+	/** There is no copy: what is swapped out, and would come back if it were read, is listed as not read. */
+	asItRuns?: true;
 }
 
 /** A region that the target had, and that cannot be read any more. */
@@ -73,6 +75,10 @@ export function classify(
 		neverRead(region) ?? { region, capture: captureOfLost(region), from: 'target', lost: errno });
 	return [...ofDuplicate, ...ofTarget, ...ofNobody].sort((a, b) => a.region.start - b.region.start);
 }
+
+/** Of a target that is read as it runs: nothing is of a moment. Its regions with flags, as far as they are known. */
+export const classifyRunning = (target: readonly Region[]): Classified[] =>
+	classify([], target, false).map((each) => ({ ...each, asItRuns: true }));
 
 /** Only the flag of MADV_DONTFORK shows that a program has hidden it. */
 function captureOfAbsent({ flags, shared }: Region): Capture {

@@ -8,7 +8,7 @@ import type { CoreSource, ReadTime, Unreadable } from './source.ts';
 import { turns } from '../../common/turns.ts';
 
 /** By halves: of a number above 2^32 the digits are found by division, one by one. */
-function hex(address: number): string {
+export function hex(address: number): string {
 	const high = Math.floor(address / 2 ** 32), low = (address >>> 0).toString(16);
 	return high === 0 ? `0x${low}` : `0x${high.toString(16)}${low.padStart(8, '0')}`;
 }
@@ -64,7 +64,7 @@ export async function recordRegions(
 	return records;
 }
 
-const permissions = ({ readable, writable, executable, shared }: Region): string =>
+export const permissions = ({ readable, writable, executable, shared }: Region): string =>
 	`${readable ? 'r' : '-'}${writable ? 'w' : '-'}${executable ? 'x' : '-'}${shared ? 's' : 'p'}`;
 
 /** What could not be read, for regions in order of address: each part is looked at once. */

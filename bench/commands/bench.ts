@@ -1,6 +1,6 @@
 /** `bench`: measures, and ends with the tables and the path of the report. */
 import { randomBytes } from 'node:crypto';
-import { MECHANISMS } from '../../mechanisms/shared/all.ts';
+import { ofOneMoment } from '../../mechanisms/shared/all.ts';
 import { discoverExperiments, type Command } from '../discover.ts';
 import type { Environment, MeasuredRun, Request } from '../environments/environment.ts';
 import { createGuest } from '../environments/guest.ts';
@@ -82,11 +82,13 @@ export const command: Command = {
 			experiments: options.experiments.length === 0
 				? experiments
 				: pick('experiment', options.experiments, experiments),
-			mechanisms: options.backends.length === 0 ? [...MECHANISMS] : pick('backend', options.backends, MECHANISMS),
+			mechanisms: options.backends.length === 0
+				? ofOneMoment()
+				: pick('backend', options.backends, ofOneMoment()),
 			options,
 		};
 		if (flags.has('list')) {
-			process.stdout.write(describeChoices(experiments, MECHANISMS, ENVIRONMENTS, PROFILES));
+			process.stdout.write(describeChoices(experiments, ofOneMoment(), ENVIRONMENTS, PROFILES));
 			return 0;
 		}
 		return measure(environments, request, !flags.has('no-report'));

@@ -52,12 +52,12 @@ export interface Counters {
 
 const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'];
 
-/** Throws Failure where the process is no more, or what read(2) gives. */
-function text(pid: number, file: string): string {
+/** Of this very thread. Throws Failure where the process is no more, or what read(2) gives. */
+function text(tid: number, file: string): string {
 	try {
-		return textOf(readFileSync(`/proc/${pid}/${file}`));
+		return textOf(readFileSync(`/proc/${tid}/${file}`));
 	} catch (error) {
-		throw isGone(error) && !existsSync(`/proc/${pid}/stat`) ? gone(pid) : error;
+		throw isGone(error) && !existsSync(`/proc/${tid}/stat`) ? gone(tid) : error;
 	}
 }
 
@@ -77,8 +77,31 @@ const field = (fields: readonly string[], number: number): number => Number(fiel
 const statusNumber = (status: string, key: string): number =>
 	Number(new RegExp(`^${key}:\\s*(\\d+)`, 'm').exec(status)?.[1] ?? 0);
 
+/** The process itself; or, where its first thread has ended and others go on, one of those. */
+export function livingThread(pid: number): number {
+	const lives = (tid: number): boolean => !['Z', 'X', undefined].includes(tried(() => statFields(tid))?.[0]);
+	if (lives(pid)) return pid;
+	return (tried(() => readdirSync(`/proc/${pid}/task`)) ?? []).map(Number).find(lives) ?? pid;
+}
+
+/**
+ * `action` by way of a thread that lives: of one that has ended /proc tells nothing of memory, files, root and
+ * namespaces. Where that one ends meanwhile, and others go on, by another one.
+ */
+export function byLivingThread<T>(pid: number, action: (thread: number) => T): T {
+	const thread = livingThread(pid);
+	try {
+		return action(thread);
+	} catch (error) {
+		if (livingThread(pid) === thread) throw error;
+		return byLivingThread(pid, action);
+	}
+}
+
+const livingText = (pid: number, file: string): string => byLivingThread(pid, (thread) => text(thread, file));
+
 export function countersOf(pid: number): Counters {
-	const fields = statFields(pid), status = text(pid, 'status');
+	const fields = statFields(pid), status = livingText(pid, 'status');
 	return {
 		minorFaults: field(fields, 10), majorFaults: field(fields, 12),
 		residentKiB: statusNumber(status, 'VmRSS'), swappedKiB: statusNumber(status, 'VmSwap'),
@@ -87,8 +110,7 @@ export function countersOf(pid: number): Counters {
 
 /** For NT_PRPSINFO. */
 export function processNote(pid: number): ProcessNote {
-	const fields = statFields(pid);
-	const status = text(pid, 'status');
+	const fields = byLivingThread(pid, statFields), status = livingText(pid, 'status');
 	return {
 		pid, ppid: field(fields, 4), pgrp: field(fields, 5), sid: field(fields, 6), nice: field(fields, 19),
 		state: fields[0] ?? '?',
@@ -97,39 +119,29 @@ export function processNote(pid: number): ProcessNote {
 	};
 }
 
-const commandLine = (pid: number): string[] => text(pid, 'cmdline').split('\0').slice(0, -1);
-
-/** The process itself; or, where its first thread has ended and others go on, one of those. */
-export function livingThread(pid: number): number {
-	const lives = (tid: number): boolean => !['Z', 'X', undefined].includes(tried(() => statFields(tid))?.[0]);
-	if (lives(pid)) return pid;
-	return (tried(() => readdirSync(`/proc/${pid}/task`)) ?? []).map(Number).find(lives) ?? pid;
-}
+const commandLine = (pid: number): string[] => livingText(pid, 'cmdline').split('\0').slice(0, -1);
 
 /** As of now. Throws Failure where the process is no more, or what read(2) gives. */
 export function identify(pid: number): Identity {
-	const fields = statFields(pid), status = text(pid, 'status');
+	const fields = statFields(pid), status = livingText(pid, 'status');
 	return {
 		pid, ppid: field(fields, 4), uid: statusNumber(status, 'Uid'), gid: statusNumber(status, 'Gid'),
 		startTicks: field(fields, 22),
 		namespaces: Object.fromEntries(NAMESPACES.flatMap((name) => {
-			const link = tried(() => readlinkSync(`/proc/${pid}/ns/${name}`));
+			const link = tried(() => byLivingThread(pid, (thread) => readlinkSync(`/proc/${thread}/ns/${name}`)));
 			return link === null ? [] : [[name, link]];
 		})),
-		cgroup: text(pid, 'cgroup').trimEnd(), workingDirectory: tried(() => linkOf(pid, 'cwd')) ?? '',
+		cgroup: livingText(pid, 'cgroup').trimEnd(), workingDirectory: tried(() => linkOf(pid, 'cwd')) ?? '',
 	};
 }
 
-/**
- * What it executes now; `thread`: one of its threads that lives, since /proc tells nothing of the memory of another.
- * No file system is asked. Throws like identify(): ENOENT where it is a kernel thread.
- */
-export const executedBy = (thread: number): Executed => ({
-	command: text(thread, 'comm').replace(/\n$/, ''), commandLine: commandLine(thread), program: linkOf(thread, 'exe'),
+/** What it executes now. No file system is asked. Throws like identify(): ENOENT where it is a kernel thread. */
+export const executedBy = (pid: number): Executed => ({
+	command: text(pid, 'comm').replace(/\n$/, ''), commandLine: commandLine(pid), program: linkOf(pid, 'exe'),
 });
 
 const linkOf = (pid: number, name: string): string =>
-	textOf(readlinkSync(`/proc/${pid}/${name}`, { encoding: 'buffer' }));
+	byLivingThread(pid, (thread) => textOf(readlinkSync(`/proc/${thread}/${name}`, { encoding: 'buffer' })));
 
 /** Is it gone, or a zombie that its parent has not reaped yet? */
 export const hasEnded = (pid: number): boolean => /^[ZX]$/.test(tried(() => statFields(pid))?.[0] ?? 'X');
@@ -138,20 +150,21 @@ export const hasEnded = (pid: number): boolean => /^[ZX]$/.test(tried(() => stat
 export const startTicksOf = (pid: number): number => field(statFields(pid), 22);
 
 /** Of a duplicate `smaps`, which walks its page tables; of a target `maps`, which does not. */
-export function regionsOf(pid: number, file: 'maps' | 'smaps'): Region[] {
-	const regions = parseRegions(text(pid, file));
+export const regionsOf = (pid: number, file: 'maps' | 'smaps'): Region[] => byLivingThread(pid, (thread) => {
+	const regions = parseRegions(text(thread, file));
 	// What is ending has no memory any more, and none is what a process never has.
 	if (regions.length === 0) throw gone(pid);
 	return regions;
-}
+});
 
 /** The bits of /proc/PID/coredump_filter, core(5): what a core that the kernel makes has. null: not to be read. */
 export function coredumpFilterOf(pid: number): number | null {
-	const value = parseInt(tried(() => text(pid, 'coredump_filter')) ?? '', 16);
+	const value = parseInt(tried(() => livingText(pid, 'coredump_filter')) ?? '', 16);
 	return Number.isNaN(value) ? null : value;
 }
 
-export const auxvOf = (pid: number): Buffer => readFileSync(`/proc/${pid}/auxv`);
+export const auxvOf = (pid: number): Buffer =>
+	byLivingThread(pid, (thread) => readFileSync(`/proc/${thread}/auxv`));
 
 function tried<T>(action: () => T): T | null {
 	try {

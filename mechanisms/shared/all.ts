@@ -13,6 +13,7 @@ const FIELDS: Fields = {
 	forked: 'boolean',
 	keepsShared: 'boolean',
 	allFlags: 'boolean',
+	ofOneMoment: 'boolean',
 	cooperative: 'boolean',
 	notForEvidence: 'string or null',
 	unavailable: 'function',
@@ -27,13 +28,24 @@ export async function discoverMechanisms(folder = fileURLToPath(new URL('..', im
 
 export const MECHANISMS: readonly Mechanism[] = await discoverMechanisms();
 
-/** Those that evidence can be taken by, on this machine or another. */
-export const forEvidence = (): Mechanism[] => MECHANISMS.filter(({ notForEvidence }) => notForEvidence === null);
+/** What is read through them is of one moment: all but those that read a process as it runs. */
+export const ofOneMoment = (): Mechanism[] => MECHANISMS.filter((mechanism) => mechanism.ofOneMoment);
 
-/** The mechanism of this name, or the first that evidence can be taken by on this machine. Throws UsageError. */
+/** Those that evidence of one moment can be taken by, on this machine or another: among them is chosen. */
+export const forEvidence = (): Mechanism[] => ofOneMoment().filter(({ notForEvidence }) => notForEvidence === null);
+
+/** Those that evidence can be taken by which is not of one moment: they have to be asked for. */
+export const asItRuns = (): Mechanism[] =>
+	MECHANISMS.filter((mechanism) => mechanism.notForEvidence === null && !mechanism.ofOneMoment);
+
+/**
+ * The mechanism of this name, or the first that evidence of one moment can be taken by on this machine. Throws
+ * UsageError.
+ */
 export function mechanismFor(name?: string): Mechanism {
-	const known = forEvidence();
-	if (name === undefined) return known.find(({ unavailable }) => unavailable() === null) ?? known.at(-1) as Mechanism;
+	const choice = forEvidence(), known = [...choice, ...asItRuns()];
+	if (name === undefined)
+		return choice.find(({ unavailable }) => unavailable() === null) ?? choice.at(-1) as Mechanism;
 	const found = known.find((mechanism) => mechanism.name === name);
 	if (found !== undefined) return found;
 	const reason = MECHANISMS.find((mechanism) => mechanism.name === name)?.notForEvidence;

@@ -50,13 +50,10 @@ export interface KeptImageOptions {
 	before: { auxv: Buffer; note: ProcessNote; executed: Executed };
 }
 
-/**
- * What of the target's state has to be read while it is there; `thread`: one of it that lives. Throws Failure where it
- * has ended.
- */
-export function notesOf(pid: number, thread = pid): KeptImageOptions['before'] {
+/** What of the target's state has to be read while it is there. Throws Failure where it has ended. */
+export function notesOf(pid: number): KeptImageOptions['before'] {
 	try {
-		return { auxv: auxvOf(thread), note: { ...processNote(thread), pid }, executed: executedBy(thread) };
+		return { auxv: auxvOf(pid), note: processNote(pid), executed: executedBy(pid) };
 	} catch (error) {
 		throw isGone(error) ? new Failure(`process ${pid} ended while it was being copied`) : error;
 	}

@@ -16,7 +16,7 @@ export interface Target {
 	reap?: (pid: number) => void;
 }
 
-/** One way to copy a process as of one moment. */
+/** One way to copy a process; or to read one as it runs. */
 export interface Mechanism {
 	/** As users type it: lower-case letters, digits and hyphens. */
 	name: string;
@@ -39,6 +39,11 @@ export interface Mechanism {
 	keepsShared: boolean;
 	/** Its image's regions have all flags that smaps tells; else only those that say how they are captured. */
 	allFlags: boolean;
+	/**
+	 * What is read through it is of one moment. Otherwise it goes on changing while it is read: such a mechanism is
+	 * never chosen, only asked for; all of its memory is the target's own, and whatever is made of it says so.
+	 */
+	ofOneMoment: boolean;
 	/** Needs `Target.fork`: it cannot copy a process that knows nothing of procsnap. */
 	cooperative: boolean;
 	/** Why `procsnap take` does not offer it; null: it does, and its copies have an image. */
@@ -133,7 +138,7 @@ export interface Phase {
 	longestStepNs?: number;
 }
 
-/** A copy of a process as of one moment, whatever it is made of. */
+/** A copy of a process, whatever it is made of; or the process itself, where the mechanism is not of one moment. */
 export interface Still {
 	readonly figures: Figures;
 	/**
@@ -141,7 +146,7 @@ export interface Still {
 	 * Left out where the copy is one act: then callers take the whole of open() as one phase named `copy`.
 	 */
 	readonly phases?: Phase[];
-	/** The process that holds the copy; 0: the tracer holds it. */
+	/** The process that holds the copy; 0: the tracer holds it, or there is none. */
 	readonly pid: number;
 	/** Bytes of the copy, valid until the next read; fewer than asked for where a region ends. Not timed. */
 	read: (address: bigint, length: number) => Uint8Array;
@@ -155,11 +160,16 @@ export interface Still {
 
 /** The copy as evidence: memory with its layout, registers, and what the kernel said of the process. */
 export interface Image {
-	/** CLOCK_MONOTONIC_RAW, nanoseconds: no private page changed after it. */
+	/**
+	 * CLOCK_MONOTONIC_RAW, nanoseconds: no private page changed after it. Where the mechanism is not of one moment:
+	 * nothing was read before it.
+	 */
 	readonly momentNs: number;
 	/** From the moment until the last thread's registers were read; 0 where the target stood still for both. */
 	readonly skewNs: number;
 	threads: () => ThreadRegisters[];
+	/** Those whose registers are not read. Left out: all of them are in `threads`. */
+	unreadThreads?: () => UnreadThread[];
 	/** With their flags, in order of address. Throws Failure where the copy is gone. */
 	regions: () => Region[] | Promise<Region[]>;
 	/** The pages in [start, end) that the copy has; neighbours are one run. */
@@ -182,6 +192,26 @@ export interface Image {
 	inFile?: () => CopyFile;
 	/** Closes what it has open. Once or more. */
 	close: () => void;
+}
+
+/** A thread that was not stopped: only of one that waits the kernel tells something. */
+export interface UnreadThread {
+	tid: number;
+	/** How long after the moment it was looked at. */
+	skewNs: number;
+	/** It was on a CPU, or about to be. */
+	running: boolean;
+	/** null: it ran, or that may not be known. */
+	waiting: Waiting | null;
+}
+
+/** Where a thread waits: /proc/PID/task/TID/syscall. Numbers in hexadecimal. */
+export interface Waiting {
+	/** `read`; null: in no system call. */
+	call: string | null;
+	arguments: string[];
+	stackPointer: string;
+	programCounter: string;
 }
 
 /** The copy's memory, for reading beside other work. */

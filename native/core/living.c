@@ -6,7 +6,7 @@ static bool lives(pid_t tid)
 {
 	struct ps_identity identity;
 
-	return !ps_identify(tid, &identity) && identity.state != 'Z' && identity.state != 'X';
+	return !ps_look_at(tid, &identity) && identity.state != 'Z' && identity.state != 'X';
 }
 
 pid_t ps_living_thread(pid_t pid)

@@ -8,7 +8,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "core/living.h"
 #include "descriptors.h"
+
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD	O_EXCL		/* Linux 6.9 */
+#endif
 
 /* Documentation/admin-guide/devices.txt of the kernel */
 #define MEMORY_MAJOR	1
@@ -41,12 +46,23 @@ static enum descriptor kind(const struct statx *about)
 	return about->stx_rdev_major == TTY_MAJOR ? FD_TTY : FD_OTHER;
 }
 
+pid_t ps_thread_with(pid_t pid, int fd)
+{
+	struct stat link;
+	char path[48];
+	pid_t living;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+	living = lstat(path, &link) ? ps_living_thread(pid) : pid;
+	return living > 0 ? living : pid;
+}
+
 enum descriptor ps_descriptor(pid_t pid, int fd)
 {
 	struct statx about;
 	char path[48];
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", ps_thread_with(pid, fd), fd);
 	return describe(path, AT_FDCWD, 0, &about) ? kind(&about) : FD_OTHER;
 }
 
@@ -56,7 +72,7 @@ bool ps_never_waits(pid_t pid, int fd)
 	char path[48], line[64];
 	FILE *info;
 
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, fd);
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", ps_thread_with(pid, fd), fd);
 	info = fopen(path, "re");
 	if (!info)
 		return false;
@@ -71,10 +87,12 @@ static int borrow(pid_t pid, int fd, enum descriptor wanted)
 {
 	struct statx about;
 	int handle, mine;
+	pid_t thread;
 
 	if (ps_descriptor(pid, fd) != wanted)
 		return -1;
-	handle = syscall(SYS_pidfd_open, pid, 0);
+	thread = ps_thread_with(pid, fd);
+	handle = syscall(SYS_pidfd_open, thread, thread == pid ? 0 : PIDFD_THREAD);
 	if (handle < 0)
 		return -1;
 	mine = syscall(SYS_pidfd_getfd, handle, fd, 0);

@@ -13,6 +13,8 @@
 
 enum descriptor { FD_OTHER, FD_SOCKET, FD_PIPE, FD_PTY, FD_TTY, FD_ENDLESS };
 
+/* The thread of @pid by which a descriptor is seen: the first, or where that has ended another one. */
+pid_t ps_thread_with(pid_t pid, int fd);
 /* By /proc: no file system is asked for it. FD_ENDLESS: /dev/zero, /dev/random, /dev/urandom. */
 enum descriptor ps_descriptor(pid_t pid, int fd);
 /* Does it never wait, O_NONBLOCK? False where that cannot be told. */

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "core/living.h"
 #include "flushed.h"
 
 #define MAX_MOUNTS	32
@@ -75,6 +76,7 @@ bool ps_has_flushed_files(pid_t pid)
 	char path[32];
 	DIR *dir;
 
+	pid = ps_living_thread(pid);
 	find_mounts(pid, &mounts);
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	dir = opendir(path);
@@ -90,7 +92,8 @@ bool ps_has_flushed_files(pid_t pid)
 
 bool ps_shares_files(pid_t pid, pid_t other)
 {
-	long differs = syscall(SYS_kcmp, pid, other, KCMP_FILES, 0, 0);
+	pid_t living = ps_living_thread(pid);
+	long differs = syscall(SYS_kcmp, living > 0 ? living : pid, other, KCMP_FILES, 0, 0);
 
 	return differs < 0 ? errno != ESRCH : !differs;		/* ESRCH: it has ended, and was waited for */
 }

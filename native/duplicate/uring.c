@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* io_uring_enter(2): how many completions its ring has, and what is left of it. */
 #include <stdio.h>
+#include "descriptors.h"
 #include "uring.h"
 
 #define GETEVENTS	(1U << 0)	/* IORING_ENTER_GETEVENTS */
@@ -14,7 +15,7 @@ static int64_t ring_number(pid_t pid, const struct user_regs_struct *regs, const
 
 	if (regs->r10 & REGISTERED_RING)
 		return -1;
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, (int)regs->rdi);
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", ps_thread_with(pid, regs->rdi), (int)regs->rdi);
 	number = ps_proc_number(path, key, 1);
 	return number < 0 ? -1 : number;
 }

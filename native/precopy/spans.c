@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Which of the target's memory is copied, and that changes of it are seen: userfaultfd(2). */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <linux/userfaultfd.h>
+#include "core/living.h"
 #include "precopy.h"
 
 #define RUNS	256
@@ -19,13 +21,11 @@ static int gone(void)
 
 static int unreadable(void)
 {
-	if (errno == ESRCH)
-		return gone();
 	return ps_fail(-errno, "/proc/%d/maps cannot be read: %s", precopy.target, strerror(errno));
 }
 
 /* In small pieces: the kernel fills one page at a time anyhow. */
-static int read_maps(void)
+static int read_all(void)
 {
 	ssize_t got;
 	char *text;
@@ -42,12 +42,40 @@ static int read_maps(void)
 			precopy.maps_room = 2 * precopy.maps_room + 65536;
 		}
 		got = read(precopy.maps, precopy.maps_text + precopy.maps_bytes, precopy.maps_room - precopy.maps_bytes - 1);
+		if (got < 0 && errno == ESRCH)
+			return gone();
 		if (got < 0)
 			return unreadable();
 		precopy.maps_bytes += got;
 	} while (got > 0);
 	precopy.maps_text[precopy.maps_bytes] = 0;
 	return precopy.maps_bytes ? 0 : gone();
+}
+
+/*
+ * A thread that has ended shows no regions, though its process may go on: another one shows the same, if the memory is
+ * still there. No address below the lowest is ever mapped: 0 bytes say that it is gone.
+ */
+static bool reopen_maps(void)
+{
+	pid_t living = ps_living_thread(precopy.target);
+	char path[32], byte;
+	int maps;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", living);
+	maps = living > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	if (maps < 0)
+		return false;
+	close(precopy.maps);
+	precopy.maps = maps;
+	return pread(precopy.mem, &byte, 1, 0) < 0 && errno == EIO;
+}
+
+static int read_maps(void)
+{
+	int err = read_all();
+
+	return err == -ESRCH && reopen_maps() ? read_all() : err;
 }
 
 /*

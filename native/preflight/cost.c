@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "core/living.h"
 #include "estimate.h"
 #include "facts.h"
 
@@ -113,7 +114,7 @@ int64_t ps_estimate_stop_ns(const struct ps_preflight *preflight)
 
 int64_t ps_estimate_pause_ns(pid_t target, const struct ps_preflight *preflight, int64_t anonymous_kib)
 {
-	int64_t huge_kib = anonymous_kib * ps_huge_share(target) / 1000, per_page = page_ps();
+	int64_t huge_kib = anonymous_kib * ps_huge_share(ps_living_thread(target)) / 1000, per_page = page_ps();
 	int64_t pages = (anonymous_kib - huge_kib) / 4 + huge_kib / HUGE_KIB * HUGE_AS_SMALL;
 
 	if (per_page < 0)

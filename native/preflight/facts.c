@@ -49,6 +49,11 @@ void ps_gather_identity(pid_t pid, struct ps_facts *facts)
 	facts->gone = ps_identify(pid, &facts->identity);
 	if (facts->gone || facts->identity.kernel_thread || facts->identity.tgid != pid)
 		return;
+	facts->first = ps_living_thread(pid);
+	facts->zombie = facts->first < 0;
+	/* A first thread that has ended is traced by nobody. */
+	if (!facts->zombie && facts->first != pid && ps_identify(facts->first, &tracer) == 0)
+		facts->identity.tracer = tracer.tracer;
 	/*
 	 * By us: a call of its first thread is followed. By a tracer that only stays for that: it lets go when it
 	 * is asked to.
@@ -58,8 +63,6 @@ void ps_gather_identity(pid_t pid, struct ps_facts *facts)
 		facts->tracer = ps_identify(facts->identity.tracer, &tracer) ? facts->identity.tracer : tracer.tgid;
 		return;
 	}
-	facts->first = ps_living_thread(pid);
-	facts->zombie = facts->first < 0;
 	if (facts->zombie)
 		return;
 	/* Anybody may open this one who may trace; to open it takes no lock. */
@@ -216,19 +219,20 @@ static void gather_status(struct ps_facts *facts)
 void ps_gather(pid_t pid, struct ps_facts *facts)
 {
 	ps_gather_identity(pid, facts);
-	if (facts->first <= 0 || facts->denied || facts->is_32_bit)
+	if (facts->first <= 0 || facts->tracer || facts->denied || facts->is_32_bit)
 		return;
 	ps_cgroup_forget();
 	facts->kernel = ps_kernel_version();
 	gather_status(facts);
 	gather_scheduling(facts);
-	ps_cgroup_levels(pid, "freezer", look_frozen, facts);
-	ps_cgroup_levels(pid, "", look_frozen, facts);
+	/* Of a thread that has ended, version 1 names the root. */
+	ps_cgroup_levels(facts->first, "freezer", look_frozen, facts);
+	ps_cgroup_levels(facts->first, "", look_frozen, facts);
 	gather_namespaces(facts);
 	/* Threads of a frozen cgroup sleep as if they never woke. */
 	if (!*facts->frozen)
 		ps_gather_waiting(facts);
-	ps_limits_open(pid, &facts->limits);
+	ps_limits_open(facts->first, &facts->limits);
 	ps_gather_descriptors(facts);
 	/* A thread that sleeps so may hold the lock that these wait for. */
 	if (!facts->stuck)

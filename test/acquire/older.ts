@@ -5,7 +5,7 @@ export const without = (value: object, ...names: string[]): object =>
 	Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
 
 /** Of version 6 alone. */
-const LATER = ['filter', 'unlocatedBytes', 'lackingBytes'];
+const LATER = ['filter', 'unlocatedBytes', 'lackingBytes', 'notOfOneMoment'];
 
 /** What versions 1 to 5 do not have is left out; of the regions' contents nothing changes. */
 export function ofVersion(version: 1 | 2 | 3 | 4 | 5, manifest: Manifest): Manifest {

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { FileReader } from '../../acquire/evidence/file-reader.ts';
 import type { Manifest } from '../../acquire/evidence/manifest.ts';
-import { forEvidence } from '../../mechanisms/shared/all.ts';
+import { asItRuns, forEvidence } from '../../mechanisms/shared/all.ts';
 import { children } from '../native/target.ts';
 import { eventually, isFree } from '../processes.ts';
 import { testUnless } from '../unless.ts';
@@ -41,6 +41,16 @@ const taking = (target: ChildProcess, folder: string, mechanism: string): ChildP
 		join(folder, 'key'), '--mechanism', mechanism,
 	], { stdio: ['ignore', 'ignore', 'pipe'] }
 );
+
+for (const mechanism of asItRuns()) {
+	testUnless(noFuse() ?? mechanism.unavailable())(`${mechanism.name}: the server is asked for nothing`, async (t) => {
+		const target = await aTarget(t), folder = temporaryFolder(t), take = taking(target, folder, mechanism.name);
+		t.deepEqual(await once(take, 'close'), [0, null]);
+		const { regions } = JSON.parse(readFileSync(join(folder, 'evidence/manifest.json'), 'utf8')) as Manifest;
+		t.deepEqual(regions.filter(({ name }) => name.endsWith('/f')).map(({ bytes }) => bytes), [0]);
+		t.true(regions.some(({ name, bytes }) => name.endsWith('/mapping') && bytes > 0), 'its code is there');
+	});
+}
 
 for (const mechanism of forEvidence()) {
 	const silent = testUnless(noFuse() ?? mechanism.unavailable());

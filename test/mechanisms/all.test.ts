@@ -14,7 +14,7 @@ function folderOf(t: ExecutionContext, files: Record<string, string>): string {
 }
 
 const source = (name: string, order: number, evidence = 'null'): string => `export const mechanism = {
-	name: '${name}', order: ${order}, title: 'T', description: 'D', duplicates: true, forked: true, keepsShared: false, allFlags: true, cooperative: false, notForEvidence: ${evidence},
+	name: '${name}', order: ${order}, title: 'T', description: 'D', duplicates: true, forked: true, keepsShared: false, allFlags: true, ofOneMoment: true, cooperative: false, notForEvidence: ${evidence},
 	unavailable: () => null, open: () => {},
 };\n`;
 
@@ -47,7 +47,7 @@ test('by name: one for evidence; of another the reason is given, and which there
 	for (const mechanism of forEvidence()) t.is(mechanismFor(mechanism.name), mechanism);
 	t.throws(
 		() => mechanismFor('magic'),
-		{ instanceOf: UsageError, message: '--mechanism magic: the mechanisms are syscall, inject and precopy' }
+		{ instanceOf: UsageError, message: '--mechanism magic: the mechanisms are syscall, inject, precopy and live' }
 	);
 	for (const { name, notForEvidence } of MECHANISMS) {
 		if (notForEvidence === null) continue;
@@ -55,7 +55,7 @@ test('by name: one for evidence; of another the reason is given, and which there
 			() => mechanismFor(name),
 			{
 				instanceOf: UsageError,
-				message: `--mechanism ${name}: ${notForEvidence}; the mechanisms are syscall, inject and precopy`,
+				message: `--mechanism ${name}: ${notForEvidence}; the mechanisms are syscall, inject, precopy and live`,
 			}
 		);
 	}

@@ -18,7 +18,7 @@ const notPlaced = spawnSync(PLACED[0], [...PLACED.slice(1), 'true']).status === 
 for (const mechanism of MECHANISMS) {
 	const maybe = testUnless(mechanism.unavailable());
 
-	maybe(`${mechanism.name}: the copy holds the moment while the target goes on, and its end leaves nothing`, async (t) => {
+	if (mechanism.ofOneMoment) maybe(`${mechanism.name}: the copy holds the moment while the target goes on, and its end leaves nothing`, async (t) => {
 		using tracer = Tracer.start();
 		const writer = await Workload.start('writer', ['--pages', '64']);
 		try {
@@ -49,7 +49,7 @@ for (const mechanism of MECHANISMS) {
 		}
 	});
 
-	if (mechanism.notForEvidence === null) {
+	if (mechanism.notForEvidence === null && mechanism.ofOneMoment) {
 		maybe(`${mechanism.name}: its image is all that evidence is made of, as of the moment`, async (t) => {
 			using tracer = Tracer.start();
 			const writer = await Workload.start('writer', ['--pages', '64']);

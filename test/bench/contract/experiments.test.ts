@@ -1,7 +1,7 @@
 /** What every experiment must do: one contract over all files of bench/experiments/. */
 import test from 'ava';
 import { discoverExperiments } from '../../../bench/discover.ts';
-import { MECHANISMS } from '../../../mechanisms/shared/all.ts';
+import { ofOneMoment } from '../../../mechanisms/shared/all.ts';
 import { slownessOf } from '../../../bench/environments/emulated.ts';
 import { describeHere } from '../../../bench/environments/here.ts';
 import { planIsolation } from '../../../bench/environments/isolation.ts';
@@ -13,7 +13,7 @@ import type { Block, Experiment, Lab, Results, Variant } from '../../../bench/ty
 import { Tracer } from '../../../native/index.ts';
 import { testUnless } from '../../unless.ts';
 
-const mechanisms = MECHANISMS.filter((mechanism) => mechanism.unavailable() === null);
+const mechanisms = ofOneMoment().filter((mechanism) => mechanism.unavailable() === null);
 const paper = readPaper();
 const here = describeHere().environment;
 

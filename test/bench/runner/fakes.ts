@@ -46,7 +46,7 @@ export function fakeMechanism(changes: Partial<Mechanism> = {}): Mechanism {
 		description: 'nothing is copied',
 		order: 1,
 		duplicates: true,
-		forked: false, keepsShared: false, allFlags: true,
+		forked: false, keepsShared: false, allFlags: true, ofOneMoment: true,
 		cooperative: false,
 		notForEvidence: 'it is a fake',
 		unavailable: () => null,
