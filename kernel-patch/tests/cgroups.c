@@ -81,9 +81,10 @@ static void caller(void *target)
 	struct proc_snap_args args;
 
 	enter(CALLERS);
-	word[ENTERED] = 1;
-	while (!word[CALLER_COMMAND])
+	do {
 		pause_ms(1);
+		word[ENTERED]++;
+	} while (!word[CALLER_COMMAND]);
 	word[DUP] = snap_figures((long)target, &args, NULL, 0);
 	word[COPIED] = args.pages_copied;
 	while (word[CALLER_COMMAND] < 2)
@@ -120,8 +121,8 @@ static void open_account(void (*run)(void *))
 	target = spawn(run, NULL);
 	UNTIL(word[READY]);
 	caller_pid = spawn(caller, (void *)(long)target);
-	wait_word(ENTERED, 1);
-	pause_ms(50);
+	/* what it takes to wait has been charged to it by then */
+	wait_word(ENTERED, 20);
 	read_bill(CALLERS, &ours.before);
 	read_bill(TARGETS, &theirs.before);
 	word[CALLER_COMMAND] = 1;

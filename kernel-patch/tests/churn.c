@@ -320,9 +320,6 @@ static void share_by_descriptor(void)
 		die("mmap");
 }
 
-/* In a guest that hardly gets to run, a few seconds are not enough for one of each. */
-#define MORE_SECONDS 120
-
 static bool all_taken(void)
 {
 	for (long kind = 0; kind < KINDS; kind++)
@@ -354,7 +351,8 @@ int main(int argc, char **argv)
 	for (i = 0; i < SNAPPERS; i++)
 		snappers[i] = spawn(snapper, (void *)i);
 	end = now() + seconds;
-	while (now() < end || (now() < end + MORE_SECONDS && !all_taken())) {
+	/* In a guest that hardly gets to run, a few seconds are not enough for one of each. */
+	while (now() < end || (now() < end + patience_s() && !all_taken())) {
 		for (kind = 0; kind < KINDS; kind++)
 			last[kind] = word[TURNS + kind];
 		pause_ms(seconds < 10 ? 1000 : 5000);

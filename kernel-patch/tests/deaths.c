@@ -176,7 +176,7 @@ static void test_threads_end(void (*run)(void *), const char *thread, const char
 
 	wait_word(READY, 1);
 	pause_ms(50);
-	ok(state_of(word[DUP]) == 'S', "%s exits: it is there", thread);
+	ok(at_rest(word[DUP]), "%s exits: it is there", thread);
 	word[DONE] = 1;
 	waitpid(caller, NULL, 0);
 	is(word[DONE], 2, "and %s may end it", heir);
@@ -211,7 +211,7 @@ static void test_targets_end(void)
 	while (sigtimedwait(&set, NULL, &none) > 0)
 		;
 	kill(dup, SIGKILL);
-	ok(sigtimedwait(&set, &info, &(struct timespec){ 10, 0 }) == SIGCHLD && info.si_pid == dup &&
+	ok(sigtimedwait(&set, &info, &(struct timespec){ patience_s(), 0 }) == SIGCHLD && info.si_pid == dup &&
 	   info.si_code == CLD_KILLED && info.si_status == SIGKILL, "SIGCHLD says who, how, by what");
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	is(waitpid(dup, NULL, 0), dup, "it is reaped");

@@ -97,11 +97,11 @@ static bool over(const struct level *now, const struct level *before, long most_
 /* What is freed after a grace period is given time. */
 static void settle(struct level *level, pid_t target, const struct level *before, long most_kib)
 {
-	int tries;
+	double end = now() + patience_s();
 
-	for (tries = 0; tries < 15; tries++) {
+	for (;;) {
 		measure(level, target);
-		if (!over(level, before, most_kib))
+		if (!over(level, before, most_kib) || now() > end)
 			break;
 		pause_ms(200);
 	}

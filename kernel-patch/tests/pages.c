@@ -262,7 +262,7 @@ static void faulting(void *mode)
 		unable(errno);
 	pthread_create(&thread, NULL, touch, NULL);
 	poll_fd = (struct pollfd){ fault_fd, POLLIN, 0 };
-	poll(&poll_fd, 1, 10000);
+	poll(&poll_fd, 1, patience_s() * 1000);
 	if (read(fault_fd, &message, sizeof(message)) != sizeof(message))
 		die("no fault");
 	/* it stays blocked in its fault over the snapshot */
@@ -289,7 +289,7 @@ static void test_userfaultfd(void)
 	at = (void *)word[ADDRESS];
 	begun = now();
 	take();
-	ok(now() - begun < 5, "userfaultfd: the monitor does not hold it up");
+	ok(now() - begun < patience_s(), "userfaultfd: the monitor does not hold it up");
 	ok(smaps_flag(target, at, "um") == 1 && smaps_flag(target, at, "uw") == 1,
 	   "userfaultfd: the target's region is watched");
 	ok(smaps_flag(dup_pid, at, "um") == 0 && smaps_flag(dup_pid, at, "uw") == 0,
@@ -297,7 +297,7 @@ static void test_userfaultfd(void)
 	is(peek(dup_pid, at), BEFORE, "userfaultfd: a page that is write-protected is there");
 	begun = now();
 	is(read_memory(dup_pid, at + 2 * PAGE, &value, 8), 8, "userfaultfd: one that is missing can be read");
-	ok(!value && now() - begun < 5, "userfaultfd: as zeroes, at once");
+	ok(!value && now() - begun < patience_s(), "userfaultfd: as zeroes, and nobody is asked");
 	is(word[TOUCHED], 0, "userfaultfd: the target's fault still waits");
 	ok(go_on(), "userfaultfd: and is answered by its monitor");
 	is(word[HEARD], 0, "userfaultfd: who heard of no fork");

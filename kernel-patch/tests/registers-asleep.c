@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -77,6 +78,15 @@ static void read_state(pid_t tid, struct state *state)
 	state->xstate_bytes = get_regset(tid, NT_X86_XSTATE, state->xstate, sizeof(state->xstate));
 }
 
+/* Of a thread, in whichever process; -1 if it is in none. */
+static long call_of(pid_t tid)
+{
+	char text[256] = "";
+
+	/* the call's number; or "running" */
+	return slurp_of(tid, "syscall", text, sizeof(text)) > 0 && *text >= '0' && *text <= '9' ? atol(text) : -1;
+}
+
 void test_asleep(bool stopped)
 {
 	static const long calls[] = { SYS_clock_nanosleep, SYS_pause, SYS_read };
@@ -90,12 +100,13 @@ void test_asleep(bool stopped)
 	word[READY] = 0;
 	target = spawn(asleep, NULL);
 	wait_word(READY, 3);
-	pause_ms(50);
-	if (stopped) {
+	for (i = 0; i < 3; i++)
+		if (!UNTIL(call_of(word[TID + i]) == calls[i]))
+			die("thread %u does not come to its call", i);
+	if (stopped)
 		kill(target, SIGSTOP);
-		await_state(target, "T");
-		pause_ms(20);
-	}
+	for (i = 0; stopped && i < 3; i++)
+		await_state(word[TID + i], "T");
 	dup = snap_figures(target, &args, taken, THREADS_MOST);
 	if (dup < 0)
 		die("no duplicate");

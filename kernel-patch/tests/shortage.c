@@ -16,7 +16,7 @@
 #define GROUP	"snap-shortage"
 #define TABLES	6000
 #define ROOM	(256 * 1024L)
-enum { READY = 1, ENTERED, GO, RESULT };
+enum { READY = 1, ENTERED, GO, RESULT, TURNS };
 
 /* Larger by far than any caller. */
 static void large(void *unused)
@@ -26,7 +26,8 @@ static void large(void *unused)
 		die("cannot enter %s", GROUP);
 	map_sparse(TABLES);
 	word[READY] = 1;
-	sleep_for_ever();
+	for (;; word[TURNS]++)
+		pause_ms(1);
 }
 
 static void *other_call(void *target)
@@ -45,9 +46,10 @@ static void caller(void *target)
 
 	if (!cgroup_enter(GROUP, getpid()))
 		die("cannot enter %s", GROUP);
-	word[ENTERED] = 1;
-	while (!word[GO])
+	while (!word[GO]) {
 		pause_ms(1);
+		word[ENTERED]++;
+	}
 	/* Two at once: one that is over does not protect the target from the other. */
 	if (word[GO] == 2)
 		pthread_create(&thread, NULL, other_call, target);
@@ -64,6 +66,7 @@ static void test_shortage(long threads, const char *what)
 
 	for (i = 0; i < rounds; i++) {
 		pid_t target, pid;
+		long turns;
 		int status;
 
 		word[READY] = word[ENTERED] = word[GO] = word[RESULT] = 0;
@@ -75,8 +78,8 @@ static void test_shortage(long threads, const char *what)
 		target = spawn(large, NULL);
 		wait_word(READY, 1);
 		pid = spawn(caller, (void *)(long)target);
-		wait_word(ENTERED, 1);
-		pause_ms(20);
+		/* what it takes to wait has been charged to it by then */
+		wait_word(ENTERED, 10);
 		snprintf(text, sizeof(text), "%ld", cgroup_read(GROUP, "memory.current") + ROOM);
 		cgroup_write(GROUP, "memory.max", text);
 		word[GO] = threads;
@@ -85,8 +88,10 @@ static void test_shortage(long threads, const char *what)
 		killed += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 		refused += word[RESULT] < 0;
 		made += word[RESULT] > 0;
-		pause_ms(20);
-		deaths += waitpid(target, NULL, WNOHANG) != 0;
+		/* One that is killed makes no more turns, however long its death takes. */
+		turns = word[TURNS];
+		UNTIL(word[TURNS] > turns + 2 || waitpid(target, NULL, WNOHANG));
+		deaths += word[TURNS] <= turns + 2;
 		peak = cgroup_read(GROUP, "memory.peak") - cgroup_read(GROUP, "memory.max");
 		if (peak > over)
 			over = peak;

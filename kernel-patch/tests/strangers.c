@@ -83,7 +83,7 @@ static void *replace(void *unused)
 	struct uffd_msg message;
 
 	(void)unused;
-	if (poll(&poll_fd, 1, 60000) != 1 || read(fault_fd, &message, sizeof(message)) != sizeof(message))
+	if (poll(&poll_fd, 1, patience_s() * 1000) != 1 || read(fault_fd, &message, sizeof(message)) != sizeof(message))
 		die("the call does not wait for its result");
 	dup_pid = other_child();
 	if (dup_pid <= 0 || snap_end(dup_pid))
@@ -135,8 +135,7 @@ static void test_stranger(bool own, const char *what)
 	is(word[2], 1, "%s: it has the duplicate's number", what);
 	if (!own && word[1] > 0) {
 		/* CLONE_PARENT made it this process's. */
-		pause_ms(50);
-		word[3] = waitpid(word[1], NULL, WNOHANG | __WALL) == 0;
+		word[3] = at_rest(word[1]) && waitpid(word[1], NULL, WNOHANG | __WALL) == 0;
 		end_target(word[1]);
 	}
 	is(word[3], 1, "%s: it lives", what);

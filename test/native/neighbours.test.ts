@@ -83,6 +83,24 @@ test('a thread that has ended, and whose tracer takes no note, is not waited for
 	tracer.end();
 });
 
+/** The others wait until the first thread has taken what is for it, for 20 ms at most: this one nobody takes. */
+test('a signal that all threads block makes no pause longer', async (t) => {
+	const target = await start(t, 'neighbours', 'blocking');
+	const shortest = async (): Promise<number> => {
+		const pausesNs = [];
+		for (let take = 0; take < 15; take++) {
+			pausesNs.push((await inTheEnd(() => tracer.inject(target.pid))).pauseNs);
+			tracer.end();
+		}
+		return Math.min(...pausesNs);
+	};
+	const before = await shortest();
+	target.process.kill('SIGUSR1');
+	const after = await shortest();
+	t.log(`${before / 1e6} ms without such a signal, ${after / 1e6} ms with one`);
+	t.true(after < 5 * before, `${after} ns, and ${before} ns without it`);
+});
+
 test('a worker of io_uring is not interrupted', async (t) => {
 	const target = await start(t, 'neighbours', 'uring');
 	if (target.number(0) === 0) {

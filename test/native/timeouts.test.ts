@@ -177,10 +177,13 @@ test('a long read keeps no call that is followed', async (t) => {
 	t.true(readMs > 600, 'the read lasted longer than the call');
 });
 
-/** It takes a while until it has let all of them go. Of none the time may begin anew without being counted. */
+/**
+ * It takes a while until it has let all of them go. Of none the time may begin anew without being counted: the second
+ * take comes after half of it, so whoever begins anew takes more than 1.5 of it. On a machine that is so busy that the
+ * calls end late by this much, or are over before the second take has come to them, longer ones are tried.
+ */
 test('a tracer that is asked hands over each of very many calls', async (t) => {
 	const MANY = 1500;
-	// On a busy machine the calls may be over before the second take has come to them: then the same with longer ones.
 	for (const waitMs of [5000, 20_000, 45_000]) {
 		const target = await start(t, 'patient', MANY, waitMs), first = Tracer.start(PATIENT), second = tracerFor(
 			t, PATIENT
@@ -197,11 +200,11 @@ test('a tracer that is asked hands over each of very many calls', async (t) => {
 			`${restartedCalls} of ${MANY} calls of ${waitMs} ms were put back, ${target.number(3)} took too long, ` +
 				`${lengthenedTimeouts} were counted`
 		);
-		t.true(target.number(3) <= lengthenedTimeouts && lengthenedTimeouts < MANY);
-		if (restartedCalls === MANY) return;
+		if (restartedCalls === MANY && target.number(3) <= lengthenedTimeouts)
+			return t.true(lengthenedTimeouts < MANY);
 		target.process.kill('SIGKILL');
 	}
-	t.fail('no take came to all calls');
+	return t.fail('no take came to all calls, or calls began anew and were not counted');
 });
 
 test('the timeout of a call is not that of an earlier one of its kind', (t) => {

@@ -28,15 +28,20 @@ const LONG_FREEZE_MS = 66_000;
 
 const has = (program: string): boolean =>
 	['/usr/bin', '/bin', '/usr/local/bin'].some((folder) => existsSync(`${folder}/${program}`));
-const DEBUGGERS: Array<[string, (pid: number) => string[], number]> = [
-	['strace', (pid) => ['-f', '-q', '-o', '/dev/null', '-p', String(pid)], 400],
-	['gdb', (pid) => ['--batch', '-nx', '-q', '-p', String(pid), '-ex', 'detach'], 10_000],
+/** `loses`: a signal that it is just being told of when it lets go does not reach the target (rivals.ts). */
+interface Debugger { program: string; args: (pid: number) => string[]; ms: number; loses: boolean }
+const DEBUGGERS: Debugger[] = [
+	{ program: 'strace', args: (pid) => ['-f', '-q', '-o', '/dev/null', '-p', String(pid)], ms: 400, loses: true },
+	{
+		program: 'gdb', args: (pid) => ['--batch', '-nx', '-q', '-p', String(pid), '-ex', 'detach'], ms: 10_000,
+		loses: false,
+	},
 ];
 
 export async function makeFaults(options: FaultOptions): Promise<void> {
 	const { targets, random, counts, stopped } = options;
 	const between = (from: number, to: number): number => from + random() * (to - from);
-	const debuggers = DEBUGGERS.filter(([program]) => has(program));
+	const debuggers = DEBUGGERS.filter(({ program }) => has(program));
 	const under = new Set<Promise<void>>();
 	let longFreezeAt = performance.now() + options.longFreezeEveryMs * 0.3;
 
@@ -96,16 +101,19 @@ export async function makeFaults(options: FaultOptions): Promise<void> {
 			});
 		}],
 		[1, () => {
-			const target = someone('debugger'), pid = target?.page.pid() ?? 0, [program, args, ms] =
-				debuggers[Math.floor(random() * debuggers.length)] ?? [];
-			if (target === undefined || pid === 0 || program === undefined) return;
-			during(`${program} attached`, target, true, async () => {
-				const { process: child, ended } = startProgram(program, args!(pid));
+			const target = someone('debugger'), pid = target?.page.pid() ?? 0, one =
+				debuggers[Math.floor(random() * debuggers.length)];
+			if (target === undefined || pid === 0 || one === undefined) return;
+			during(`${one.program} attached`, target, true, async () => {
+				const over = one.loses ? target.rival() : () => {};
+				const { process: child, ended } = startProgram(one.program, one.args(pid));
 				const timers = [
-					setTimeout(() => child.kill('SIGINT'), ms), setTimeout(() => child.kill('SIGKILL'), ms! + 5000),
+					setTimeout(() => child.kill('SIGINT'), one.ms),
+					setTimeout(() => child.kill('SIGKILL'), one.ms + 5000),
 				];
 				await ended;
 				timers.forEach(clearTimeout);
+				over();
 				await sleep(AFTERWARDS_MS);
 			});
 		}],

@@ -3,7 +3,8 @@ import { closeSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs
 
 const BYTES = 4096, TEXT_BYTES = 120, HARMS = 24;
 const AT = {
-	ready: 0, turns: 8, pid: 16, excuse: 24, excused: 32, harms: 40, handle: 48, leave: 80, unable: 216, harm: 512,
+	ready: 0, turns: 8, pid: 16, excuse: 24, excused: 32, harms: 40, handle: 48, leave: 80, unable: 216, rival: 416,
+	lost: 424, harm: 512,
 };
 const UNABLE_BYTES = 200;
 
@@ -15,6 +16,8 @@ export interface PageContents {
 	/** What would have been a harm if no fault had been in force. */
 	excused: number;
 	harms: number;
+	/** Signals that were lost while a rival tracer was there. */
+	lost: number;
 	handles: number[];
 	unable: string;
 	/** How often each was said. */
@@ -49,7 +52,7 @@ export class Page {
 		}
 		return {
 			ready: this.#number(AT.ready) !== 0, turns: this.#number(AT.turns), pid: this.#number(AT.pid),
-			excused: this.#number(AT.excused), harms: this.#number(AT.harms),
+			excused: this.#number(AT.excused), harms: this.#number(AT.harms), lost: this.#number(AT.lost),
 			handles: [0, 1, 2, 3].map((i) => this.#number(AT.handle + 8 * i)),
 			unable: this.#text(AT.unable, UNABLE_BYTES), texts,
 		};
@@ -62,6 +65,11 @@ export class Page {
 
 	setExcuse(value: number): void {
 		this.#write(AT.excuse, value);
+	}
+
+	/** Odd: a tracer is attached or lets go that may lose a signal. */
+	setRival(value: number): void {
+		this.#write(AT.rival, value);
 	}
 
 	askToLeave(): void {

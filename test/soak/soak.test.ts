@@ -4,11 +4,16 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { forEvidence } from '../../mechanisms/shared/all.ts';
 import { NODE } from '../processes.ts';
 import { testUnless } from '../unless.ts';
+import { startProgram } from './child.ts';
+import { Page } from './page.ts';
+import { makeTargets } from './soak.ts';
 import { emptyTally, reasonOf } from './tally.ts';
+import { PROGRAM, SABOTAGE } from './target.ts';
 import { isGood, toMarkdown, type Verdict } from './verdict.ts';
 
 const CLI = fileURLToPath(new URL('cli.ts', import.meta.url));
@@ -168,6 +173,51 @@ test('a verdict fails by one harm, one death, one leftover, one wrong thing', (t
 	one.documented['cut short'] = 4;
 	t.false(isGood(documented));
 	t.regex(toMarkdown(documented), /one: 1 times what docs.inject.md says may happen, but no take counted it/);
+});
+
+test('a signal that is lost while strace is there is set apart, and does not make a verdict fail', (t) => {
+	const verdict: Verdict = {
+		seed: 1, control: false, startedAt: '2026-01-01', seconds: 1, kernel: '6.12', cpus: 2,
+		ended: 'its time was over', notHere: [], tally: emptyTally(['one']), leftovers: [],
+	};
+	t.notRegex(toMarkdown(verdict), /strace/);
+	verdict.tally.kinds['one']!.lostWithRival = 3;
+	t.true(isGood(verdict));
+	t.regex(toMarkdown(verdict), /## Signals that were lost while strace was attached[^\n]*\n\n- one: 3 times/);
+	verdict.tally.kinds['one']!.harmed['a signal was lost'] = 1;
+	t.false(isGood(verdict));
+});
+
+test('a signal that is lost is a harm, but where a rival was there since the signal before', async (t) => {
+	makeTargets();
+	const folder = mkdtempSync(join(tmpdir(), 'procsnap-test-')), page = new Page(join(folder, 'page'), true);
+	const { process: target } = startProgram(PROGRAM, ['signal-storm', page.path]);
+	t.teardown(() => {
+		process.kill(-target.pid!, 'SIGKILL');
+		page.close();
+		rmSync(folder, { recursive: true });
+	});
+	const until = async (holds: () => boolean): Promise<void> => {
+		for (const end = Date.now() + 60_000; !holds() && Date.now() < end;) await sleep(5);
+		t.true(holds());
+	};
+	const steal = (): Promise<unknown> => startProgram(SABOTAGE, ['steal', String(page.pid())]).ended;
+	await until(() => page.pid() !== 0);
+	await steal();
+	await until(() => page.read().harms === 1);
+	t.deepEqual([...page.read().texts], [['a signal was lost', 1]]);
+	t.is(page.read().lost, 0);
+	page.setRival(1);
+	await steal();
+	await until(() => page.read().lost === 1);
+	// It comes and goes between two signals.
+	target.kill('SIGSTOP');
+	page.setRival(2);
+	target.kill('SIGCONT');
+	await sleep(300);
+	await steal();
+	await until(() => page.read().harms === 2);
+	t.is(page.read().lost, 1);
 });
 
 test('the same reason has the same words, whichever process it is about', (t) => {

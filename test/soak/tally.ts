@@ -22,6 +22,8 @@ export interface KindTally {
 	dead: Record<string, number>;
 	/** Would have been a harm, if a fault had not been in force that does the same by itself. */
 	excused: number;
+	/** Signals that were lost while strace was attached or let go, which loses some by itself (rivals.ts). */
+	lostWithRival: number;
 	turns: number;
 	/** Why this kind cannot be here. */
 	unable: string | null;
@@ -47,7 +49,7 @@ export interface Tally {
 export const emptyTally = (names: readonly string[]): Tally => ({
 	kinds: Object.fromEntries(names.map((name) => [name, {
 		tried: 0, taken: 0, refused: {}, unclean: {}, harmed: {}, documented: {}, counted: 0, countsLost: 0, dead: {},
-		excused: 0, turns: 0, unable: null, first: [],
+		excused: 0, lostWithRival: 0, turns: 0, unable: null, first: [],
 	}])),
 	mechanisms: {}, faults: {}, wrong: {},
 });

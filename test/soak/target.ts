@@ -40,10 +40,11 @@ export class Target {
 	#leaving = false;
 	#excuse = 0;
 	#excuses = 0;
+	#rival = 0;
 	#lastTurns = 0;
 	#lastTurnAt = Date.now();
 	/** Of former lives: the page was cleared. */
-	#past = { turns: 0, excused: 0, harmed: new Map<string, number>() };
+	#past = { turns: 0, excused: 0, lost: 0, harmed: new Map<string, number>() };
 	readonly #recent: string[] = [];
 	#known = new Set<string>();
 
@@ -103,11 +104,18 @@ export class Target {
 		};
 	}
 
+	/** From now on a tracer is there that loses signals; until the function that this returns is called. */
+	rival(): () => void {
+		this.page.setRival(++this.#rival);
+		return () => this.page.setRival(++this.#rival);
+	}
+
 	/** What it says by now. */
 	look(): void {
 		if (this.#process === undefined) return;
-		const { turns, texts, excused, unable } = this.page.read();
+		const { turns, texts, excused, lost, unable } = this.page.read();
 		this.tally.turns = this.#past.turns + turns;
+		this.tally.lostWithRival = this.#past.lost + lost;
 		this.tally.excused = this.#past.excused + excused;
 		if (unable !== '') this.tally.unable = unable;
 		for (const [text, count] of texts) {
@@ -151,7 +159,7 @@ export class Target {
 	#ended(child: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
 		if (child !== this.#process || this.#finished) return;
 		this.look();
-		const { turns, excused, texts, unable } = this.page.read();
+		const { turns, excused, lost, texts, unable } = this.page.read();
 		const stuck = this.#leaving;
 		if (!this.#leaving) {
 			if (unable !== '' || code === 3) {
@@ -169,6 +177,7 @@ export class Target {
 		this.#kill();
 		this.#past.turns += turns;
 		this.#past.excused += excused;
+		this.#past.lost += lost;
 		for (const [text, count] of texts) this.#past.harmed.set(text, (this.#past.harmed.get(text) ?? 0) + count);
 		if (Object.values(this.tally.dead).reduce((a, b) => a + b, 0) >= MOST_DEATHS) {
 			this.#process = undefined;
@@ -180,6 +189,7 @@ export class Target {
 			if (this.#finished) return;
 			this.page.clear();
 			this.page.setExcuse(this.#excuse);
+			this.page.setRival(this.#rival);
 			this.start();
 		}, stuck ? 1000 : 200);
 	}

@@ -72,6 +72,9 @@ export function toMarkdown(verdict: Verdict): string {
 			Object.entries(documented).filter(([, count]) => count > 0).map(([what, count]) =>
 				`${name}: ${number(count)} times "${what}"; ${number(counted)} counted, and ${number(countsLost)} ` +
 					`takes killed before they could report their counts`))),
+		...list('Signals that were lost while strace was attached or let go, which loses some by itself (rivals.jsonl)',
+			kinds.flatMap(([name, { lostWithRival }]) =>
+				lostWithRival === 0 ? [] : [`${name}: ${number(lostWithRival)} times`])),
 		...list('Left over', leftovers),
 		...list('Wrong', Object.entries(tally.wrong).map(([what, count]) => `${number(count)} times ${what}`)),
 		...list(

@@ -12,6 +12,7 @@
  *             2 counts the children
  *   zombie    a thread of a child (word 1 its pid) has ended, and its tracer, which is
  *             the parent, takes no note
+ *   blocking  both threads block SIGUSR1 and wait
  *   uring     a worker of io_uring waits for a FIFO's other end: word 1 the
  *             result of its operation, 2 how many were completed
  */
@@ -148,6 +149,26 @@ static void zombie(void)
 		pause();
 }
 
+static void *wait_for_ever(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+static void blocking(void)
+{
+	sigset_t blocked;
+	pthread_t thread;
+
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+	need(!pthread_create(&thread, NULL, wait_for_ever, NULL), "pthread_create");
+	ready();
+	wait_for_ever(NULL);
+}
+
 static void *nap(void *unused)
 {
 	const struct timespec time = { .tv_nsec = 5000000 };
@@ -266,6 +287,8 @@ int main(int argc, char **argv)
 		addressee();
 	else if (!strcmp(kind, "zombie"))
 		zombie();
+	else if (!strcmp(kind, "blocking"))
+		blocking();
 	else if (!strcmp(kind, "uring"))
 		uring();
 	return 0;

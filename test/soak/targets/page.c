@@ -72,6 +72,19 @@ bool excused(uint64_t before)
 	return true;
 }
 
+uint64_t rival(void)
+{
+	return __atomic_load_n(&page->rival, __ATOMIC_SEQ_CST);
+}
+
+void lost(uint64_t rival_before, const char *text)
+{
+	if (!(rival_before & 1) && rival() == rival_before)
+		harm("%s", text);
+	else
+		__atomic_add_fetch(&page->lost, 1, __ATOMIC_RELAXED);
+}
+
 void check_time(const char *call, int64_t began_ns, int64_t asked_ns, uint64_t before)
 {
 	int64_t took_ns = now_ns() - began_ns;

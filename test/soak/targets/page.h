@@ -45,7 +45,9 @@ struct page {
 	uint64_t leave;			/* 80: the soak asks for the target's end */
 	uint64_t state[16];		/* 88: what a kind keeps over exec() and between its processes */
 	char	 unable[200];		/* 216: why this kind cannot be here */
-	char	 padding[96];
+	uint64_t rival;			/* 416: odd while another tracer is attached or lets go, which may lose a signal */
+	uint64_t lost;			/* 424: signals that were lost meanwhile */
+	char	 padding[80];
 	struct harm harm[HARMS];	/* 512 */
 };
 
@@ -65,6 +67,11 @@ uint64_t excuse(void);
 bool excused(uint64_t before);
 /* harm() unless it was excused. */
 #define HARM_UNLESS_EXCUSED(before, ...) do { if (!excused(before)) harm(__VA_ARGS__); } while (0)
+
+/* Before a signal comes that follows another one: the rival as it is. */
+uint64_t rival(void);
+/* One in between was lost: a harm, unless a rival was there at any time, which may have lost it. */
+void lost(uint64_t rival_before, const char *text);
 
 /* A call with a timeout has returned by it: not early, not very late. */
 void check_time(const char *call, int64_t began_ns, int64_t asked_ns, uint64_t before);
