@@ -1,9 +1,12 @@
 /** A tracer that was started, and one request to it: what is asked, what it says, and the area that both map. */
 import { fileURLToPath } from 'node:url';
 import { Failure, messageOf } from '../common/errors.ts';
-import { addon, type Operation, type Results } from './addon.ts';
+import { addon } from './addon.ts';
 import { errnoName, ProcsnapError } from './error.ts';
 import { countsIn, type CallCounts, type ThreadRegisters } from './figures.ts';
+import {
+	checkOperations, operationIn, operationsIn, REGISTERS, RESULTS, type OperationTable, type Results,
+} from './operations.ts';
 
 export interface TracerOptions {
 	/** CPU that the tracer runs on, and that ended duplicates are cleaned up on. Default: any. */
@@ -39,7 +42,26 @@ function startedAs(...how: Parameters<ReturnType<typeof addon>['startTracer']>):
 	}
 }
 
-/** Tracer of tracer.ts is what it can be asked for. */
+/** What a request is made with: bytes go through the area, as far as it has room for them. */
+export interface Asked { pid?: number; numbers?: ReadonlyArray<number | bigint>; bytes?: Uint8Array }
+
+interface Answer<Name extends string> { code: number; message: string; left: string; results: Results<Name> }
+
+/** Throws Failure: native/build is not of one make. */
+function tableIn(text: string): OperationTable {
+	try {
+		const table = operationsIn(text);
+		checkOperations(table);
+		return table;
+	} catch (error) {
+		throw new Failure(messageOf(error), { cause: error });
+	}
+}
+
+const named = (names: readonly string[], numbers: readonly number[]): Partial<Results<string>> =>
+	Object.fromEntries(names.map((name, i) => [name, numbers[i] ?? 0]));
+
+/** Tracer of tracer.ts is what procsnap's own mechanisms and the harness ask it for. */
 export class Connection {
 	readonly pid: number;
 	/** The CPU that was asked for, -1: any. */
@@ -55,10 +77,10 @@ export class Connection {
 	readonly #process: number;
 	readonly #timeoutNs: number;
 	/** 0: the tracer's own. */
-	protected readonly stopLimitNs: number;
-	#registers = 0;
-	/** Its registers are read when they are asked for: until then they are in its parked tasks. */
-	protected unread = false;
+	readonly #stopLimitNs: number;
+	/** How many there are in the area; null: they are still in the parked tasks of a snapshot. */
+	readonly #operations: OperationTable;
+	#registers: number | null = 0;
 	#open = true;
 	#lastCalls: CallCounts = NO_CALLS;
 
@@ -67,56 +89,85 @@ export class Connection {
 			cpu = -1, priority = 0, dataBytes = 64 << 20, stopLimitMs = 0, timeoutMs = Math.max(1000, stopLimitMs),
 		} = options;
 		const path = fileURLToPath(new URL('build/procsnap-tracer', import.meta.url));
-		const { process: started, pid, socket, area, hello } = startedAs(path, cpu, priority, dataBytes);
-		this.pid = pid;
+		const { process: started, socket, area, hello, operations } = startedAs(path, cpu, priority, dataBytes);
 		this.#process = started;
 		this.#socket = socket;
 		this.#area = area;
 		this.cpu = cpu;
 		this.#timeoutNs = timeoutMs * 1e6;
-		this.stopLimitNs = stopLimitMs * 1e6;
+		this.#stopLimitNs = stopLimitMs * 1e6;
 		this.data = new Uint8Array(area, this.constants.registersBytes * this.constants.maxThreads);
-		const { affinityCode, priorityCode, oomCode } = hello.result as Results<'hello'>;
-		this.notGot = Object.entries({
-			sched_setaffinity: affinityCode, sched_setscheduler: priorityCode, oom_score_adj: oomCode,
-		})
-			.flatMap(([name, code]) => code === 0 ? [] : [`${name}: ${errnoName(code)}`]);
-		if (hello.code !== 0) throw new ProcsnapError(errnoName(hello.code), hello.message);
-	}
-
-	protected ask<Op extends Operation>(op: Op, pid: number, ...args: Array<number | bigint>): Results<Op> {
-		return this.#answer(op, pid, ...args).result;
-	}
-
-	#answer<Op extends Operation>(
-		op: Op, pid: number, ...args: Array<number | bigint>
-	): { result: Results<Op>; message: string; left: string } {
-		const { code, message, left, result } = this.#asked(op, pid, args);
-		if (code !== 0) throw new ProcsnapError(errnoName(code), message);
-		return { result: result as Results<Op>, message, left };
-	}
-
-	#asked(op: Operation, pid: number, args: Array<number | bigint>): ReturnType<ReturnType<typeof addon>['request']> {
-		if (!this.#open) throw new ProcsnapError('EBADF', 'this tracer was closed');
-		return addon().request(this.#socket, addon().operations[op].op, pid, this.#timeoutNs, ...args);
+		try {
+			if (hello.code !== 0) throw new ProcsnapError(errnoName(hello.code), hello.message);
+			this.#operations = tableIn(operations);
+			const { affinityCode, priorityCode, oomCode, pid } = named(
+				this.#operations.get('hello')?.results ?? [], hello.results
+			) as Results<(typeof RESULTS.hello)[number]>;
+			this.pid = pid;
+			this.notGot = Object.entries({
+				sched_setaffinity: affinityCode, sched_setscheduler: priorityCode, oom_score_adj: oomCode,
+			})
+				.flatMap(([name, code]) => code === 0 ? [] : [`${name}: ${errnoName(code)}`]);
+		} catch (error) {
+			this.close();
+			throw error;
+		}
 	}
 
 	/**
-	 * Of a request that stops a process: for how long it did, and what that did to its blocked calls, is told also
-	 * where the request is refused.
+	 * One request of an operation that stops nobody, with its results: any operation that C has
+	 * (native/tracer/operations.h), and it must have those results that are named. Where C has a result `registers`,
+	 * `registers()` gives them. Throws ProcsnapError with what the tracer says, and Error where it has no such
+	 * operation or result: then nothing was asked.
 	 */
-	protected stopping<Op extends Operation>(op: Op, pid: number, ...args: number[]): {
-		result: Results<Op>; message: string; left: string;
-	} {
+	ask<Name extends string>(operation: string, names: readonly Name[], options: Asked = {}): Results<Name> {
+		const { code, message, results } = this.#request(operation, names, options);
+		if (code !== 0) throw new ProcsnapError(errnoName(code), message);
+		return results;
+	}
+
+	/**
+	 * The same of one that stops a process. What that did to its blocked calls is in `lastCalls`, and by a result
+	 * `pauseNs` it says for how long: in a ProcsnapError, too, where it was refused.
+	 */
+	askStopping<Name extends string>(operation: string, names: readonly Name[], options: Asked = {}): Results<Name> {
+		return this.stopping(operation, names, options).results;
+	}
+
+	/** And its texts. */
+	protected stopping<Name extends string>(
+		operation: string, names: readonly Name[], options: Asked = {}
+	): Answer<Name> {
 		this.data.fill(0, 0, this.constants.callsHeadBytes);
-		const { code, message, left, result } = this.#asked(op, pid, args);
+		const answer = this.#request(operation, names, options), { code, message, results } = answer;
 		this.#lastCalls = countsIn(this.data);
-		if (code === 0) return { result: result as Results<Op>, message, left };
+		if (code === 0) return answer;
 		// A tracer that is gone has told nothing.
-		const known = errnoName(code) !== 'EPIPE' && 'pauseNs' in result;
+		const pauseNs = errnoName(code) === 'EPIPE' ? undefined : (results as Partial<Results<string>>)['pauseNs'];
 		throw new ProcsnapError(
-			errnoName(code), message, known ? { pauseNs: result['pauseNs'] as number, calls: this.#lastCalls } : null
+			errnoName(code), message, pauseNs === undefined ? null : { pauseNs, calls: this.#lastCalls }
 		);
+	}
+
+	#request<Name extends string>(
+		operation: string, names: readonly Name[], { pid = 0, numbers = [], bytes }: Asked
+	): Answer<Name> {
+		const { op, results } = operationIn(this.#operations, operation, names);
+		if (!this.#open) throw new ProcsnapError('EBADF', 'this tracer was closed');
+		const { bytesAt, mostNumbers } = this.constants, size = bytes?.length ?? 0;
+		const room = Math.max(0, this.data.length - bytesAt);
+		if (numbers.length > mostNumbers || size > room)
+			throw new ProcsnapError(
+				'E2BIG', `${operation} was asked with ${numbers.length} numbers and ${size} bytes: there is room for ` +
+					`${mostNumbers} and ${room} (Tracer.start({dataBytes}))`
+			);
+		if (bytes !== undefined) this.data.set(bytes, bytesAt);
+		const { code, message, left, results: figures } = addon().request(
+			this.#socket, op, pid, this.#timeoutNs, this.#stopLimitNs, size, ...numbers
+		);
+		const { [REGISTERS]: registers, ...rest } = named(results, figures);
+		if (code === 0 && registers !== undefined) this.#registers = registers;
+		return { code, message, left, results: rest as Results<Name> };
 	}
 
 	/**
@@ -132,16 +183,16 @@ export class Connection {
 		this.#lastCalls = NO_CALLS;
 	}
 
-	protected haveRegisters(count: number): void {
-		this.#registers = count;
-		this.unread = false;
+	/** They are read when they are asked for. */
+	protected leaveRegisters(): void {
+		this.#registers = null;
 	}
 
 	/** All threads' registers at the moment of the last take or hold; of a snapshot, ask before its end. */
 	registers(): ThreadRegisters[] {
-		if (this.unread) this.haveRegisters(this.ask('registers', 0).registers);
 		const constants = this.constants;
-		return Array.from({ length: this.#registers }, (_, i) => {
+		if (this.#registers === null) this.ask('registers', RESULTS.registers);
+		return Array.from({ length: this.#registers ?? 0 }, (_, i) => {
 			const base = i * constants.registersBytes;
 			const head = new DataView(this.#area, base, constants.generalOffset);
 			return {

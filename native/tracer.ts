@@ -7,6 +7,7 @@ import {
 	type Reason, type Snapshot,
 } from './figures.ts';
 import { leftOutIn } from './left-out.ts';
+import { RESULTS } from './operations.ts';
 
 const MOST_PATH_BYTES = 4096;
 
@@ -29,32 +30,31 @@ export class Tracer extends Connection {
 	 * to bury a duplicate, or a thread came late.
 	 */
 	untold(): CallCounts & { pauseNs: number } {
-		const { pauseNs } = this.stopping('untold', 0).result;
+		const { pauseNs } = this.askStopping('untold', RESULTS.untold);
 		return { pauseNs, ...this.lastCalls };
 	}
 
 	/** A still duplicate of a process, by one clone() in it. See native/duplicate/inject.c. */
 	inject(pid: number): Duplicate {
-		const { result } = this.stopping('inject', pid, this.cpu, this.stopLimitNs);
-		const { registers, pid: duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs } = result;
-		this.haveRegisters(registers);
+		const results = this.askStopping('inject', RESULTS.inject, { pid, numbers: [this.cpu] });
+		const { pid: duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs } = results;
 		return {
 			pid: duplicate, threads, takeNs, pauseNs, windowNs, cloneNs, momentNs,
-			leftOut: leftOutIn(this.data, result), ...this.lastCalls,
+			leftOut: leftOutIn(this.data, results), ...this.lastCalls,
 		};
 	}
 
 	/** A still duplicate of a process, made by a patched kernel. See native/duplicate/syscall.c. */
 	snap(pid: number): Snapshot {
-		const figures = this.ask('snap', pid, 0);
-		this.unread = true;
+		const figures = this.ask('snap', RESULTS.snap, { pid, numbers: [0] });
+		this.leaveRegisters();
 		return figures;
 	}
 
 	/** The same by the paper's own call, create_proc_snap(), which tells nothing but the pid. */
 	snapPlain(pid: number): Pick<Snapshot, 'pid' | 'threads' | 'takeNs'> {
-		const { pid: duplicate, threads, takeNs } = this.ask('snap', pid, 1);
-		this.unread = true;
+		const { pid: duplicate, threads, takeNs } = this.ask('snap', RESULTS.snap, { pid, numbers: [1] });
+		this.leaveRegisters();
 		return { pid: duplicate, threads, takeNs };
 	}
 
@@ -63,33 +63,34 @@ export class Tracer extends Connection {
 	 * in memory. `mostBytes`: it may take no more than that there, 0: all that there is. See native/precopy/.
 	 */
 	precopy(pid: number, folder = '', mostBytes = 0): CallCounts & { pauseNs: number } {
-		const path = Buffer.from(`${folder}\0`);
-		if (path.length > MOST_PATH_BYTES) throw new ProcsnapError('ENAMETOOLONG', `${folder} is too long for a path`);
-		this.data.set(path, this.constants.callsBytes);
-		const { pauseNs } = this.stopping('precopy', pid, mostBytes, this.stopLimitNs).result;
+		const bytes = Buffer.from(folder);
+		if (bytes.length >= MOST_PATH_BYTES) throw new ProcsnapError('ENAMETOOLONG', `${folder} is too long for a path`);
+		const { pauseNs } = this.askStopping('precopy', RESULTS.precopy, { pid, numbers: [mostBytes], bytes });
 		return { pauseNs, ...this.lastCalls };
 	}
 
 	/** Some more of it, for about so long. */
 	precopyGoOn(budgetMs: number): Precopy {
-		const { phase, registers, ...figures } = this.stopping(
-			'precopyGoOn', 0, budgetMs * 1e6, this.stopLimitNs
-		).result;
-		const done = phase === this.constants.precopyDone;
-		if (done) this.haveRegisters(registers);
-		return { done, phase, ...figures, spells: spellsIn(this.data.subarray(this.constants.callsBytes)) };
+		const { phase, ...figures } = this.askStopping(
+			'precopyGoOn', RESULTS.precopyGoOn, { numbers: [budgetMs * 1e6] }
+		);
+		return {
+			done: phase === this.constants.precopyDone, phase, ...figures,
+			 spells: spellsIn(this.data.subarray(this.constants.callsBytes)),
+		};
 	}
 
 	/** What that costs on this machine, tried on the tracer's own memory: some milliseconds. */
 	calibrate(): Calibration {
-		return this.ask('calibrate', 0);
+		return this.ask('calibrate', RESULTS.calibrate);
 	}
 
 	/** What a copy would cost and what speaks against it. Nothing is done to the process. */
 	check(pid: number, by: 'inject' | 'precopy' = 'inject'): Preflight {
 		const { reasonBytes, reasonNameOffset, reasonTextOffset } = this.constants;
 		const { reasons: count, threads, residentKib, tablesKib, growthKib, headroomKib, pauseNs } = this.ask(
-			'check', pid, by === 'inject' ? this.constants.forInject : this.constants.forPrecopy
+			'check', RESULTS.check,
+			{ pid, numbers: [by === 'inject' ? this.constants.forInject : this.constants.forPrecopy] }
 		);
 		const reasons = Array.from({ length: count }, (_, i): Reason => {
 			const record = Buffer.from(this.data.buffer, this.data.byteOffset + i * reasonBytes, reasonBytes);
@@ -109,9 +110,7 @@ export class Tracer extends Connection {
 
 	/** Stop, copy everything, let go. */
 	stopCopy(pid: number): Copy {
-		const { registers, ...figures } = this.stopping('stopCopy', pid, 0, this.stopLimitNs).result;
-		this.haveRegisters(registers);
-		return { ...figures, ...this.lastCalls };
+		return { ...this.askStopping('stopCopy', RESULTS.stopCopy, { pid }), ...this.lastCalls };
 	}
 
 	/**
@@ -119,10 +118,10 @@ export class Tracer extends Connection {
 	 * and no error: the tracer tries again by itself, until its own end.
 	 */
 	end(): Ended {
-		const { result, message, left } = this.stopping('end', 0, 0, this.stopLimitNs);
+		const { results, message, left } = this.stopping('end', RESULTS.end);
 		return {
-			...result, unburied: result.unburied === 1 ? left : null,
-			endedEarly: result.endedEarly === 1 ? message : null, ...this.lastCalls,
+			...results, unburied: results.unburied === 1 ? left : null,
+			endedEarly: results.endedEarly === 1 ? message : null, ...this.lastCalls,
 		};
 	}
 
@@ -131,29 +130,27 @@ export class Tracer extends Connection {
 	 * see `lastCalls`.
 	 */
 	hold(pid: number): number {
-		const { threads, registers } = this.stopping('hold', pid, 0, this.stopLimitNs).result;
-		this.haveRegisters(registers);
-		return threads;
+		return this.askStopping('hold', RESULTS.hold, { pid }).threads;
 	}
 
 	/** Returns for how many nanoseconds it was held. */
 	letGo(): number {
-		return this.ask('letGo', 0).heldNs;
+		return this.ask('letGo', RESULTS.letGo).heldNs;
 	}
 
 	/** Read into `data`. `bytes` is short where the region ends. `peek` works on duplicates and held targets only. */
 	read(way: Way, pid: number, address: bigint, length: number): { ns: number; bytes: number } {
-		return this.ask('read', pid, WAYS.indexOf(way), address, length);
+		return this.ask('read', RESULTS.read, { pid, numbers: [WAYS.indexOf(way), address, length] });
 	}
 
 	/** Read from the copy of `stopCopy` into `data`; the number of bytes. */
 	readCopy(address: bigint, length: number): number {
-		return this.ask('readCopy', 0, address, length).bytes;
+		return this.ask('readCopy', RESULTS.readCopy, { numbers: [address, length] }).bytes;
 	}
 
 	/** System-call number -> how often one read of `length` bytes makes it, counted by an observer. */
 	countCalls(way: Way, length: number): Map<number, number> {
-		this.ask('count', 0, WAYS.indexOf(way), length);
+		this.ask('count', RESULTS.count, { numbers: [WAYS.indexOf(way), length] });
 		const calls = new Uint32Array(this.data.buffer, this.data.byteOffset, this.constants.countedCalls);
 		return new Map([...calls.entries()].filter(([, count]) => count > 0));
 	}
@@ -161,6 +158,7 @@ export class Tracer extends Connection {
 	/** For tests: at a step of the next take or end, kill the tracer or the requester. */
 	killAt(step: string, whom: 'tracer' | 'requester'): void {
 		const { killTracer, killRequester } = this.constants;
-		this.ask('hook', 0, steps().indexOf(step), whom === 'tracer' ? killTracer : killRequester);
+		const action = whom === 'tracer' ? killTracer : killRequester;
+		this.ask('hook', RESULTS.hook, { numbers: [steps().indexOf(step), action] });
 	}
 }
