@@ -47,17 +47,6 @@ export interface Asked { pid?: number; numbers?: ReadonlyArray<number | bigint>;
 
 interface Answer<Name extends string> { code: number; message: string; left: string; results: Results<Name> }
 
-/** Throws Failure: native/build is not of one make. */
-function tableIn(text: string): OperationTable {
-	try {
-		const table = operationsIn(text);
-		checkOperations(table);
-		return table;
-	} catch (error) {
-		throw new Failure(messageOf(error), { cause: error });
-	}
-}
-
 const named = (names: readonly string[], numbers: readonly number[]): Partial<Results<string>> =>
 	Object.fromEntries(names.map((name, i) => [name, numbers[i] ?? 0]));
 
@@ -99,7 +88,8 @@ export class Connection {
 		this.data = new Uint8Array(area, this.constants.registersBytes * this.constants.maxThreads);
 		try {
 			if (hello.code !== 0) throw new ProcsnapError(errnoName(hello.code), hello.message);
-			this.#operations = tableIn(operations);
+			this.#operations = operationsIn(operations);
+			checkOperations(this.#operations);
 			const { affinityCode, priorityCode, oomCode, pid } = named(
 				this.#operations.get('hello')?.results ?? [], hello.results
 			) as Results<(typeof RESULTS.hello)[number]>;
@@ -117,7 +107,7 @@ export class Connection {
 	/**
 	 * One request of an operation that stops nobody, with its results: any operation that C has
 	 * (native/tracer/operations.h), and it must have those results that are named. Where C has a result `registers`,
-	 * `registers()` gives them. Throws ProcsnapError with what the tracer says, and Error where it has no such
+	 * `registers()` gives them. Throws ProcsnapError with what the tracer says, and Failure where it has no such
 	 * operation or result: then nothing was asked.
 	 */
 	ask<Name extends string>(operation: string, names: readonly Name[], options: Asked = {}): Results<Name> {

@@ -4,6 +4,7 @@
  */
 import test, { type ExecutionContext } from 'ava';
 import { fileURLToPath } from 'node:url';
+import { Failure } from '../../common/errors.ts';
 import { addon, checkWays } from '../../native/addon.ts';
 import type { Asked } from '../../native/connection.ts';
 import { steps, WAYS } from '../../native/index.ts';
@@ -55,7 +56,7 @@ test('a tracer that differs from what TypeScript reads is refused at its start',
 
 test('an operation or a result that C has not is an error, and the tracer is not asked', async (t) => {
 	const target = await start(t, 'states', 'idle'), tracer = tracerFor(t);
-	t.throws(() => tracer.ask('takeNone', []), { message: /has no operation takeNone \(it has .*stopCopy/ });
+	t.throws(() => tracer.ask('takeNone', []), { instanceOf: Failure, message: /has no operation takeNone \(it has .*stopCopy/ });
 	t.throws(
 		() => tracer.askStopping('hold', ['threads', 'takenNs'], { pid: target.pid }),
 		{ message: /operation hold has no result takenNs \(it has threads, registers\)/ }
