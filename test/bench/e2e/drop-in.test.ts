@@ -196,14 +196,14 @@ setInterval(() => {}, 1000);
 
 const NAME = 'dropped-in-mechanism';
 const runIn = (cwd: string, ...args: string[]) =>
-	spawnSync(NODE[0], [...NODE.slice(1), ...args], { cwd, encoding: 'utf8' });
+	spawnSync(NODE[0], [...NODE.slice(1), ...args], { cwd, encoding: 'utf8', timeout: 60_000 });
 const tool = (...args: string[]) => runIn('.', 'acquire/cli.ts', ...args);
 
 /** That the mechanism's contract holds in a checkout: what ava says. */
 function contract(t: ExecutionContext, checkout: string, name: string): void {
 	const { status, stdout, stderr } = spawnSync(
 		'node_modules/.bin/ava', ['test/mechanisms/contract.test.ts', '--match', `${name}:*`, '--tap'],
-		{ cwd: checkout, encoding: 'utf8' }
+		{ cwd: checkout, encoding: 'utf8', timeout: 120_000 }
 	);
 	t.is(status, 0, stdout + stderr);
 	t.true((stdout.match(/^ok /gm)?.length ?? 0) >= 2, stdout);
