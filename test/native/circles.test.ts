@@ -16,7 +16,7 @@ type Graph = Map<string, Map<string, string[]>>;
 
 /** Of the sources that there are: an object may have been left of a file that is gone. */
 function sources(): string[] {
-	return globSync('{core,duplicate,preflight,read,tracer}/**/*.c', { cwd: NATIVE }).sort();
+	return globSync('{core,duplicate,precopy,preflight,read,tracer}/**/*.c', { cwd: NATIVE }).sort();
 }
 
 /** What nm tells of objects, a line each: "FILE.o: NAME U" is used there, with another capital it is there for all. */
