@@ -3,40 +3,6 @@ import { createRequire } from 'node:module';
 import { codeOf, Failure, messageOf } from '../common/errors.ts';
 
 /**
- * The results of each operation, by the names of native/tracer/protocol.h. The types of replies come from here; that C
- * has these operations and results, and no others, is seen when the addon is loaded.
- */
-const RESULTS = {
-	hello: ['affinityCode', 'priorityCode', 'oomCode', 'pid'],
-	inject: [
-		'pid', 'threads', 'takeNs', 'pauseNs', 'windowNs', 'cloneNs', 'momentNs', 'registers', 'leftOutBytes',
-		'leftOutAt', 'leftOutPageBytes', 'leftOutRegions', 'leftOutRuns',
-	],
-	end: ['killNs', 'reapNs', 'pauseNs', 'unaskedPauseNs', 'unburied', 'endedEarly'],
-	stopCopy: ['bytes', 'threads', 'takeNs', 'pauseNs', 'unreadableBytes', 'regions', 'registers'],
-	readCopy: ['bytes'],
-	hold: ['threads', 'registers'],
-	letGo: ['heldNs'],
-	read: ['ns', 'bytes'],
-	count: [],
-	hook: [],
-	snap: [
-		'pid', 'threads', 'takeNs', 'pauseNs', 'momentNs', 'lockWaitNs', 'skewNs', 'pagesShared', 'pagesCopied',
-		'regionsTaken', 'regionsLive', 'regionsUncovered', 'regionsLeftOut',
-	],
-	registers: ['registers'],
-	check: ['reasons', 'threads', 'residentKib', 'tablesKib', 'growthKib', 'headroomKib', 'pauseNs'],
-	untold: ['pauseNs'],
-	calibrate: ['protectNs', 'unprotectNs'],
-	precopy: ['pauseNs', 'windowNs'],
-	precopyGoOn: [
-		'phase', 'passes', 'attempts', 'bytesRead', 'residentBytes', 'threads', 'registers', 'takeNs', 'setupPauseNs',
-		'pauseNs', 'momentNs', 'writtenPages', 'lastPages', 'longestStepNs', 'imageFile', 'indexFile', 'wholeBytes',
-		'copyBytes', 'steps', 'waits', 'waitedNs', 'stepsInRhythm', 'stepsAwake',
-	],
-} as const;
-
-/**
  * Ways of reading another process's memory, as `read` names them, in the order of native/read/ways.h. Reports show
  * them, and do without the addon: that C has the same is seen when it is loaded.
  */
@@ -44,27 +10,7 @@ export const WAYS = ['proc-mem-paper', 'proc-mem', 'peek', 'vm-readv', 'memcpy']
 
 export type Way = (typeof WAYS)[number];
 
-export type Operation = keyof typeof RESULTS;
-export type Results<Op extends Operation> = Record<(typeof RESULTS)[Op][number], number>;
-
-/** C's table: the number of each operation, and its results' names. */
-export type OperationTable = Record<string, { op: number; results: readonly string[] }>;
-
-/** Throws where C's table is not the one that TypeScript reads replies by. Pure. */
-export function checkOperations(table: OperationTable): void {
-	const sorted = (names: readonly string[] | undefined): string =>
-		names?.toSorted().join(', ') ?? 'no such operation';
-	for (const name of new Set([...Object.keys(RESULTS), ...Object.keys(table)])) {
-		const here = sorted((RESULTS as Record<string, readonly string[]>)[name]), there = sorted(table[name]?.results);
-		if (here !== there)
-			throw new Error(
-				`the native core's operation ${name} is not as native/addon.ts has it (C: ${there}; here: ${here}): ` +
-					`make -C native clean all builds it anew`
-			);
-	}
-}
-
-/** The same of the names of ways. */
+/** Throws where C's names of ways are not those. Pure. */
 export function checkWays(ways: readonly string[]): void {
 	if (ways.join() !== WAYS.join())
 		throw new Error(
@@ -73,7 +19,8 @@ export function checkWays(ways: readonly string[]): void {
 		);
 }
 
-interface Reply { code: number; message: string; left: string; result: Record<string, number> }
+/** `results`: in the order of their names; numbers that the operation has no name for are 0. */
+interface Reply { code: number; message: string; left: string; results: number[] }
 
 /** Of structs in the shared area, and of numbers in requests: native/binding.cc. */
 interface Constants {
@@ -89,6 +36,8 @@ interface Constants {
 	spellsOffset: number; spellBytes: number; spellStartOffset: number;
 	/** So many numbers of system calls are counted. */
 	countedCalls: number;
+	/** Where in the data the bytes of a request lie, and how many numbers it can have. */
+	bytesAt: number; mostNumbers: number;
 	/** What a check is for. */
 	forInject: number; forPrecopy: number;
 	/** The last phase of a precopy; and how its image is divided, in bytes. */
@@ -133,8 +82,11 @@ interface Addon {
 	fileParts: (fd: number, start: number, end: number, budgetMs: number) => Promise<Look>;
 	readSome: (fd: number, into: Uint8Array, budgetMs: number) => Promise<Look>;
 	startTracer: (path: string, cpu: number, priority: number, dataBytes: number) =>
-		{ process: number; pid: number; socket: number; area: ArrayBuffer; hello: Reply };
-	request: (socket: number, op: number, pid: number, timeoutNs: number, ...args: Array<number | bigint>) => Reply;
+		{ process: number; socket: number; area: ArrayBuffer; hello: Reply; operations: string };
+	request: (
+		socket: number, op: number, pid: number, timeoutNs: number, limitNs: number, bytes: number,
+		...numbers: Array<number | bigint>
+	) => Reply;
 	stopTracer: (socket: number, pid: number) => boolean;
 	snapUnavailable: () => string | null;
 	precopyUnavailable: () => string | null;
@@ -142,7 +94,6 @@ interface Addon {
 	xsaveComponents: () => XsaveComponent[];
 	secretDevice: () => string | null;
 	constants: Constants;
-	operations: Record<Operation, { op: number; results: readonly string[] }>;
 }
 
 let loaded: Addon | undefined;
@@ -153,7 +104,6 @@ export const addon = (): Addon => loaded ??= load();
 function load(): Addon {
 	try {
 		const found = createRequire(import.meta.url)('./build/procsnap.node') as Addon;
-		checkOperations(found.operations);
 		checkWays(found.constants.ways);
 		return found;
 	} catch (error) {

@@ -2,7 +2,6 @@
 // The one file that knows Node-API: arguments in, numbers and arrays out.
 // What it exports is typed in addon.ts, and explained in the files that use it.
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -157,36 +156,17 @@ bool receive(int socket, tracer_reply &reply)
 	return got == sizeof(reply);
 }
 
-// The operations of tracer/protocol.h, by number, with the names of their results in the order of the structs.
-#define TRACER_NAME(name) #name,
-#define TRACER_OPERATION(OP, name) { #name, { OP##_RESULTS(TRACER_NAME) } },
-const struct { const char *name; std::vector<const char *> results; } operations[] = {
-	TRACER_HELLO(TRACER_OPERATION) TRACER_OPS(TRACER_OPERATION)
-};
-static_assert(sizeof(operations) / sizeof(*operations) == TRACER_OPERATIONS, "an operation has no names");
-
-// "take_ns" is "takeNs" in TypeScript.
-std::string camel(const char *name)
-{
-	std::string result;
-
-	for (; *name; name++)
-		result += *name == '_' && name[1] ? static_cast<char>(std::toupper(*++name)) : *name;
-	return result;
-}
-
-Napi::Object describe(Napi::Env env, int op, const tracer_reply &reply)
+Napi::Object describe(Napi::Env env, const tracer_reply &reply)
 {
 	Napi::Object result = Napi::Object::New(env);
-	Napi::Object numbers = Napi::Object::New(env);
+	Napi::Array numbers = Napi::Array::New(env, TRACER_RESULTS);
 
-	if (op >= 0 && op < TRACER_OPERATIONS)
-		for (size_t i = 0; i < operations[op].results.size(); i++)
-			numbers[camel(operations[op].results[i])] = Napi::Number::New(env, reply.result.all[i]);
+	for (uint32_t i = 0; i < TRACER_RESULTS; i++)
+		numbers[i] = Napi::Number::New(env, reply.result[i]);
 	result["code"] = Napi::Number::New(env, reply.code);
 	result["message"] = Napi::String::New(env, reply.message);
 	result["left"] = Napi::String::New(env, reply.left);
-	result["result"] = numbers;
+	result["results"] = numbers;
 	return result;
 }
 
@@ -277,14 +257,16 @@ Napi::Value start_tracer(const Napi::CallbackInfo &info)
 	}
 	Napi::Object result = Napi::Object::New(env);
 	result["process"] = Napi::Number::New(env, pid);
-	result["pid"] = Napi::Number::New(env, hello.result.hello.pid);
 	result["socket"] = Napi::Number::New(env, pair[0]);
 	result["area"] = area.Get("buffer");
-	result["hello"] = describe(env, OP_HELLO, hello);
+	result["hello"] = describe(env, hello);
+	// What it can be asked for. Where it was not set up, there may be nothing: zeros.
+	const char *text = static_cast<const char *>(area.Get("buffer").As<Napi::ArrayBuffer>().Data());
+	result["operations"] = Napi::String::New(env, text, strnlen(text, TRACER_TEXT_BYTES));
 	return result;
 }
 
-// request(socket, op, pid, timeoutNs, four arguments)
+// request(socket, op, pid, timeoutNs, limitNs, bytes, TRACER_ARGUMENTS numbers)
 Napi::Value request(const Napi::CallbackInfo &info)
 {
 	tracer_request asked = {};
@@ -296,8 +278,10 @@ Napi::Value request(const Napi::CallbackInfo &info)
 	asked.op = integer(info, 1);
 	asked.pid = integer(info, 2);
 	asked.timeout_ns = integer(info, 3);
-	for (size_t i = 0; i < 4; i++)
-		asked.argument[i] = integer(info, 4 + i);
+	asked.limit_ns = integer(info, 4);
+	asked.bytes = integer(info, 5);
+	for (size_t i = 0; i < TRACER_ARGUMENTS; i++)
+		asked.argument[i] = integer(info, 6 + i);
 	bool there = send(socket, &asked, sizeof(asked), MSG_NOSIGNAL) == sizeof(asked);
 
 	// A late answer, to a request that was given up, is not this one's.
@@ -309,7 +293,7 @@ Napi::Value request(const Napi::CallbackInfo &info)
 		reply.code = -EPIPE;
 		snprintf(reply.message, sizeof(reply.message), "the tracer is gone, or has not answered for five minutes");
 	}
-	return describe(info.Env(), asked.op, reply);
+	return describe(info.Env(), reply);
 }
 
 // stop_tracer(socket, pid): it ends what it holds and leaves; waits for that, but not for ever: false, it goes on by
@@ -390,6 +374,8 @@ Napi::Object constants(Napi::Env env)
 		{ "spellBytes", sizeof(ps_spells::spell[0]) },
 		{ "spellStartOffset", offsetof(ps_spells, spell[0].start_ns) - offsetof(ps_spells, spell) },
 		{ "countedCalls", TRACER_COUNTED_CALLS },
+		{ "bytesAt", TRACER_BYTES_AT },
+		{ "mostNumbers", TRACER_ARGUMENTS },
 		{ "forInject", PS_FOR_INJECT },
 		{ "forPrecopy", PS_FOR_PRECOPY },
 		{ "precopyDone", PS_PRECOPY_DONE },
@@ -411,24 +397,6 @@ Napi::Object constants(Napi::Env env)
 	result["steps"] = steps;
 	result["ways"] = ways;
 	result["parts"] = parts;
-	return result;
-}
-
-// { inject: { op: 1, results: ["pid", ...] }, ... }
-Napi::Object operation_table(Napi::Env env)
-{
-	Napi::Object result = Napi::Object::New(env);
-
-	for (int op = 0; op < TRACER_OPERATIONS; op++) {
-		Napi::Object operation = Napi::Object::New(env);
-		Napi::Array results = Napi::Array::New(env);
-
-		for (uint32_t i = 0; i < operations[op].results.size(); i++)
-			results[i] = Napi::String::New(env, camel(operations[op].results[i]));
-		operation["op"] = Napi::Number::New(env, op);
-		operation["results"] = results;
-		result[camel(operations[op].name)] = operation;
-	}
 	return result;
 }
 
@@ -678,7 +646,6 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 	for (const auto &entry : functions)
 		exports[entry.name] = Napi::Function::New(env, entry.function, entry.name);
 	exports["constants"] = constants(env);
-	exports["operations"] = operation_table(env);
 	return exports;
 }
 

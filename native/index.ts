@@ -8,6 +8,7 @@
  * itself; the way to the tracer and back is in none of them.
  */
 export { WAYS, type Clock, type Way, type XsaveComponent } from './addon.ts';
+export type { TracerOptions } from './connection.ts';
 export { errnoName, ProcsnapError, type StoppedInVain } from './error.ts';
 export type { KeptPages, LeftOut, LeftOutRegion } from './left-out.ts';
 export {
@@ -20,4 +21,4 @@ export {
 } from './machine.ts';
 export { memoryDevice, pagesOf, partsOf, piecesOf, regionsIn } from './pages.ts';
 export { Shared } from './shared-memory.ts';
-export { steps, Tracer, type TracerOptions } from './tracer.ts';
+export { steps, Tracer } from './tracer.ts';

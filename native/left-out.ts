@@ -1,6 +1,6 @@
 /** What a fork has left out of a duplicate, as the tracer tells of it: native/duplicate/left_out.c. */
 import { textOf } from '../common/bytes-text.ts';
-import type { Results } from './addon.ts';
+import type { RESULTS, Results } from './operations.ts';
 
 /** Pages that were copied while the target stood still. */
 export interface KeptPages { start: number; bytes: Uint8Array }
@@ -30,7 +30,7 @@ const REGION_BYTES = 24, RUN_BYTES = 16;
  */
 export function leftOutIn(
 	data: Uint8Array,
-	{ leftOutBytes, leftOutAt, leftOutPageBytes, leftOutRegions, leftOutRuns }: Results<'inject'>
+	{ leftOutBytes, leftOutAt, leftOutPageBytes, leftOutRegions, leftOutRuns }: Results<(typeof RESULTS.inject)[number]>
 ): LeftOut | null {
 	if (leftOutBytes === 0) return null;
 	const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);

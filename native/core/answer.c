@@ -32,20 +32,22 @@ static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 static struct {
 	char	text[256];
 	size_t	length;
-	atomic_bool said;
+	atomic_bool heard;		/* a signal came */
+	atomic_bool silent;		/* the text is not so any more */
 	void	(*next[NSIG])(int);	/* the handlers that were there before */
 	int	pending;		/* a signalfd(2): a signal is there, and nobody has taken it */
 	int	taken;			/* an eventfd(2): the handler has run */
 	_Atomic pid_t thread;
 } answer = { .pending = -1, .taken = -1 };
 
-/* Also in a signal handler. */
-static void say_once(void)
+/* A signal is there; the first one is answered. Also in a signal handler. */
+static void hear(void)
 {
 	int error = errno;
 
 	/* Nothing can be done where nobody hears it. */
-	if (!atomic_exchange(&answer.said, true) && write(STDERR_FILENO, answer.text, answer.length) < 0)
+	if (!atomic_exchange(&answer.heard, true) && !answer.silent &&
+		write(STDERR_FILENO, answer.text, answer.length) < 0)
 		errno = error;
 	errno = error;
 }
@@ -55,7 +57,7 @@ static void on_signal(int number)
 	uint64_t one = 1;
 	int error = errno;
 
-	say_once();
+	hear();
 	if (write(answer.taken, &one, sizeof(one)) < 0)
 		errno = error;
 	errno = error;
@@ -87,7 +89,7 @@ static void *watch(void *begun)
 	while (poll(polled, 2, -1) < 0)
 		;
 	set_back_priority(nice);	/* first: who reads standard error may let it wait */
-	say_once();
+	hear();
 	return NULL;
 }
 
@@ -159,10 +161,10 @@ pid_t ps_answer_signals(const char *text)
 
 void ps_stop_answering(void)
 {
-	answer.said = true;
+	answer.silent = true;
 }
 
 bool ps_signal_answered(void)
 {
-	return answer.said;
+	return answer.heard;
 }

@@ -24,9 +24,6 @@
 #define MOST_ATTEMPTS	8
 #define FEW_PAGES	64
 
-struct precopy precopy = { .pidfd = -1, .uffd = -1, .mem = -1, .pagemap = -1, 
-	.maps = -1, .index = -1, .image = { .file = -1 } };
-
 static int begin_further_pass(void)
 {
 	if (ps_part_under_way() != PS_PART_FURTHER_PASSES)

@@ -17,6 +17,16 @@ int check_length(int64_t length)
 	return 0;
 }
 
+int read_bytes(const struct tracer_request *request, char *to, size_t size)
+{
+	if (request->bytes >= size || (request->bytes && TRACER_BYTES_AT + request->bytes > data_bytes))
+		return ps_fail(-E2BIG, "%llu bytes go with a request that takes fewer than %zu",
+			       (unsigned long long)request->bytes, size);
+	memcpy(to, data + TRACER_BYTES_AT, request->bytes);
+	to[request->bytes] = 0;
+	return 0;
+}
+
 /* Their memory is there before the target is stopped: a first touch may be slow. */
 void touch_registers(pid_t pid)
 {

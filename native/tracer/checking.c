@@ -6,19 +6,23 @@
 #include "preflight/preflight.h"
 #include "area.h"
 #include "held.h"
-#include "requests.h"
+#include "operations.h"
 
-int do_calibrate(const struct tracer_request *request, struct tracer_reply *reply)
+#define CALIBRATE_RESULTS(R)	R(protect_ns) R(unprotect_ns)
+OPERATION(calibrate, CALIBRATE_RESULTS)
 {
 	int64_t protect_ns = 0, unprotect_ns = 0;
 	int err = ps_precopy_calibrate(&protect_ns, &unprotect_ns);
 
-	(void)request;
-	reply->result.calibrate = (struct calibrate_results){ .protect_ns = protect_ns, .unprotect_ns = unprotect_ns };
+	*result = (struct calibrate_results){ .protect_ns = protect_ns, .unprotect_ns = unprotect_ns };
 	return err;
 }
 
-int do_check(const struct tracer_request *request, struct tracer_reply *reply)
+#define CHECK_RESULTS(R) \
+	R(reasons) R(threads) R(resident_kib) R(tables_kib) R(growth_kib) R(headroom_kib) R(pause_ns)
+
+/* Asked with: the purpose. Data: struct ps_reason, as many as there are. */
+OPERATION(check, CHECK_RESULTS)
 {
 	struct ps_preflight preflight;
 	int refused;
@@ -33,7 +37,7 @@ int do_check(const struct tracer_request *request, struct tracer_reply *reply)
 			ps_estimate_stop_ns(&preflight) :
 			ps_estimate_pause_ns(request->pid, &preflight, ps_anonymous_kib());
 	memcpy(data, preflight.reason, sizeof(preflight.reason));
-	reply->result.check = (struct check_results){
+	*result = (struct check_results){
 		.reasons = preflight.reasons, .threads = preflight.threads, .resident_kib = preflight.resident_kib,
 		.tables_kib = preflight.tables_kib, .growth_kib = preflight.growth_kib, .headroom_kib = preflight.headroom_kib,
 		.pause_ns = preflight.pause_ns,

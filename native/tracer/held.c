@@ -4,7 +4,6 @@
 #include "area.h"
 #include "held.h"
 #include "reader.h"
-#include "requests.h"
 
 /* And what has not been told of @target (0: of all). */
 static void tell_with_untold(pid_t target, struct ps_calls *calls, int64_t *pause_ns)
@@ -13,43 +12,48 @@ static void tell_with_untold(pid_t target, struct ps_calls *calls, int64_t *paus
 	tell_calls(calls);
 }
 
-int do_untold(const struct tracer_request *request, struct tracer_reply *reply)
+#define UNTOLD_RESULTS(R)	R(pause_ns)
+
+/* What stops did that belong to no request, which end tells too of its own target. */
+OPERATION(untold, UNTOLD_RESULTS)
 {
 	struct ps_calls calls = { 0 };
 
-	(void)request;
-	tell_with_untold(0, &calls, &reply->result.untold.pause_ns);
+	tell_with_untold(0, &calls, &result->pause_ns);
 	return 0;
 }
 
-int do_end(const struct tracer_request *request, struct tracer_reply *reply)
+#define END_RESULTS(R)	R(kill_ns) R(reap_ns) R(pause_ns) R(unasked_pause_ns) R(unburied) R(ended_early)
+
+/* What is held, but for a process that is stopped: that is let go. */
+OPERATION(end, END_RESULTS)
 {
-	struct ps_ended ended = { 0 };
-	pid_t target = 0;
+	struct ending ending = { 0 };
 	int err;
 
 	for_each_kind(kind) {
 		if (!kind->end || !kind->is_held())
 			continue;
-		err = kind->end(request, reply, &ended, &target);
+		err = kind->end(request, reply, &ending);
 		if (err)
 			return err;
-		reply->result.end.kill_ns = ended.kill_ns;
-		reply->result.end.reap_ns = ended.reap_ns;
-		reply->result.end.pause_ns = ended.pause_ns;
-		/* What was done to other targets is not this one's to tell, and is left to OP_UNTOLD or to their ends. */
-		tell_with_untold(target, &ended.calls, &reply->result.end.unasked_pause_ns);
+		*result = (struct end_results){
+			.kill_ns = ending.figures.kill_ns, .reap_ns = ending.figures.reap_ns,
+			.pause_ns = ending.figures.pause_ns, .unburied = ending.unburied, .ended_early = ending.early,
+		};
+		/* What was done to other targets is not this one's to tell, and is left to `untold` or to their ends. */
+		tell_with_untold(ending.target, &ending.figures.calls, &result->unasked_pause_ns);
 		return 0;
 	}
 	return ps_fail(-ENOENT, "this tracer holds nothing that could be ended");
 }
 
-int check_free_for(enum tracer_op op)
+int check_free_for(const struct operation *operation)
 {
 	bool takes = false, stops = false, in_the_way = false;
 
 	for_each_kind(kind)
-		if (kind->taken_by == op) {
+		if (kind->taken_by == operation) {
 			takes = true;
 			stops = kind->stops_target;
 		}
@@ -74,23 +78,29 @@ bool holds_stopped(void)
 	return false;
 }
 
+/* Before all else: a target that is held has to run to end its duplicate. */
+static void let_go_stopped(void)
+{
+	for_each_kind(kind)
+		if (kind->stops_target && kind->is_held())
+			kind->forget();
+}
+
 void end_all(void)
 {
 	struct tracer_request none = { .timeout_ns = PS_NSEC_PER_SEC };
 	struct tracer_reply reply;
+	struct end_results unused;
 
-	for_each_kind(kind) {
-		if (!kind->is_held())
-			continue;
-		if (kind->end)
-			do_end(&none, &reply);
-		else
-			kind->forget();
-	}
+	let_go_stopped();
+	for_each_kind(kind)
+		if (kind->end && kind->is_held())
+			do_end(&none, &reply, &unused);
 }
 
 void forget_all(void)
 {
+	let_go_stopped();
 	for_each_kind(kind)
 		if (kind->forget && kind->is_held())
 			kind->forget();

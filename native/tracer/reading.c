@@ -4,8 +4,8 @@
 #include <string.h>
 #include "area.h"
 #include "held.h"
+#include "operations.h"
 #include "reader.h"
-#include "requests.h"
 
 /*
  * So much is read before somebody else is seen to: by PTRACE_PEEKTEXT, a word a call, it takes 40 ms; by
@@ -35,7 +35,10 @@ static ssize_t read_in_blocks(uint64_t address, size_t length)
 	return done;
 }
 
-int do_read(const struct tracer_request *request, struct tracer_reply *reply)
+#define READ_RESULTS(R)	R(ns) R(bytes)
+
+/* Asked with: way, address, length. Data: the bytes. */
+OPERATION(read, READ_RESULTS)
 {
 	enum ps_way way = request->argument[0];
 	uint64_t address = request->argument[1];
@@ -60,8 +63,8 @@ int do_read(const struct tracer_request *request, struct tracer_reply *reply)
 	}
 	start = ps_now_ns();
 	got = read_in_blocks(address, length);
-	reply->result.read.ns = ps_now_ns() - start;
-	reply->result.read.bytes = got;
+	result->ns = ps_now_ns() - start;
+	result->bytes = got;
 	if (got == -ESRCH && way == PS_WAY_PEEK)
 		return ps_fail(got,
 			"process %d is neither a duplicate nor held by this tracer, and peek reads no others: hold it first",

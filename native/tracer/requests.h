@@ -4,12 +4,9 @@
 #define PROCSNAP_REQUESTS_H
 #include "protocol.h"
 
-/* With what a request is answered: one for each operation of protocol.h. */
-#define TRACER_FUNCTION(OP, name) int do_##name(const struct tracer_request *request, struct tracer_reply *reply);
-TRACER_OPS(TRACER_FUNCTION)
-#undef TRACER_FUNCTION
-
+/* Write what can be asked for to @text, as protocol.h has it. */
+int tell_operations(char *text, size_t size);
 int answer(const struct tracer_request *request, struct tracer_reply *reply);
-void hook(enum ps_step step);		/* what OP_HOOK asked for */
+void hook(enum ps_step step);		/* what the operation `hook` asked for */
 
 #endif

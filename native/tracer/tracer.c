@@ -34,7 +34,7 @@
 #include "duplicate/stranded.h"
 #include "area.h"
 #include "held.h"
-#include "protocol.h"
+#include "operations.h"
 #include "requests.h"
 
 /* After the requester has gone: how long to stay for calls that are followed, and for burials. */
@@ -182,14 +182,26 @@ static void *serve(void *arg)
 	return NULL;
 }
 
+/* What the tracer says first. */
+#define HELLO_RESULTS(R)	R(affinity_code) R(priority_code) R(oom_code) R(pid)
+static int affinity_code, priority_code, oom_code;
+
+OPERATION(hello, HELLO_RESULTS)
+{
+	*result = (struct hello_results){
+		.affinity_code = affinity_code, .priority_code = priority_code, .oom_code = oom_code, .pid = getpid(),
+	};
+	return 0;
+}
+
 /* Being chosen by the out-of-memory killer, or paged out, in mid-injection would cost the target its life. */
-static void be_safe(struct tracer_reply *reply)
+static void be_safe(void)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	sigset_t all;
 
 	if (fd >= 0) {
-		reply->result.hello.oom_code = write(fd, "-1000", 5) < 0 ? -errno : 0;
+		oom_code = write(fd, "-1000", 5) < 0 ? -errno : 0;
 		close(fd);
 	}
 	/*
@@ -203,7 +215,7 @@ static void be_safe(struct tracer_reply *reply)
 }
 
 /* What was got is told, not insisted on: a machine may forbid it. */
-static void place(int cpu, int priority, struct tracer_reply *reply)
+static void place(int cpu, int priority)
 {
 	struct sched_param param = { .sched_priority = priority };
 	cpu_set_t cpus;
@@ -211,10 +223,10 @@ static void place(int cpu, int priority, struct tracer_reply *reply)
 	if (cpu >= 0) {
 		CPU_ZERO(&cpus);
 		CPU_SET(cpu, &cpus);
-		reply->result.hello.affinity_code = sched_setaffinity(0, sizeof(cpus), &cpus) ? -errno : 0;
+		affinity_code = sched_setaffinity(0, sizeof(cpus), &cpus) ? -errno : 0;
 	}
 	if (priority > 0)
-		reply->result.hello.priority_code = sched_setscheduler(0, SCHED_FIFO, &param) ? -errno : 0;
+		priority_code = sched_setscheduler(0, SCHED_FIFO, &param) ? -errno : 0;
 }
 
 /* Returns in the child, which is the tracer. The parent ends with it, or when it stays for nothing but chores. */
@@ -260,10 +272,9 @@ int main(int argc, char **argv)
 	 */
 	close_range(TRACER_AREA_FD + 1, ~0U, 0);
 	data_bytes = strtoull(argv[3], NULL, 10);
-	be_safe(&hello);
+	be_safe();
 	err = split();
-	place(atoi(argv[1]), atoi(argv[2]), &hello);
-	hello.result.hello.pid = getpid();
+	place(atoi(argv[1]), atoi(argv[2]));
 	sigemptyset(&of_interest);
 	sigaddset(&of_interest, SIGCHLD);
 	sigaddset(&of_interest, SIGUSR1);
@@ -273,6 +284,9 @@ int main(int argc, char **argv)
 		hello.code = ps_fail(err ? err : -errno, "the tracer cannot be set up: %s", strerror(err ? -err : errno));
 	if (area == MAP_FAILED)
 		hello.code = ps_fail(-errno, "the tracer cannot map its %zu bytes of data: %s", data_bytes, strerror(errno));
+	if (!hello.code)
+		hello.code = tell_operations((char *)area, TRACER_TEXT_BYTES);
+	answer_hello(NULL, &hello);
 	if (hello.code)
 		snprintf(hello.message, sizeof(hello.message), "%s", ps_error());
 	/*

@@ -54,6 +54,25 @@ test('an answer while JavaScript is busy, once', async (t) => {
 	t.is(said(), TEXT);
 });
 
+test('after its stop a signal is heard as before, and not answered', async (t) => {
+	const script =
+		`const { answerSignals } = await import(${JSON.stringify(new URL('../../native/index.ts', import.meta.url).href)});
+		process.on('SIGINT', () => { console.log(answering.heard()); process.exit(0); });
+		const answering = answerSignals(${JSON.stringify(TEXT)});
+		answering.stop();
+		console.log(answering.heard());
+		setInterval(() => {}, 1000);`;
+	const child = spawn(NODE[0], [...NODE.slice(1), '--input-type=module', '-e', script], { stdio: 'pipe' });
+	t.teardown(() => child.kill('SIGKILL'));
+	let out = '', said = '';
+	child.stdout.setEncoding('utf8').on('data', (text: string) => { out += text; });
+	child.stderr.setEncoding('utf8').on('data', (text: string) => { said += text; });
+	await until('it has stopped', () => out !== '');
+	child.kill('SIGINT');
+	await once(child, 'close');
+	t.deepEqual([out, said], ['false\ntrue\n', '']);
+});
+
 const asRoot = testUnless(process.getuid?.() === 0 ? null : 'only root may raise a priority');
 
 asRoot('a signal gives all threads the priority that they had', async (t) => {

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ProcsnapError } from '../../native/index.ts';
-import { PATIENT, start, state, status, tracerFor, until } from './help.ts';
+import { children, PATIENT, start, state, status, tracerFor, until } from './help.ts';
 
 function folderFor(t: ExecutionContext): string {
 	const folder = mkdtempSync(join(tmpdir(), 'procsnap-held-'));
@@ -94,4 +94,14 @@ test('POSIX locks outlive exec(), also where a duplicate is made just then', asy
 	t.true(taken > 10);
 	t.is(target.number(LOST), 0, 'the lock was lost');
 	t.is(status(target.pid, 'TracerPid'), '0');
+});
+
+test('a tracer that leaves lets a held target go before it ends its duplicate', async (t) => {
+	const target = await start(t, 'states', 'idle'), tracer = tracerFor(t);
+	const { pid } = tracer.inject(target.pid);
+	tracer.hold(target.pid);
+	t.deepEqual(children(target.pid), [pid]);
+	tracer.close();
+	t.deepEqual(children(target.pid), [], 'it has reaped it, which takes that it runs');
+	t.notRegex(state(target.pid), /[tT]/);
 });

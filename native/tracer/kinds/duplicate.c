@@ -8,7 +8,6 @@
 #include "tracer/area.h"
 #include "tracer/held.h"
 #include "tracer/reader.h"
-#include "tracer/requests.h"
 
 /* In the data, behind what is told of calls. */
 #define LEFT_OUT_AT	((sizeof(struct ps_calls) + 4095) / 4096 * 4096)
@@ -25,7 +24,16 @@ static struct {
 	struct ps_ended figures;
 } early;
 
-int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
+#define INJECT_RESULTS(R) \
+	R(pid) R(threads) R(take_ns) R(pause_ns) R(window_ns) R(clone_ns) R(moment_ns) R(registers) \
+	R(left_out_bytes) R(left_out_at) R(left_out_page_bytes) R(left_out_regions) R(left_out_runs)
+
+/*
+ * Asked with: a CPU. Data: at left_out_at what a fork leaves out: pages, behind
+ * them struct ps_left_out_region, struct ps_left_out_run, as many as there are,
+ * and lines of maps.
+ */
+OPERATION(inject, INJECT_RESULTS)
 {
 	struct ps_left_out left_out = { .room = data + LEFT_OUT_AT };
 	struct ps_duplicate taken;
@@ -33,14 +41,14 @@ int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
 
 	left_out.room_bytes = data_bytes > LEFT_OUT_AT ? data_bytes - LEFT_OUT_AT : 0;
 	touch_registers(request->pid);
-	err = ps_inject(request->pid, request->argument[0], request->timeout_ns, request->argument[1], &taken, registers,
+	err = ps_inject(request->pid, request->argument[0], request->timeout_ns, request->limit_ns, &taken, registers,
 			PS_MAX_THREADS, &left_out);
 	tell_calls(&taken.calls);
-	reply->result.inject.pause_ns = taken.pause_ns;
+	result->pause_ns = taken.pause_ns;
 	if (err)
 		return err;
 	duplicate = taken;
-	reply->result.inject = (struct inject_results){
+	*result = (struct inject_results){
 		.pid = taken.pid,
 		.threads = taken.threads,
 		.take_ns = taken.take_ns,
@@ -56,8 +64,8 @@ int do_inject(const struct tracer_request *request, struct tracer_reply *reply)
 	/* Behind the pages. */
 	if (left_out.regions && ps_write_left_out(&left_out, left_out.room + left_out.page_bytes,
 						  left_out.room_bytes - left_out.page_bytes)) {
-		reply->result.inject.left_out_regions = left_out.regions;
-		reply->result.inject.left_out_runs = left_out.runs;
+		result->left_out_regions = left_out.regions;
+		result->left_out_runs = left_out.runs;
 	}
 	return 0;
 }
@@ -112,8 +120,7 @@ static bool duplicate_is_watched(void)
 	return duplicate.pid;
 }
 
-static int end_duplicate(
-	const struct tracer_request *request, struct tracer_reply *reply, struct ps_ended *ended, pid_t *target)
+static int end_duplicate(const struct tracer_request *request, struct tracer_reply *reply, struct ending *ending)
 {
 	if (duplicate.pid && held_process() == duplicate.target)
 		return ps_fail(
@@ -121,20 +128,20 @@ static int end_duplicate(
 	look_after_duplicate();		/* has it ended by itself? */
 	close_reader(duplicate.pid);
 	if (early.ended) {
-		*target = early.target;
-		*ended = early.figures;
+		ending->target = early.target;
+		ending->figures = early.figures;
 		early.ended = false;
-		reply->result.end.ended_early = 1;
+		ending->early = true;
 		snprintf(reply->message, sizeof(reply->message), "%s", early.why);
 		/* It may have been buried since; where there was no room to note it, nobody ever will. */
-		reply->result.end.unburied = ps_burying(early.pid) || early.err == -ENOSPC;
+		ending->unburied = ps_burying(early.pid) || early.err == -ENOSPC;
 		snprintf(reply->left, sizeof(reply->left), "%s", early.left);
 		return 0;
 	}
-	*target = duplicate.target;
+	ending->target = duplicate.target;
 	/* What is left of it harms nothing, and is seen to later: no reason to call the end a failure. */
-	if (ps_end(&duplicate, request->timeout_ns, request->argument[1], ended)) {
-		reply->result.end.unburied = 1;
+	if (ps_end(&duplicate, request->timeout_ns, request->limit_ns, &ending->figures)) {
+		ending->unburied = true;
 		snprintf(reply->left, sizeof(reply->left), "%s", ps_error());
 	}
 	duplicate.pid = 0;
@@ -156,8 +163,8 @@ static int64_t duplicate_next_ns(void)
 	return duplicate.pid && duplicate.shares_files && look_ns < next_ns ? look_ns : next_ns;
 }
 
-const struct kind duplicates = {
-	.taken_by = OP_INJECT,
+KIND(duplicates) = {
+	.taken_by = &op_inject,
 	.beside = true,
 	.is_held = duplicate_is_held,
 	.end = end_duplicate,

@@ -5,7 +5,6 @@
 #include <string.h>
 #include "tracer/area.h"
 #include "tracer/kinds.h"
-#include "tracer/requests.h"
 
 static struct ps_precopy copy;
 static pid_t copied;			/* the target; 0: there is none */
@@ -17,36 +16,44 @@ static void tell_spells(void)
 		memcpy(data + sizeof(copy.calls), &copy.spells, sizeof(copy.spells));
 }
 
-int do_precopy(const struct tracer_request *request, struct tracer_reply *reply)
+#define PRECOPY_RESULTS(R)	R(pause_ns) R(window_ns)
+
+/* Asked with: the most bytes; its bytes are the folder for the copy, or none. */
+OPERATION(precopy, PRECOPY_RESULTS)
 {
 	char folder[4096];
 	int err;
 
-	/* Behind what is told of calls. */
-	if (check_length(sizeof(copy.calls) + sizeof(folder)))
-		return -EINVAL;
-	snprintf(folder, sizeof(folder), "%.*s", (int)sizeof(folder) - 1, (const char *)data + sizeof(copy.calls));
+	err = read_bytes(request, folder, sizeof(folder));
+	if (err)
+		return err;
 	touch_registers(request->pid);
-	err = ps_precopy_begin(request->pid, folder, request->argument[0], request->timeout_ns, request->argument[1],
-			       &copy);
+	err = ps_precopy_begin(request->pid, folder, request->argument[0], request->timeout_ns, request->limit_ns, &copy);
 	tell_calls(&copy.calls);
-	reply->result.precopy = (struct precopy_results){ .pause_ns = copy.setup_pause_ns, .window_ns = copy.window_ns };
+	*result = (struct precopy_results){ .pause_ns = copy.setup_pause_ns, .window_ns = copy.window_ns };
 	if (!err)
 		copied = request->pid;
 	return err;
 }
 
-int do_precopy_go_on(const struct tracer_request *request, struct tracer_reply *reply)
+#define PRECOPY_GO_ON_RESULTS(R) \
+	R(phase) R(passes) R(attempts) R(bytes_read) R(resident_bytes) R(threads) R(registers) R(take_ns) \
+	R(setup_pause_ns) R(pause_ns) R(moment_ns) R(written_pages) R(last_pages) R(longest_step_ns) R(image_file) \
+	R(index_file) R(whole_bytes) R(copy_bytes) R(steps) R(waits) R(waited_ns) \
+	R(steps_in_rhythm) R(steps_awake)
+
+/* Asked with: the budget, in nanoseconds. Data: behind what is told of calls, struct ps_spells. */
+OPERATION(precopy_go_on, PRECOPY_GO_ON_RESULTS)
 {
 	int err;
 
 	if (!copied)
 		return ps_fail(-ENOENT, "this tracer makes no such copy");
-	err = ps_precopy_go_on(request->argument[0], request->timeout_ns, request->argument[1], registers, PS_MAX_THREADS);
+	err = ps_precopy_go_on(request->argument[0], request->timeout_ns, request->limit_ns, registers, PS_MAX_THREADS);
 	tell_calls(&copy.calls);
 	tell_spells();
 	/* Refused as well: the stops that it has made by then were in vain. */
-	reply->result.precopy_go_on = (struct precopy_go_on_results){
+	*result = (struct precopy_go_on_results){
 		.phase = copy.phase, .passes = copy.passes, .attempts = copy.attempts, .bytes_read = copy.bytes_read,
 		.resident_bytes = copy.resident_bytes, .threads = copy.threads, .registers = copy.registers,
 		.take_ns = copy.take_ns, .setup_pause_ns = copy.setup_pause_ns, .pause_ns = copy.longest_pause_ns,
@@ -64,23 +71,22 @@ static bool precopy_is_held(void)
 	return copied;
 }
 
-static int end_precopy(
-	const struct tracer_request *request, struct tracer_reply *reply, struct ps_ended *ended, pid_t *target)
+static int end_precopy(const struct tracer_request *request, struct tracer_reply *reply, struct ending *ending)
 {
 	int64_t start = ps_now_ns();
 
 	(void)request;
 	(void)reply;
-	*target = copied;
+	ending->target = copied;
 	/* What its stops did was told by each request; of one that was refused, this is the last word. */
 	if (copy.phase != PS_PRECOPY_DONE)
-		ended->calls = copy.calls;
+		ending->figures.calls = copy.calls;
 	ps_precopy_end();
 	copied = 0;
-	ended->reap_ns = ps_now_ns() - start;
+	ending->figures.reap_ns = ps_now_ns() - start;
 	return 0;
 }
 
-const struct kind precopies = {
-	.taken_by = OP_PRECOPY, .beside = true, .is_held = precopy_is_held, .end = end_precopy,
+KIND(precopies) = {
+	.taken_by = &op_precopy, .beside = true, .is_held = precopy_is_held, .end = end_precopy,
 };

@@ -5,7 +5,6 @@
 #include <unistd.h>
 #include "tracer/area.h"
 #include "tracer/kinds.h"
-#include "tracer/requests.h"
 
 static struct ps_thread held_threads[PS_MAX_THREADS];
 static struct ps_stop held = { .thread = held_threads };
@@ -16,7 +15,10 @@ pid_t held_process(void)
 	return held.threads ? held.pid : 0;
 }
 
-int do_hold(const struct tracer_request *request, struct tracer_reply *reply)
+#define HOLD_RESULTS(R)	R(threads) R(registers)
+
+/* It is stopped until let_go. */
+OPERATION(hold, HOLD_RESULTS)
 {
 	struct ps_calls calls = { 0 };
 	int err, pidfd;
@@ -25,7 +27,7 @@ int do_hold(const struct tracer_request *request, struct tracer_reply *reply)
 	pidfd = syscall(SYS_pidfd_open, request->pid, 0);
 	err = ps_check_target(request->pid);
 	if (!err) {
-		ps_prepare_stop(&held, held_threads, request->pid, request->timeout_ns, request->argument[1]);
+		ps_prepare_stop(&held, held_threads, request->pid, request->timeout_ns, request->limit_ns);
 		held.calls = &calls;
 		held.pidfd = pidfd;
 		err = ps_stop_all(&held);
@@ -41,18 +43,18 @@ int do_hold(const struct tracer_request *request, struct tracer_reply *reply)
 	tell_calls(&calls);
 	if (err)
 		return err;
-	reply->result.hold.threads = held.threads;
-	reply->result.hold.registers = ps_read_registers(&held, registers, PS_MAX_THREADS);
+	result->threads = held.threads;
+	result->registers = ps_read_registers(&held, registers, PS_MAX_THREADS);
 	return 0;
 }
 
-int do_let_go(const struct tracer_request *request, struct tracer_reply *reply)
+#define LET_GO_RESULTS(R)	R(held_ns)
+OPERATION(let_go, LET_GO_RESULTS)
 {
-	(void)request;
 	if (!held.threads)
 		return ps_fail(-ENOENT, "this tracer holds no stopped process");
 	ps_release(&held, -1);
-	reply->result.let_go.held_ns = ps_now_ns() - held.first_ns;
+	result->held_ns = ps_now_ns() - held.first_ns;
 	held.threads = 0;
 	return 0;
 }
@@ -66,8 +68,9 @@ static void let_go_process(void)
 {
 	struct tracer_request none = { 0 };
 	struct tracer_reply reply;
+	struct let_go_results unused;
 
-	do_let_go(&none, &reply);
+	do_let_go(&none, &reply, &unused);
 }
 
 static void note_process_deaths(void)
@@ -75,8 +78,8 @@ static void note_process_deaths(void)
 	ps_note_deaths(&held);
 }
 
-const struct kind processes = {
-	.taken_by = OP_HOLD,
+KIND(processes) = {
+	.taken_by = &op_hold,
 	.stops_target = true,
 	.is_held = process_is_held,
 	.forget = let_go_process,

@@ -4,17 +4,21 @@
 #include "tracer/area.h"
 #include "tracer/kinds.h"
 #include "tracer/reader.h"
-#include "tracer/requests.h"
 
 static struct ps_snapshot snapshot;
 
-int do_snap(const struct tracer_request *request, struct tracer_reply *reply)
+#define SNAP_RESULTS(R) \
+	R(pid) R(threads) R(take_ns) R(pause_ns) R(moment_ns) R(lock_wait_ns) R(skew_ns) R(pages_shared) R(pages_copied) \
+	R(regions_taken) R(regions_live) R(regions_uncovered) R(regions_left_out)
+
+/* Asked with: plain? */
+OPERATION(snap, SNAP_RESULTS)
 {
 	int err = ps_snap(request->pid, request->argument[0], &snapshot);
 
 	if (err)
 		return err;
-	reply->result.snap = (struct snap_results){
+	*result = (struct snap_results){
 		.pid = snapshot.pid, .threads = snapshot.threads, .take_ns = snapshot.take_ns, .pause_ns = snapshot.pause_ns,
 		.moment_ns = snapshot.moment_ns, .lock_wait_ns = snapshot.told.lock_wait_ns,
 		.skew_ns = snapshot.told.registers_skew_ns, .pages_shared = snapshot.told.pages_shared,
@@ -25,7 +29,10 @@ int do_snap(const struct tracer_request *request, struct tracer_reply *reply)
 	return 0;
 }
 
-int do_registers(const struct tracer_request *request, struct tracer_reply *reply)
+#define REGISTERS_RESULTS(R)	R(registers)
+
+/* Those of the snapshot. */
+OPERATION(registers, REGISTERS_RESULTS)
 {
 	int count;
 
@@ -33,7 +40,7 @@ int do_registers(const struct tracer_request *request, struct tracer_reply *repl
 		return ps_fail(
 			-ENOENT, "a snapshot's registers are read from it, and this tracer holds none: read them before its end");
 	count = ps_snapshot_registers(&snapshot, request->timeout_ns, registers, PS_MAX_THREADS);
-	reply->result.registers.registers = count;
+	result->registers = count;
 	return count < 0 ? count : 0;
 }
 
@@ -42,14 +49,13 @@ static bool snapshot_is_held(void)
 	return snapshot.pid;
 }
 
-static int end_snapshot(
-	const struct tracer_request *request, struct tracer_reply *reply, struct ps_ended *ended, pid_t *target)
+static int end_snapshot(const struct tracer_request *request, struct tracer_reply *reply, struct ending *ending)
 {
 	(void)request;
 	(void)reply;
 	close_reader(snapshot.pid);
-	*target = snapshot.target;
-	ps_snapshot_end(&snapshot, ended);
+	ending->target = snapshot.target;
+	ps_snapshot_end(&snapshot, &ending->figures);
 	return 0;
 }
 
@@ -59,8 +65,8 @@ static int attach_snapshot(pid_t pid, int64_t timeout_ns)
 	return snapshot.pid && pid == snapshot.pid ? ps_snapshot_attach(&snapshot, timeout_ns) : 0;
 }
 
-const struct kind snapshots = {
-	.taken_by = OP_SNAP,
+KIND(snapshots) = {
+	.taken_by = &op_snap,
 	.beside = true,
 	.is_held = snapshot_is_held,
 	.end = end_snapshot,

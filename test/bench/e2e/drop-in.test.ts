@@ -1,10 +1,16 @@
-/** Adding an experiment or a mechanism is one new file: drop one in, and see it run, in the harness and in the tool. */
-import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import test from 'ava';
+/**
+ * Adding an experiment or a mechanism is one new file, and with a half in C that half's own: drop them in, and see them
+ * run, in the harness and in the tool.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, globSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test, { type ExecutionContext } from 'ava';
 import type { Manifest } from '../../../acquire/evidence/manifest.ts';
 import { startTarget } from '../../acquire/help.ts';
+import { children, until } from '../../native/help.ts';
 import { NODE } from '../../processes.ts';
 import { aFolder, run } from './procsnap.ts';
 
@@ -97,9 +103,111 @@ export const mechanism = {
 };
 `;
 
+/** A half in C: how the copy is made, and how the tracer holds it. */
+const IN_C = {
+	'native/duplicate/dropped_in.h': `
+#include "procsnap.h"
+int ps_dropped_in(pid_t target, int64_t timeout_ns, int64_t limit_ns, struct ps_duplicate *taken, struct ps_registers *to);
+`,
+	'native/duplicate/dropped_in.c': `
+#include "dropped_in.h"
+
+int ps_dropped_in(pid_t target, int64_t timeout_ns, int64_t limit_ns, struct ps_duplicate *taken, struct ps_registers *to)
+{
+	return ps_inject(target, -1, timeout_ns, limit_ns, taken, to, PS_MAX_THREADS, NULL);
+}
+`,
+	'native/tracer/kinds/dropped_in.c': `
+#include <string.h>
+#include "duplicate/dropped_in.h"
+#include "tracer/area.h"
+#include "tracer/kinds.h"
+#include "tracer/reader.h"
+
+static struct ps_duplicate held;
+
+#define DROPPED_IN_RESULTS(R)	R(pid) R(take_ns) R(pause_ns) R(moment_ns) R(registers) R(sum) R(letters)
+OPERATION(dropped_in, DROPPED_IN_RESULTS)
+{
+	struct ps_duplicate taken;
+	char word[8];
+	int err = read_bytes(request, word, sizeof(word));
+
+	if (err)
+		return err;
+	err = ps_dropped_in(request->pid, request->timeout_ns, request->limit_ns, &taken, registers);
+	tell_calls(&taken.calls);
+	result->pause_ns = taken.pause_ns;
+	if (err)
+		return err;
+	held = taken;
+	*result = (struct dropped_in_results){
+		.pid = taken.pid, .take_ns = taken.take_ns, .pause_ns = taken.pause_ns, .moment_ns = taken.moment_ns,
+		.registers = taken.registers, .sum = request->argument[0] + request->argument[1], .letters = strlen(word),
+	};
+	return 0;
+}
+
+static bool is_held(void)
+{
+	return held.pid;
+}
+
+static int end(const struct tracer_request *request, struct tracer_reply *reply, struct ending *ending)
+{
+	(void)reply;
+	close_reader(held.pid);
+	ending->target = held.target;
+	ending->unburied = ps_end(&held, request->timeout_ns, request->limit_ns, &ending->figures);
+	held.pid = 0;
+	return 0;
+}
+
+KIND(dropped_in) = { .taken_by = &op_dropped_in, .beside = true, .is_held = is_held, .end = end };
+`,
+	'mechanisms/dropped-in-c.ts': `
+import { ProcessImage, readBy } from './shared/process-image.ts';
+
+export const mechanism = {
+	name: 'dropped-in-c', order: 98, title: 'a half in C', description: 'what one file in C does',
+	duplicates: true, forked: true, keepsShared: false, allFlags: true, cooperative: false, notForEvidence: null, unavailable: () => null,
+	open: (tracer, target) => {
+		const { pid, takeNs, pauseNs, momentNs, sum, letters } = tracer.askStopping(
+			'droppedIn', ['pid', 'takeNs', 'pauseNs', 'momentNs', 'sum', 'letters'],
+			{ pid: target.pid, numbers: [20n, 22], bytes: Buffer.from('word') }
+		);
+		if (sum !== 42 || letters !== 4) throw new Error('asked with other numbers and bytes: ' + sum + ', ' + letters);
+		return {
+			figures: { takeNs, pauseNs, calls: tracer.lastCalls }, pid, read: readBy(tracer, pid),
+			image: () => new ProcessImage(tracer, pid, { momentNs, skewNs: 0 }), end: () => tracer.end(),
+		};
+	},
+};
+`,
+};
+
+/** Takes a copy, and waits for its own death. */
+const REQUESTER = `
+import { mechanism } from './mechanisms/dropped-in-c.ts';
+import { Tracer } from './native/index.ts';
+console.log(mechanism.open(Tracer.start(), { pid: Number(process.argv[1]) }).pid);
+setInterval(() => {}, 1000);
+`;
+
 const NAME = 'dropped-in-mechanism';
-const tool = (...args: string[]) =>
-	spawnSync(NODE[0], [...NODE.slice(1), 'acquire/cli.ts', ...args], { encoding: 'utf8' });
+const runIn = (cwd: string, ...args: string[]) =>
+	spawnSync(NODE[0], [...NODE.slice(1), ...args], { cwd, encoding: 'utf8', timeout: 60_000 });
+const tool = (...args: string[]) => runIn('.', 'acquire/cli.ts', ...args);
+
+/** That the mechanism's contract holds in a checkout: what ava says. */
+function contract(t: ExecutionContext, checkout: string, name: string): void {
+	const { status, stdout, stderr } = spawnSync(
+		'node_modules/.bin/ava', ['test/mechanisms/contract.test.ts', '--match', `${name}:*`, '--tap'],
+		{ cwd: checkout, encoding: 'utf8', timeout: 120_000 }
+	);
+	t.is(status, 0, stdout + stderr);
+	t.true((stdout.match(/^ok /gm)?.length ?? 0) >= 2, stdout);
+}
 
 test.serial('a temporary experiment and a temporary mechanism, one file each', async (t) => {
 	const files = [['bench/experiments/dropped-in.ts', EXPERIMENT], [`mechanisms/${NAME}.ts`, MECHANISM]] as const;
@@ -138,10 +246,72 @@ test.serial('a temporary experiment and a temporary mechanism, one file each', a
 	);
 	const verified = tool('verify', out, '--key', `${key}.pub`);
 	t.is(verified.status, 0, verified.stdout + verified.stderr);
-	const contract = spawnSync(
-		'node_modules/.bin/ava', ['test/mechanisms/contract.test.ts', '--match', `${NAME}:*`, '--tap'],
-		{ encoding: 'utf8' }
+	contract(t, '.', NAME);
+});
+
+const CHECKOUT = fileURLToPath(new URL('../../../', import.meta.url));
+/** What git does not know of: made here, or of other packages. */
+const MADE = ['.git', 'node_modules', 'build', '.procsnap-begun', '.procsnap-ready'];
+
+/** A copy of this checkout, with what has been compiled and without the results of runs. */
+function copyOfCheckout(folder: string): string {
+	const copy = join(folder, 'checkout');
+	const runs = globSync('results/*', { cwd: CHECKOUT })
+		.filter((path) => statSync(join(CHECKOUT, path)).isDirectory());
+	const left = ['.git', 'node_modules', ...runs].map((path) => resolve(CHECKOUT, path));
+	cpSync(CHECKOUT, copy, { recursive: true, preserveTimestamps: true, filter: (path) => !left.includes(path) });
+	symlinkSync(join(CHECKOUT, 'node_modules'), join(copy, 'node_modules'));
+	return copy;
+}
+
+/** The files of the copy that the checkout has not, or has with another text. */
+function changedIn(copy: string): string[] {
+	const isOther = (file: string): boolean => {
+		try {
+			return !readFileSync(join(CHECKOUT, file)).equals(readFileSync(join(copy, file)));
+		} catch {
+			return true;
+		}
+	};
+	return globSync('**/*', { cwd: copy, exclude: (name) => MADE.includes(basename(name)) })
+		.filter((file) => statSync(join(copy, file)).isFile() && isOther(file)).sort();
+}
+
+test.serial('a mechanism with a half in C: its own files, and nothing else is edited', async (t) => {
+	const folder = aFolder(t), copy = copyOfCheckout(folder), name = 'dropped-in-c';
+	t.deepEqual(changedIn(copy), []);
+	for (const [path, text] of Object.entries(IN_C)) writeFileSync(join(copy, path), text);
+	const made = spawnSync('make', ['-C', 'native'], { cwd: copy, encoding: 'utf8' });
+	t.is(made.status, 0, made.stdout + made.stderr);
+	for (const line of ['CC   native/tracer/kinds/dropped_in.c', 'CC   native/duplicate/dropped_in.c'])
+		t.true(made.stdout.includes(line), made.stdout);
+
+	const list = runIn(copy, 'bench/cli.ts', 'bench', '--list');
+	t.regex(list.stdout, /dropped-in-c {2,}a half in C/, list.stderr);
+	t.regex(runIn(copy, 'acquire/cli.ts', 'take', '--help').stdout, /--mechanism NAMES? .*dropped-in-c/);
+	const target = await startTarget(t, 'sharing', 24, 8), out = join(folder, 'evidence'), key = join(folder, 'key');
+	const taken = runIn(
+		copy, 'acquire/cli.ts', 'take', String(target.pid), '--mechanism', name, '--out', out, '--key', key
 	);
-	t.is(contract.status, 0, contract.stdout + contract.stderr);
-	t.true((contract.stdout.match(/^ok /gm)?.length ?? 0) >= 2, contract.stdout);
+	t.is(taken.status, 0, taken.stderr);
+	t.regex(taken.stdout, /by dropped-in-c/);
+	const { mechanism, threads } = JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8')) as Manifest;
+	t.deepEqual(mechanism, { name, description: 'what one file in C does', why: 'it was asked for' });
+	t.true(threads.length > 0, 'with registers');
+	const verified = tool('verify', out, '--key', `${key}.pub`);
+	t.is(verified.status, 0, verified.stdout + verified.stderr);
+	contract(t, copy, name);
+
+	// As of any kind: where its requester is killed, the tracer ends what it holds.
+	const requester = spawn(
+		NODE[0], [...NODE.slice(1), '--input-type=module', '--eval', REQUESTER, String(target.pid)],
+		{ cwd: copy, stdio: ['ignore', 'pipe', 'inherit'] }
+	);
+	t.teardown(() => requester.kill('SIGKILL'));
+	const [said] = await once(requester.stdout, 'data') as [Buffer];
+	t.deepEqual(children(target.pid), [Number(said.toString())]);
+	requester.kill('SIGKILL');
+	await until('the copy is gone', () => children(target.pid).length === 0);
+
+	t.deepEqual(changedIn(copy), Object.keys(IN_C).sort());
 });

@@ -12,10 +12,10 @@ int main(void)
 	send(TRACER_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL);
 	while (recv(TRACER_SOCKET_FD, &request, sizeof(request), 0) == sizeof(request)) {
 		reply.id = request.id - 1;
-		reply.result.let_go.held_ns = 999;
+		reply.result[0] = 999;
 		send(TRACER_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL);
 		reply.id = request.id;
-		reply.result.let_go.held_ns = request.pid;
+		reply.result[0] = request.pid;
 		send(TRACER_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL);
 	}
 }
