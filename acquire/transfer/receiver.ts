@@ -13,7 +13,7 @@ import { linkOptions, readCrl, type Credentials } from './credentials.ts';
 import { endAtExpiry } from './expiry.ts';
 import { Incoming } from './incoming.ts';
 import { Room, roomForTransfers } from './memory.ts';
-import { networkOf, Places } from './places.ts';
+import { networksOf, Places } from './places.ts';
 import { farewell, serve, TRANSFER_BYTES, type Serving } from './serve.ts';
 
 export interface ReceiverOptions {
@@ -57,10 +57,10 @@ export interface Patience {
 }
 
 const PATIENCE: Patience = { helloMs: 10_000, idleMs: 120_000, leastBytesPerSecond: 8 << 10, crlMs: 5000 };
-/** Connections that have shown no certificate yet, and of one address or IPv6 /64. */
-const STRANGERS = { most: 64, mostOfOne: 16 };
+/** Connections that have shown no certificate yet; of one address or IPv6 /64, and of one IPv4 /24 or IPv6 /48. */
+const STRANGERS = { most: 64, mostOf: [16, 32] };
 /** Of known peers, that have not begun a transfer, or have been told the last word. */
-const PEERS = { most: 64, mostOfOne: 32 };
+const PEERS = { most: 64, mostOf: [32] };
 
 export interface Receiver {
 	port: number;
@@ -97,7 +97,7 @@ export async function receive(options: ReceiverOptions): Promise<Receiver> {
 	});
 	server.on('connection', (socket: Socket) => {
 		const which = endsOf(socket);
-		const leave = strangers.enter(networkOf(socket.remoteAddress ?? ''), () => socket.destroy());
+		const leave = strangers.enter(networksOf(socket.remoteAddress ?? ''), () => socket.destroy());
 		// Node's own timer begins anew with each byte.
 		const timer = setTimeout(() => socket.destroy(), patience.helloMs);
 		const known = () => {
@@ -132,7 +132,7 @@ export async function receive(options: ReceiverOptions): Promise<Receiver> {
 		if (certificate !== undefined) endAtExpiry(socket, certificate);
 		let leave: () => void = () => undefined;
 		const wait = () => {
-			if (!socket.destroyed) leave = peers.enter(certificate?.fingerprint256 ?? '', () => socket.destroy());
+			if (!socket.destroyed) leave = peers.enter([certificate?.fingerprint256 ?? ''], () => socket.destroy());
 		};
 		wait();
 		socket.once('close', () => leave());
