@@ -6,7 +6,7 @@ import { FILES } from '../evidence/folder.ts';
 import type { Timestamp } from '../evidence/timestamp.ts';
 import type { CheckedReceipt } from '../receipt.ts';
 import { bytesText } from '../../common/format.ts';
-import { identityText, partialText } from '../texts.ts';
+import { identityText, partialText, takenBackTexts } from '../texts.ts';
 import { parseOptions, type Option } from '../../common/options.ts';
 import { err, out } from '../../common/terminal.ts';
 import { verdictOf, verifyFolder, type Verdict, type Verification } from '../verify.ts';
@@ -118,6 +118,7 @@ function textOf(dir: string, found: Verification): string[] {
 		...(receipt === null ? [] : [`  ${receiptText(receipt)}`]),
 		// Whole is what was sealed; that may not be all that there was.
 		...(manifest === null || manifest.partial === null ? [] : [`  ${partialText(manifest.partial)}`]),
+		...takenBackTexts(manifest?.regions ?? []).map((text) => `  ${text}`),
 		...noted,
 	];
 }
