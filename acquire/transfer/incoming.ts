@@ -14,17 +14,20 @@ import { FILES, syncFolder, writeSeal } from '../evidence/folder.ts';
 import { CHUNK_BYTES } from '../evidence/merkle.ts';
 import type { Seal } from '../evidence/folder.ts';
 import { RECEIPT_FILES, type SignedReceipt } from '../receipt.ts';
+import { heldForOthers, heldOf, lastingOf, type Promised } from './promises.ts';
 import { Busy, Malformed } from './protocol.ts';
 
 const UNDER_WAY = '.incoming';
 const MOST_OF_A_PEER = 4;
 const MOST = 16;
+/** Transfers that have begun, of one peer: each is a folder and two files, which nobody but the operator removes. */
+const MOST_UNFINISHED = 64;
 /** What is left of the disk for everybody else. */
 const SPARE_BYTES = 64 << 20;
 /** Of network file systems that lock only what is open for writing, which a folder never is. */
 const LOCK = 'lock';
 
-interface Active { peer: string; end: () => void; released: Promise<undefined>; missingBytes: () => number }
+interface Active { peer: string; end: () => void; released: Promise<undefined>; promised: () => Promised }
 
 export class Incoming {
 	readonly #out: string;
@@ -90,7 +93,9 @@ export class Incoming {
 		}
 		const { promise: released, resolve } = Promise.withResolvers<undefined>();
 		let core: IncomingCore | undefined;
-		this.#active.set(id, { peer, end, released, missingBytes: () => core?.missingBytes ?? 0 });
+		const promised = (): Promised =>
+			({ peer, missingBytes: core?.missingBytes ?? 0, heldBytes: core?.heldBytes ?? 0 });
+		this.#active.set(id, { peer, end, released, promised });
 		const release = () => {
 			this.#active.delete(id);
 			resolve(undefined);
@@ -100,13 +105,14 @@ export class Incoming {
 			const now = isNew ? known : underWay(dir);
 			if (now?.peer !== peer) throw new Malformed('no transfer of yours is under way by this id');
 			if (isNew) {
+				this.#expectFew(peer);
 				mkdirSync(dir, { mode: 0o700 });
 				note(dir, now);
 			}
 			const file = await CoreFile.open(join(dir, FILES.core), isNew);
 			core = new IncomingCore({
 				out: this.#out, dir, id, file, known: now, had: await file.size(), release,
-				promisedBytes: () => this.#promisedBytes(id),
+				promisedBesides: () => this.#promisedBesides(id),
 			});
 			return core;
 		} catch (error) {
@@ -116,9 +122,22 @@ export class Incoming {
 	}
 
 	/** What is still to come of all the others: there is no room for it twice. */
-	#promisedBytes(besides: string): number {
-		const others = [...this.#active].filter(([id]) => id !== besides);
-		return others.reduce((sum, [, { missingBytes }]) => sum + missingBytes(), 0);
+	#promisedBesides(id: string): Promised[] {
+		return [...this.#active].filter(([other]) => other !== id).map(([, { promised }]) => promised());
+	}
+
+	/** Throws Malformed. */
+	#expectFew(peer: string): void {
+		const dir = join(this.#out, UNDER_WAY);
+		const noted = readdirSync(dir).filter((name) => name.endsWith('.json'));
+		if (noted.length < MOST_UNFINISHED) return;
+		const own = noted.filter((name) => underWay(join(dir, name.slice(0, -'.json'.length)))?.peer === peer);
+		if (own.length >= MOST_UNFINISHED) {
+			throw new Malformed(
+				`${own.length} transfers by this certificate have not come to their end here, and no more than ` +
+					`${MOST_UNFINISHED} are kept: the receiver's operator can remove those that nobody goes on with`
+			);
+		}
 	}
 
 	/** Nobody has a file open any more. */
@@ -169,6 +188,12 @@ interface UnderWay {
 	bytes: number | null;
 }
 
+/** In bytes, but for what is left to everybody else. */
+function diskOf(dir: string): { free: number; whole: number } {
+	const { bavail, blocks, bsize } = statfsSync(dir);
+	return { free: Math.max(0, bavail * bsize - SPARE_BYTES), whole: blocks * bsize - SPARE_BYTES };
+}
+
 /** Our own note; undefined where there is none. */
 function underWay(dir: string): UnderWay | undefined {
 	try {
@@ -193,13 +218,19 @@ export class IncomingCore {
 	readonly #file: CoreFile;
 	readonly #known: UnderWay;
 	readonly #release: () => void;
-	readonly #promisedBytes: () => number;
+	readonly #promisedBesides: () => readonly Promised[];
+	/** Of the disk, when it was agreed. */
+	#held = 0;
+	#agreed = { atMs: 0, had: 0 };
+	/** Given to be written, and not in the file yet. */
+	#pendingBytes = 0;
+	#stopped: Busy | undefined;
 	#over = false;
 
 	constructor(
-		{ id, out, dir, file, known, had, release, promisedBytes }: {
+		{ id, out, dir, file, known, had, release, promisedBesides }: {
 			id: string; out: string; dir: string; file: CoreFile; known: UnderWay; had: number; release: () => void;
-			promisedBytes: () => number;
+			promisedBesides: () => readonly Promised[];
 		}
 	) {
 		this.id = id;
@@ -209,12 +240,18 @@ export class IncomingCore {
 		this.#file = file;
 		this.#known = known;
 		this.#release = release;
-		this.#promisedBytes = promisedBytes;
+		this.#promisedBesides = promisedBesides;
 	}
 
 	/** Of what was agreed. */
 	get missingBytes(): number {
 		return Math.max(0, (this.#known.bytes ?? 0) - this.have);
+	}
+
+	/** Of those, what has room whatever others send: it is what comes first. */
+	get heldBytes(): number {
+		const { atMs, had } = this.#agreed, received = this.have - had;
+		return lastingOf(Math.max(0, this.#held - received), received, performance.now() - atMs);
 	}
 
 	/**
@@ -228,24 +265,40 @@ export class IncomingCore {
 			this.#known.bytes = bytes;
 			note(this.#dir, this.#known);
 		}
-		const { bavail, bsize } = statfsSync(this.#dir);
-		const left = bavail * bsize - SPARE_BYTES - (bytes - this.have);
-		if (left < 0) {
+		const { free, whole } = diskOf(this.#dir);
+		if (bytes > whole)
+			throw new Malformed(`${bytes} bytes, and there is no room for them on the receiver's disk, which has ${whole}`);
+		if (bytes - this.have > free) {
 			throw new (this.have === 0 ? Malformed : Busy)(
-				`${bytes} bytes, and there is no room for them on the receiver's disk`
+				`${bytes} bytes, and there is no room for them on the receiver's disk: ${free} are free`
 			);
 		}
-		if (left < this.#promisedBytes())
+		const held = heldOf(this.#known.peer, bytes - this.have, free, this.#promisedBesides());
+		if (held === null)
 			throw new Busy(`${bytes} bytes, for which its disk has no room beside what others still send`);
+		this.#held = held;
+		this.#agreed = { atMs: performance.now(), had: this.have };
 	}
 
 	read(room: Uint8Array, at: number): Promise<void> {
 		return this.#file.read(room, at);
 	}
 
-	/** `at` is where the last one ended. */
+	/** `at` is where the last one ended. Throws Busy, and from then on always: there is room only for others. */
 	async write(bytes: Uint8Array, at: number): Promise<void> {
-		await this.#file.write(bytes, at);
+		const needed = this.#pendingBytes + bytes.length;
+		if (this.heldBytes < needed && this.#stopped === undefined) {
+			const forOthers = heldForOthers(this.#known.peer, this.#promisedBesides());
+			if (forOthers > 0 && diskOf(this.#dir).free - forOthers < needed)
+				this.#stopped = new Busy('its disk has no room now beside what others still send');
+		}
+		if (this.#stopped !== undefined) throw this.#stopped;
+		this.#pendingBytes += bytes.length;
+		try {
+			await this.#file.write(bytes, at);
+		} finally {
+			this.#pendingBytes -= bytes.length;
+		}
 		this.have = at + bytes.length;
 	}
 

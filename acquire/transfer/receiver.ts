@@ -59,6 +59,8 @@ export interface Patience {
 const PATIENCE: Patience = { helloMs: 10_000, idleMs: 120_000, leastBytesPerSecond: 8 << 10, crlMs: 5000 };
 /** Connections that have shown no certificate yet; of one address or IPv6 /64, and of one IPv4 /24 or IPv6 /48. */
 const STRANGERS = { most: 64, mostOf: [16, 32] };
+/** Of memory, for one peer: a transfer, its leaves and its seal, where there is little of it. */
+const LEAST_SHARE_BYTES = 1.25 * TRANSFER_BYTES;
 /** Of known peers, that have not begun a transfer, or have been told the last word. */
 const PEERS = { most: 64, mostOf: [32] };
 
@@ -71,7 +73,7 @@ export interface Receiver {
 export async function receive(options: ReceiverOptions): Promise<Receiver> {
 	const { said, credentials } = options;
 	const patience = { ...PATIENCE, ...options.patience };
-	const room = new Room(options.roomBytes ?? roomForTransfers());
+	const room = new Room(options.roomBytes ?? roomForTransfers(), LEAST_SHARE_BYTES);
 	if (room.bytes < TRANSFER_BYTES) {
 		throw new Failure(
 			`there is no memory for a single transfer: ${room.bytes} bytes are left, and one takes ${TRANSFER_BYTES}; ` +
