@@ -7,7 +7,8 @@ import type { Seal } from '../evidence/folder.ts';
 import { rootHash } from '../evidence/merkle.ts';
 import { makeReceipt } from '../receipt.ts';
 import { acceptSeal } from './accept.ts';
-import { certificateSha256, type Incoming, type IncomingCore } from './incoming.ts';
+import { certificateSha256, type Incoming } from './incoming.ts';
+import type { IncomingCore } from './incoming-core.ts';
 import type { Room } from './memory.ts';
 import {
 	Busy, line, Malformed, parseHello, parseRoot, parseSealSizes, parseSize, Wire, type Answer,
