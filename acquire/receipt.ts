@@ -51,32 +51,48 @@ export function makeReceipt(seal: Seal, transfer: string, peer: Receipt['peer'],
 	return { text, signature: signed(text, key) };
 }
 
+/** Of a receipt that is of the evidence beside it. */
+export interface CheckedReceipt {
+	received: string;
+	host: string;
+	peer: Receipt['peer'];
+	/** SHA-256 of the receiver's key that it says it is signed by. */
+	signedBy: string;
+	/** By the key given; null: none was, so that anybody may have made it. */
+	trusted: true | null;
+}
+
 /**
  * The receipt of a folder, which may be anybody's; null: it has none, or one with a fault. `trustedKey`: the
- * receiver's public key, got by another way; without it anybody may have made the receipt anew.
+ * receiver's public key, got by another way; without it anybody may have made the receipt anew. Throws Failure if that
+ * is no key.
  */
-export function checkReceipt(dir: string, faults: string[], trustedKey?: Uint8Array): Receipt | null {
+export function checkReceipt(dir: string, faults: string[], trustedKey?: Uint8Array): CheckedReceipt | null {
+	const given = trustedKey === undefined ? null : publicKeyFrom(trustedKey, 'the receiver\'s key given');
 	const { receipt: name, signature: signatureName } = RECEIPT_FILES;
 	const there = (file: string) => lstatSync(join(dir, file), { throwIfNoEntry: false }) !== undefined;
 	if (!there(name) && !there(signatureName)) {
-		if (trustedKey !== undefined) faults.push(`${name}: missing, and the receiver's key was given`);
+		if (given !== null) faults.push(`${name}: missing, and the receiver's key was given`);
 		return null;
 	}
 	try {
 		const text = readWhole(dir, name), signature = readWhole(dir, signatureName);
 		const receipt = parsed(text);
 		const key = publicKeyFrom(Buffer.from(receipt.receiver.publicKey), 'the key in it');
-		const by = trustedKey === undefined ? key : publicKeyFrom(trustedKey, 'the receiver\'s key given');
-		if (fingerprint(by) !== fingerprint(key)) throw new Failure('not of the key given: another receiver made it');
+		if (given !== null && fingerprint(given) !== fingerprint(key))
+			throw new Failure('not of the receiver\'s key given: another receiver made it');
 		if (receipt.receiver.publicKeySha256 !== fingerprint(key)) throw new Failure('it names another key');
-		if (!isSigned(text, signature, by))
+		if (!isSigned(text, signature, given ?? key))
 			throw new Failure(`its signature (${signatureName}) is not of this text: one of them was altered`);
 		for (const part of ['manifest', 'signature', 'timestamp'] as const) {
 			const file = FILES[part];
 			const found = part === 'timestamp' && !there(file) ? null : sha256(readWhole(dir, file));
 			if (found !== receipt.sha256[part]) throw new Failure(`${file} is not the one that was received`);
 		}
-		return receipt;
+		const { received, receiver, peer } = receipt;
+		return {
+			received, host: receiver.host, peer, signedBy: fingerprint(key), trusted: given === null ? null : true,
+		};
 	} catch (error) {
 		if (!(error instanceof Failure)) throw error;
 		faults.push(`${name}: ${error.message}`);

@@ -19,6 +19,16 @@ export const partialText = ({ missingBytes, reason }: { missingBytes: number; re
 export const lackingText = (bytes: number): string =>
 	`in part: ${bytesText(bytes)} of the target's memory were to be read and could not be; the manifest names them`;
 
+/** One where there is something: parts of memory that is of the moment else. */
+export function takenBackTexts(regions: Manifest['regions']): string[] {
+	const parts = regions.flatMap(({ takenBack = [] }) => takenBack);
+	const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
+	return bytes === 0 ? [] : [
+		`${bytesText(bytes)} of frozen regions are later than the moment: huge pages that the target had taken back from ` +
+			`the duplicate, and that were read from it; the manifest names them (takenBack)`,
+	];
+}
+
 /** Of what it is, so that it is not taken for other evidence. */
 export function identityText({ target, collector, ...manifest }: Manifest, id: string): string {
 	const program = target.program === '' ? '' : `, ${target.program}`;

@@ -11,7 +11,7 @@ import type { Manifest } from './evidence/manifest.ts';
 import { evidenceId, fingerprint, isSigned, modeText, publicKeyFrom, publicKeyPem } from './evidence/seal.ts';
 import type { Timestamp } from './evidence/timestamp.ts';
 import { folderTimestamp } from './folder-timestamp.ts';
-import { checkReceipt, RECEIPT_FILES } from './receipt.ts';
+import { checkReceipt, RECEIPT_FILES, type CheckedReceipt } from './receipt.ts';
 import { checkCore, type Sums } from './verify-core.ts';
 import { checkElf } from './verify-elf.ts';
 import { checkProgram } from './verify-program.ts';
@@ -25,6 +25,8 @@ export interface Verification {
 	trusted: boolean | null;
 	/** By when it was sealed; null: nothing tells, or not what it should. */
 	timestamp: Timestamp | null;
+	/** What the receiver says of it; null: nothing, or not what it should. */
+	receipt: CheckedReceipt | null;
 	/** evidenceId() of the manifest that is there, be it believed or not; null: there is none. */
 	id: string | null;
 	/** Empty: it is of one piece, and whole where `trusted`. In somebody else's words, in part. */
@@ -47,6 +49,8 @@ export interface VerifyOptions {
 	expectedId?: string | undefined;
 	/** Gets the SHA-256 of all files. */
 	sums?: Sums | undefined;
+	/** The receiver's public key, got by another way: there is to be a receipt, and it is to be signed by it. */
+	receiverKey?: Uint8Array | undefined;
 }
 
 /**
@@ -54,15 +58,15 @@ export interface VerifyOptions {
  * another way than the evidence. Throws Failure if there is no such folder.
  */
 export async function verifyFolder(
-	dir: string, trustedKey?: Uint8Array, tsaCa?: Uint8Array, { expectedId, sums }: VerifyOptions = {}
+	dir: string, trustedKey?: Uint8Array, tsaCa?: Uint8Array, { expectedId, sums, receiverKey }: VerifyOptions = {}
 ): Promise<Verification> {
 	const given = trustedKey === undefined ? null : publicKeyFrom(trustedKey, 'the key given');
 	const faults = strangers(dir), notes = changeable(dir);
 	const files = readSmallFiles(dir, faults);
 	if (files === null)
 		return {
-			manifest: null, signedBy: null, trusted: given === null ? null : false, timestamp: null, id: null, faults,
-			notes, bytes: 0,
+			manifest: null, signedBy: null, trusted: given === null ? null : false, timestamp: null, receipt: null,
+			id: null, faults, notes, bytes: 0,
 		};
 	const id = evidenceId(files.manifest);
 	if (expectedId !== undefined && !sha256(files.manifest).startsWith(expectedId.toLowerCase())) {
@@ -71,7 +75,7 @@ export async function verifyFolder(
 		);
 	}
 	for (const name of ['manifest', 'signature', 'publicKey'] as const) sums?.set(FILES[name], sha256(files[name]));
-	checkReceipt(dir, faults);
+	const receipt = checkReceipt(dir, faults, receiverKey);
 	const key = tried(() => publicKeyFrom(files.publicKey, FILES.publicKey), faults);
 	// Many a text is read as one key: bits that do not count, blanks, words before it.
 	if (key !== null && publicKeyPem(key) !== files.publicKey.toString('latin1'))
@@ -86,12 +90,13 @@ export async function verifyFolder(
 			`${FILES.manifest}: its signature (${FILES.signature}) is not of this text by ` +
 				`${given === null ? FILES.publicKey : 'the key given'}: one of them was altered`
 		);
-		return { manifest: null, signedBy, trusted, timestamp: null, id, faults, notes, bytes: 0 };
+		return { manifest: null, signedBy, trusted, timestamp: null, receipt, id, faults, notes, bytes: 0 };
 	}
 	// Signed, but without a key given by anybody.
 	const { parseManifest } = await import('./evidence/manifest-schema.ts');
 	const manifest = tried(() => parseManifest(files.manifest), faults, `${FILES.manifest}: `);
-	if (manifest === null) return { manifest, signedBy, trusted, timestamp: null, id, faults, notes, bytes: 0 };
+	if (manifest === null)
+		return { manifest, signedBy, trusted, timestamp: null, receipt, id, faults, notes, bytes: 0 };
 	if (signedBy !== null && signedBy !== manifest.collector.publicKeySha256) {
 		faults.push(`${FILES.publicKey}: the manifest names another key`);
 	}
@@ -102,7 +107,7 @@ export async function verifyFolder(
 	checkProgram(dir, manifest, faults, (content) => sums?.set(FILES.program, sha256(content)));
 	const before = faults.length, bytes = checkCore(dir, manifest, faults, sums);
 	if (faults.length === before) checkElf(dir, manifest, faults);
-	return { manifest, signedBy, trusted, timestamp, id, faults, notes, bytes };
+	return { manifest, signedBy, trusted, timestamp, receipt, id, faults, notes, bytes };
 }
 
 const sha256 = (content: Uint8Array): string => createHash('sha256').update(content).digest('hex');

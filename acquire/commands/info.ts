@@ -87,6 +87,7 @@ const unreadLines = ({ threads }: Manifest): string[] => threads.flatMap(({ tid,
 });
 
 const regionLines = ({ regions }: Manifest): string[] =>
-	regions.map(({ start, end, permissions, capture, bytes, name, unreadable }) =>
+	regions.map(({ start, end, permissions, capture, bytes, name, unreadable, takenBack = [] }) =>
 	`  ${start}-${end} ${permissions} ${bytesText(bytes).padStart(10)} ` +
-		`${capture}${unreadable.length > 0 ? ` (${unreadable.length} unreadable)` : ''} ${name}`);
+		`${capture}${unreadable.length > 0 ? ` (${unreadable.length} unreadable)` : ''}` +
+		`${takenBack.length > 0 ? ` (${takenBack.length} taken back)` : ''} ${name}`);

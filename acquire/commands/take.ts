@@ -18,7 +18,9 @@ import { yieldToOthers } from '../priority.ts';
 import { createProgress } from '../../common/progress.ts';
 import { note, out } from '../../common/terminal.ts';
 import { take } from '../take.ts';
-import { cutTexts, idText, lackingText, lengthenedTexts, noMomentTexts, partialText, whenText } from '../texts.ts';
+import {
+	cutTexts, idText, lackingText, lengthenedTexts, noMomentTexts, partialText, takenBackTexts, whenText,
+} from '../texts.ts';
 
 export const summary = 'take the memory and registers of a live process';
 
@@ -254,6 +256,7 @@ export function describe(
 						`region${found.length === 1 ? ' ' : 's'} ${bytesText(bytes).padStart(10)}`,
 				];
 		}),
+		...takenBackTexts(regions).map((text) => `  ${text}`),
 		...(filter?.onlyPrivate === true
 			? ['  unchanged pages of files that the target\'s own core would have were left out (--only-private)']
 			: []),

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { Failure, messageOf, UsageError } from '../../common/errors.ts';
 import { FILES } from '../evidence/folder.ts';
 import type { Timestamp } from '../evidence/timestamp.ts';
+import type { CheckedReceipt } from '../receipt.ts';
 import { bytesText } from '../../common/format.ts';
-import { identityText, noMomentTexts, partialText } from '../texts.ts';
+import { identityText, noMomentTexts, partialText, takenBackTexts } from '../texts.ts';
 import { parseOptions, type Option } from '../../common/options.ts';
 import { err, out } from '../../common/terminal.ts';
 import { verdictOf, verifyFolder, type Verdict, type Verification } from '../verify.ts';
@@ -20,6 +21,10 @@ const OPTIONS = {
 		kind: 'one', value: 'FILE',
 		help: 'certificates (PEM) of the time-stamp authority\'s CA, which its time stamp must come from',
 	},
+	'receiver-key': {
+		kind: 'one', value: 'FILE',
+		help: 'the receiver\'s public key, got by another way, which its receipt must be signed by',
+	},
 	sums: { kind: 'flag', help: 'print the SHA-256 of all its files as sha256sum -c wants them, the rest on stderr' },
 	json: { kind: 'flag', help: 'print one line of JSON for machines' },
 	help: { kind: 'flag', help: 'this text' },
@@ -30,7 +35,8 @@ export const help = {
 	text: `Checks the signature, every chunk of the core and every region, and names what was
 altered, cut off, swapped or added. Without --key it shows that the folder is of one
 piece, not who sealed it: anybody can seal a folder anew, and the exit code is 6.
-Without --tsa-ca a time stamp shows that it is of this evidence, not who gave it.`,
+Without --tsa-ca a time stamp shows that it is of this evidence, not who gave it; without
+--receiver-key a receipt does no more.`,
 	options: OPTIONS,
 	examples: [
 		'procsnap verify plc-1 --key collector.key.pub',
@@ -49,11 +55,17 @@ export async function run(args: string[]): Promise<number> {
 	if (dir === undefined) throw new UsageError('verify wants an evidence folder: procsnap verify DIR');
 	const keyPath = values.key?.at(-1);
 	const caPath = values['tsa-ca']?.at(-1);
+	const receiverKeyPath = values['receiver-key']?.at(-1);
 	const sums: Sums | undefined = flags.has('sums') ? new Map() : undefined;
 	const found = await verifyFolder(
 		dir, keyPath === undefined ? undefined : keyGiven(keyPath, dir),
 		caPath === undefined ? undefined : readGiven(caPath, 'the time-stamp authority\'s CA'),
-		{ expectedId: expected(values.expect?.at(-1)), sums },
+		{
+			expectedId: expected(values.expect?.at(-1)), sums,
+			receiverKey: receiverKeyPath === undefined
+				? undefined
+				: readGiven(receiverKeyPath, 'the receiver\'s public key'),
+		},
 	);
 	const verdict = verdictOf(found);
 	// Of what is not whole, they would be the sums of something else.
@@ -74,17 +86,17 @@ export async function run(args: string[]): Promise<number> {
 
 /** `whole` alone would be believed by whoever looks at nothing else: it takes the key. */
 function forMachines(found: Verification): object {
-	const { faults, notes, trusted, signedBy, bytes, manifest, timestamp, id } = found;
+	const { faults, notes, trusted, signedBy, bytes, manifest, timestamp, receipt, id } = found;
 	const verdict = verdictOf(found);
 	return {
 		verdict, whole: verdict === 'whole', partial: manifest?.partial ?? null,
 		ofOneMoment: manifest === null ? null : manifest.notOfOneMoment === undefined, trusted, signedBy, id, timestamp,
-		bytes, faults, notes,
+		receipt, bytes, faults, notes,
 	};
 }
 
 function textOf(dir: string, found: Verification): string[] {
-	const { faults, notes, trusted, signedBy, bytes, manifest, timestamp, id } = found;
+	const { faults, notes, trusted, signedBy, bytes, manifest, timestamp, receipt, id } = found;
 	const verdict = verdictOf(found), what = `${bytesText(bytes)} in ${manifest?.regions.length ?? 0} regions`;
 	const identity = manifest === null || id === null ? [] : [identityText(manifest, id)];
 	const noted = notes.map((note) => `  note: ${note}`);
@@ -105,14 +117,23 @@ function textOf(dir: string, found: Verification): string[] {
 		...head,
 		...(timestamp === null ? [] : [`  ${timestampText(timestamp)}`]),
 		...(manifest === null ? [] : noMomentTexts(manifest).map((text) => `  ${text}`)),
+		...(receipt === null ? [] : [`  ${receiptText(receipt)}`]),
 		// Whole is what was sealed; that may not be all that there was.
 		...(manifest === null || manifest.partial === null ? [] : [`  ${partialText(manifest.partial)}`]),
+		...takenBackTexts(manifest?.regions ?? []).map((text) => `  ${text}`),
 		...noted,
 	];
 }
 
 const timestampText = ({ time, signer, trusted }: Timestamp): string =>
 	`timestamped ${time} by ${signer}${trusted === true ? '' : ', whose certificate was not checked (--tsa-ca)'}`;
+
+const receiptText = ({ received, host, peer, signedBy, trusted }: CheckedReceipt): string =>
+	(trusted === true
+		? `received ${received} by ${host} from ${peer.subject} at ${peer.address}, as the receiver's key given signed ` +
+			`it: ${signedBy}`
+		: `receipt not checked: it says that it was received ${received} by ${host}; give the receiver's public key ` +
+			`with --receiver-key, got by another way than this folder`);
 
 /** With the folder's own key all that is shown is that it is the folder's own. */
 function keyGiven(path: string, dir: string): Buffer {

@@ -36,6 +36,7 @@ export const regionWith = <T extends v.GenericSchema>(inode: T) => v.object({
 	sha256: v.nullable(sha256),
 	readBetweenNs: v.nullable(v.strictTuple([integer, integer])),
 	unreadable: v.array(v.object({ start: address, bytes: count, errno })),
+	takenBack: v.exactOptional(v.array(v.object({ start: address, bytes: count }))),
 });
 
 const executed = v.object({ command: v.string(), commandLine: v.array(v.string()), program: v.string() });

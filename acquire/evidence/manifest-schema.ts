@@ -115,9 +115,12 @@ function ofNoMoment({ notOfOneMoment, momentNs, after, regions, threads }: Manif
 function misplacedRegion({ schemaVersion, regions, core }: Manifest): string | null {
 	const allInOrder = schemaVersion < 5;
 	let at = 0, last: number | undefined;
-	for (const { start, end, segments, bytes, sha256: digest } of regions) {
+	for (const { start, end, segments, bytes, sha256: digest, takenBack = [] } of regions) {
 		const what = `its region ${start}-${end}`;
 		let sum = 0;
+		const outside = takenBack.find((part) =>
+			Number(part.start) < Number(start) || Number(part.start) + part.bytes > Number(end));
+		if (outside !== undefined) return `${what} has a part that was taken back at ${outside.start}, not within it`;
 		for (const segment of segments) {
 			const first = Number(segment.start);
 			if (segment.bytes === 0 || first < Number(start) || first + segment.bytes > Number(end))

@@ -56,6 +56,11 @@ export interface RegionRecord {
 	 */
 	readBetweenNs: [number, number] | null;
 	unreadable: Array<{ start: string; bytes: number; errno: Unreadable['errno'] }>;
+	/**
+	 * Huge pages of the duplicate that the target took back before they were read, and that were read from the target:
+	 * as of then, while the rest of the region is of the moment. Left out: none, or all of it is private-live.
+	 */
+	takenBack?: Array<{ start: string; bytes: number }>;
 }
 
 /** What the target suffered, and how that is known. null: not known. What is a bound or an estimate is called so. */

@@ -3,6 +3,7 @@ import type { CoreLayout, PlacedContent } from './core.ts';
 import { isDigested, type Manifest, type RegionRecord } from './manifest.ts';
 import { HASH_BYTES } from './merkle.ts';
 import type { Planned } from './plan.ts';
+import type { Run } from '../../common/proc/pagemap.ts';
 import { hasFile, type Region } from '../../common/proc/regions.ts';
 import type { CoreSource, ReadTime, Unreadable } from './source.ts';
 import { turns } from '../../common/turns.ts';
@@ -45,8 +46,8 @@ export async function recordRegions(
 		const refused = lost === undefined
 			? refusals.within(region)
 			: [{ start: region.start, end: region.end, errno: lost }];
-		const isAllRefused = bytes > 0 && refused.reduce((sum, part) => sum + part.end - part.start, 0) === bytes;
-		const isTakenBack = takenBack.some(({ start, end }) => start < region.end && end > region.start);
+		const isAllRefused = bytes > 0 && sumOf(refused) === bytes;
+		const taken = within(takenBack, region), isTakenBack = taken.length > 0 && sumOf(taken) === bytes;
 		records.push({
 			start: hex(region.start), end: hex(region.end), permissions: permissions(region), name: region.name,
 			file: hasFile(region)
@@ -59,9 +60,26 @@ export async function recordRegions(
 			sha256: hashAt < 0 ? null : digests.subarray(hashAt, hashAt + HASH_BYTES).toString('hex'),
 			readBetweenNs: time === undefined || kept === true ? null : [time.begunNs, time.endedNs],
 			unreadable: refused.map(({ start, end, errno }) => ({ start: hex(start), bytes: end - start, errno })),
+			...(taken.length === 0 || isTakenBack
+				? {}
+				: { takenBack: taken.map(({ start, end }) => ({ start: hex(start), bytes: end - start })) }),
 		});
 	}
 	return records;
+}
+
+const sumOf = (parts: ReadonlyArray<Run>): number => parts.reduce((sum, { start, end }) => sum + end - start, 0);
+
+/** In order of address, neighbours as one. */
+function within(parts: readonly Run[], region: Region): Run[] {
+	const found: Run[] = [];
+	for (const part of parts.toSorted((a, b) => a.start - b.start)) {
+		const start = Math.max(part.start, region.start), end = Math.min(part.end, region.end), last = found.at(-1);
+		if (start >= end) continue;
+		if (last !== undefined && last.end >= start) last.end = Math.max(last.end, end);
+		else found.push({ start, end });
+	}
+	return found;
 }
 
 export const permissions = ({ readable, writable, executable, shared }: Region): string =>

@@ -3,28 +3,26 @@
  * restarted receiver finds them; what is whole has a name of the receiver's own, which nobody else has a say in: the
  * time, and the transfer's id.
  */
-import {
-	closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync,
-} from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, Failure, messageOf } from '../../common/errors.ts';
 import { lockFile } from '../../native/index.ts';
 import { CoreFile } from '../evidence/core-file.ts';
-import { FILES, syncFolder, writeSeal } from '../evidence/folder.ts';
-import { CHUNK_BYTES } from '../evidence/merkle.ts';
-import type { Seal } from '../evidence/folder.ts';
-import { RECEIPT_FILES, type SignedReceipt } from '../receipt.ts';
-import { Busy, Malformed } from './protocol.ts';
+import { FILES } from '../evidence/folder.ts';
+import { RECEIPT_FILES } from '../receipt.ts';
+import { IncomingCore, note, underWay } from './incoming-core.ts';
+import type { Promised } from './promises.ts';
+import { Malformed } from './protocol.ts';
 
 const UNDER_WAY = '.incoming';
 const MOST_OF_A_PEER = 4;
 const MOST = 16;
-/** What is left of the disk for everybody else. */
-const SPARE_BYTES = 64 << 20;
+/** Transfers that have begun, of one peer: each is a folder and two files, which nobody but the operator removes. */
+const MOST_UNFINISHED = 64;
 /** Of network file systems that lock only what is open for writing, which a folder never is. */
 const LOCK = 'lock';
 
-interface Active { peer: string; end: () => void; released: Promise<undefined>; missingBytes: () => number }
+interface Active { peer: string; end: () => void; released: Promise<undefined>; promised: () => Promised }
 
 export class Incoming {
 	readonly #out: string;
@@ -90,7 +88,9 @@ export class Incoming {
 		}
 		const { promise: released, resolve } = Promise.withResolvers<undefined>();
 		let core: IncomingCore | undefined;
-		this.#active.set(id, { peer, end, released, missingBytes: () => core?.missingBytes ?? 0 });
+		const promised = (): Promised =>
+			({ peer, missingBytes: core?.missingBytes ?? 0, heldBytes: core?.heldBytes ?? 0 });
+		this.#active.set(id, { peer, end, released, promised });
 		const release = () => {
 			this.#active.delete(id);
 			resolve(undefined);
@@ -100,13 +100,14 @@ export class Incoming {
 			const now = isNew ? known : underWay(dir);
 			if (now?.peer !== peer) throw new Malformed('no transfer of yours is under way by this id');
 			if (isNew) {
+				this.#expectFew(peer);
 				mkdirSync(dir, { mode: 0o700 });
 				note(dir, now);
 			}
 			const file = await CoreFile.open(join(dir, FILES.core), isNew);
 			core = new IncomingCore({
 				out: this.#out, dir, id, file, known: now, had: await file.size(), release,
-				promisedBytes: () => this.#promisedBytes(id),
+				promisedBesides: () => this.#promisedBesides(id),
 			});
 			return core;
 		} catch (error) {
@@ -116,9 +117,22 @@ export class Incoming {
 	}
 
 	/** What is still to come of all the others: there is no room for it twice. */
-	#promisedBytes(besides: string): number {
-		const others = [...this.#active].filter(([id]) => id !== besides);
-		return others.reduce((sum, [, { missingBytes }]) => sum + missingBytes(), 0);
+	#promisedBesides(id: string): Promised[] {
+		return [...this.#active].filter(([other]) => other !== id).map(([, { promised }]) => promised());
+	}
+
+	/** Throws Malformed. */
+	#expectFew(peer: string): void {
+		const dir = join(this.#out, UNDER_WAY);
+		const noted = readdirSync(dir).filter((name) => name.endsWith('.json'));
+		if (noted.length < MOST_UNFINISHED) return;
+		const own = noted.filter((name) => underWay(join(dir, name.slice(0, -'.json'.length)))?.peer === peer);
+		if (own.length >= MOST_UNFINISHED) {
+			throw new Malformed(
+				`${own.length} transfers by this certificate have not come to their end here, and no more than ` +
+					`${MOST_UNFINISHED} are kept: the receiver's operator can remove those that nobody goes on with`
+			);
+		}
 	}
 
 	/** Nobody has a file open any more. */
@@ -159,129 +173,5 @@ function ownerOf(dir: string): string | undefined {
 		return peer.certificateSha256;
 	} catch {
 		return undefined;
-	}
-}
-
-interface UnderWay {
-	/** Fingerprint of its certificate. */
-	peer: string;
-	/** Of the whole core; null: not said yet. */
-	bytes: number | null;
-}
-
-/** Our own note; undefined where there is none. */
-function underWay(dir: string): UnderWay | undefined {
-	try {
-		return JSON.parse(readFileSync(`${dir}.json`, 'utf8')) as UnderWay;
-	} catch {
-		return undefined;
-	}
-}
-
-/** Whole or not at all. */
-function note(dir: string, known: UnderWay): void {
-	writeFileSync(`${dir}.json.new`, JSON.stringify(known), { mode: 0o600 });
-	renameSync(`${dir}.json.new`, `${dir}.json`);
-}
-
-export class IncomingCore {
-	readonly id: string;
-	/** Bytes that are in the file, in whole chunks until the last ones came. */
-	have: number;
-	readonly #out: string;
-	readonly #dir: string;
-	readonly #file: CoreFile;
-	readonly #known: UnderWay;
-	readonly #release: () => void;
-	readonly #promisedBytes: () => number;
-	#over = false;
-
-	constructor(
-		{ id, out, dir, file, known, had, release, promisedBytes }: {
-			id: string; out: string; dir: string; file: CoreFile; known: UnderWay; had: number; release: () => void;
-			promisedBytes: () => number;
-		}
-	) {
-		this.id = id;
-		this.have = had === known.bytes ? had : Math.floor(had / CHUNK_BYTES) * CHUNK_BYTES;
-		this.#out = out;
-		this.#dir = dir;
-		this.#file = file;
-		this.#known = known;
-		this.#release = release;
-		this.#promisedBytes = promisedBytes;
-	}
-
-	/** Of what was agreed. */
-	get missingBytes(): number {
-		return Math.max(0, (this.#known.bytes ?? 0) - this.have);
-	}
-
-	/**
-	 * Is there room for all of it? Throws Malformed; or Busy for what has begun, which may go on when there is room,
-	 * and for what will have room when others are over.
-	 */
-	expect(bytes: number): void {
-		if (this.#known.bytes !== null && this.#known.bytes !== bytes)
-			throw new Malformed(`${bytes} bytes, and it was to be ${this.#known.bytes}`);
-		if (this.#known.bytes === null) {
-			this.#known.bytes = bytes;
-			note(this.#dir, this.#known);
-		}
-		const { bavail, bsize } = statfsSync(this.#dir);
-		const left = bavail * bsize - SPARE_BYTES - (bytes - this.have);
-		if (left < 0) {
-			throw new (this.have === 0 ? Malformed : Busy)(
-				`${bytes} bytes, and there is no room for them on the receiver's disk`
-			);
-		}
-		if (left < this.#promisedBytes())
-			throw new Busy(`${bytes} bytes, for which its disk has no room beside what others still send`);
-	}
-
-	read(room: Uint8Array, at: number): Promise<void> {
-		return this.#file.read(room, at);
-	}
-
-	/** `at` is where the last one ended. */
-	async write(bytes: Uint8Array, at: number): Promise<void> {
-		await this.#file.write(bytes, at);
-		this.have = at + bytes.length;
-	}
-
-	/** On the disk. */
-	async sync(): Promise<void> {
-		await this.#file.sync();
-	}
-
-	/** With its seal it is evidence, under the name that is returned. */
-	keep(seal: Seal, receipt: SignedReceipt): string {
-		for (const [name, content] of [
-			[RECEIPT_FILES.receipt, receipt.text], [RECEIPT_FILES.signature, receipt.signature],
-		] as const) writeFileSync(join(this.#dir, name), content, { mode: 0o600, flush: true });
-		writeSeal(this.#dir, seal);
-		const name = `${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}-${this.id}`;
-		renameSync(this.#dir, join(this.#out, name));
-		syncFolder(this.#out);
-		rmSync(`${this.#dir}.json`);
-		this.#over = true;
-		return name;
-	}
-
-	/** It is not what it was said to be. */
-	discard(): void {
-		rmSync(this.#dir, { recursive: true, force: true });
-		rmSync(`${this.#dir}.json`, { force: true });
-		this.#over = true;
-	}
-
-	/** The connection is over. What has not begun leaves nothing. */
-	async release(): Promise<void> {
-		try {
-			await this.#file.close();
-			if (!this.#over && this.have === 0) this.discard();
-		} finally {
-			this.#release();
-		}
 	}
 }

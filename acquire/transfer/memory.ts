@@ -65,24 +65,39 @@ export function roomForTransfers(
 	return Math.max(0, Math.floor(Math.min(limit * USABLE, machine * SHARE) - ownBytes - GARBAGE_BYTES));
 }
 
+/** Of the room, what one peer may have at once: the rest is for others, however long it keeps that. */
+const SHARE_OF_ONE = 0.5;
+
 /** So much there is, and who has taken some of it gives it back. */
 export class Room {
 	readonly bytes: number;
+	readonly mostOfOne: number;
 	#left: number;
+	readonly #taken = new Map<string, number>();
 
-	constructor(bytes: number) {
+	/** `least`: what one may have in any case. */
+	constructor(bytes: number, least: number) {
 		this.bytes = bytes;
+		this.mostOfOne = Math.min(bytes, Math.max(least, Math.floor(bytes * SHARE_OF_ONE)));
 		this.#left = bytes;
 	}
 
-	/** undefined: it does not fit in now. The result gives it back, once or more. */
-	take(bytes: number): (() => void) | undefined {
-		if (bytes > this.#left) return undefined;
-		this.#left -= bytes;
+	/** undefined: it does not fit in now, or `who` has too much. The result gives it back, once or more. */
+	take(bytes: number, who: string): (() => void) | undefined {
+		const own = this.#taken.get(who) ?? 0;
+		if (bytes > this.#left || own + bytes > this.mostOfOne) return undefined;
+		this.#change(who, bytes);
 		let taken = bytes;
 		return () => {
-			this.#left += taken;
+			this.#change(who, -taken);
 			taken = 0;
 		};
+	}
+
+	#change(who: string, bytes: number): void {
+		this.#left -= bytes;
+		const own = (this.#taken.get(who) ?? 0) + bytes;
+		if (own === 0) this.#taken.delete(who);
+		else this.#taken.set(who, own);
 	}
 }

@@ -6,7 +6,7 @@
 import { webcrypto } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { CHUNK_BYTES, HASH_BYTES } from '../evidence/merkle.ts';
-import type { IncomingCore } from './incoming.ts';
+import type { IncomingCore } from './incoming-core.ts';
 import { line, type Wire } from './protocol.ts';
 
 /** One is filled while another one is written and digested, and a third waits for the disk. */

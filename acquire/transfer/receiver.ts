@@ -13,7 +13,7 @@ import { linkOptions, readCrl, type Credentials } from './credentials.ts';
 import { endAtExpiry } from './expiry.ts';
 import { Incoming } from './incoming.ts';
 import { Room, roomForTransfers } from './memory.ts';
-import { networkOf, Places } from './places.ts';
+import { networksOf, Places } from './places.ts';
 import { farewell, serve, TRANSFER_BYTES, type Serving } from './serve.ts';
 
 export interface ReceiverOptions {
@@ -57,10 +57,12 @@ export interface Patience {
 }
 
 const PATIENCE: Patience = { helloMs: 10_000, idleMs: 120_000, leastBytesPerSecond: 8 << 10, crlMs: 5000 };
-/** Connections that have shown no certificate yet, and of one address or IPv6 /64. */
-const STRANGERS = { most: 64, mostOfOne: 16 };
+/** Connections that have shown no certificate yet; of one address or IPv6 /64, and of one IPv4 /24 or IPv6 /48. */
+const STRANGERS = { most: 64, mostOf: [16, 32] };
+/** Of memory, for one peer: a transfer, its leaves and its seal, where there is little of it. */
+const LEAST_SHARE_BYTES = 1.25 * TRANSFER_BYTES;
 /** Of known peers, that have not begun a transfer, or have been told the last word. */
-const PEERS = { most: 64, mostOfOne: 32 };
+const PEERS = { most: 64, mostOf: [32] };
 
 export interface Receiver {
 	port: number;
@@ -71,7 +73,7 @@ export interface Receiver {
 export async function receive(options: ReceiverOptions): Promise<Receiver> {
 	const { said, credentials } = options;
 	const patience = { ...PATIENCE, ...options.patience };
-	const room = new Room(options.roomBytes ?? roomForTransfers());
+	const room = new Room(options.roomBytes ?? roomForTransfers(), LEAST_SHARE_BYTES);
 	if (room.bytes < TRANSFER_BYTES) {
 		throw new Failure(
 			`there is no memory for a single transfer: ${room.bytes} bytes are left, and one takes ${TRANSFER_BYTES}; ` +
@@ -97,7 +99,7 @@ export async function receive(options: ReceiverOptions): Promise<Receiver> {
 	});
 	server.on('connection', (socket: Socket) => {
 		const which = endsOf(socket);
-		const leave = strangers.enter(networkOf(socket.remoteAddress ?? ''), () => socket.destroy());
+		const leave = strangers.enter(networksOf(socket.remoteAddress ?? ''), () => socket.destroy());
 		// Node's own timer begins anew with each byte.
 		const timer = setTimeout(() => socket.destroy(), patience.helloMs);
 		const known = () => {
@@ -132,7 +134,7 @@ export async function receive(options: ReceiverOptions): Promise<Receiver> {
 		if (certificate !== undefined) endAtExpiry(socket, certificate);
 		let leave: () => void = () => undefined;
 		const wait = () => {
-			if (!socket.destroyed) leave = peers.enter(certificate?.fingerprint256 ?? '', () => socket.destroy());
+			if (!socket.destroyed) leave = peers.enter([certificate?.fingerprint256 ?? ''], () => socket.destroy());
 		};
 		wait();
 		socket.once('close', () => leave());

@@ -7,7 +7,8 @@ import type { Seal } from '../evidence/folder.ts';
 import { rootHash } from '../evidence/merkle.ts';
 import { makeReceipt } from '../receipt.ts';
 import { acceptSeal } from './accept.ts';
-import { certificateSha256, type Incoming, type IncomingCore } from './incoming.ts';
+import { certificateSha256, type Incoming } from './incoming.ts';
+import type { IncomingCore } from './incoming-core.ts';
 import type { Room } from './memory.ts';
 import {
 	Busy, line, Malformed, parseHello, parseRoot, parseSealSizes, parseSize, Wire, type Answer,
@@ -59,7 +60,7 @@ export async function serve(socket: TLSSocket, serving: Serving): Promise<void> 
 		const { core } = transfer;
 		if (error instanceof Failure) {
 			// It will not become evidence. Of what was agreed before, a new word changes nothing.
-			if (transfer.agreed) core?.discard();
+			if (transfer.agreed && !(error instanceof NeverFits)) core?.discard();
 			said({ refused: error.message, from });
 			void farewell(socket, { refused: error.message }, patience);
 			return;
@@ -75,6 +76,11 @@ export async function serve(socket: TLSSocket, serving: Serving): Promise<void> 
 	}
 }
 
+/** More memory than one peer may have, whatever others do. What has come stays: it may be the only copy. */
+class NeverFits extends Malformed {
+	override name = 'NeverFits';
+}
+
 class Transfer {
 	core: IncomingCore | undefined;
 	agreed = false;
@@ -86,6 +92,7 @@ class Transfer {
 	readonly #wire: Wire;
 	readonly #within: Within;
 	readonly #taken: Array<() => void> = [];
+	#takenBytes = 0;
 
 	constructor(socket: TLSSocket, serving: Serving, peer: Peer) {
 		this.#socket = socket;
@@ -111,12 +118,12 @@ class Transfer {
 		// Its own lost link lets go of what it has first.
 		const id = resume ?? randomBytes(16).toString('hex');
 		const core = this.core = await incoming.take(id, fingerprint, resume === undefined, () => socket.destroy());
-		this.#take(TRANSFER_BYTES);
+		this.#take(TRANSFER_BYTES, 'a transfer');
 		this.#serving.begun();
 		socket.write(line({ id, have: core.have }));
 		const bytes = parseSize(await this.#line(patience.idleMs), mostBytes);
+		this.#take(2 * leavesBytes(bytes), `a core of ${bytes} bytes`);
 		core.expect(bytes);
-		this.#take(2 * leavesBytes(bytes));
 		this.agreed = true;
 		const leaves = await receiveCore(core, bytes, socket, this.#wire, this.#within, patience);
 		const root = parseRoot(await this.#line(patience.idleMs));
@@ -144,10 +151,18 @@ class Transfer {
 		}
 	}
 
-	/** Of memory. Throws Busy. */
-	#take(bytes: number): void {
-		const taken = this.#serving.room.take(bytes);
+	/** Of memory, for what. Throws Busy; NeverFits where that would be no use. */
+	#take(bytes: number, what: string): void {
+		const { room } = this.#serving;
+		if (this.#takenBytes + bytes > room.mostOfOne) {
+			throw new NeverFits(
+				`${what}, which takes ${this.#takenBytes + bytes} bytes of the receiver's memory, and ${room.mostOfOne} ` +
+					`are what one collector may have of it: see memory.max of its control group (MemoryMax= of its service)`
+			);
+		}
+		const taken = room.take(bytes, this.#peer.fingerprint);
 		if (taken === undefined) throw new Busy('the receiver has no memory left for one more transfer');
+		this.#takenBytes += bytes;
 		this.#taken.push(taken);
 	}
 
@@ -161,7 +176,8 @@ class Transfer {
 		// The leaves' room was taken before.
 		const takes = sizes.reduce((sum, [part, size]) =>
 			sum + (part === 'manifest' ? MANIFEST_FACTOR : part === 'leaves' ? 0 : 1) * size, 0);
-		if (takes > TRANSFER_BYTES / 4) this.#take(takes);
+		const manifest = sizes.find(([part]) => part === 'manifest')?.[1] ?? 0;
+		if (takes > TRANSFER_BYTES / 4) this.#take(takes, `a seal with a manifest of ${manifest} bytes`);
 		const parts: Partial<Record<keyof Seal, Uint8Array>> = {};
 		for (const [part, size] of sizes) {
 			const content = Buffer.alloc(size);

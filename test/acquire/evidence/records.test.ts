@@ -2,6 +2,7 @@ import test from 'ava';
 import { layOut } from '../../../acquire/evidence/core.ts';
 import type { Manifest } from '../../../acquire/evidence/manifest.ts';
 import type { Planned } from '../../../acquire/evidence/plan.ts';
+import { takenBackTexts } from '../../../acquire/texts.ts';
 import { manifestText, recordRegions } from '../../../acquire/evidence/records.ts';
 import { parseRegions } from '../../../common/proc/regions.ts';
 
@@ -16,10 +17,13 @@ function planned(count: number): Planned[] {
 	});
 }
 
-const recorded = (regions: Planned[], unreadable: Array<{ start: number; end: number; errno: string }>) =>
+const recorded = (
+	regions: Planned[], unreadable: Array<{ start: number; end: number; errno: string }>,
+	takenBack: Array<{ start: number; end: number }> = []
+) =>
 	recordRegions(
-		regions, layOut(regions, Buffer.alloc(0)), { times: [],
-		unreadable, takenBack: [] }, Buffer.alloc(32 * regions.length)
+		regions, layOut(regions, Buffer.alloc(0)), { times: [], unreadable, takenBack },
+		Buffer.alloc(32 * regions.length)
 	);
 
 test('what could not be read is listed with its region, in whichever order it was found', async (t) => {
@@ -37,6 +41,20 @@ test('what could not be read is listed with its region, in whichever order it wa
 		['unreadable', [at(3, 0), 2 * PAGE, 'ESRCH']],
 	]);
 	t.is(records[0]?.start, '0x10000000000');
+});
+
+test('huge pages that were taken back: these parts are named; where all were it is private-live', async (t) => {
+	const regions = planned(3), at = (region: number, page: number) => 2 ** 40 + (3 * region + page) * PAGE;
+	const records = await recorded(regions, [], [
+		{ start: at(1, 1), end: at(1, 2) }, { start: at(2, 1), end: at(2, 2) }, { start: at(2, 0), end: at(2, 1) },
+	]);
+	t.deepEqual(records.map(({ capture, readFrom, takenBack }) => [capture, readFrom, takenBack]), [
+		['frozen', 'duplicate', undefined],
+		['frozen', 'duplicate', [{ start: `0x${at(1, 1).toString(16)}`, bytes: PAGE }]],
+		['private-live', 'target', undefined],
+	]);
+	t.regex(takenBackTexts(records).join('|'), /^4\S*.K\S+ of frozen regions are later than the moment: [^|]*$/);
+	t.deepEqual(takenBackTexts([records[0]!, records[2]!]), []);
 });
 
 test('regions and unreadable parts are no square: 32 times as many take about 32 times as long', async (t) => {

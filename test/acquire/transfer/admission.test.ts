@@ -4,13 +4,14 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
+import type { Credentials } from '../../../acquire/transfer/credentials.ts';
 import { groupLimit, roomForTransfers, Room } from '../../../acquire/transfer/memory.ts';
 import { TRANSFER_BYTES } from '../../../acquire/transfer/serve.ts';
 import { eventually } from '../../processes.ts';
 import { testUnless } from '../../unless.ts';
 import { noTools, temporaryFolder } from '../help.ts';
-import { Authority, HOST, keptIn, linkTest, ReceiverProcess, sendSmall } from './help.ts';
-import { answered, lineOf, setting, tls } from './peers.ts';
+import { Authority, HOST, keptIn, linkTest, ReceiverProcess, sendSmall, underWayIn } from './help.ts';
+import { answered, lineOf, lives, setting, tls, type Setting } from './peers.ts';
 
 const MIB = 1 << 20;
 
@@ -35,20 +36,57 @@ linkTest('no memory for one more: the sender waits, an older one is let go, and 
 	t.true(each.events.some((event) => 'busy' in event && event.busy === why));
 });
 
-linkTest('no memory for the leaves, or the seal: of what has come nothing is lost', async (t) => {
-	const each = await setting(t, { roomBytes: TRANSFER_BYTES + 32 * MIB / 1024, mostBytes: 2 ** 40 });
-	const large = await tls(each.receiver.port, each.ours);
-	large.write(`${lineOf({ procsnap: 1, waits: true })}${lineOf({ bytes: 600 * MIB })}`);
-	t.regex(await answered(large), /"have":0}\n{"busy":"the receiver has no memory left/);
-	const begun = await tls(each.receiver.port, each.ours);
-	begun.write(`${lineOf({ procsnap: 1, waits: true })}${lineOf({ bytes: MIB })}`);
-	begun.write(Buffer.alloc(MIB));
+/** A transfer of zeros, up to its seal with a manifest of so many bytes. */
+async function zeros(each: Setting, credentials: Credentials, bytes: number, manifest: number): Promise<TLSSocket> {
+	const socket = await tls(each.receiver.port, credentials);
+	socket.write(`${lineOf({ procsnap: 1, waits: true })}${lineOf({ bytes })}`);
+	socket.write(Buffer.alloc(bytes));
 	// The root of one chunk of zeros is its leaf.
 	const { leafHash } = await import('../../../acquire/evidence/merkle.ts');
-	begun.write(lineOf({ root: leafHash(Buffer.alloc(MIB)).toString('hex') }));
-	begun.write(lineOf({ seal: { leaves: 32, manifest: 60 * MIB, publicKey: 10, signature: 64 } }));
-	t.regex(await answered(begun), /"verified":true}\n{"busy":"the receiver has no memory left/);
+	socket.write(lineOf({ root: leafHash(Buffer.alloc(bytes)).toString('hex') }));
+	let said = '';
+	socket.on('data', (data: Buffer) => { said += data.toString(); });
+	await eventually(() => (said.includes('verified') ? true : undefined), 'it has come');
+	socket.write(lineOf({ seal: { leaves: 32, manifest, publicKey: 10, signature: 64 } }));
+	return socket;
+}
+
+linkTest('no memory left for the leaves, or the seal: the peer is to try again, and nothing is lost', async (t) => {
+	// One peer may have half: a transfer and 2 MiB, or a seal that takes 36.
+	const each = await setting(t, { roomBytes: 100 * MIB, mostBytes: 2 ** 50 });
+	const others = each.authority.credentials('other');
+	const holder = await zeros(each, others, MIB, 3 * MIB), last = await tls(each.receiver.port, others);
+	t.teardown(() => holder.destroy());
+	await eventually(() => (underWayIn(each.out).length > 0 ? true : undefined), 'it has begun');
+	last.write(lineOf({ procsnap: 1, waits: true }));
+	t.regex(await answered(last), /^{"busy":"the receiver has no memory left/, 'it has its share');
+	const begun = await zeros(each, each.ours, MIB, 3 * MIB);
+	await eventually(() => (underWayIn(each.out).length > 2 ? true : undefined), 'and another one has its own');
+	const more = await tls(each.receiver.port, each.ours);
+	more.write(lineOf({ procsnap: 1, waits: true }));
+	t.regex(await answered(more), /^{"busy":"the receiver has no memory left/);
+	begun.destroy();
+	await eventually(() => each.events.find((event) => 'waiting' in event), 'it is known to wait');
 	t.like(each.events.find((event) => 'waiting' in event), { bytes: MIB });
+	await lives(t, each);
+});
+
+linkTest('what can never fit in is refused with the figures, and what has come of it stays', async (t) => {
+	const each = await setting(t, { roomBytes: 2 * TRANSFER_BYTES, mostBytes: 2 ** 50 });
+	const large = await tls(each.receiver.port, each.ours);
+	large.write(`${lineOf({ procsnap: 1, waits: true })}${lineOf({ bytes: 2 ** 40 })}`);
+	t.regex(
+		await answered(large),
+		/{"refused":"a core of \d+ bytes, which takes 75497472 bytes of the receiver's memory, and 10485760 are what one/
+	);
+	const roomy = await setting(t, { roomBytes: 4 * TRANSFER_BYTES });
+	const seal = await zeros(roomy, roomy.ours, MIB, 60 * MIB);
+	t.regex(
+		await answered(seal),
+		/{"refused":"a seal with a manifest of 62914560 bytes, which takes \d+ bytes .* and 16777216 are/
+	);
+	t.is(underWayIn(roomy.out).length, 2, 'its core is there, and whose it is');
+	await lives(t, roomy);
 });
 
 test('a receiver without memory for one transfer says so before it listens', async (t) => {
@@ -95,14 +133,17 @@ test('the limit of this process: its group\'s, of either version, or one above; 
 	t.is(roomForTransfers(64 * MIB, 8192 * MIB, 97 * MIB), 0);
 });
 
-test('room is given back once', (t) => {
-	const room = new Room(10);
-	const back = room.take(6);
-	t.is(room.take(5), undefined);
+test('room is given back once, and one has no more than half of it', (t) => {
+	const room = new Room(20, 1);
+	const back = room.take(6, 'a');
+	t.is(room.take(5, 'a'), undefined);
+	t.truthy(room.take(10, 'b'));
+	t.is(room.take(5, 'c'), undefined);
 	back?.();
 	back?.();
-	t.is(room.take(11), undefined);
-	t.truthy(room.take(10));
+	t.is(room.take(11, 'c'), undefined);
+	t.truthy(room.take(10, 'a'));
+	t.is(room.take(1, 'c'), undefined);
 });
 
 /** The folder of a control group that limits memory, which ends with the test; null where none can be made. */

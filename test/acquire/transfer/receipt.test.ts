@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fingerprint, publicKeyOf, publicKeyPem, signed } from '../../../acquire/evidence/seal.ts';
 import type { Receipt } from '../../../acquire/receipt.ts';
 import { verifyFolder } from '../../../acquire/verify.ts';
-import { eventually } from '../../processes.ts';
+import { eventually, NODE } from '../../processes.ts';
 import { testUnless } from '../../unless.ts';
 import { noTools, temporaryFolder } from '../help.ts';
 import { aKey, HOST, keptIn, linkTest, sendSmall } from './help.ts';
@@ -65,6 +65,66 @@ linkTest('what is kept has a receipt; one that was altered is a fault, one that 
 	for (const name of ['receipt.json', 'receipt.sig']) rmSync(at(name), { force: true });
 	t.deepEqual(await faults(), [], 'evidence without one is whole');
 });
+
+const DOCUMENTED = /^ {4}(openssl pkeyutl .*receipt\.json.*)$/m.exec(readFileSync('docs/evidence.md', 'utf8'))?.[1];
+
+linkTest('verify --receiver-key: signed by the receiver is said so, by anybody else is a fault, unasked is not checked',
+	async (t) => {
+		const key = aKey(), forger = aKey(), sealer = aKey(), each = await setting(t, { key });
+		const dir = join(each.out, await sendSmall(t, each.receiver.port, each.ours, { key: sealer }));
+		const at = (name: string) => join(dir, name), keys = temporaryFolder(t);
+		const [theirs, wrong, collectors] = [key, forger, sealer].map((one, i) => {
+			const path = join(keys, `${i}.pub`);
+			writeFileSync(path, publicKeyPem(publicKeyOf(one)));
+			return path;
+		}) as [string, string, string];
+		const verify = (...args: string[]) => {
+			const { status, stdout } = spawnSync(
+				NODE[0], [...NODE.slice(1), 'acquire/cli.ts', 'verify', dir, '--key', collectors, ...args],
+				{ encoding: 'utf8' }
+			);
+			return { status, stdout };
+		};
+		const byOpenSsl = () => spawnSync(
+			'sh', ['-c', `cd "$1" && ${DOCUMENTED!.replace('receiver.key.pub', '"$2"')}`, 'sh', dir, theirs]
+		).status;
+		const unasked = verify();
+		t.is(unasked.status, 0);
+		t.regex(unasked.stdout, /^ {2}receipt not checked: it says that it was received .*--receiver-key/m);
+		const right = verify('--receiver-key', theirs);
+		t.is(right.status, 0, right.stdout);
+		t.regex(right.stdout, /^ {2}received \S+Z by .* from CN=collector at 127\.0\.0\.1, as the receiver's key given signed it: /m);
+		t.true(right.stdout.includes(fingerprint(publicKeyOf(key))));
+		t.is(byOpenSsl(), 0);
+		const fault = (what: string, wanted: RegExp, ...args: string[]) => {
+			const found = verify(...args);
+			t.is(found.status, 1, what);
+			t.regex(found.stdout, wanted, what);
+			t.notRegex(found.stdout, /as the receiver's key given signed it/, what);
+		};
+		fault('wrong signer', /^ {2}receipt\.json: not of the receiver's key given/m, '--receiver-key', wrong);
+		// Made anew by somebody who has put his own key into it: of one piece.
+		const text = readFileSync(at('receipt.json'));
+		const copy = JSON.parse(text.toString()) as Receipt;
+		copy.received = '2020-01-01T00:00:00.000Z';
+		copy.receiver = {
+			...copy.receiver, publicKey: publicKeyPem(publicKeyOf(forger)),
+			publicKeySha256: fingerprint(publicKeyOf(forger)),
+		};
+		const forged = Buffer.from(JSON.stringify(copy));
+		writeFileSync(at('receipt.json'), forged);
+		writeFileSync(at('receipt.sig'), signed(forged, forger));
+		t.regex(verify().stdout, /receipt not checked: it says that it was received 2020/);
+		fault('forged', /^ {2}receipt\.json: not of the receiver's key given/m, '--receiver-key', theirs);
+		t.is(byOpenSsl(), 1);
+		// Signed by him, in the receiver's name.
+		writeFileSync(at('receipt.json'), text);
+		writeFileSync(at('receipt.sig'), signed(text, forger));
+		fault('in its name', /^ {2}receipt\.json: its signature/m, '--receiver-key', theirs);
+		for (const name of ['receipt.json', 'receipt.sig']) rmSync(at(name));
+		fault('gone', /^ {2}receipt\.json: missing, and the receiver's key was given/m, '--receiver-key', theirs);
+		t.is(verify('--receiver-key', join(keys, 'none')).status, 1);
+	});
 
 function noMount(): string | null {
 	if (process.getuid?.() !== 0) return 'only root may mount a small file system';

@@ -213,14 +213,14 @@ const bound = (destination: Destination): Destination => ({
 });
 
 linkTest('more than is agreed, or than there is room for', async (t) => {
-	const each = await setting(t, { mostBytes: 2 ** 50 });
+	const each = await setting(t, { mostBytes: 2 ** 50, roomBytes: 2 ** 45 });
 	t.regex(
 		await say(each.receiver.port, each.ours, lineOf({ procsnap: 1 }), lineOf({ bytes: 2 ** 50 + 1 })),
 		/{"refused":"\d+ bytes, and \d+ are what is taken here at most"}\n$/
 	);
 	t.regex(
 		await say(each.receiver.port, each.ours, lineOf({ procsnap: 1 }), lineOf({ bytes: 2 ** 50 })),
-		/{"refused":"\d+ bytes, and there is no room for them on the receiver's disk"}\n$/
+		/{"refused":"\d+ bytes, and there is no room for them on the receiver's disk, which has \d+"}\n$/
 	);
 	await nothingUnderWay(each);
 	t.deepEqual(keptIn(each.out), []);

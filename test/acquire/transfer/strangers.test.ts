@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import { once } from 'node:events';
 import { connect as connectTcp, createServer, type AddressInfo, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { networkOf, Places } from '../../../acquire/transfer/places.ts';
+import { networksOf, Places } from '../../../acquire/transfer/places.ts';
 import { eventually } from '../../processes.ts';
 import { HOST, linkTest } from './help.ts';
 import { lives, setting, tls } from './peers.ts';
@@ -18,7 +18,7 @@ async function silent(t: ExecutionContext, port: number, localAddress: string): 
 
 const open = (sockets: readonly Socket[]): number => sockets.filter((socket) => !socket.closed).length;
 
-linkTest('300 silent connections from one address, and 300 from many: who has a certificate gets in', async (t) => {
+linkTest('300 silent connections, of an address, a network and many: who has a certificate gets in', async (t) => {
 	const each = await setting(t, { patience: { helloMs: 600_000 } });
 	const other = await silent(t, each.receiver.port, '127.0.0.99');
 	const ofOne: Socket[] = [];
@@ -26,10 +26,17 @@ linkTest('300 silent connections from one address, and 300 from many: who has a 
 	await eventually(() => (open(ofOne) <= 16 ? true : undefined), 'one address has no more than its share');
 	await lives(t, each);
 	t.false(other.closed, 'a stranger at another address was not in their way');
+	const ofNetwork: Socket[] = [];
+	for (let i = 0; i < 300; i++) ofNetwork.push(await silent(t, each.receiver.port, `127.0.1.${1 + i % 250}`));
+	await eventually(() => (open(ofNetwork) <= 32 ? true : undefined), 'one network has no more than its share');
+	t.is(open(ofNetwork.slice(-30)), 30, 'who came last is there');
+	t.is(open(ofOne), 15, 'of others none went for it, but one before, for who has a certificate');
+	await lives(t, each);
 	const ofMany: Socket[] = [];
-	for (let i = 0; i < 300; i++) ofMany.push(await silent(t, each.receiver.port, `127.0.1.${1 + i % 250}`));
-	await eventually(() => (open([...ofOne, ...ofMany, other]) <= 64 ? true : undefined), 'there are no more than 64');
-	t.true(open(ofMany.slice(-30)) === 30, 'who came last is there');
+	for (let i = 0; i < 300; i++) ofMany.push(await silent(t, each.receiver.port, `127.1.${i % 250}.1`));
+	const all = [...ofOne, ...ofNetwork, ...ofMany, other];
+	await eventually(() => (open(all) <= 64 ? true : undefined), 'there are no more than 64');
+	t.is(open(ofMany.slice(-30)), 30, 'who came last is there');
 	await lives(t, each);
 });
 
@@ -77,9 +84,9 @@ linkTest('a handshake that comes byte by byte, or not to its end, is not waited 
 });
 
 test('places: the newest gets one, and the oldest of whoever has the most goes', (t) => {
-	const places = new Places({ most: 4, mostOfOne: 3 });
+	const places = new Places({ most: 4, mostOf: [3] });
 	const ended: string[] = [];
-	const enter = (who: string, name: string) => places.enter(who, () => ended.push(name));
+	const enter = (who: string, name: string) => places.enter([who], () => ended.push(name));
 	enter('a', 'a1');
 	const leave = enter('a', 'a2');
 	enter('a', 'a3');
@@ -92,10 +99,29 @@ test('places: the newest gets one, and the oldest of whoever has the most goes',
 	t.is(places.taken, 4, 'what has gone is given back once');
 });
 
-test('an address is its own, and of IPv6 its /64', (t) => {
-	for (const [address, network] of [
-		['10.0.0.1', '10.0.0.1'], ['::ffff:10.0.0.1', '10.0.0.1'], ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
-		['2001:db8:1:2::9', '2001:db8:1:2'], ['2001:db8::9', '2001:db8:0:0'], ['::1', '0:0:0:0'],
-		['fe80::1%eth0', 'fe80:0:0:0'], ['', ''],
-	] as const) t.is(networkOf(address), network, address);
+test('places: of a network that has too many the oldest of its busiest part goes, and of no other', (t) => {
+	const places = new Places({ most: 6, mostOf: [2, 3] });
+	const ended: string[] = [];
+	const enter = (part: string, name: string) => places.enter([part, part.slice(0, 1)], () => ended.push(name));
+	for (const [part, name] of [['x-x', 'x1'], ['n-a', 'n1'], ['n-b', 'n2'], ['n-b', 'n3']] as const)
+		enter(part, name);
+	enter('n-c', 'n4');
+	t.deepEqual(ended, ['n2'], 'the oldest of b, which has two');
+	for (let i = 0; i < 20; i++) enter(`n-${i}`, `m${i}`);
+	t.false(ended.includes('x1'));
+	t.is(places.taken, 4);
+	enter('y-1', 'y1');
+	enter('z-1', 'z1');
+	enter('z-2', 'z2');
+	t.is(places.taken, 6);
+	t.regex(ended.at(-1) ?? '', /^m/, 'where all are taken the network with most loses one');
+});
+
+test('an address is its own and its /24\'s, and of IPv6 its /64\'s and its /48\'s', (t) => {
+	for (const [address, narrow, wide] of [
+		['10.0.0.1', '10.0.0.1', '10.0.0'], ['::ffff:10.0.0.1', '10.0.0.1', '10.0.0'],
+		['2001:db8:1:2:3:4:5:6', '2001:db8:1:2', '2001:db8:1'], ['2001:db8:1:2::9', '2001:db8:1:2', '2001:db8:1'],
+		['2001:db8::9', '2001:db8:0:0', '2001:db8:0'], ['::1', '0:0:0:0', '0:0:0'],
+		['fe80::1%eth0', 'fe80:0:0:0', 'fe80:0:0'], ['', '', ''],
+	] as const) t.deepEqual(networksOf(address), [narrow, wide], address);
 });
