@@ -6,8 +6,10 @@ import { populatedRuns, type PagesIn, type Run, type Which } from '../../common/
 import {
 	auxvOf, executedBy, gone, processNote, startTicksOf, type Executed, type ProcessNote,
 } from '../../common/proc/process.ts';
-import { copiedBytesIn, type CountedRegion } from '../../common/proc/smaps.ts';
-import { pagesOf, ProcsnapError, regionsIn, type ThreadRegisters, type Tracer } from '../../native/index.ts';
+import type { CountedRegion } from '../../common/proc/smaps.ts';
+import {
+	copiedBytesIn, pagesOf, ProcsnapError, regionsIn, type ThreadRegisters, type Tracer,
+} from '../../native/index.ts';
 import type { Image, Memory } from './types.ts';
 
 export class ProcessImage implements Image {
@@ -33,12 +35,16 @@ export class ProcessImage implements Image {
 	}
 
 	async regions(): Promise<CountedRegion[]> {
+		const regions = await this.#ofSmaps(regionsIn);
+		// What is ending has no memory any more, and none is what a process never has.
+		if (regions.length === 0) throw gone(this.#pid);
+		return regions;
+	}
+
+	async #ofSmaps<Found>(look: (smaps: number) => Promise<Found>): Promise<Found> {
 		const smaps = this.#open('smaps');
 		try {
-			const regions = await regionsIn(smaps);
-			// What is ending has no memory any more, and none is what a process never has.
-			if (regions.length === 0) throw gone(this.#pid);
-			return regions;
+			return await look(smaps);
 		} catch (error) {
 			throw isGone(error) ? gone(this.#pid) : error;
 		} finally {
@@ -72,7 +78,7 @@ export class ProcessImage implements Image {
 
 	async copiedBytes(): Promise<number | null> {
 		try {
-			const bytes = copiedBytesIn(await this.regions());
+			const bytes = await this.#ofSmaps(copiedBytesIn);
 			// With another start time it has ended: what it had then nobody knows.
 			return startTicksOf(this.#pid) === this.#startTicks ? bytes : null;
 		} catch (error) {
