@@ -20,7 +20,7 @@ import type { Destination } from './evidence/folder.ts';
 import type { Manifest, WholeDigest } from './evidence/manifest.ts';
 import { rootHash } from './evidence/merkle.ts';
 import { manifestText } from './evidence/records.ts';
-import { evidenceId, publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
+import { evidenceId, publicKeyOf, publicKeyPem, signedAside } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
 import { CoreStream } from './evidence/stream.ts';
 import { forUser, NotPlanned, whyLost } from './failing.ts';
@@ -166,7 +166,7 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 			collection, partial: incompleteOf(source, copysEnd, read.cutOff, layout.bytes),
 			why: mechanism === choice.mechanism ? choice.why : `${attempts.made.at(-2)?.mechanism} has given up`,
 		});
-		const text = await manifestText(manifest), signature = signed(text, key);
+		const text = await manifestText(manifest, signal), signature = await signedAside(text, key);
 		const { timestamp, failed } = await timestampOf(signature, options.timestampUrl, signal);
 		signal?.throwIfAborted();
 		const where = await destination.seal({

@@ -3,6 +3,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** The longest that others wait. */
 const MOST_MS = 20;
+/** So many are done before anybody looks at the clock: each takes some microseconds. */
+const AT_A_TIME = 64;
 
 /**
  * To be called often and, where it gives a promise, waited for. Throws what `signal` was aborted with by then.
@@ -15,4 +17,15 @@ export function turns(signal?: AbortSignal): () => Promise<void> | undefined {
 		begun = performance.now();
 	};
 	return () => (performance.now() - begun < MOST_MS ? undefined : give());
+}
+
+/** Of tens of thousands, one after the other, others having their turn. Throws what `signal` was aborted with. */
+export async function inTurns<Each>(
+	all: readonly Each[], action: (each: Each, index: number) => void, signal?: AbortSignal
+): Promise<void> {
+	const turn = turns(signal);
+	for (const [i, each] of all.entries()) {
+		action(each, i);
+		if (i % AT_A_TIME === 0) await turn();
+	}
 }
