@@ -6,14 +6,19 @@ const MOST_MS = 20;
 /** So many are done before anybody looks at the clock: each takes some microseconds. */
 const AT_A_TIME = 64;
 
+/** Between two steps that each take some tens of milliseconds. Throws what `signal` was aborted with by then. */
+export async function aTurn(signal?: AbortSignal): Promise<void> {
+	await nextTurn();
+	signal?.throwIfAborted();
+}
+
 /**
  * To be called often and, where it gives a promise, waited for. Throws what `signal` was aborted with by then.
  */
 export function turns(signal?: AbortSignal): () => Promise<void> | undefined {
 	let begun = performance.now();
 	const give = async (): Promise<void> => {
-		await nextTurn();
-		signal?.throwIfAborted();
+		await aTurn(signal);
 		begun = performance.now();
 	};
 	return () => (performance.now() - begun < MOST_MS ? undefined : give());

@@ -34,8 +34,8 @@ export class ProcessImage implements Image {
 		return this.#tracer.registers();
 	}
 
-	async regions(): Promise<CountedRegion[]> {
-		const regions = await this.#ofSmaps(regionsIn);
+	async regions(signal?: AbortSignal): Promise<CountedRegion[]> {
+		const regions = await this.#ofSmaps((smaps) => regionsIn(smaps, { signal }));
 		// What is ending has no memory any more, and none is what a process never has.
 		if (regions.length === 0) throw gone(this.#pid);
 		return regions;
@@ -76,9 +76,9 @@ export class ProcessImage implements Image {
 		return { ...executedBy(this.#pid), path: `/proc/${this.#pid}/exe` };
 	}
 
-	async copiedBytes(): Promise<number | null> {
+	async copiedBytes(signal?: AbortSignal): Promise<number | null> {
 		try {
-			const bytes = await this.#ofSmaps(copiedBytesIn);
+			const bytes = await this.#ofSmaps((smaps) => copiedBytesIn(smaps, { signal }));
 			// With another start time it has ended: what it had then nobody knows.
 			return startTicksOf(this.#pid) === this.#startTicks ? bytes : null;
 		} catch (error) {
