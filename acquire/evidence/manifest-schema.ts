@@ -18,6 +18,7 @@ const MANIFEST =
 		schemaVersion: v.literal(SCHEMA_VERSION), ...FIELDS, mechanism, partial: v.nullable(partial), ledger,
 		filter: v.exactOptional(v.object({ coredumpFilter: v.nullable(integer), onlyPrivate: v.boolean() })),
 		unlocatedBytes: v.exactOptional(count), lackingBytes: v.exactOptional(count),
+		leftGroups: v.exactOptional(v.object({ sinceNs: count, stays: v.array(v.string()) })),
 	}) satisfies v.GenericSchema<unknown, Manifest>;
 
 /** Throws Failure, which names the first field that is wrong. Of an older version: what that did not tell is null. */
