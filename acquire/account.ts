@@ -41,9 +41,11 @@ export function ledgerOf(
 	};
 }
 
-/** The end of a copy that is read, or given up for the reason `early`. */
-export async function copyEnd({ image }: Moment, end: () => StillEnd, early: string | null): Promise<CopyEnd> {
-	const copiedBytes = await image.copiedBytes(), atNs = Number(nowNs());
+/** The end of a copy that is read, or given up for the reason `early`. Throws what `signal` was aborted with. */
+export async function copyEnd(
+	{ image }: Pick<Moment, 'image'>, end: () => StillEnd, early: string | null, signal?: AbortSignal
+): Promise<CopyEnd> {
+	const copiedBytes = await image.copiedBytes(signal), atNs = Number(nowNs());
 	return { copiedBytes, atNs, ...end(), early };
 }
 

@@ -23,6 +23,7 @@ export function niceness(setting: string | undefined): number {
 export function yieldToOthers(target: number, answering?: Answering): void {
 	const before = getPriority();
 	if (answering?.heard() === true) return;
+	usual = before;
 	givePriority(niceness(process.env['PROCSNAP_NICE']), answering?.tid);
 	if (answering?.heard() === true) {
 		givePriority(before);	// it came in between
@@ -34,6 +35,14 @@ export function yieldToOthers(target: number, answering?: Answering): void {
 		if (left.length < ours.length) pinProcess(left);
 	});
 }
+
+/** Whoever has sent a signal waits for the end: from now on nothing is left to others, where that is allowed. */
+export const yieldNoMore = (): void => {
+	if (usual !== undefined) givePriority(usual);
+};
+
+/** Before it was given up. */
+let usual: number | undefined;
 
 function givePriority(nice: number, except?: number): void {
 	for (const tid of readdirSync('/proc/self/task').map(Number))

@@ -41,12 +41,13 @@ export function programRead({ still }: Moment, isThere: boolean, file: ProgramFi
 export async function manifestOf(
 	{
 		seen, moment, layout, read, source, ledger, partial, since, notOfOneMoment, program, merkleRoot,
-		transfer, collection, why,
+		transfer, collection, leftGroups, why,
 	}: {
 		seen: Identity; moment: Moment; layout: CoreLayout; read: Read; source: CoreSource; ledger: Ledger;
 		partial: Incomplete | null; since: Executed | null; notOfOneMoment: NotOfOneMoment | null;
 		program: ProgramFile; merkleRoot: string;
 		transfer: Manifest['transfer']; collection: ReturnType<typeof describeCollection>; why: string;
+		leftGroups: Manifest['leftGroups'] | undefined;
 	}
 ): Promise<Manifest> {
 	const { machine, ...collected } = collection, { image, planned, executed, before, threads } = moment;
@@ -83,6 +84,7 @@ export async function manifestOf(
 			file: 'core', bytes: layout.bytes, chunkBytes: CHUNK_BYTES, merkleRoot, leaves: 'leaves',
 			sha256: whole.sha256 ?? null, sha1: whole.sha1 ?? null, md5: whole.md5 ?? null,
 		},
+		...(leftGroups === undefined ? {} : { leftGroups }),
 		program: program.content === null || program.sha256 === null
 			? null
 			: { file: 'program', bytes: program.content.length, sha256: program.sha256 },

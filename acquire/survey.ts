@@ -2,13 +2,13 @@
  * What take and hidden have in common: look at the target, copy it, and say of each region how it can be captured.
  * The target is touched by the copy alone.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Failure, isGone } from '../common/errors.ts';
 import {
 	coredumpFilterOf, countersOf, livingThread, regionsOf, startTicksOf, type Counters, type Identity,
 } from '../common/proc/process.ts';
 import { withFiles } from '../common/proc/mapped-files.ts';
 import { bytesOf, parseRegions, uncovered, type Region } from '../common/proc/regions.ts';
+import { aTurn } from '../common/turns.ts';
 import type { CopyProgress, CopyRoom, Image, Mechanism, Still } from '../mechanisms/shared/types.ts';
 import { nowNs, ProcsnapError, secretDevice, Tracer, type StoppedInVain } from '../native/index.ts';
 import type { Instant } from './evidence/manifest.ts';
@@ -46,8 +46,7 @@ async function inSteps(steps: Generator<CopyProgress, Still>, { copying, signal 
 			const { done, value } = steps.next();
 			if (done === true) return value;
 			copying?.(value);
-			await nextTurn();
-			signal?.throwIfAborted();
+			await aTurn(signal);
 		}
 	} finally {
 		steps.return(undefined as never);
@@ -152,7 +151,10 @@ export class Survey {
 		const keptRegions = kept.map(({ region }) => region);
 		this.live.keep(kept);
 
-		const ofCopy = files(this.#still?.pid || pid, await this.image.regions()), after = regionsIfThere(pid);
+		const ofCopy = files(this.#still?.pid || pid, await this.image.regions(signal));
+		await aTurn(signal);
+		const after = regionsIfThere(pid);
+		await aTurn(signal);
 		const gone = forked ? wipedAndGone(ofCopy, after) : [];
 		const there = inOrder([...ofCopy, ...keptRegions]);
 		const leftBehind = inOrder(left.flatMap(({ region, pages }) => (pages === null ? [region] : [])));

@@ -6,8 +6,9 @@ import type { KeyObject } from 'node:crypto';
 import { Failure, messageOf } from '../common/errors.ts';
 import { executedBy, identify, type Identity } from '../common/proc/process.ts';
 import { isUnlinkedPath } from '../common/proc/regions.ts';
+import { aTurn } from '../common/turns.ts';
 import type { Mechanism } from '../mechanisms/shared/types.ts';
-import { ProcsnapError, type CallCount, type Tracer } from '../native/index.ts';
+import { nowNs, ProcsnapError, type CallCount, type Tracer } from '../native/index.ts';
 import { copyEnd, executedSince, incompleteOf, ledgerOf, type CopyEnd } from './account.ts';
 import { allCounts, Attempts } from './attempts.ts';
 import { sumOf } from './calls.ts';
@@ -20,13 +21,14 @@ import type { Destination } from './evidence/folder.ts';
 import type { Manifest, WholeDigest } from './evidence/manifest.ts';
 import { rootHash } from './evidence/merkle.ts';
 import { manifestText } from './evidence/records.ts';
-import { evidenceId, publicKeyOf, publicKeyPem, signed } from './evidence/seal.ts';
+import { evidenceId, publicKeyOf, publicKeyPem, signedAside } from './evidence/seal.ts';
 import { CoreSource } from './evidence/source.ts';
 import { CoreStream } from './evidence/stream.ts';
 import { forUser, NotPlanned, whyLost } from './failing.ts';
 import { refuseWithoutRoom } from './forecast.ts';
 import { layOutAt } from './laying-out.ts';
 import { copyAndPlan, placed } from './moment.ts';
+import { moveToOwnGroups } from './own-groups.ts';
 import { ProgramReading } from './program.ts';
 import { readOut, wholeDigests } from './reading-out.ts';
 import { offerFor, readAsItRan } from './running.ts';
@@ -56,8 +58,11 @@ export interface TakeOptions {
 	given?: readonly string[];
 	/** Called when the duplicate is there: from now on nobody waits for us. */
 	duplicated?: (target: number) => void;
-	/** Told when the target has ended while it is read; `hasCopy`: its copy is there all the same. */
-	targetEnded?: (hasCopy: boolean) => void;
+	/**
+	 * Told when the target has ended while it is read. `hasCopy`: its copy is there all the same; `stays`: why that
+	 * stays in which of the target's control groups.
+	 */
+	targetEnded?: (hasCopy: boolean, stays: readonly string[]) => void;
 	/** The copy is to end with the target: then evidence is partial. */
 	untilTargetEnds?: boolean;
 	/** Told of a copy that takes its time, and of one that is given up for another. */
@@ -125,28 +130,42 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 			}
 		);
 		const { planned, notes, still, image, mechanism, executed } = moment;
+		await aTurn(signal);
 		const contents = placed(planned), layout = await layOutAt(destination, image, contents, notes);
+		await aTurn(signal);
 		const whole = wholeDigests(layout, options.digests);
 		stream.start({ regions: true, whole });
 		done = allCounts(still.figures.calls, attempts.inVain)?.calls ?? [];
 		options.duplicated?.(seen.pid);
+		await aTurn(signal);
 		reading = new ProgramReading(executed.path, isUnlinkedPath(executed.program));
-		let ended: Promise<CopyEnd> | undefined;
+		let ended: Promise<CopyEnd> | undefined, leaving: Promise<NonNullable<Manifest['leftGroups']>> | undefined;
 		const end = (why: string | null): Promise<CopyEnd> =>
-			ended ??= copyEnd(moment, () => endStill(still, theTracer), why);
+			ended ??= copyEnd(moment, () => endStill(still, theTracer), why, signal);
 		watch = new TargetWatch(seen, () => {
-			options.targetEnded?.(mechanism.ofOneMoment);
 			// A copy that is no process holds nothing of the target's.
-			if (options.untilTargetEnds === true && still.pid !== 0) end(ENDED_WITH_TARGET).catch(() => undefined);
+			if (still.pid === 0) options.targetEnded?.(mechanism.ofOneMoment, []);
+			else if (options.untilTargetEnds === true) {
+				options.targetEnded?.(true, []);
+				end(ENDED_WITH_TARGET).catch(() => undefined);
+			} else {
+				const sinceNs = Number(nowNs());
+				leaving = moveToOwnGroups(still.pid, theTracer.pid).then((stays) => {
+					options.targetEnded?.(true, stays);
+					return { sinceNs, stays };
+				});
+			}
 		});
 		const key = options.key();
 		// As it is now: it may be upgraded while a transfer lasts.
 		const collection = describeCollection(publicKeyOf(key), options.given ?? []);
+		await aTurn(signal);
 		destination.begin(layout.bytes, sealBytes(layout, planned.length, isUnlinkedPath(executed.program)));
 		const source = await CoreSource.open(
 			layout, contents.map(({ from }) => from ?? 'duplicate'), contents.map(({ own = [] }) => own), image,
 			survey.live, { signal }
 		);
+		await aTurn(signal);
 		const read = await readOut({ layout, image, source, stream, early, destination, whole, progress, signal })
 			.finally(() => source.close());
 		// It may have come when the last blocks were read already.
@@ -165,18 +184,18 @@ export async function take(options: TakeOptions): Promise<TakenEvidence> {
 		const program = programRead(moment, survey.live.isThere(), file);
 		const manifest = await manifestOf({
 			seen, moment, layout, read, source, ledger, since, notOfOneMoment, program, merkleRoot,
-			transfer: destination.transfer,
-			collection, partial: incompleteOf(source, copysEnd, read.cutOff, layout.bytes),
+			transfer: destination.transfer, collection, leftGroups: await leaving,
+			partial: incompleteOf(source, copysEnd, read.cutOff, layout.bytes),
 			why: mechanism === choice.mechanism ? choice.why : `${attempts.made.at(-2)?.mechanism} has given up`,
 		});
-		const text = await manifestText(manifest), signature = signed(text, key);
+		const text = await manifestText(manifest, signal), signature = await signedAside(text, key);
 		const { timestamp, failed } = await timestampOf(signature, options.timestampUrl, signal);
 		signal?.throwIfAborted();
 		const where = await destination.seal({
 			leaves: read.digests.leaves, manifest: text, publicKey: Buffer.from(publicKeyPem(publicKeyOf(key))),
 			signature, ...(timestamp === null ? {} : { timestamp }),
 			...(program.content === null ? {} : { program: program.content }),
-		});
+		}, signal);
 		return {
 			where, manifest, id: evidenceId(text), withoutTimestamp: failed, programUnread: program.failed,
 			untold: untoldOf(tracer),

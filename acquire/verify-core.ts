@@ -1,8 +1,9 @@
 /** Which bytes of a core are not those that were sealed: by chunk, by region, and where they come from. */
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, Failure, messageOf } from '../common/errors.ts';
+import { readAll } from '../common/read-all.ts';
 import { FILES, readWhole } from './evidence/folder.ts';
 import type { Manifest, RegionRecord } from './evidence/manifest.ts';
 import { CHUNK_BYTES, HASH_BYTES, leafHash, Root, rootHash } from './evidence/merkle.ts';
@@ -94,15 +95,6 @@ function readLeaves(dir: string, { bytes, merkleRoot }: Manifest['core'], faults
 		faults.push(`${FILES.leaves}: ${error.message}`);
 	}
 	return null;
-}
-
-/** As many bytes as there is room for, fewer only at the end. */
-function readAll(file: number, room: Uint8Array, at: number): number {
-	let got = 0;
-	for (let more = 1; more > 0 && got < room.length; got += more) {
-		more = readSync(file, room, got, room.length - got, at + got);
-	}
-	return got;
 }
 
 interface Range { start: number; end: number; from: number | null }

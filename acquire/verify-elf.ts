@@ -1,7 +1,8 @@
 /** Do the core's own headers say of it what the manifest says? Readers of cores believe the headers. */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, messageOf } from '../common/errors.ts';
+import { readAll } from '../common/read-all.ts';
 import { FILES } from './evidence/folder.ts';
 import type { Manifest } from './evidence/manifest.ts';
 
@@ -63,7 +64,5 @@ function countOf(file: number, header: Buffer): number {
 /** null: the file ends before. */
 function bytesAt(file: number, at: number, length: number): Buffer | null {
 	const bytes = Buffer.alloc(length);
-	let got = 0;
-	for (let more = 1; more > 0 && got < length; got += more) more = readSync(file, bytes, got, length - got, at + got);
-	return got === length ? bytes : null;
+	return readAll(file, bytes, at) === length ? bytes : null;
 }

@@ -19,6 +19,6 @@ export {
 	allocate, answerSignals, clock, clockSynchronized, dropCached, emptyPart, endProcess, exitNow, lockFile, nameFile,
 	nowNs, pinProcess, place, precopyUnavailable, secretDevice, snapUnavailable, xsaveComponents, type Answering,
 } from './machine.ts';
-export { memoryDevice, pagesOf, partsOf, piecesOf, regionsIn } from './pages.ts';
+export { copiedBytesIn, memoryDevice, pagesOf, partsOf, regionsIn } from './pages.ts';
 export { Shared } from './shared-memory.ts';
 export { steps, Tracer } from './tracer.ts';

@@ -3,9 +3,10 @@
  * another thread, so that signals are heard meanwhile.
  */
 import { fstatSync } from 'node:fs';
+import { textOf } from '../common/bytes-text.ts';
 import { Failure } from '../common/errors.ts';
 import { mergeRuns, PageMap, type Run } from '../common/proc/pagemap.ts';
-import { SmapsParser, type CountedRegion } from '../common/proc/smaps.ts';
+import { SmapsCopied, SmapsRegions, type CountedRegion, type EntryReader } from '../common/proc/smaps.ts';
 import { addon } from './addon.ts';
 import { errnoName, ProcsnapError } from './error.ts';
 
@@ -15,6 +16,8 @@ const BUDGET_MS = 50;
 const MOST_PAGES = 1 << 15;
 /** What lies between is scanned too, and passed over where the process has nothing: so much is not worth two calls. */
 const SCANNED_GAP_BYTES = 2 ** 30;
+/** Of a file of /proc: what is larger takes longer to make room for than to read. */
+const PIECE_BYTES = 256 << 10;
 /** PAGEMAP_SCAN is not there (before Linux 6.7), or a filter keeps it from us. */
 const NO_SCAN = ['ENOTTY', 'EINVAL', 'ENOSYS', 'EPERM', 'EACCES'];
 
@@ -61,18 +64,23 @@ export async function partsOf(fd: number, { start, end }: Run, how: Heard = {}):
 }
 
 /**
- * A file of /proc from where it is to its end, in pieces that are valid until the next one is asked for: such a file
- * gives a page at a time, so that what is long takes many calls. Throws ProcsnapError.
+ * A file of /proc from where it is to its end: such a file gives a page at a time, so that what is long takes many
+ * calls. What `entries` leaves of it comes again with what follows. Throws ProcsnapError.
  */
-export async function* piecesOf(fd: number, { signal }: Heard = {}): AsyncGenerator<Buffer> {
-	const room = Buffer.alloc(1 << 20);
+async function readEntries(fd: number, entries: EntryReader, { signal }: Heard): Promise<void> {
+	let room = Buffer.allocUnsafeSlow(PIECE_BYTES), kept = 0;
 	for (;;) {
-		const { code, walked } = await addon().readSome(fd, room, BUDGET_MS);
+		// An entry is some hundred bytes and a path.
+		if (kept === room.length) room = Buffer.concat([room], 2 * room.length);
+		const { code, walked } = await addon().readSome(fd, room.subarray(kept), BUDGET_MS);
 		signal?.throwIfAborted();
 		if (code !== 0) throw new ProcsnapError(errnoName(code), `a file of /proc cannot be read: ${errnoName(code)}`);
-		if (walked === 0) return;
-		yield room.subarray(0, walked);
+		if (walked === 0) break;
+		const end = kept + walked, used = entries.add(room.subarray(0, end));
+		room.copyWithin(0, used, end);
+		kept = end - used;
 	}
+	if (kept > 0) throw new Error(`not an entry of /proc/PID/smaps: ${JSON.stringify(textOf(room.subarray(0, kept)))}`);
 }
 
 async function inSteps(
@@ -94,9 +102,16 @@ async function inSteps(
 
 /** The regions in a smaps file, open, from its beginning. Throws ProcsnapError, and what `signal` was aborted with. */
 export async function regionsIn(smaps: number, how: Heard = {}): Promise<CountedRegion[]> {
-	const parser = new SmapsParser();
-	for await (const piece of piecesOf(smaps, how)) parser.add(piece);
-	return parser.end();
+	const entries = new SmapsRegions();
+	await readEntries(smaps, entries, how);
+	return entries.found;
+}
+
+/** SmapsCopied of a smaps file, open, from its beginning; null: it is empty. Throws ProcsnapError. */
+export async function copiedBytesIn(smaps: number, how: Heard = {}): Promise<number | null> {
+	const entries = new SmapsCopied();
+	await readEntries(smaps, entries, how);
+	return entries.regions === 0 ? null : entries.bytes;
 }
 
 let ofMemory: number | undefined;

@@ -14,7 +14,7 @@ import { mechanismsFor } from '../../mechanisms/shared/all.ts';
 import { halfOfMemory } from '../../mechanisms/shared/room.ts';
 import { answerSignals } from '../../native/index.ts';
 import type { CopyProgress, CopyRoom } from '../../mechanisms/shared/types.ts';
-import { yieldToOthers } from '../priority.ts';
+import { yieldNoMore, yieldToOthers } from '../priority.ts';
 import { createProgress } from '../../common/progress.ts';
 import { note, out } from '../../common/terminal.ts';
 import { take } from '../take.ts';
@@ -114,15 +114,19 @@ export async function run(args: string[], signal: AbortSignal): Promise<number> 
 		duplicated: (target) => {
 			copyProgress.end();
 			yieldToOthers(target, answering);
+			signal.addEventListener('abort', yieldNoMore, { once: true });
 		},
 		digests, given: args.map(withoutPassword), untilTargetEnds: flags.has('until-target-ends'),
-		targetEnded: (hasCopy) => say(
-			!hasCopy
-				? `process ${pid} has ended: what was not read yet is not there any more`
-				: flags.has('until-target-ends')
-				? `process ${pid} has ended, and so does its copy: what was not read yet is not taken`
-				: `process ${pid} has ended; its copy is read on (--until-target-ends would end that, too)`
-		),
+		targetEnded: (hasCopy, stays) => {
+			say(
+				!hasCopy
+					? `process ${pid} has ended: what was not read yet is not there any more`
+					: flags.has('until-target-ends')
+					? `process ${pid} has ended, and so does its copy: what was not read yet is not taken`
+					: `process ${pid} has ended; its copy is read on (--until-target-ends would end that, too)`
+			);
+			for (const text of stays) say(`the copy could not be moved out of the target's control group: ${text}`);
+		},
 		progress: progress.update, destination,
 	}).finally(() => {
 		answering.stop();

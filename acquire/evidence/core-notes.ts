@@ -2,9 +2,10 @@
  * The registers in a core's notes, as notes.ts writes them. The core may be anybody's: nothing that it says is larger
  * than what is there.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, Failure, messageOf } from '../../common/errors.ts';
+import { readAll } from '../../common/read-all.ts';
 import type { XsaveComponent } from '../../native/index.ts';
 import { FILES } from './folder.ts';
 import { NT, RAW } from './notes.ts';
@@ -73,9 +74,7 @@ function part(file: number, at: number, bytes: number): Buffer {
 	if (at + bytes > size) throw new Failure(`cut off: bytes ${at} to ${at + bytes} are not there`);
 	if (bytes > MOST_BYTES) throw new Failure(`it has ${bytes} bytes of notes, and ${MOST_BYTES} are the most`);
 	const content = Buffer.alloc(bytes);
-	for (let got = 0, more = 1; more > 0 && got < bytes; got += more) {
-		more = readSync(file, content, got, bytes - got, at + got);
-	}
+	readAll(file, content, at);
 	return content;
 }
 

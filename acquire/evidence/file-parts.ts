@@ -5,9 +5,9 @@
  */
 import { constants, fstatSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { open, readdir, readFile, readlink, stat, type FileHandle } from 'node:fs/promises';
+import { open, readdir, readlink, stat, type FileHandle } from 'node:fs/promises';
 import { textOf } from '../../common/bytes-text.ts';
-import { deviceOf, fileOf, parseMounts } from '../../common/proc/mapped-files.ts';
+import { deviceOf, fileOf, IN_MEMORY, mountsOf, ON_DISK, SILENT } from '../../common/proc/mapped-files.ts';
 import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
 import type { Region } from '../../common/proc/regions.ts';
 import { memoryDevice, partsOf } from '../../native/index.ts';
@@ -17,15 +17,6 @@ import { memoryDevice, partsOf } from '../../native/index.ts';
  * (FUSE). null: nobody can tell; what has no page in a process's page table may be a hole.
  */
 export type Parts = readonly Run[] | 'whole' | null;
-
-/** File systems of this machine's disks, and in its memory, that answer by themselves: lseek(2), SEEK_DATA. */
-const ON_DISK = [
-	'ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'f2fs', 'overlay', 'zfs', 'bcachefs', 'vfat', 'exfat', 'squashfs', 'erofs',
-	'iso9660', 'jfs', 'nilfs2', 'ubifs', 'jffs2', 'reiserfs', 'ntfs3', 'udf',
-];
-const IN_MEMORY = ['tmpfs', 'devtmpfs'];
-/** Files of these are in memory, and they do not tell what of them. */
-const SILENT = ['ramfs', 'hugetlbfs', 'rootfs'];
 
 /** So long a file on this machine's disks may take to be opened. */
 const ANSWER_MS = 2000;
@@ -70,7 +61,7 @@ export class FileParts {
 				start: Math.min(asked.range.start, range.start), end: Math.max(asked.range.end, range.end),
 			};
 		}
-		if (files.size > 0) found.#types = await typesSeenBy(pids);
+		if (files.size > 0) found.#types = typesSeenBy(pids);
 		for (const [key, asked] of files) {
 			signal?.throwIfAborted();
 			found.#parts.set(key, await found.#ask(asked, signal));
@@ -183,11 +174,7 @@ async function opened(
 }
 
 /** Of mounts that these processes or this one see, by device. */
-async function typesSeenBy(pids: readonly number[]): Promise<Map<string, string>> {
-	const types = new Map<string, string>();
-	for (const who of ['self', ...pids]) {
-		const text = textOf(await readFile(`/proc/${who}/mountinfo`).catch(() => Buffer.alloc(0)));
-		for (const { device, type } of parseMounts(text)) types.set(device, type);
-	}
-	return types;
+function typesSeenBy(pids: readonly number[]): Map<string, string> {
+	const mounts = (['self', ...pids] as const).flatMap((who) => mountsOf(who));
+	return new Map(mounts.map(({ device, type }) => [device, type]));
 }

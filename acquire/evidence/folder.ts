@@ -2,6 +2,7 @@
 import {
 	closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync,
 } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { codeOf, Failure, messageOf } from '../../common/errors.ts';
 import { PAGE_BYTES, type Run } from '../../common/proc/pagemap.ts';
@@ -62,8 +63,11 @@ export interface Destination {
 	cutOff?: (at: number, bytes: number) => Promise<(room: Uint8Array, at: number) => Promise<void>>;
 	/** Resolves when all bytes are there for good, with this Merkle root. */
 	verified: (root: string) => Promise<void>;
-	/** Where the evidence is; under another name than was asked for where that is taken by now. */
-	seal: (seal: Seal) => Promise<string>;
+	/**
+	 * Where the evidence is; under another name than was asked for where that is taken by now. Throws what `signal` was
+	 * aborted with before it was evidence.
+	 */
+	seal: (seal: Seal, signal?: AbortSignal) => Promise<string>;
 	/**
 	 * Nothing is left of it; but that after `verified` something failed is no reason to lose all bytes: with
 	 * `keepsWhole` they stay where they are, and where that is is said. null: nothing stays. After a seal it does
@@ -108,12 +112,19 @@ export async function createFolder(dir: string): Promise<Destination> {
 			await file.sync();
 			await file.close();
 		}),
-		seal: (seal) => told(dir, () => {
-			rmSync(reserve, { force: true });
-			writeSeal(partial, seal);
+		seal: async (seal, signal) => {
+			await told(dir, async () => {
+				rmSync(reserve, { force: true });
+				for (const { name, content } of partsOf(seal)) {
+					await writeFile(join(partial, name), content, { mode: 0o600, flush: true });
+					if (signal?.aborted === true) return;
+				}
+				syncFolder(partial);
+			});
+			signal?.throwIfAborted();
 			sealed = true;
-			return Promise.resolve(named(partial, dir));
-		}),
+			return named(partial, dir);
+		},
 		discard: async (keepsWhole) => {
 			if (sealed) return null;
 			await file.close().catch(() => undefined);
@@ -222,12 +233,16 @@ function inWords(dir: string, error: unknown): Failure {
 
 /** On the disk, all of it. Over what an interrupted attempt left. */
 export function writeSeal(dir: string, seal: Seal): void {
-	for (const [part, name] of Object.entries(FILES) as Array<[keyof typeof FILES, string]>) {
-		const content = part === 'core' ? undefined : seal[part];
-		if (content !== undefined) writeFileSync(join(dir, name), content, { mode: 0o600, flush: true });
-	}
+	for (const { name, content } of partsOf(seal))
+		writeFileSync(join(dir, name), content, { mode: 0o600, flush: true });
 	syncFolder(dir);
 }
+
+const partsOf = (seal: Seal): Array<{ name: string; content: Uint8Array }> =>
+	(Object.entries(FILES) as Array<[keyof typeof FILES, string]>).flatMap(([part, name]) => {
+		const content = part === 'core' ? undefined : seal[part];
+		return content === undefined ? [] : [{ name, content }];
+	});
 
 /** That the names in it outlive a power failure. */
 export function syncFolder(dir: string): void {

@@ -19,6 +19,7 @@ const MANIFEST =
 		filter: v.exactOptional(v.object({ coredumpFilter: v.nullable(integer), onlyPrivate: v.boolean() })),
 		notOfOneMoment: v.exactOptional(notOfOneMoment),
 		unlocatedBytes: v.exactOptional(count), lackingBytes: v.exactOptional(count),
+		leftGroups: v.exactOptional(v.object({ sinceNs: count, stays: v.array(v.string()) })),
 	}) satisfies v.GenericSchema<unknown, Manifest>;
 
 /** Throws Failure, which names the first field that is wrong. Of an older version: what that did not tell is null. */

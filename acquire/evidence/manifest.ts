@@ -229,6 +229,11 @@ export interface Manifest {
 		merkleRoot: string;
 		leaves: 'leaves';
 	} & FileDigests;
+	/**
+	 * The target had ended, and its duplicate was moved to the collector's control groups, CLOCK_MONOTONIC_RAW.
+	 * `stays`: those of the target's where it stayed, each with the reason. Left out: it was where the target was.
+	 */
+	leftGroups?: { sinceNs: number; stays: string[] };
 	/** The target's program, where no path leads to it any more; null: one did, or it could not be read. */
 	program: { file: 'program'; bytes: number; sha256: string } | null;
 }

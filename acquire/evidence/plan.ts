@@ -11,7 +11,7 @@ import {
 	isOfDevice, wantsFilePages, wantsUnchangedPages, type Capture, type Classified, type CoreFilter,
 } from './provenance.ts';
 import { hasFile, isHugetlb, isKernelCode, overlapping, uncovered, type Region } from '../../common/proc/regions.ts';
-import { turns } from '../../common/turns.ts';
+import { inTurns } from '../../common/turns.ts';
 
 export interface Planned extends Content, Classified {
 	from: Classified['from'];
@@ -37,12 +37,11 @@ export async function planContents(
 	pids: readonly number[], filter: CoreFilter, signal?: AbortSignal
 ): Promise<Planned[]> {
 	const looked = await look(classified, copy, target, pids, filter, signal);
-	const planned: Planned[] = [], turn = turns(signal);
-	for (const each of classified) {
+	const planned: Planned[] = [];
+	await inTurns(classified, (each) => {
 		if (isCopysHuge(each)) planned.push(...planHuge(each, looked));
 		else planned.push(planOne(each, looked));
-		await turn();
-	}
+	}, signal);
 	return planned;
 }
 

@@ -1,12 +1,13 @@
 /** What the manifest says of each region, and how that is written. Pure, but that others have their turn meanwhile. */
 import type { CoreLayout, PlacedContent } from './core.ts';
+import type { Ranges } from './digest-worker.ts';
 import { isDigested, type Manifest, type RegionRecord } from './manifest.ts';
 import { HASH_BYTES } from './merkle.ts';
 import type { Planned } from './plan.ts';
 import type { Run } from '../../common/proc/pagemap.ts';
 import { hasFile, type Region } from '../../common/proc/regions.ts';
 import type { CoreSource, ReadTime, Unreadable } from './source.ts';
-import { turns } from '../../common/turns.ts';
+import { inTurns } from '../../common/turns.ts';
 
 /** By halves: of a number above 2^32 the digits are found by division, one by one. */
 export function hex(address: number): string {
@@ -15,13 +16,19 @@ export function hex(address: number): string {
 }
 
 /** Where in the core the regions lie that have a SHA-256 of their own. */
-export const digestedRanges = ({ contents }: CoreLayout): Array<{ start: number; end: number }> => contents
-	.map((content) => ({ start: content.segments[0]?.offset ?? 0, bytes: bytesOf(content) }))
-	.filter(({ bytes }) => isDigested(bytes))
-	.map(({ start, bytes }) => ({ start, end: start + bytes }));
+export function digestedRanges({ contents }: CoreLayout): Ranges {
+	const ranges: number[] = [];
+	for (const content of contents) {
+		const start = content.segments[0]?.offset ?? 0, bytes = bytesOf(content);
+		if (isDigested(bytes)) ranges.push(start, start + bytes);
+	}
+	return Float64Array.from(ranges);
+}
 
 const bytesOf = ({ segments }: Pick<PlacedContent, 'segments'>): number =>
 	segments.reduce((sum, { start, end }) => sum + end - start, 0);
+
+const NO_SEGMENTS: PlacedContent['segments'] = [];
 
 /**
  * `digests`: those of `digestedRanges`, one after the other. `planned` is in order of address. Throws what `signal` was
@@ -33,40 +40,43 @@ export async function recordRegions(
 	},
 	digests: Buffer, signal?: AbortSignal
 ): Promise<RegionRecord[]> {
-	const { times, unreadable, takenBack } = source;
+	const { times, unreadable, takenBack } = source, hexText = digests.toString('hex');
 	let index = 0, digest = 0;
-	const refusals = new Refusals(unreadable), turn = turns(signal), records: RegionRecord[] = [];
-	for (const { region, capture, from, runs, lost, kept } of planned) {
-		await turn();
+	const refusals = new Refusals(unreadable), records: RegionRecord[] = [];
+	await inTurns(planned, ({ region, capture, from, runs, lost, kept }) => {
 		const at = runs.length === 0 ? -1 : index++;
-		const segments = layout.contents[at]?.segments ?? [];
-		const time = times[at];
+		const segments = at < 0 ? NO_SEGMENTS : layout.contents[at]?.segments ?? NO_SEGMENTS;
+		const time = at < 0 ? undefined : times[at];
 		const bytes = bytesOf({ segments });
-		const hashAt = isDigested(bytes) ? HASH_BYTES * digest++ : -1;
+		const first = hex(region.start);
+		const hashAt = isDigested(bytes) ? HASH_CHARACTERS * digest++ : -1;
 		const refused = lost === undefined
 			? refusals.within(region)
 			: [{ start: region.start, end: region.end, errno: lost }];
 		const isAllRefused = bytes > 0 && sumOf(refused) === bytes;
 		const taken = within(takenBack, region), isTakenBack = taken.length > 0 && sumOf(taken) === bytes;
 		records.push({
-			start: hex(region.start), end: hex(region.end), permissions: permissions(region), name: region.name,
+			start: first, end: hex(region.end), permissions: permissions(region), name: region.name,
 			file: hasFile(region)
 				? { device: region.device, inode: String(region.inode), offset: region.fileOffset }
 				: null,
 			capture: isAllRefused ? 'unreadable' : isTakenBack ? 'private-live' : capture,
 			readFrom: isTakenBack ? 'target' : from,
-			segments: segments.map(({ start, end, offset }) => ({ start: hex(start), bytes: end - start, offset })),
+			segments: segments.map(({ start, end, offset }) =>
+				({ start: start === region.start ? first : hex(start), bytes: end - start, offset })),
 			bytes,
-			sha256: hashAt < 0 ? null : digests.subarray(hashAt, hashAt + HASH_BYTES).toString('hex'),
+			sha256: hashAt < 0 ? null : hexText.slice(hashAt, hashAt + HASH_CHARACTERS),
 			readBetweenNs: time === undefined || kept === true ? null : [time.begunNs, time.endedNs],
 			unreadable: refused.map(({ start, end, errno }) => ({ start: hex(start), bytes: end - start, errno })),
 			...(taken.length === 0 || isTakenBack
 				? {}
 				: { takenBack: taken.map(({ start, end }) => ({ start: hex(start), bytes: end - start })) }),
 		});
-	}
+	}, signal);
 	return records;
 }
+
+const HASH_CHARACTERS = 2 * HASH_BYTES;
 
 const sumOf = (parts: ReadonlyArray<Run>): number => parts.reduce((sum, { start, end }) => sum + end - start, 0);
 
@@ -105,25 +115,17 @@ class Refusals {
 	}
 }
 
-/** So many regions' text is made at a time: some milliseconds. */
-const REGIONS_AT_A_TIME = 500;
-
 /**
- * A manifest's JSON, as JSON.stringify() with tabs makes it: of tens of thousands of regions it is long. Throws what
- * `signal` was aborted with.
+ * A manifest's JSON: a region a line, since of tens of thousands it is long, and the rest as JSON.stringify() has it
+ * with tabs. Throws what `signal` was aborted with.
  */
 export async function manifestText(manifest: Manifest, signal?: AbortSignal): Promise<Buffer> {
-	const { regions } = manifest, turn = turns(signal);
+	const { regions } = manifest, lines: string[] = [];
 	// A text has no line breaks of its own in it: this is the field, and no part of another one.
 	const field = '\n\t"regions": [';
 	const rest = JSON.stringify({ ...manifest, regions: [] }, null, '\t'), at = rest.indexOf(`${field}]`) + field.length;
-	const pieces = [Buffer.from(rest.slice(0, at))];
-	for (let i = 0; i < regions.length; i += REGIONS_AT_A_TIME) {
-		const some = JSON.stringify(regions.slice(i, i + REGIONS_AT_A_TIME), null, '\t');
-		// Without its brackets, one level deeper.
-		pieces.push(Buffer.from(`${i === 0 ? '' : ','}${some.slice(1, -2).replaceAll('\n', '\n\t')}`));
-		await turn();
-	}
-	pieces.push(Buffer.from(`${regions.length === 0 ? '' : '\n\t'}${rest.slice(at)}\n`));
-	return Buffer.concat(pieces);
+	await inTurns(regions, (region) => {
+		lines.push(`\n\t\t${JSON.stringify(region)}`);
+	}, signal);
+	return Buffer.from(`${rest.slice(0, at)}${lines.join(',')}${regions.length === 0 ? '' : '\n\t'}${rest.slice(at)}\n`);
 }

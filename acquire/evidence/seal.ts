@@ -112,6 +112,14 @@ export const fingerprint = (key: KeyObject): string =>
 
 export const signed = (text: Uint8Array, key: KeyObject): Buffer => sign(null, text, key);
 
+/** The same on another thread: a text may be of many megabytes. */
+export const signedAside = (text: Uint8Array, key: KeyObject): Promise<Buffer> => new Promise((resolve, reject) => {
+	sign(null, text, key, (error, signature) => {
+		if (error === null) resolve(signature);
+		else reject(error);
+	});
+});
+
 export const isSigned = (text: Uint8Array, signature: Uint8Array, key: KeyObject): boolean =>
 	verify(null, text, key, signature);
 

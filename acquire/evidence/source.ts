@@ -254,19 +254,28 @@ export class CoreSource {
 /** As the kernel says that there is no page: not that somebody did not answer. */
 const isRefusal = (errno: string): boolean => errno === 'EIO' || errno === 'EFAULT';
 
+const NO_RUNS: readonly Run[] = [];
+
 /** In order of their place in the core, without gaps. */
 function piecesOf(
 	{ head, contents, inPlace, bytes }: CoreLayout, from: ReadonlyArray<'duplicate' | 'target'>,
 	own: ReadonlyArray<readonly Run[]>
 ): Piece[] {
 	const none = { address: 0, first: -1, last: -1, region: null, ofFile: false };
-	const placed: Piece[] = contents.flatMap(({ region, segments }, content) => segments.flatMap((segment) => {
-		const whose = from[content] ?? 'duplicate', isInPlace = inPlace !== null && segment.offset < inPlace.end;
-		return partsOf(segment, region, own[content] ?? []).map(({ start, end, ofFile }): Piece => ({
-			start: segment.offset + start - segment.start, end: segment.offset + end - segment.start, address: start,
-			first: content, last: content, region, ofFile, from: isInPlace ? 'file' : whose,
-		}));
-	})).sort((a, b) => a.start - b.start);
+	const placed: Piece[] = [];
+	for (const [content, { region, segments }] of contents.entries()) {
+		const whose = from[content] ?? 'duplicate', ownPages = own[content] ?? NO_RUNS;
+		for (const segment of segments) {
+			const toOffset = segment.offset - segment.start;
+			const isInPlace = inPlace !== null && segment.offset < inPlace.end;
+			for (const { start, end, ofFile } of partsOf(segment, region, ownPages))
+				placed.push({
+					start: toOffset + start, end: toOffset + end, address: start, first: content, last: content, region,
+					ofFile, from: isInPlace ? 'file' : whose,
+				});
+		}
+	}
+	placed.sort((a, b) => a.start - b.start);
 	const pieces: Piece[] = [{ start: 0, end: head.length, from: 'head', ...none }];
 	for (const piece of [...placed, { start: bytes, end: bytes, from: 'zeros', ...none } as const]) {
 		const at = pieces.at(-1)?.end ?? 0;

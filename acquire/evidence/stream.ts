@@ -33,6 +33,8 @@ type Known = (offset: number, bytes: number) => Uint8Array | null;
 export class CoreStream {
 	readonly #memory = alignedMemory(BLOCK_BYTES * PLACES);
 	readonly #threads: DigestThread[] = [];
+	/** Where in the ranges the first one is that does not end before a block. */
+	#next = 0;
 
 	/**
 	 * As soon as nobody waits: threads take a tenth of a second to start. `regions`: whether ranges are digested too.
@@ -95,7 +97,8 @@ export class CoreStream {
 		regions: Uint8Array[]
 	): Array<Promise<void>> {
 		const begin = where.block * BLOCK_BYTES, end = begin + where.bytes;
-		const hasRegion = ranges.some((range) => range.start < end && range.end > begin);
+		while ((ranges[this.#next + 1] ?? Infinity) <= begin) this.#next += 2;
+		const hasRegion = (ranges[this.#next] ?? Infinity) < end;
 		const ofRegions = hasRegion ? this.#threads.at(-1) : undefined;
 		const ofChunks = this.#threads.reduce((idlest, thread) => {
 			const more = (each: DigestThread): number => each.waitingBytes + (each === ofRegions ? where.bytes : 0);

@@ -7,11 +7,18 @@ import { bytesOfText, textOf } from '../bytes-text.ts';
 import type { Region } from './regions.ts';
 import { hasFile, isUnlinkedPath } from './regions.ts';
 
+/** File systems of this machine's disks. */
+export const ON_DISK: readonly string[] = [
+	'ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'f2fs', 'overlay', 'zfs', 'bcachefs', 'vfat', 'exfat', 'squashfs', 'erofs',
+	'iso9660', 'jfs', 'nilfs2', 'ubifs', 'jffs2', 'reiserfs', 'ntfs3', 'udf',
+];
+/** Files of these are in memory, and lseek(2), SEEK_DATA, tells what of them. */
+export const IN_MEMORY: readonly string[] = ['tmpfs', 'devtmpfs'];
+/** Files of these are in memory, and they do not tell what of them. */
+export const SILENT: readonly string[] = ['ramfs', 'hugetlbfs', 'rootfs'];
+
 /** To look at a file of another one, as of a file server, may take for ever. */
-const ANSWER_AT_ONCE = new Set([
-	'bcachefs', 'btrfs', 'devtmpfs', 'erofs', 'exfat', 'ext2', 'ext3', 'ext4', 'f2fs', 'hugetlbfs', 'iso9660', 'jffs2',
-	'jfs', 'ntfs3', 'overlay', 'ramfs', 'reiserfs', 'rootfs', 'squashfs', 'tmpfs', 'ubifs', 'udf', 'vfat', 'xfs', 'zfs',
-]);
+const ANSWER_AT_ONCE = new Set([...ON_DISK, ...IN_MEMORY, ...SILENT]);
 
 /** How many regions of one file are tried: each may have gone, or be another's by now. */
 const MOST_TRIES = 4;
@@ -92,7 +99,8 @@ const isWayLocal = (name: string, mounts: readonly Mount[]): boolean => name.sta
 	path, type,
 }) => ANSWER_AT_ONCE.has(type) || path === '/' || !(name === path || name.startsWith(`${path}/`)));
 
-function mountsOf(pid: number | 'self'): Mount[] {
+/** As that process sees them; none where it has ended. */
+export function mountsOf(pid: number | 'self'): Mount[] {
 	try {
 		return parseMounts(textOf(readFileSync(`/proc/${pid}/mountinfo`)));
 	} catch {

@@ -32,27 +32,49 @@ const USER_SPACE_END = 2 ** 56;
 /** A name has any characters but a new line, a carriage return too. */
 const HEAD = /^([0-9a-f]+)-([0-9a-f]+) ([r-])([w-])([x-])([sp]) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d+)(?: +(.*))?$/s;
 
+/** Of regions whose flags nobody has looked at: one for all, since there may be tens of thousands. */
+const NO_FLAGS: ReadonlySet<string> = new Set();
+
 /** Of maps or of smaps, which has more lines for each region. Throws at a line that neither can have. */
 export function parseRegions(text: string): Region[] {
-	const regions: Array<Region & { flags: Set<string> }> = [];
+	const regions: Region[] = [];
 	for (const line of text.split('\n')) {
-		const head = HEAD.exec(line);
-		if (head !== null) {
-			const [, start = '', end = '', r, w, x, s, offset = '', device = '', inode = '0', name = ''] = head;
-			regions.push({
-				start: parseInt(start, 16), end: parseInt(end, 16), readable: r === 'r', writable: w === 'w',
-				executable: x === 'x', shared: s === 's',
-				fileOffset: parseInt(offset, 16), device, inode: BigInt(inode), name, flags: new Set(),
-			});
+		const region = regionIn(line), last = regions.at(-1);
+		if (region !== null) {
+			regions.push(region);
 		} else if (line.startsWith('VmFlags:')) {
-			for (const flag of line.slice('VmFlags:'.length).trim().split(/ +/)) {
-				regions.at(-1)?.flags.add(flag);
-			}
+			if (last !== undefined) last.flags = flagsIn(line);
 		} else if (line !== '' && !/^[A-Za-z_]+: /.test(line)) {
-			throw new Error(`not a line of /proc/PID/smaps: ${JSON.stringify(line)}`);
+			throw notALine(line);
 		}
 	}
-	return regions.filter(({ start }) => start < USER_SPACE_END);
+	return regions.filter(isOfUser);
+}
+
+/** Of its line of maps. null: it is the kernel's own. Throws at any other line. */
+export function parseRegion(line: string): Region | null {
+	const region = regionIn(line);
+	if (region === null) throw notALine(line);
+	return isOfUser(region) ? region : null;
+}
+
+export const flagsIn = (line: string): Set<string> => new Set(line.slice('VmFlags:'.length).trim().split(/ +/));
+
+const isOfUser = ({ start }: Region): boolean => start < USER_SPACE_END;
+
+const notALine = (line: string): Error => new Error(`not a line of /proc/PID/smaps: ${JSON.stringify(line)}`);
+
+/** By index: to take the parts out by the list's iterator takes longer than to find them. */
+function regionIn(line: string): Region | null {
+	const head = HEAD.exec(line);
+	if (head === null) return null;
+	const inode = head[9] ?? '0';
+	return {
+		start: parseInt(head[1] ?? '', 16), end: parseInt(head[2] ?? '', 16), readable: head[3] === 'r',
+		writable: head[4] === 'w', executable: head[5] === 'x', shared: head[6] === 's',
+		fileOffset: parseInt(head[7] ?? '', 16), device: head[8] ?? '', inode: inode === '0' ? 0n : BigInt(inode),
+		name: head[10] ?? '', flags: NO_FLAGS,
+	};
 }
 
 export const bytesOf = ({ start, end }: Pick<Region, 'start' | 'end'>): number => end - start;
@@ -73,10 +95,12 @@ export const isUnlinked = (region: Region): boolean => hasFile(region) && isUnli
 export const isUnlinkedPath = (path: string): boolean => path.endsWith(' (deleted)');
 
 /** The parts of `all` that no region of `others` covers, as regions of their own. Both in order of address. */
-export function uncovered(all: Region[], others: ReadonlyArray<Pick<Region, 'start' | 'end'>>): Region[] {
+export function uncovered(
+	all: readonly Region[], others: ReadonlyArray<Pick<Region, 'start' | 'end'>>
+): Region[] {
+	const gaps: Region[] = [];
 	let first = 0;	// of the others that can cover a part of what comes: there may be tens of thousands of both
-	return all.flatMap((region) => {
-		const gaps: Region[] = [];
+	for (const region of all) {
 		let at = region.start;
 		while ((others[first]?.end ?? Infinity) <= at) first += 1;
 		for (let i = first; i < others.length; i++) {
@@ -86,8 +110,8 @@ export function uncovered(all: Region[], others: ReadonlyArray<Pick<Region, 'sta
 			at = Math.max(at, end);
 		}
 		if (at < region.end) gaps.push(cut(region, at, region.end));
-		return gaps;
-	});
+	}
+	return gaps;
 }
 
 /**
@@ -95,20 +119,22 @@ export function uncovered(all: Region[], others: ReadonlyArray<Pick<Region, 'sta
  * overlap.
  */
 export function overlapping(all: readonly Region[], others: ReadonlyArray<Pick<Region, 'start' | 'end'>>): Region[] {
+	const parts: Region[] = [];
 	let first = 0;
-	return all.flatMap((region) => {
-		const parts: Region[] = [];
+	for (const region of all) {
 		while ((others[first]?.end ?? Infinity) <= region.start) first += 1;
 		for (let i = first; (others[i]?.start ?? Infinity) < region.end; i++) {
 			const { start, end } = others[i] as Pick<Region, 'start' | 'end'>;
 			parts.push(cut(region, Math.max(start, region.start), Math.min(end, region.end)));
 		}
-		return parts;
-	});
+	}
+	return parts;
 }
 
-const cut = (region: Region, start: number, end: number): Region =>
-	({
+/** A region of which nothing is cut off stays what it is. */
+const cut = (region: Region, start: number, end: number): Region => (start === region.start && end === region.end
+	? region
+	: {
 		...region, start, end,
 		fileOffset: hasFile(region) ? region.fileOffset + start - region.start : region.fileOffset,
 	});

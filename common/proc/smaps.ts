@@ -1,89 +1,95 @@
-/** /proc/PID/smaps (proc_pid_smaps(5)) as it comes, piece by piece: of many regions it is long. Pure. */
+/**
+ * /proc/PID/smaps (proc_pid_smaps(5)) as it comes, piece by piece: of many regions it is long. Each region has an
+ * entry: its line of maps, some 25 lines that count, and VmFlags. Pure.
+ */
 import { textOf } from '../bytes-text.ts';
-import { parseRegions, type Region } from './regions.ts';
+import { flagsIn, parseRegion, type Region } from './regions.ts';
 
 export interface CountedRegion extends Region {
 	/** Any page of it is in memory or swapped out: else none need be looked for. */
 	populated: boolean;
-	privateDirtyKiB: number;
-	anonymousKiB: number;
-	privateHugetlbKiB: number;
 }
 
+/** No name has a new line. */
+const FLAGS = '\nVmFlags:';
 const NEW_LINE = 0x0a;
 /** Those that say that there is a page: of the pool of huge pages Rss knows nothing. */
-const POPULATED = ['Rss:', 'Swap:', 'Private_Hugetlb:', 'Shared_Hugetlb:'];
-const COUNTS = [
-	['Private_Dirty:', 'privateDirtyKiB'], ['Anonymous:', 'anonymousKiB'], ['Private_Hugetlb:', 'privateHugetlbKiB'],
-] as const;
+const POPULATED = ['\nRss:', '\nSwap:', '\nPrivate_Hugetlb:', '\nShared_Hugetlb:'];
+
+/** Takes what there is of a file from its beginning, and then what was left of that with what came since. */
+export interface EntryReader {
+	/** How many bytes need not come again: those of whole entries. Throws at what smaps cannot have. */
+	add: (bytes: Buffer) => number;
+}
+
+/** `each` is given a region's line, and what follows it up to the flags and with them. */
+function reader(each: (head: string, counts: string, flags: string) => void): EntryReader {
+	return {
+		add: (bytes) => {
+			const end = endOfEntries(bytes), text = textOf(bytes.subarray(0, end));
+			for (let at = 0; at < text.length;) {
+				const headEnd = text.indexOf('\n', at), flagsAt = text.indexOf(FLAGS, headEnd) + 1;
+				const flagsEnd = text.indexOf('\n', flagsAt);
+				each(text.slice(at, headEnd), text.slice(headEnd, flagsAt), text.slice(flagsAt, flagsEnd));
+				at = flagsEnd + 1;
+			}
+			return end;
+		},
+	};
+}
+
+/** 0: there is no whole one yet. */
+function endOfEntries(bytes: Buffer): number {
+	const last = bytes.lastIndexOf(NEW_LINE), flagsAt = last < 1 ? -1 : bytes.lastIndexOf(FLAGS, last - 1);
+	return flagsAt < 0 ? 0 : bytes.indexOf(NEW_LINE, flagsAt + 1) + 1;
+}
+
+/** What a line of an entry counts, in KiB. 0: it has no such line. `name`: with the new line before it. */
+function countOf(counts: string, name: string): number {
+	const at = counts.indexOf(name);
+	return at < 0 ? 0 : parseInt(counts.slice(at + name.length, counts.indexOf('\n', at + 1)), 10);
+}
+
+/** Most lines say that there is nothing. */
+const isAny = (counts: string, name: string): boolean => {
+	const at = counts.indexOf(name);
+	return at >= 0 && !counts.startsWith(' 0 kB', counts.indexOf('\n', at + 1) - 5);
+};
+
+/** The regions, in order of address. */
+export class SmapsRegions implements EntryReader {
+	readonly found: CountedRegion[] = [];
+	/** Few regions have flags that no other one has. */
+	readonly #flags = new Map<string, ReadonlySet<string>>();
+	readonly add = reader((head, counts, line) => {
+		const region = parseRegion(head);
+		if (region === null) return;
+		let flags = this.#flags.get(line);
+		if (flags === undefined) {
+			flags = flagsIn(line);
+			this.#flags.set(line, flags);
+		}
+		this.found.push({ ...region, flags, populated: POPULATED.some((name) => isAny(counts, name)) });
+	}).add;
+}
 
 /**
  * An estimate of the bytes that a process has as its duplicate had them, and that are there twice now. Pages of files
  * that reading the duplicate brought in are dirty and its alone too where the file was just written: not these. Of the
- * duplicate's regions.
+ * duplicate's entries.
  */
-export const copiedBytesIn = (duplicate: readonly CountedRegion[]): number => 1024 * duplicate.reduce(
-	(sum, { shared, privateDirtyKiB, anonymousKiB, privateHugetlbKiB }) =>
-		(shared ? sum : sum + Math.min(privateDirtyKiB, anonymousKiB) + privateHugetlbKiB),
-	0
-);
+export class SmapsCopied implements EntryReader {
+	regions = 0;
+	#kiB = 0;
+	readonly add = reader((head, counts) => {
+		this.regions += 1;
+		// Permissions: `rw-s`.
+		if (head.charAt(head.indexOf(' ') + 4) === 's') return;
+		this.#kiB += Math.min(countOf(counts, '\nPrivate_Dirty:'), countOf(counts, '\nAnonymous:')) +
+			countOf(counts, '\nPrivate_Hugetlb:');
+	}).add;
 
-export class SmapsParser {
-	readonly #regions: CountedRegion[] = [];
-	/** Few regions have flags that no other one has. */
-	readonly #flags = new Map<string, ReadonlySet<string>>();
-	/** That the lines which follow are of; undefined: of one that is no user's. */
-	#current: CountedRegion | undefined;
-	#rest: Buffer = Buffer.alloc(0);
-
-	/** May change afterwards. Throws at a line that smaps cannot have. */
-	add(piece: Uint8Array): void {
-		const bytes = Buffer.concat([this.#rest, piece]), end = bytes.lastIndexOf(NEW_LINE) + 1;
-		this.#rest = bytes.subarray(end);
-		this.#parse(textOf(bytes.subarray(0, end)));
-	}
-
-	/** In order of address. */
-	end(): CountedRegion[] {
-		this.#parse(textOf(this.#rest));
-		return this.#regions;
-	}
-
-	#parse(text: string): void {
-		for (let at = 0; at < text.length;) {
-			const found = text.indexOf('\n', at), end = found < 0 ? text.length : found;
-			const letter = text.charCodeAt(at);
-			// What is counted begins with a capital, a region with a digit or a small letter.
-			if (letter < 0x41 || letter > 0x5a) this.#begin(text.slice(at, end));
-			else if (text.startsWith('VmFlags:', at)) this.#flagsAre(text.slice(at, end));
-			else this.#count(text, at, end);
-			at = end + 1;
-		}
-	}
-
-	#begin(line: string): void {
-		const [region] = parseRegions(line);
-		this.#current = region === undefined
-			? undefined
-			: { ...region, populated: false, privateDirtyKiB: 0, anonymousKiB: 0, privateHugetlbKiB: 0 };
-		if (this.#current !== undefined) this.#regions.push(this.#current);
-	}
-
-	#flagsAre(line: string): void {
-		let flags = this.#flags.get(line);
-		if (flags === undefined) {
-			flags = new Set(line.slice('VmFlags:'.length).trim().split(/ +/));
-			this.#flags.set(line, flags);
-		}
-		if (this.#current !== undefined) this.#current.flags = flags;
-	}
-
-	#count(text: string, at: number, end: number): void {
-		const current = this.#current;
-		// Most lines say that there is nothing.
-		if (current === undefined || text.startsWith(' 0 kB', end - 5)) return;
-		if (POPULATED.some((name) => text.startsWith(name, at))) current.populated = true;
-		for (const [name, field] of COUNTS)
-			if (text.startsWith(name, at)) current[field] = parseInt(text.slice(at + name.length, end), 10);
+	get bytes(): number {
+		return 1024 * this.#kiB;
 	}
 }

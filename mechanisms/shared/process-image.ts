@@ -6,8 +6,10 @@ import { populatedRuns, type PagesIn, type Run, type Which } from '../../common/
 import {
 	auxvOf, executedBy, gone, processNote, startTicksOf, type Executed, type ProcessNote,
 } from '../../common/proc/process.ts';
-import { copiedBytesIn, type CountedRegion } from '../../common/proc/smaps.ts';
-import { pagesOf, ProcsnapError, regionsIn, type ThreadRegisters, type Tracer } from '../../native/index.ts';
+import type { CountedRegion } from '../../common/proc/smaps.ts';
+import {
+	copiedBytesIn, pagesOf, ProcsnapError, regionsIn, type ThreadRegisters, type Tracer,
+} from '../../native/index.ts';
 import type { Image, Memory } from './types.ts';
 
 export class ProcessImage implements Image {
@@ -32,13 +34,17 @@ export class ProcessImage implements Image {
 		return this.#tracer.registers();
 	}
 
-	async regions(): Promise<CountedRegion[]> {
+	async regions(signal?: AbortSignal): Promise<CountedRegion[]> {
+		const regions = await this.#ofSmaps((smaps) => regionsIn(smaps, { signal }));
+		// What is ending has no memory any more, and none is what a process never has.
+		if (regions.length === 0) throw gone(this.#pid);
+		return regions;
+	}
+
+	async #ofSmaps<Found>(look: (smaps: number) => Promise<Found>): Promise<Found> {
 		const smaps = this.#open('smaps');
 		try {
-			const regions = await regionsIn(smaps);
-			// What is ending has no memory any more, and none is what a process never has.
-			if (regions.length === 0) throw gone(this.#pid);
-			return regions;
+			return await look(smaps);
 		} catch (error) {
 			throw isGone(error) ? gone(this.#pid) : error;
 		} finally {
@@ -70,9 +76,9 @@ export class ProcessImage implements Image {
 		return { ...executedBy(this.#pid), path: `/proc/${this.#pid}/exe` };
 	}
 
-	async copiedBytes(): Promise<number | null> {
+	async copiedBytes(signal?: AbortSignal): Promise<number | null> {
 		try {
-			const bytes = copiedBytesIn(await this.regions());
+			const bytes = await this.#ofSmaps((smaps) => copiedBytesIn(smaps, { signal }));
 			// With another start time it has ended: what it had then nobody knows.
 			return startTicksOf(this.#pid) === this.#startTicks ? bytes : null;
 		} catch (error) {

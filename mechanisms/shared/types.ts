@@ -170,8 +170,10 @@ export interface Image {
 	threads: () => ThreadRegisters[];
 	/** Those whose registers are not read. Left out: all of them are in `threads`. */
 	unreadThreads?: () => UnreadThread[];
-	/** With their flags, in order of address. Throws Failure where the copy is gone. */
-	regions: () => Region[] | Promise<Region[]>;
+	/**
+	 * With their flags, in order of address. Throws Failure where the copy is gone, and what `signal` was aborted with.
+	 */
+	regions: (signal?: AbortSignal) => Region[] | Promise<Region[]>;
 	/** The pages in [start, end) that the copy has; neighbours are one run. */
 	populated: (range: Run, which: Which) => Run[];
 	/**
@@ -185,8 +187,11 @@ export interface Image {
 	note: () => ProcessNote;
 	/** What the target executed at the moment; `path`: its file, as other processes find it while that can be read. */
 	executed: () => Executed & { path: string };
-	/** Estimate of the bytes that are there twice because of the copy by now; null: not known. */
-	copiedBytes: () => number | null | Promise<number | null>;
+	/**
+	 * Estimate of the bytes that are there twice because of the copy by now; null: not known. Throws what `signal` was
+	 * aborted with.
+	 */
+	copiedBytes: (signal?: AbortSignal) => number | null | Promise<number | null>;
 	openMemory: () => Promise<Memory>;
 	/** The file that it lies in, where that is in a folder. Left out where it lies elsewhere. */
 	inFile?: () => CopyFile;

@@ -8,11 +8,13 @@ import test, { type ExecutionContext } from 'ava';
 import { bytesOfText } from '../../common/bytes-text.ts';
 import { createFolder, FILES, type Destination } from '../../acquire/evidence/folder.ts';
 import type { Manifest } from '../../acquire/evidence/manifest.ts';
+import { folderOf, parseHierarchies } from '../../acquire/own-groups.ts';
 import { take, type TakeOptions } from '../../acquire/take.ts';
 import { verifyFolder } from '../../acquire/verify.ts';
 import { forEvidence, mechanismFor } from '../../mechanisms/shared/all.ts';
 import type { Mechanism } from '../../mechanisms/shared/types.ts';
 import { Workload } from '../../bench/targets/workload.ts';
+import { aGroup, type Group } from '../native/groups.ts';
 import { eventually, isFree } from '../processes.ts';
 import { testUnless } from '../unless.ts';
 import { temporaryFolder } from './help.ts';
@@ -168,3 +170,52 @@ for (const untilTargetEnds of [false, true])
 			t.is(manifest.ledger.endFailed, null);
 		} else t.is(manifest.partial, null);
 	});
+
+/** A target is killed in a group; what of it is there when it has been noticed, and what the manifest says. */
+async function endedIn(t: ExecutionContext, group: Group): Promise<{ left: string; manifest: Manifest }> {
+	const target = await Workload.start('resident', ['--rss', '64M']), { pid } = target;
+	t.teardown(() => target.close());
+	group.add(pid);
+	let told = 0, left = '';
+	const inGroup = (): string[] => group.get('cgroup.procs').split('\n').filter((line) => line !== '');
+	const { manifest } = await taken(t, pid, mechanismFor('inject'), {
+		targetEnded: () => { told += 1; },
+		first: async () => {
+			t.is(inGroup().length, 2, 'the target and its duplicate');
+			process.kill(pid, 'SIGKILL');
+			await eventually(() => (told > 0 && !inGroup().includes(String(pid)) ? true : undefined), 'it is noticed');
+			left = inGroup().join(' ');
+		},
+	});
+	t.is(manifest.partial, null);
+	return { left, manifest };
+}
+
+for (const [what, controller] of [['pids', 'pids'], ['memory', 'memory'], ['version 2', '']] as const)
+	test(`a target that ends leaves nobody in its control group (${what}), although its copy is read on`, async (t) => {
+		const group = aGroup(t, controller);
+		if (group === null) {
+			t.log(`not looked at: there is no such group to be made here (${what})`);
+			t.pass();
+			return;
+		}
+		const { left, manifest } = await endedIn(t, group);
+		t.is(left, '');
+		t.deepEqual(manifest.leftGroups?.stays, []);
+		t.true(manifest.leftGroups!.sinceNs > manifest.momentNs);
+	});
+
+test('which folder of a hierarchy a group is, and that others are not ours to see', (t) => {
+	const hierarchies = parseHierarchies([
+		'30 25 0:26 /docker/a /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids',
+		'31 25 0:27 / /sys/fs/cgroup/cpu\\040s rw shared:9 - cgroup cgroup rw,cpu,cpuacct',
+		'32 25 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw', '33 25 0:29 / /tmp rw - tmpfs pids rw,pids',
+	].join('\n'));
+	const folder = (controllers: string, path: string): string | null => folderOf({ controllers, path }, hierarchies);
+	t.is(folder('pids', '/docker/a/b'), '/sys/fs/cgroup/pids/b');
+	t.is(folder('pids', '/docker/a'), '/sys/fs/cgroup/pids');
+	t.is(folder('pids', '/docker/other'), null);
+	t.is(folder('cpu,cpuacct', '/x'), '/sys/fs/cgroup/cpu s/x');
+	t.is(folder('', '/x'), '/sys/fs/cgroup/unified/x');
+	t.is(folder('name=systemd', '/x'), null);
+});

@@ -64,6 +64,34 @@ for (const kind of ['regions', 'dontfork'] as const) {
 	});
 }
 
+test(`${REGIONS} regions: a signal is heard while they are read, classified and planned`, async (t) => {
+	const { pid } = await startTarget(t, 'plenty', 'regions', REGIONS);
+	const tracer = tracerFor(t), survey = new Survey({ pid, startTicks: startTicksOf(pid) });
+	t.teardown(() => survey.close());
+	const still = await survey.copy(tracer, mechanismFor('inject')), { image } = survey, { signal } = heard();
+	const filter = { coredumpFilter: survey.coredumpFilter, onlyPrivate: false };
+	const classified = await survey.classified(), pids = [still.pid, pid];
+	const steps: Record<string, (signal?: AbortSignal) => Promise<unknown>> = {
+		'the copy\'s regions': async (signal) => image.regions(signal),
+		'what is there twice': async (signal) => image.copiedBytes(signal),
+		'classified': (signal) => survey.classified(signal),
+		'planned': (signal) => planContents(classified, image, survey.live, pids, filter, signal),
+	};
+	for (const [name, step] of Object.entries(steps)) {
+		const { ms: wholeMs } = await costOf(() => step());
+		const { ms } = await costOf(() => t.throwsAsync(step(signal), { name: 'AbortError' }, name));
+		t.true(ms < wholeMs / 2, `${name}: ${ms} ms after a signal, and ${wholeMs} ms without one`);
+	}
+	still.end();
+});
+
+/** A signal that has come already: all that follows is what nobody waits for. */
+function heard(): AbortController {
+	const controller = new AbortController();
+	controller.abort();
+	return controller;
+}
+
 test(`${REGIONS} regions are taken, each with its bytes`, async (t) => {
 	const target = await startTarget(t, 'plenty', 'regions', REGIONS), at = target.number(1);
 	const { core, manifest } = await takeEvidence(t, target.pid);
