@@ -29,7 +29,7 @@ export interface Machine {
 }
 
 export interface Judged {
-	/** `unknown`: it could not be read or measured, which is never a pass. `told`: for information, nothing is wanted. */
+	/** `unknown`: it could not be read or measured, which is never a pass. `told`: nothing is wanted of it. */
 	state: 'as wanted' | 'not as wanted' | 'unknown' | 'told';
 	/** In words; of `unknown` the reason. */
 	found: string;

@@ -57,36 +57,43 @@ export interface Floors {
 /** A probe that says nothing for so long hangs. */
 const PATIENCE_MS = 30_000;
 
-/** SCHED_FIFO of this priority in all of them, where it is allowed: 0 asks for none. */
-export interface ProbeOptions { priority: number }
+export interface ProbeOptions {
+	/** SCHED_FIFO of this priority; 0: none. It must be allowed, but for gaps. */
+	priority: number;
+	/** Ends it. */
+	signal?: AbortSignal;
+}
 
 /** All CPUs at once, for `ms` of spinning each: a hypervisor that has too few shows it only when all are wanted. */
-export const probeGaps = (cpus: readonly number[], ms: number, { priority }: ProbeOptions): Promise<Known<Gaps[]>> =>
-	probe('gaps', ['--ms', String(ms), ...fifo(priority), ...cpus.map(String)], ms);
+export const probeGaps = (cpus: readonly number[], ms: number, options: ProbeOptions): Promise<Known<Gaps[]>> =>
+	probe('gaps', ['--ms', String(ms), ...fifo(options), ...cpus.map(String)], options, ms);
 
-/** At most so much memory, and so long for the first time; as much of it again. */
+/** At most so much memory, and so long for the first time; as much of it again, up to 256 MiB. */
 export const probeFirstTouch = (
-	bytes: number, ms: number, { cpu, priority }: ProbeOptions & { cpu: number }
-): Promise<Known<FirstTouch>> =>
-	probe('first-touch', ['--bytes', String(bytes), '--ms', String(ms), '--cpu', String(cpu), ...fifo(priority)], ms);
+	bytes: number, ms: number, options: ProbeOptions & { cpu: number }
+): Promise<Known<FirstTouch>> => {
+	const args = ['--bytes', String(bytes), '--ms', String(ms), '--cpu', String(options.cpu), ...fifo(options)];
+	return probe('first-touch', args, options, 2 * ms);
+};
 
 /** Wakes a thread on `other`, if there is another CPU. */
 export const probeSmall = (
-	cpu: number, other: number | undefined, { priority }: ProbeOptions
-): Promise<Known<SmallFloors>> =>
-	probe(
-		'floors',
-		['--cpu', String(cpu), ...fifo(priority), ...(other === undefined ? [] : ['--wake', String(other)])], 0
-	);
+	cpu: number, other: number | undefined, options: ProbeOptions
+): Promise<Known<SmallFloors>> => {
+	const wake = other === undefined ? [] : ['--wake', String(other)];
+	return probe('floors', ['--cpu', String(cpu), ...fifo(options), ...wake], options);
+};
 
-const fifo = (priority: number): string[] => (priority > 0 ? ['--fifo', String(priority)] : []);
+const fifo = ({ priority }: ProbeOptions): string[] => (priority > 0 ? ['--fifo', String(priority)] : []);
 
-function probe<T>(name: string, args: string[], ms: number): Promise<Known<T>> {
+function probe<T>(name: string, args: string[], { signal }: ProbeOptions, ms = 0): Promise<Known<T>> {
 	return new Promise((resolve) => {
-		const options = { timeout: ms + PATIENCE_MS, killSignal: 'SIGKILL', cwd: '/' } as const;
+		const options = { timeout: ms + PATIENCE_MS, killSignal: 'SIGKILL', cwd: '/', signal } as const;
 		execFile(programPath(name), args, options, (error, output, said) => {
-			if (error !== null)
-				return resolve({ why: `workloads/${name}: ${said.trim() || messageOf(error).split('\n')[0]}` });
+			if (error !== null) {
+				resolve({ why: `workloads/${name}: ${said.trim() || whyEnded(error)}` });
+				return;
+			}
 			try {
 				resolve({ value: JSON.parse(output) as T });
 			} catch {
@@ -94,4 +101,10 @@ function probe<T>(name: string, args: string[], ms: number): Promise<Known<T>> {
 			}
 		});
 	});
+}
+
+function whyEnded(error: Error & { killed?: boolean }): string {
+	return error.name === 'AbortError' || error.killed === true
+		? 'it was ended, since it had not measured in time'
+		: messageOf(error).split('\n')[0] ?? '';
 }
