@@ -5,6 +5,8 @@ import type { Command } from '../discover.ts';
 import { CHECKS } from '../doctor/checks.ts';
 import { thisMachine } from '../doctor/machine.ts';
 import { findingLines, verdictLines } from '../doctor/show.ts';
+import { tunedText } from '../tune/state.ts';
+import { treeAt } from '../tune/tree.ts';
 import { EXIT_CODES, examine, verdictOf } from '../doctor/verdict.ts';
 
 const OPTIONS = {
@@ -32,13 +34,14 @@ export const command: Command = {
 			process.stdout.write(HELP);
 			return 0;
 		}
+		const tuned = tunedText(treeAt('/'));
 		const machine = await thisMachine();
 		const findings = examine(machine, CHECKS), verdict = verdictOf(findings);
 		if (flags.has('json')) {
 			const { label, evidence, floors } = machine;
-			out.json({ schemaVersion: 1, ...verdict, tuned: null, label, evidence, findings, floors });
+			out.json({ schemaVersion: 1, ...verdict, tuned, label, evidence, findings, floors });
 		} else {
-			out.lines([...verdictLines(verdict, null), ...findingLines(findings)]);
+			out.lines([...verdictLines(verdict, tuned), ...findingLines(findings)]);
 		}
 		return verdict.exitCode;
 	},

@@ -1,6 +1,6 @@
 /** The files of a machine, below a root: settings are read and written; the state is kept so that no crash loses it. */
 import {
-	closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeSync,
+	closeSync, constants, existsSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Failure, codeOf, messageOf } from '../../common/errors.ts';
@@ -51,12 +51,12 @@ export function treeAt(root: string): Tree {
 	};
 }
 
-/** Neither made nor cut: files of the kernel take a value in one write. */
+/** Not made where there is none; a value in one write, as the kernel's files take it. */
 function write(file: string, path: string, value: string): void {
 	try {
-		const fd = openSync(file, 'r+');
+		const fd = openSync(file, constants.O_WRONLY | constants.O_TRUNC);
 		try {
-			writeSync(fd, `${value}\n`, 0);
+			writeSync(fd, `${value}\n`);
 		} finally {
 			closeSync(fd);
 		}
