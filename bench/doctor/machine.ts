@@ -36,11 +36,8 @@ async function measureFloors(): Promise<Floors> {
 	};
 }
 
-function touchBytes(): number {
-	const found = file('/proc/meminfo');
-	const kib = Number(/^MemAvailable:\s*(\d+)/m.exec('text' in found ? found.text : '')?.[1] ?? 64 << 10);
-	return Math.min(TOUCH_BYTES, Math.floor(kib * 1024 * TOUCH_SHARE / 4096) * 4096);
-}
+const touchBytes = (): number =>
+	Math.min(TOUCH_BYTES, Math.floor(process.availableMemory() * TOUCH_SHARE / 4096) * 4096);
 
 const WHY: Record<string, string> = {
 	ENOENT: 'there is no such file', EACCES: 'permission denied', EPERM: 'not permitted',
