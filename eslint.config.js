@@ -18,6 +18,8 @@ const FLOORS = [
 	['bench/experiments'],
 	['bench/runner'],
 	['bench/environments'],
+	['bench/tune'],
+	['bench/doctor'],
 	['bench/discover', 'bench/list', 'bench/make-report'],
 	['bench/commands'],
 	['bench/cli'],

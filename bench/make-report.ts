@@ -13,6 +13,7 @@ import { summaryTables } from './report/summaries.ts';
 import { tableToTerminal } from './report/terminal.ts';
 import { labelOf, showIn } from './report/view.ts';
 import { collectFailures } from './stats/failures.ts';
+import { blocksTable, disturbedText } from './stats/looks.ts';
 import { collect } from './stats/results.ts';
 import { PAGE, writeArtifacts, type Artifacts } from './store/artifacts.ts';
 import { readPaper } from './store/paper.ts';
@@ -99,7 +100,11 @@ async function makeRun(dir: string, known: Experiment[]): Promise<{ report: Repo
 	for (const experiment of measuredExperiments(run, known)) {
 		sections.push(await makeSection(experiment, run));
 	}
-	const report = { manifest: run.manifest, sections };
+	const table = blocksTable(run.blocks);
+	const report: Report = {
+		manifest: run.manifest, sections,
+		...(table === null ? {} : { blocks: { table, disturbed: disturbedText(run.blocks) } }),
+	};
 	writeArtifacts(dir, await render(report));
 	return { report, torn: run.torn };
 }
@@ -170,6 +175,10 @@ async function render(report: Report): Promise<Artifacts> {
 			add(`charts/${name}.svg`, svg);
 			add(`charts/${name}.png`, svgToPng(svg));
 		}
+	}
+	if (report.blocks !== undefined) {
+		add('tables/blocks.csv', tableToCsv(report.blocks.table));
+		add('tables/blocks.md', tableToMarkdown(report.blocks.table));
 	}
 	add(PAGE, renderHtml(report));
 	return artifacts;

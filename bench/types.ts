@@ -71,6 +71,28 @@ export interface Block {
 	/** Rounds that threw: their position in the block and the message. They have null in every metric. */
 	failures: Array<{ round: number; message: string }>;
 	facts: Record<string, Json>;
+	/** How the machine was before and after it. Missing where the CPU is emulated, and in older runs. */
+	machine?: { before: Look; after: Look };
+	/** The `seq` of the block that this one repeats, since the machine was disturbed at that. Both count. */
+	repeats?: number;
+}
+
+/** The machine at a moment between two blocks. null: it could not be read. */
+export interface Look {
+	/** Milliseconds since the run began, at its end. */
+	atMs: number;
+	/** Of the CPUs of target and requester: between two readings of the clock more than 10 µs. */
+	gaps: Array<{ cpu: number; spunNs: number; count: number; lostNs: number; largestNs: number }> | null;
+	/** Those that the machine has. */
+	cpus: number;
+	/** Since the boot, of all CPUs together. */
+	stealMs: number | null;
+	/** Since the boot: so long somebody waited for it (PSI, `some`). */
+	waitedUs: { cpu: number | null; memory: number | null; io: number | null };
+	/** Of one minute. */
+	load: number | null;
+	/** Of the target's CPU. */
+	frequencyKHz: number | null;
 }
 
 export interface Summary {

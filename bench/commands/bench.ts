@@ -25,7 +25,7 @@ const ENVIRONMENTS: Environment[] = [host, ...GUESTS];
 const OPTIONS = {
 	profile: {
 		kind: 'one', value: 'NAME',
-		help: 'paper (default): the paper\'s rounds; smoke: few rounds, only the host, within a minute',
+		help: 'paper (default): the paper\'s rounds; smoke: few rounds, only the host, a minute or two',
 	},
 	experiment: { kind: 'many', value: 'NAME', help: 'measure only this one; may be repeated' },
 	backend: { kind: 'many', value: 'NAME', help: 'measure only this mechanism; may be repeated' },
@@ -48,7 +48,8 @@ Measures what taking evidence from a running process costs it, on this machine a
 in guests that boot the patched kernel, and reports it beside the paper's figures.
 
 ${helpFor(OPTIONS)}
-The kernel is built once, which takes some minutes; QEMU uses KVM where that works.
+The machine is looked at between blocks, and a block at which it was disturbed is
+repeated (docs/machine.md). The kernel is built once, which takes some minutes; QEMU uses KVM where that works.
 
 Ctrl-C ends the round, keeps and reports what was measured; a second Ctrl-C ends
 at once.

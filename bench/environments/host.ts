@@ -1,5 +1,6 @@
 /** This machine, under the kernel that it runs. */
 import { Failure, messageOf } from '../../common/errors.ts';
+import { lookWith } from '../runner/look.ts';
 import { narrowed, planBlocks, type Chosen } from '../runner/plan.ts';
 import { createProgress, type Screen } from '../runner/progress.ts';
 import { runPlan } from '../runner/run.ts';
@@ -15,15 +16,20 @@ import { allowedCpus, planIsolation } from './isolation.ts';
 import { describeMachine } from './machine.ts';
 import { describeSoftware } from './software.ts';
 import { checkTracing } from './tracing.ts';
+import { neededBytes, warm } from './warm.ts';
 
 /** Of the native core what measuring needs; tests put a fake in its place. */
 export interface Native {
 	startTracer: (options: TracerOptions) => Tracer;
 	clock: () => Clock;
 	pinProcess: (cpus: number[]) => void;
+	/** What is done to the machine, and seen of it, around what is measured; left out: nothing. */
+	machine?: { warm: typeof warm; lookWith: typeof lookWith };
 }
 
-const NATIVE: Native = { startTracer: (options) => Tracer.start(options), clock, pinProcess };
+const NATIVE: Native = {
+	startTracer: (options) => Tracer.start(options), clock, pinProcess, machine: { warm, lookWith },
+};
 
 /** The target's FIFO priority where it is allowed; the tracer's is one higher. */
 const PRIORITY = 10;
@@ -63,7 +69,9 @@ export async function measureOnHost(
 			seed: request.seed,
 		};
 		const run = createRun(draft.id, request.out);
-		return await record(run, draft, chosen, lab, screen, interrupt);
+		// An emulated CPU has no gaps of its own, and would spend minutes on this.
+		const machine = here.environment.label === 'emulated' ? undefined : native.machine;
+		return await record(run, draft, chosen, lab, screen, interrupt, machine);
 	} finally {
 		tracer.close();
 		// A guest that this process starts next would otherwise have all of its CPUs on this one.
@@ -73,10 +81,14 @@ export async function measureOnHost(
 
 /** Manifest first, then the blocks, then the manifest again with how it ended. */
 async function record(
-	run: Run, draft: Manifest, chosen: Chosen[], lab: Lab, screen: Screen, interrupt: { readonly requested: boolean }
+	run: Run, begun: Manifest, chosen: Chosen[], lab: Lab, screen: Screen, interrupt: { readonly requested: boolean },
+	machine: Native['machine']
 ): Promise<MeasuredRun> {
-	const plan = planBlocks(chosen, draft.seed);
-	const samples = begin(run, draft);
+	const plan = planBlocks(chosen, begun.seed);
+	const samples = begin(run, begun);
+	const touch = (bytes: number) => machine?.warm(bytes, lab.targetCpu);
+	const memory = await touch(neededBytes(chosen.flatMap(({ variants }) => variants)));
+	const draft = memory === undefined ? begun : { ...begun, memory };
 	screen.write(
 		`${plan.length} blocks of ${draft.experiments.reduce((sum, { variants }) => sum + variants.length, 0)} ` +
 			`variants, seed ${draft.seed}, into ${run.dir}\n`
@@ -84,9 +96,13 @@ async function record(
 	try {
 		const outcome = await runPlan({
 			plan, lab, write: samples.append, progress: createProgress(plan, screen), interrupt,
+			...(machine === undefined ? {} : { look: machine.lookWith(draft.isolation.requesterCpu) }),
 		});
+		const atEnd = interrupt.requested ? undefined : await touch(0);
 		run.writeManifest({
-			...draft, status: outcome.status, dropped: outcome.dropped, finishedAt: new Date().toISOString(),
+			...draft,
+			...(memory === undefined || atEnd === undefined ? {} : { memory: { ...memory, atEnd: atEnd.warmed } }),
+			status: outcome.status, dropped: outcome.dropped, finishedAt: new Date().toISOString(),
 		});
 		return { dir: run.dir, failure: null, ...outcome };
 	} catch (error) {

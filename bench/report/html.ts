@@ -2,7 +2,7 @@ import { LEAST_BLOCKS } from '../stats/bootstrap.ts';
 import { P95_NEEDS, P99_NEEDS } from '../stats/summarize.ts';
 import { claimsSection, sharedClaims } from './html/claims.ts';
 import { agreementNotice } from './html/agreement.ts';
-import { environmentBox, failureNotice, readableTime, statusNotice } from './html/environment.ts';
+import { blocksBox, environmentBox, failureNotice, readableTime, statusNotice } from './html/environment.ts';
 import { html, trusted, type Html } from './html/markup.ts';
 import { recordList } from './html/record.ts';
 import { badge, experimentSection, sharedSection } from './html/section.ts';
@@ -13,12 +13,13 @@ import type { Report, Section, SeveralReport } from './model.ts';
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 
 /** The whole run on one page that needs nothing but itself: the same bytes for the same manifest and samples. */
-export function renderHtml({ manifest, sections }: Report): string {
+export function renderHtml(report: Report): string {
+	const { manifest, sections } = report;
 	return page({
 		id: manifest.id,
 		startedAt: manifest.startedAt,
 		where: 'on the machine below',
-		environments: html`${statusNotice(manifest)}${agreementNotice(sections)}${environmentBox(manifest)}`,
+		environments: html`${statusNotice(manifest)}${agreementNotice(sections)}${environmentBox(manifest)}${blocksBox(report, '')}`,
 		claims: claimsSection(sections.flatMap((section) => section.claims)),
 		experiments: sections.map(({ experiment }) => experiment),
 		answers: sections.map((section) => experimentSection(section, manifest)),
@@ -38,8 +39,8 @@ export function renderSeveral({ id, startedAt, parts }: SeveralReport): string {
 		id,
 		startedAt,
 		where: 'in the environments below',
-		environments: html`${parts.map(({ heading, report, failure }) => html`<h2 class="place">${heading}${report === null ? null : html` ${badge(report)}`}</h2>
-${failureNotice(failure, report)}${report === null ? null : html`${agreementNotice(report.sections)}${environmentBox(report.manifest)}`}`)}`,
+		environments: html`${parts.map(({ folder, heading, report, failure }) => html`<h2 class="place">${heading}${report === null ? null : html` ${badge(report)}`}</h2>
+${failureNotice(failure, report)}${report === null ? null : html`${agreementNotice(report.sections)}${environmentBox(report.manifest)}${blocksBox(report, `${folder}-`)}`}`)}`,
 		claims: sharedClaims(parts),
 		experiments: [...experiments.values()],
 		answers: [...experiments.values()].map((experiment) => sharedSection(experiment, parts)),

@@ -21,6 +21,8 @@ export interface Section {
 export interface Report {
 	manifest: Manifest;
 	sections: Section[];
+	/** How the machine was at each block, and which were repeated; missing where that was not looked at. */
+	blocks?: { table: Table; disturbed: string | null };
 }
 
 /** One environment's part of a report of several. */

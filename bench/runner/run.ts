@@ -1,8 +1,10 @@
 /** Works through the plan. A variant's failure is written down and the run goes on. */
 import { messageOf } from '../../common/errors.ts';
-import type { Block, Lab, Session } from '../types.ts';
+import { isDisturbed } from '../stats/looks.ts';
+import type { Block, Lab, Look, Session } from '../types.ts';
 import { measureRounds, type Measured } from './block.ts';
 import type { Interrupt } from './interrupt.ts';
+import type { TakeLook } from './look.ts';
 import type { PlannedBlock } from './plan.ts';
 import type { Progress } from './progress.ts';
 
@@ -29,15 +31,46 @@ export interface RunOptions {
 	write: (block: Block) => void;
 	progress: Progress;
 	interrupt: Pick<Interrupt, 'requested'>;
+	/** Between blocks; left out where the CPU is emulated. */
+	look?: TakeLook;
 }
 
-export async function runPlan({ plan, lab, write, progress, interrupt }: RunOptions): Promise<Outcome> {
+export async function runPlan({ plan, lab, write, progress, interrupt, look }: RunOptions): Promise<Outcome> {
 	const began = performance.now();
 	const failedOpens = new Map<string, number>();
 	const dropped: Dropped[] = [];
 	let failedRounds = 0;
 	let failedBlocks = 0;
 	let seq = 0;
+	const lookNow = async (): Promise<Look | undefined> => {
+		const seen = await look?.(lab);
+		return seen && { ...seen, atMs: Math.round((performance.now() - began) * 1000) / 1000 };
+	};
+	/** What is seen after a block is seen before the next one. */
+	let seen = await lookNow();
+	/** Measures, looks and writes. */
+	const block = async ({ experiment, variant, rounds }: PlannedBlock, repeats?: number) => {
+		const startedMs = performance.now() - began, before = seen;
+		const { opened, ...measured } = await measureBlock({ experiment, variant, rounds }, lab, interrupt);
+		const tookMs = performance.now() - began - startedMs;
+		seen = interrupt.requested ? undefined : await lookNow();
+		const machine = before !== undefined && seen !== undefined ? { before, after: seen } : undefined;
+		write({
+			seq,
+			experiment: experiment.name,
+			variant: variant.id,
+			factors: variant.factors,
+			startedMs: Math.round(startedMs * 1000) / 1000,
+			warmupRounds: Math.min(variant.warmupRounds, lengthOf(measured.samples)),
+			...measured,
+			...(machine === undefined ? {} : { machine }),
+			...(repeats === undefined ? {} : { repeats }),
+		});
+		seq += 1;
+		failedRounds += measured.failures.length;
+		failedBlocks += measured.status === 'failed' ? 1 : 0;
+		return { opened, tookMs, measured, disturbed: machine !== undefined && isDisturbed(machine) };
+	};
 	for (const planned of plan) {
 		const { experiment, variant } = planned;
 		const key = `${experiment.name}\n${variant.id}`;
@@ -49,22 +82,13 @@ export async function runPlan({ plan, lab, write, progress, interrupt }: RunOpti
 			continue;
 		}
 		progress.starting(planned);
-		const startedMs = performance.now() - began;
-		const { opened, ...measured } = await measureBlock(planned, lab, interrupt);
-		write({
-			seq,
-			experiment: experiment.name,
-			variant: variant.id,
-			factors: variant.factors,
-			startedMs: Math.round(startedMs * 1000) / 1000,
-			warmupRounds: Math.min(variant.warmupRounds, lengthOf(measured.samples)),
-			...measured,
-		});
-		seq += 1;
-		failedRounds += measured.failures.length;
-		failedBlocks += measured.status === 'failed' ? 1 : 0;
+		const first = await block(planned);
+		const again = first.disturbed && first.measured.status === 'ok' ? await block(planned, seq - 1) : undefined;
+		const { opened, measured } = again ?? first;
 		failedOpens.set(key, opened ? 0 : (failedOpens.get(key) ?? 0) + 1);
-		progress.finished(planned, performance.now() - began - startedMs, measured);
+		progress.finished(planned, first.tookMs + (again?.tookMs ?? 0), {
+			status: measured.status, failures: [...first.measured.failures, ...again?.measured.failures ?? []],
+		});
 		if (failedOpens.get(key) === OPEN_ATTEMPTS) {
 			const reason = measured.error ?? 'no reason given';
 			dropped.push({ experiment: experiment.name, variant: variant.id, reason });

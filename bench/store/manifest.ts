@@ -53,6 +53,15 @@ const guest = fields({
 	countInstructions: v.boolean(),
 });
 
+/** Of pages of 4 KiB, each touched once, and as many at once again. */
+const firstTouch = fields({
+	bytes: v.number(),
+	freshMeanNs: v.number(),
+	freshMedianNs: v.number(),
+	againMeanNs: v.number(),
+	againMedianNs: v.number(),
+});
+
 const manifest = fields({
 	schemaVersion: v.number(),
 	id: v.string(),
@@ -95,6 +104,16 @@ const manifest = fields({
 	}),
 	clock: fields({ source: v.string(), resolutionNs: v.number(), overheadNs: v.number() }),
 	machine,
+	/** Memory that was touched before the run. Missing where the CPU is emulated, and in older runs. */
+	memory: v.exactOptional(fields({
+		/** By the largest variant. */
+		neededBytes: v.number(),
+		/** null: it could not be done; `why`. */
+		warmed: v.nullable(firstTouch),
+		why: v.nullable(v.string()),
+		/** The same after the last block: as expensive as before again, and the hypervisor has taken it back. */
+		atEnd: v.exactOptional(v.nullable(firstTouch)),
+	})),
 	software,
 });
 

@@ -13,6 +13,18 @@ import { fields, mapOf, mismatch } from './shape.ts';
 
 const headerShape = fields({ schemaVersion: v.number(), run: v.string() });
 
+const look = fields({
+	atMs: v.number(),
+	gaps: v.nullable(v.array(fields({
+		cpu: v.number(), spunNs: v.number(), count: v.number(), lostNs: v.number(), largestNs: v.number(),
+	}))),
+	cpus: v.number(),
+	stealMs: v.nullable(v.number()),
+	waitedUs: fields({ cpu: v.nullable(v.number()), memory: v.nullable(v.number()), io: v.nullable(v.number()) }),
+	load: v.nullable(v.number()),
+	frequencyKHz: v.nullable(v.number()),
+});
+
 const blockShape = fields({
 	seq: v.number(),
 	experiment: v.string(),
@@ -24,6 +36,8 @@ const blockShape = fields({
 	samples: mapOf(v.array(v.nullable(v.number()))),
 	failures: v.array(fields({ round: v.number(), message: v.string() })),
 	facts: mapOf(v.unknown()),
+	machine: v.exactOptional(fields({ before: look, after: look })),
+	repeats: v.exactOptional(v.number()),
 });
 
 export interface SampleWriter {

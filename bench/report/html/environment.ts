@@ -3,6 +3,7 @@ import { formatNumber } from '../format.ts';
 import type { Report } from '../model.ts';
 import { labelOf } from '../view.ts';
 import { html, type Html } from './markup.ts';
+import { tableFigure } from './table.ts';
 
 const MEANING: Record<Manifest['environment']['label'], string> = {
 	'bare-metal': 'a machine of its own, no hypervisor',
@@ -34,6 +35,9 @@ export function environmentBox(manifest: Manifest): Html {
 			'Isolation',
 			html`${isolationText(isolation)}${isolation.reasons.map((reason) => html`<br><span class="quiet">${reason}</span>`)}`,
 		],
+		...(manifest.memory === undefined
+			? []
+			: [['Memory', html`${memoryText(manifest.memory)}`] as [string, Html]]),
 		['Mechanisms', mechanisms(manifest)],
 		['Measured', html`${readableTime(manifest.startedAt)}, profile ${manifest.profile}, seed ${manifest.seed}`],
 		['procsnap', html`${software.procsnap.version}, ${commitText(software.procsnap)}`],
@@ -75,6 +79,32 @@ export function readableTime(iso: string): string {
 function guestText({ accelerator, reason, qemu, kernel, cpus, memoryMiB }: Guest): Html {
 	const how = accelerator === 'kvm' ? 'KVM' : 'every instruction emulated (TCG)';
 	return html`QEMU ${qemu}, ${how}, ${cpus} ${cpus === 1 ? 'CPU' : 'CPUs'}, ${memoryMiB} MiB, kernel ${kernel}${reason === null ? null : html`<br><span class="quiet">not KVM: ${reason}</span>`}`;
+}
+
+/** Whether memory that the hypervisor gives late is in the figures. */
+export function memoryText({ neededBytes, warmed, why, atEnd }: NonNullable<Manifest['memory']>): string {
+	if (warmed === null) return `not touched before the run (${why}): what a first touch costs here is in the figures`;
+	const mib = (bytes: number) => `${formatNumber(bytes / 2 ** 20, 0)} MiB`;
+	const page = (ns: number) => `${formatNumber(ns / 1e3, 1)} µs`;
+	const cost = `${page(warmed.freshMeanNs)} a page on the average (median ${page(warmed.freshMedianNs)}), and ` +
+		`${page(warmed.againMeanNs)} (${page(warmed.againMedianNs)}) when touched again`;
+	const part = warmed.bytes < neededBytes
+		? `; the largest variant needs ${mib(neededBytes)}, so some of its pages may be touched for the first time`
+		: '';
+	const end = atEnd === undefined || atEnd === null
+		? ''
+		: `; after the last block ${page(atEnd.freshMeanNs)} (${page(atEnd.freshMedianNs)}) and ` +
+			`${page(atEnd.againMeanNs)} (${page(atEnd.againMedianNs)})`;
+	return `${mib(warmed.bytes)} were touched before the run: ${cost}${part}${end}`;
+}
+
+/** How the machine was at each block: folded, and before it which were repeated. */
+export function blocksBox({ blocks }: Report, prefix: string): Html | null {
+	if (blocks === undefined) return null;
+	return html`<p class="quiet">${blocks.disturbed ?? 'No block was disturbed by a gap beyond the limit; none was repeated.'}</p>
+<details class="all"><summary>The machine before and after each block</summary>
+${tableFigure(blocks.table, `${prefix}blocks`)}</details>
+`;
 }
 
 function isolationText(isolation: Manifest['isolation']): string {

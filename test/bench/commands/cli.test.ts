@@ -31,7 +31,7 @@ const WRONG: Array<[string, string[], RegExp]> = [
 	['a broken seed', ['bench', '--seed', '1.5'], /--seed 1\.5: it is a whole number from 0 to 4294967295/],
 	['a seed too large', ['bench', '--seed', '4294967296'], /--seed 4294967296: it is/],
 	['a stray argument', ['bench', 'smoke'], /unexpected argument "smoke"/],
-	['an unknown verb', ['measure'], /unknown verb "measure": the verbs are bench, guest, report/],
+	['an unknown verb', ['measure'], /unknown verb "measure": the verbs are bench, doctor, guest, report, tune/],
 	['report without a folder', ['report'], /report needs the folder of a run/],
 	['report with two folders', ['report', 'a', 'b'], /unexpected argument "b"/],
 ];

@@ -51,5 +51,5 @@ test('two files of one name are an error that names both', async (t) => {
 });
 
 test('the verbs are the files of bench/commands', async (t) => {
-	t.deepEqual([...(await discoverCommands()).keys()], ['bench', 'guest', 'report']);
+	t.deepEqual([...(await discoverCommands()).keys()], ['bench', 'doctor', 'guest', 'report', 'tune']);
 });

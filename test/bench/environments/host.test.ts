@@ -71,6 +71,37 @@ test('some variants alone, with other rounds: so it is done, and so the manifest
 	);
 });
 
+test('what was seen of the machine is in run and report: memory, blocks, which were repeated', async (t) => {
+	const out = join(aFolder(t), 'run');
+	const { native, request } = setUp({ out });
+	const touched = {
+		bytes: 1 << 28, freshMeanNs: 16_000, freshMedianNs: 15_900, againMeanNs: 900, againMedianNs: 800,
+	};
+	const asked: number[] = [];
+	let looks = 0;
+	native.machine = {
+		warm: (neededBytes) => {
+			asked.push(neededBytes);
+			return Promise.resolve({ neededBytes: 1 << 30, warmed: touched, why: null });
+		},
+		lookWith: () => () => Promise.resolve({
+			gaps: [{ cpu: 0, spunNs: 1e8, count: 1, lostNs: 1e6, largestNs: looks++ === 1 ? 4e6 : 2e4 }], cpus: 2,
+			stealMs: null, waitedUs: { cpu: null, memory: null, io: null }, load: 0, frequencyKHz: null,
+		}),
+	};
+	await measureOnHost(native, request, fakeScreen(), READY);
+	const { manifest, blocks } = readRun(out);
+	t.is(asked.length, 2, 'before the run and at its end');
+	t.deepEqual(manifest.memory, { neededBytes: 1 << 30, warmed: touched, why: null, atEnd: touched });
+	t.deepEqual(blocks.map(({ repeats }) => repeats), [undefined, 0, undefined, undefined, undefined]);
+	await makeReport(out, request.experiments);
+	const page = readFileSync(join(out, 'report.html'), 'utf8');
+	t.regex(page, /256 MiB were touched before the run: 16.* µs a page on the average .*the largest variant needs 1,024 MiB/);
+	t.regex(page, /1 block was repeated, for a gap of more than 3 ms before or after: 0; of the repeats 0 had one after/);
+	t.regex(page, /<summary>The machine before and after each block<\/summary>/);
+	t.is(readFileSync(join(out, 'tables', 'blocks.csv'), 'utf8').trim().split('\n').length, 6);
+});
+
 test('an interrupted run is kept and can be reported', async (t) => {
 	const out = join(aFolder(t), 'run');
 	const interrupt = { requested: false };
