@@ -51,7 +51,7 @@ export class CoreFile {
 	}
 
 	/** Closed with the test. */
-	static open(t: ExecutionContext, path: string): CoreFile {
+	static open(t: Pick<ExecutionContext, 'teardown'>, path: string): CoreFile {
 		const fd = openSync(path, 'r');
 		t.teardown(() => closeSync(fd));
 		return new CoreFile(fd);

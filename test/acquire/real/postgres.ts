@@ -49,7 +49,7 @@ export class Database {
 	}
 
 	/** Serving, with checksums of its pages, and ended with the test. */
-	static async start(t: ExecutionContext, programs: string, settings: Record<string, string>): Promise<Database> {
+	static async start(t: Pick<ExecutionContext, 'teardown'>, programs: string, settings: Record<string, string>): Promise<Database> {
 		const folder = join(temporaryFolder(t), 'postgres');
 		mkdirSync(folder, { mode: 0o755 });
 		const { uid, gid } = owner();
@@ -86,7 +86,7 @@ export class Database {
 		return run(join(this.#programs, program), args, { ...owner(), cwd: this.folder, env: {} });
 	}
 
-	connect(t: ExecutionContext): Session {
+	connect(t: Pick<ExecutionContext, 'teardown'>): Session {
 		return new Session(t, join(this.#programs, 'psql'), this.folder);
 	}
 
@@ -107,7 +107,7 @@ export class Session {
 	readonly #ended: Promise<unknown[]>;
 	#said = '';
 
-	constructor(t: ExecutionContext, psql: string, folder: string) {
+	constructor(t: Pick<ExecutionContext, 'teardown'>, psql: string, folder: string) {
 		const child = spawn(
 			psql, ['-h', folder, '-U', 'tester', '-d', 'postgres', '-XqAt', '-v', 'ON_ERROR_STOP=1'],
 			{ stdio: ['pipe', 'pipe', 'pipe'], env: {} }

@@ -32,7 +32,7 @@ export function run(
 export const procsnap = (...args: string[]): Promise<Ended> => run(CLI[0], [...CLI.slice(1), ...args]);
 
 /** A folder that goes with the test; all may enter it, for servers that are not root. */
-export function temporaryFolder(t: ExecutionContext): string {
+export function temporaryFolder(t: Pick<ExecutionContext, 'teardown'>): string {
 	const folder = mkdtempSync(join(tmpdir(), 'procsnap-real-'));
 	chmodSync(folder, 0o755);
 	t.teardown(() => rmSync(folder, { recursive: true, force: true }));
