@@ -61,7 +61,7 @@ function copyAll(tracer, pid, regions) {
 
 export const mechanism = {
 	name: 'dropped-in-mechanism', order: 99, title: 'a copy in memory', description: 'the target was stopped until it was copied',
-	duplicates: false, forked: false, keepsShared: false, allFlags: true, cooperative: false, notForEvidence: null, unavailable: () => null,
+	duplicates: false, forked: false, keepsShared: false, allFlags: true, ofOneMoment: true, cooperative: false, notForEvidence: null, unavailable: () => null,
 	open: (tracer, { pid }) => {
 		const begunNs = Number(nowNs());
 		tracer.hold(pid);
@@ -170,7 +170,7 @@ import { ProcessImage, readBy } from './shared/process-image.ts';
 
 export const mechanism = {
 	name: 'dropped-in-c', order: 98, title: 'a half in C', description: 'what one file in C does',
-	duplicates: true, forked: true, keepsShared: false, allFlags: true, cooperative: false, notForEvidence: null, unavailable: () => null,
+	duplicates: true, forked: true, keepsShared: false, allFlags: true, ofOneMoment: true, cooperative: false, notForEvidence: null, unavailable: () => null,
 	open: (tracer, target) => {
 		const { pid, takeNs, pauseNs, momentNs, sum, letters } = tracer.askStopping(
 			'droppedIn', ['pid', 'takeNs', 'pauseNs', 'momentNs', 'sum', 'letters'],
@@ -234,7 +234,7 @@ test.serial('a temporary experiment and a temporary mechanism, one file each', a
 
 	for (const verb of ['take', 'hidden'])
 		t.regex(tool(verb, '--help').stdout, /--mechanism NAMES? .*dropped-in-mechanism/);
-	t.regex(tool('take', '1', '--mechanism', 'magic').stderr, /the mechanisms are .* and dropped-in-mechanism/);
+	t.regex(tool('take', '1', '--mechanism', 'magic').stderr, /the mechanisms are .*\bdropped-in-mechanism\b/);
 	const target = await startTarget(t, 'sharing', 24, 8);
 	const out = join(folder, 'evidence'), key = join(folder, 'key');
 	const taken = tool('take', String(target.pid), '--mechanism', NAME, '--out', out, '--key', key);
