@@ -238,13 +238,15 @@ function identified(pid: number): Identity {
 	}
 }
 
-/** With what may be done with a process that no mechanism has copied. */
+/** With these another try, or another option, may do: nothing speaks against the process as such. */
+const MAY_DO_LATER = new Set(['ETIMEDOUT', 'EAGAIN', 'E2BIG', 'EMFILE', 'ENOMEM']);
+
+/** With what may be done with a process that no mechanism can copy. Of one that was named others may be able to. */
 function withOffer(
 	error: unknown, tracer: Tracer | undefined, survey: Survey | undefined, { pid, mechanisms, signal }: TakeOptions
 ): unknown {
 	const isRefusal = error instanceof ProcsnapError && survey?.still === undefined && signal?.aborted !== true;
-	const wasAsked = mechanisms?.some(({ ofOneMoment }) => !ofOneMoment) === true;
-	if (!isRefusal || tracer === undefined || wasAsked) return error;
+	if (!isRefusal || tracer === undefined || mechanisms !== undefined || MAY_DO_LATER.has(error.code)) return error;
 	const offer = offerFor(tracer, pid);
 	return offer === null ? error : new ProcsnapError(error.code, `${error.message}; ${offer}`, error.inVain);
 }

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include "deaths.h"
 #include "interrupting.h"
+#include "late.h"
 #include "listing.h"
 #include "supervised.h"
 #include "task_file.h"
@@ -100,6 +101,15 @@ static int did_not_stop(const struct ps_stop *stop, pid_t tid, int64_t waited_ns
 }
 
 /*
+ * A first thread that ends before its stop never comes to it, and its tracer is not told of its end as long as others
+ * live (kernel/exit.c, delay_group_leader()): that is noted when it can be (late.c), so that its parent gets to know.
+ */
+static bool ended_unseen(const struct ps_stop *stop, const struct ps_thread *thread)
+{
+	return thread->tid == stop->pid && stop->threads > 1 && is_dead(stop->pid, thread->tid);
+}
+
+/*
  * In turns: a thread that calls exec() or exit_group() kills the others and does
  * not stop before their tracer has taken note of each one's death.
  */
@@ -124,6 +134,12 @@ static int await_all(struct ps_stop *stop)
 				err = -ESRCH;
 			if (thread->stopped && !stopped_ns)
 				stopped_ns = ps_now_ns();
+			if (err == -ETIMEDOUT && ended_unseen(stop, thread)) {
+				ps_follow_ended(thread->tid);
+				ps_add_late(stop->pid, thread);
+				forget_ended(stop, i);
+				continue;
+			}
 			if (err == -ETIMEDOUT)
 				missing = thread->tid;
 			if (err && err != -ETIMEDOUT) {

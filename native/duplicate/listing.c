@@ -102,7 +102,7 @@ static int count_threads(pid_t pid)
  * It has ended, and makes nothing any more, but is listed still: a first one as
  * long as others live, any as long as its tracer takes no note.
  */
-static bool is_dead(pid_t pid, pid_t tid)
+bool is_dead(pid_t pid, pid_t tid)
 {
 	char state = task_state(pid, tid);
 

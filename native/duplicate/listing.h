@@ -14,6 +14,8 @@ void forget_thread(struct ps_stop *stop, int index);
 void forget_ended(struct ps_stop *stop, int index);
 /* Has exec() given @thread the first thread's tid? Then it has that from now on. */
 bool rename_first(const struct ps_stop *stop, struct ps_thread *thread);
+/* Has this thread ended, though it is listed still? */
+bool is_dead(pid_t pid, pid_t tid);
 /* As many are in stop->thread as there are. */
 bool all_are_stopped(const struct ps_stop *stop);
 

@@ -45,7 +45,9 @@ static int seize_new(struct ps_stop *stop, int first)
 	for (int i = first; i < stop->threads && !err;) {
 		struct ps_thread *thread = &stop->thread[i];
 
-		if (ps_is_late(thread->tid))
+		if (ps_is_late(thread->tid) && is_dead(stop->pid, thread->tid))
+			err = -ESRCH;
+		else if (ps_is_late(thread->tid))
 			err = ps_fail(-EBUSY,
 				"thread %d of process %d has still not come to the stop of an earlier try: try again later",
 				thread->tid, stop->pid);

@@ -58,7 +58,7 @@ const WRONG: Array<[string, string[], RegExp]> = [
 	['an unknown option', ['take', '1', '--fast'], /unknown option --fast: the options are --out, --to, .*--mechanism/],
 	[
 		'an unknown mechanism', ['take', '1', '--mechanism', 'magic'],
-		/--mechanism magic: the mechanisms are syscall, inject and precopy/,
+		/--mechanism magic: the mechanisms are syscall, inject, precopy and live/,
 	],
 	['an option without its value', ['take', '1', '--out'], /--out needs a value: --out DIR/],
 	['a stop of no time', ['take', '1', '--max-stop', '0'], /--max-stop 0: it is a whole number from 1 to 60000/],

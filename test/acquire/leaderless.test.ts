@@ -1,4 +1,5 @@
 /** A process whose first thread has ended, or ends in the midst of it, is taken like any other. */
+import { once } from 'node:events';
 import test, { type ExecutionContext } from 'ava';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { LiveTarget } from '../../acquire/evidence/live.ts';
@@ -105,7 +106,10 @@ for (const mechanism of MECHANISMS.filter(({ cooperative }) => !cooperative)) {
 			still.end();
 			await firstEnds(target);
 			await target.runs(TURNS);
+			const gone = once(target.process, 'exit');
 			target.process.kill('SIGKILL');
+			// Its parent is told, although the tracer of a first thread that had ended lives on.
+			await gone;
 		}
 		t.log(`ended by the end of the copy: ${before} of 12`);
 	});
