@@ -18,6 +18,7 @@
  * again as after a lost one. The id is the receiver's, fresh, and the manifest that is sealed names it: the stream of
  * another transfer is nobody's evidence here.
  */
+import type { Readable } from 'node:stream';
 import { Failure } from '../../common/errors.ts';
 import type { Seal } from '../evidence/folder.ts';
 import { SCHEMA_VERSION } from '../evidence/manifest.ts';
@@ -147,28 +148,73 @@ export function parseAnswer(text: string): Answer {
 	};
 }
 
-/** Reads lines and bytes off a stream, no faster than they are wanted. */
+/**
+ * Reads lines and bytes off a stream, no faster than they are wanted. By its events: its iterator would copy all that
+ * has come into one buffer first, for each turn.
+ */
 export class Wire {
-	readonly #chunks: AsyncIterator<Buffer>;
+	readonly #stream: Readable;
 	#rest: Buffer = Buffer.alloc(0);
+	/** Has what comes next; false: it wants more. */
+	#wanted: ((chunk: Buffer) => boolean) | undefined;
+	/** Whoever waits, at the end of the stream. */
+	#ended: (() => void) | undefined;
+	#error: Error | undefined;
+	#isOver = false;
 
-	constructor(stream: AsyncIterable<Buffer>) {
-		this.#chunks = stream[Symbol.asyncIterator]();
+	constructor(stream: Readable) {
+		this.#stream = stream.pause();
+		stream.on('data', (chunk: Buffer) => {
+			if (this.#wanted === undefined) {
+				this.#rest = Buffer.concat([this.#rest, chunk]);
+			} else if (!this.#wanted(chunk)) {
+				return;
+			}
+			this.#wanted = this.#ended = undefined;
+			stream.pause();
+		});
+		stream.on('end', () => this.#over());
+		stream.on('error', (error: Error) => this.#over(error));
+		stream.on('close', () => this.#over(new Error('it was closed')));
+		if (stream.destroyed) this.#over(stream.errored ?? new Error('it was closed'));
 	}
 
-	/** false at the end of the stream. */
-	async #more(): Promise<boolean> {
-		const next = await this.#chunks.next();
-		if (next.done === true) return false;
-		this.#rest = next.value;
-		return true;
+	#over(error?: Error): void {
+		if (this.#isOver) return;
+		this.#isOver = true;
+		this.#error = error;
+		this.#ended?.();
 	}
 
-	/** null at the end of the stream. Throws Malformed at a line that is too long, Error at one that was cut off. */
+	/** Resolves when `wanted` has had enough, or at the end of the stream. */
+	#more(wanted: (chunk: Buffer) => boolean): Promise<void> {
+		if (this.#isOver) return Promise.resolve();
+		return new Promise((resolve) => {
+			this.#ended = resolve;
+			this.#wanted = (chunk) => {
+				const isEnough = wanted(chunk);
+				if (isEnough) resolve();
+				return isEnough;
+			};
+			this.#stream.resume();
+		});
+	}
+
+	/**
+	 * null at the end of the stream. Throws Malformed at a line that is too long, Error at one that was cut off, and
+	 * what ended the stream.
+	 */
 	async line(): Promise<string | null> {
 		const parts: Buffer[] = [];
 		for (let length = 0; ;) {
-			if (this.#rest.length === 0 && !await this.#more()) {
+			if (this.#rest.length === 0) {
+				await this.#more((chunk) => {
+					this.#rest = chunk;
+					return true;
+				});
+			}
+			if (this.#rest.length === 0) {
+				if (this.#error !== undefined) throw this.#error;
 				if (length === 0) return null;
 				throw new Error('it was closed in the middle of a line');
 			}
@@ -184,12 +230,14 @@ export class Wire {
 	/** Fills all of `room`; how many bytes it got, fewer only at the end of the stream, whatever ended it. */
 	async fill(room: Uint8Array): Promise<number> {
 		let filled = 0;
-		while (filled < room.length && (this.#rest.length > 0 || await this.#more().catch(() => false))) {
-			const length = Math.min(room.length - filled, this.#rest.length);
-			room.set(this.#rest.subarray(0, length), filled);
-			this.#rest = this.#rest.subarray(length);
+		const put = (chunk: Buffer): boolean => {
+			const length = Math.min(room.length - filled, chunk.length);
+			room.set(chunk.subarray(0, length), filled);
 			filled += length;
-		}
+			this.#rest = chunk.subarray(length);
+			return filled === room.length;
+		};
+		if (!put(this.#rest)) await this.#more(put);
 		return filled;
 	}
 }

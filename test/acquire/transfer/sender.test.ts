@@ -1,6 +1,7 @@
 /** A sender and receivers that are not as they should be: it ends in time, with what is wrong, or goes on. */
 import test from 'ava';
 import { once } from 'node:events';
+import { PassThrough, Readable } from 'node:stream';
 import { line, Wire } from '../../../acquire/transfer/protocol.ts';
 import { Sender } from '../../../acquire/transfer/sender.ts';
 import { falseReceiver, ID, takesAll } from './false-receiver.ts';
@@ -53,6 +54,33 @@ test('what came before a link broke is counted, however it broke', async (t) => 
 		throw new Error('ECONNRESET');
 	};
 	const room = Buffer.alloc(8);
-	t.is(await new Wire(broken()).fill(room), 5);
+	t.is(await new Wire(Readable.from(broken(), { objectMode: false })).fill(room), 5);
 	t.is(room.toString('latin1', 0, 5), 'abcde');
+});
+
+test('lines and bytes come as they were sent, in whatever pieces, and no more is taken than is wanted', async (t) => {
+	const text = Buffer.from(`first\n${'x'.repeat(1000)}second\nthird`);
+	for (const piece of [1, 3, 7, 999, 5000]) {
+		const stream = new PassThrough({ highWaterMark: 16 }), wire = new Wire(stream);
+		const written = (async () => {
+			for (let at = 0; at < text.length; at += piece)
+				if (!stream.write(text.subarray(at, at + piece))) await once(stream, 'drain');
+			stream.end();
+		})();
+		t.is(await wire.line(), 'first');
+		t.true(stream.isPaused());
+		const room = Buffer.alloc(1000);
+		t.is(await wire.fill(room), 1000);
+		t.is(room.toString(), 'x'.repeat(1000));
+		t.true(stream.isPaused());
+		t.is(await wire.line(), 'second');
+		await t.throwsAsync(wire.line(), { message: /closed in the middle of a line/ });
+		await written;
+		t.is(await wire.line(), null);
+	}
+	const gone = new PassThrough(), wire = new Wire(gone), asked = wire.line();
+	gone.destroy(new Error('too slow'));
+	await t.throwsAsync(asked, { message: 'too slow' });
+	await t.throwsAsync(wire.line(), { message: 'too slow' }, 'and whoever asks later');
+	t.is(await new Wire(gone).fill(Buffer.alloc(3)), 0, 'it was gone before');
 });
