@@ -27,6 +27,12 @@ struct scan_argument {					/* struct pm_scan_arg */
 #define PAGEMAP_SCAN		_IOWR('f', 16, struct scan_argument)
 #define PM_SCAN_WP_MATCHING	(1 << 0)
 
+/*
+ * One such call: how many runs, or a negative errno. @arg->walk_end is how far it has come, behind all that it has found.
+ * A kernel that does not know PAGE_IS_GUARD is asked again without it, and @arg is left so.
+ */
+int ps_pagemap_scan(int pagemap, struct scan_argument *arg);
+
 /* Bits of an entry. */
 #define ENTRY_PROTECTED		(1ULL << 57)
 #define ENTRY_GUARD		(1ULL << 58)	/* Linux 6.15 */

@@ -86,24 +86,13 @@ static int add_swapped(int pagemap, uint64_t *entries, const struct scan_run *ru
 	return 0;
 }
 
-static int scan(int pagemap, struct scan_argument *arg)
-{
-	int got = ioctl(pagemap, PAGEMAP_SCAN, arg);
-
-	if (got < 0 && errno == EINVAL && arg->category_mask & PAGE_IS_GUARD) {
-		arg->category_mask = arg->category_inverted = 0;
-		got = ioctl(pagemap, PAGEMAP_SCAN, arg);
-	}
-	return got < 0 ? -errno : got;
-}
-
 int ps_pages_scan(int pagemap, uint64_t start, uint64_t end, uint64_t most_pages, int64_t until_ns,
 		  struct ps_runs *runs, uint64_t *walked)
 {
 	struct scan_run *found = malloc(SCANNED * sizeof(*found));
 	uint64_t *entries = malloc(ENTRIES * sizeof(*entries)), entry;
 	struct scan_argument arg = {
-		.size = sizeof(arg), .start = start, .end = end, .vec = (uintptr_t)found, .vec_len = SCANNED,
+		.start = start, .end = end, .vec = (uintptr_t)found, .vec_len = SCANNED,
 		.max_pages = most_pages, .category_mask = PAGE_IS_GUARD, .category_inverted = PAGE_IS_GUARD,
 		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
 		.return_mask = PAGE_IS_FILE | PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_PFNZERO,
@@ -116,18 +105,11 @@ int ps_pages_scan(int pagemap, uint64_t start, uint64_t end, uint64_t most_pages
 
 		/* Empty page tables are walked without a pause, and under the lock, and do not count as pages. */
 		arg.end = most_pages && end - arg.start > span ? arg.start + span : end;
-		got = scan(pagemap, &arg);
+		got = ps_pagemap_scan(pagemap, &arg);
 		if (ps_now_ns() - begun_ns < SHORT_NS)
 			span = span < MOST_SPAN ? 2 * span : span;
 		else if (span > most_pages * PAGE)
 			span /= 2;
-		/*
-		 * Where the kernel's own buffer was full and the walk then came to its end, walk_end is still that of
-		 * the buffer (fs/proc/task_mmu.c, do_pagemap_scan(): "isn't set when ret is zero"), and some runs would
-		 * be found again.
-		 */
-		if (got > 0 && found[got - 1].end > arg.walk_end)
-			arg.walk_end = found[got - 1].end;
 		for (int i = 0, count = got; i < count && got >= 0; i++) {
 			if (found[i].categories & PAGE_IS_SWAPPED)
 				got = add_swapped(pagemap, entries, &found[i], runs);

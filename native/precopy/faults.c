@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
-#include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "faults.h"
+#include "ring.h"
 
 #define RING_BYTES	(256UL << 10)	/* of each CPU, for 16,384 faults; more needs CAP_IPC_LOCK */
-#define RECORD_BYTES	64		/* more than any record has */
 #define MOST_LISTINGS	64
 
-struct ring {				/* of one CPU: events of all threads write there */
-	struct perf_event_mmap_page *head;
+struct log {				/* of one CPU: events of all threads write there */
+	struct ring ring;
 	int	fd;			/* the event that it belongs to */
 };
 
 static struct {
 	int	cpus;
-	struct ring *ring;
+	struct log *log;
 	int	events, room;
 	int	*event;
 } faults;
@@ -57,7 +55,7 @@ static int note_event(int fd)
 
 static int watch_on(pid_t tid, int cpu)
 {
-	struct ring *ring = &faults.ring[cpu];
+	struct log *log = &faults.log[cpu];
 	int fd = open_event(tid, cpu), err;
 
 	if (fd < 0)	/* the CPU is not there; or the thread has ended, which the next listing will tell */
@@ -65,15 +63,10 @@ static int watch_on(pid_t tid, int cpu)
 	err = note_event(fd);
 	if (err)
 		return err;
-	if (ring->head)
-		return ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, ring->fd) ? -errno : 0;
-	ring->head = mmap(NULL, sysconf(_SC_PAGESIZE) + RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (ring->head == MAP_FAILED) {
-		ring->head = NULL;
-		return -errno;
-	}
-	ring->fd = fd;
-	return 0;
+	if (log->ring.head)
+		return ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, log->fd) ? -errno : 0;
+	log->fd = fd;
+	return ps_map_ring(&log->ring, fd, RING_BYTES);
 }
 
 static int watch(pid_t tid)
@@ -124,8 +117,8 @@ int ps_open_faults(pid_t pid)
 	int err;
 
 	faults.cpus = sysconf(_SC_NPROCESSORS_CONF);
-	faults.ring = calloc(faults.cpus, sizeof(*faults.ring));
-	if (!faults.ring) {
+	faults.log = calloc(faults.cpus, sizeof(*faults.log));
+	if (!faults.log) {
 		faults.cpus = 0;
 		return ps_fail(-ENOMEM, "there is no memory for a log of page faults");
 	}
@@ -146,49 +139,31 @@ int ps_open_faults(pid_t pid)
 void ps_close_faults(void)
 {
 	for (int cpu = 0; cpu < faults.cpus; cpu++)
-		if (faults.ring[cpu].head)
-			munmap(faults.ring[cpu].head, sysconf(_SC_PAGESIZE) + RING_BYTES);
+		ps_unmap_ring(&faults.log[cpu].ring);
 	for (int i = 0; i < faults.events; i++)
 		close(faults.event[i]);
-	free(faults.ring);
+	free(faults.log);
 	free(faults.event);
 	memset(&faults, 0, sizeof(faults));
 }
 
-static uint64_t number_at(const uint8_t *bytes, uint64_t at)
+struct visitor { void (*visit)(uint64_t address); };
+
+static void pass_on(const struct perf_event_header *header, uint64_t address, void *arg)
 {
-	uint64_t number;
+	const struct visitor *visitor = arg;
 
-	memcpy(&number, bytes + at % RING_BYTES, sizeof(number));	/* records are of multiples of eight bytes */
-	return number;
-}
-
-static bool drain(struct ring *ring, void (*visit)(uint64_t address))
-{
-	const uint8_t *bytes = (const uint8_t *)ring->head + ring->head->data_offset;
-	uint64_t at = ring->head->data_tail, end = __atomic_load_n(&ring->head->data_head, __ATOMIC_ACQUIRE);
-	/* Only here is room made: where there was none for a record, there is none now. */
-	bool full = end - at > RING_BYTES - RECORD_BYTES;
-
-	while (at < end) {
-		struct perf_event_header header;
-		uint64_t first = number_at(bytes, at);
-
-		memcpy(&header, &first, sizeof(header));
-		if (header.type == PERF_RECORD_SAMPLE)
-			visit(number_at(bytes, at + 8));
-		at += header.size;
-	}
-	__atomic_store_n(&ring->head->data_tail, at, __ATOMIC_RELEASE);
-	return !full;
+	if (header->type == PERF_RECORD_SAMPLE)
+		visitor->visit(address);
 }
 
 bool ps_drain_faults(void (*visit)(uint64_t address))
 {
+	struct visitor visitor = { visit };
 	bool all = true;
 
 	for (int cpu = 0; cpu < faults.cpus; cpu++)
-		if (faults.ring[cpu].head)
-			all &= drain(&faults.ring[cpu], visit);
+		if (faults.log[cpu].ring.head)
+			all &= ps_drain_ring(&faults.log[cpu].ring, pass_on, &visitor);
 	return all;
 }

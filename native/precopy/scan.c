@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 #include "scan.h"
-
-static int scan(int pagemap, struct scan_argument *arg)
-{
-	int got;
-
-	arg->size = sizeof(*arg);
-	got = ioctl(pagemap, PAGEMAP_SCAN, arg);
-	return got < 0 ? -errno : got;
-}
 
 enum entry_kind { NO_PAGE, PAGE_CLEAN, PAGE_UNKNOWN };
 
@@ -122,7 +112,7 @@ int ps_scan(int pagemap, enum scan_kind kind, uint64_t start, uint64_t end, stru
 	}
 	if (kind == SCAN_LOOK || kind == SCAN_UNREGISTERED)
 		arg.return_mask |= PAGE_IS_SWAPPED;
-	got = scan(pagemap, &arg);
+	got = ps_pagemap_scan(pagemap, &arg);
 	*walked = got < 0 ? start : arg.walk_end;
 	return got > 0 && arg.return_mask & PAGE_IS_SWAPPED ? without_marks(pagemap, runs, got, max, walked) : got;
 }
@@ -135,5 +125,5 @@ bool ps_is_huge(int pagemap, uint64_t address)
 		.category_mask = PAGE_IS_HUGE, .return_mask = PAGE_IS_HUGE,
 	};
 
-	return scan(pagemap, &arg) > 0;
+	return ps_pagemap_scan(pagemap, &arg) > 0;
 }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
-#include <linux/perf_event.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "ring.h"
 #include "switches.h"
 
 #define MOST_THREADS	64		/* all of them are looked at before each step */
@@ -17,7 +15,7 @@ static struct {
 	int	threads;
 	struct watched {
 		int	fd;
-		struct perf_event_mmap_page *ring;
+		struct ring ring;
 		struct rhythm rhythm;
 	} thread[MOST_THREADS];
 } switches;
@@ -51,8 +49,7 @@ static bool watch(pid_t tid)
 		close(thread->fd);
 		return false;
 	}
-	thread->ring = mmap(NULL, sysconf(_SC_PAGESIZE) + RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, thread->fd, 0);
-	if (thread->ring == MAP_FAILED) {
+	if (ps_map_ring(&thread->ring, thread->fd, RING_BYTES)) {
 		close(thread->fd);
 		return false;
 	}
@@ -77,15 +74,16 @@ void ps_open_switches(pid_t pid)
 void ps_close_switches(void)
 {
 	for (int i = 0; i < switches.threads; i++) {
-		munmap(switches.thread[i].ring, sysconf(_SC_PAGESIZE) + RING_BYTES);
+		ps_unmap_ring(&switches.thread[i].ring);
 		close(switches.thread[i].fd);
 	}
 	switches.threads = 0;
 }
 
-static void note(struct rhythm *rhythm, const struct perf_event_header *header, int64_t at_ns)
+static void note(const struct perf_event_header *header, uint64_t at_ns, void *arg)
 {
 	bool out = header->misc & PERF_RECORD_MISC_SWITCH_OUT;
+	struct rhythm *rhythm = arg;
 
 	if (header->type != PERF_RECORD_SWITCH)
 		return;
@@ -96,34 +94,10 @@ static void note(struct rhythm *rhythm, const struct perf_event_header *header, 
 		ps_rhythm_slept(rhythm, at_ns);
 }
 
-static uint64_t number_at(const uint8_t *bytes, uint64_t at)
-{
-	uint64_t number;
-
-	memcpy(&number, bytes + at % RING_BYTES, sizeof(number));	/* records are of multiples of eight bytes */
-	return number;
-}
-
-static void drain(struct watched *thread)
-{
-	const uint8_t *bytes = (const uint8_t *)thread->ring + thread->ring->data_offset;
-	uint64_t at = thread->ring->data_tail, end = __atomic_load_n(&thread->ring->data_head, __ATOMIC_ACQUIRE);
-
-	while (at < end) {
-		struct perf_event_header header;
-		uint64_t first = number_at(bytes, at);
-
-		memcpy(&header, &first, sizeof(header));
-		note(&thread->rhythm, &header, number_at(bytes, at + sizeof(header)));
-		at += header.size;
-	}
-	__atomic_store_n(&thread->ring->data_tail, at, __ATOMIC_RELEASE);
-}
-
 void ps_note_switches(void)
 {
 	for (int i = 0; i < switches.threads; i++)
-		drain(&switches.thread[i]);
+		ps_drain_ring(&switches.thread[i].ring, note, &switches.thread[i].rhythm);
 }
 
 int64_t ps_switches_wait_ns(int64_t now_ns, int64_t length_ns)

@@ -1,5 +1,6 @@
 /** Where a process has pages, and a file data: the same by PAGEMAP_SCAN and entry by entry. */
 import test from 'ava';
+import { execFileSync } from 'node:child_process';
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../../common/errors.ts';
@@ -7,6 +8,7 @@ import { PageMap, populatedRuns, unionOf, type Which } from '../../common/proc/p
 import { parseRegions } from '../../common/proc/regions.ts';
 import { pagesOf, partsOf } from '../../native/index.ts';
 import { startTarget, temporaryFolder } from '../acquire/help.ts';
+import { program } from './help.ts';
 
 const PAGE = 4096;
 const WHICH: Which[] = ['all', 'own', 'resident'];
@@ -34,6 +36,10 @@ for (const [kind, count] of [['regions', 500], ['private', 16], ['guard', 16], [
 			await t.throwsAsync(pagesOf(fd, regions, { scan }), { instanceOf: Failure, message: /ended while/ });
 	});
 }
+
+test('a look that finds more runs than the kernel keeps at a time has come behind all that it has found', (t) => {
+	t.regex(execFileSync(program('scanned'), { encoding: 'utf8' }), /^(?:ok|not here)$/m);
+});
 
 test('nothing is asked of no range', async (t) => {
 	t.deepEqual((await pagesOf(-1, [])).in({ start: 0, end: 2 ** 47 }, 'all'), []);

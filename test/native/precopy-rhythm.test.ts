@@ -12,6 +12,10 @@ test('a rhythm is known from times of waking and going to sleep', (t) => {
 	t.is(spawnSync(program('rhythms'), { encoding: 'utf8' }).stdout.trim(), 'ok');
 });
 
+test('the log is read as the kernel writes it', (t) => {
+	t.is(spawnSync(program('rings'), { encoding: 'utf8' }).stdout.trim(), 'ok');
+});
+
 const KEYS = ['steps', 'waits', 'stepsInRhythm', 'stepsAwake', 'waitedNs', 'takeNs'] as const;
 
 type Steps = Pick<Precopy, (typeof KEYS)[number]>;
