@@ -184,6 +184,7 @@ struct ps_stop {			/* a target with all of its threads stopped */
 	bool	real_time;		/* a thread has a real-time policy, sched(7) */
 	int	workers;		/* the kernel's, for io_uring and the like: in the last listing, and let be */
 	int64_t	first_ns;		/* when the first thread was interrupted; earlier by undone_ns once all are stopped */
+	int64_t	let_go_ns;		/* when ps_release() has let the last thread go */
 	int64_t	undone_ns;		/* for how long the target was stopped before that, in vain */
 	int64_t	timeout_ns;		/* how long to wait until the target can be stopped: it runs meanwhile */
 	int64_t	limit_ns;		/* how long threads that are stopped may wait for others to stop */

@@ -88,12 +88,8 @@ static int64_t time_for(const struct injection *in, const struct ps_duplicate *d
 	return most_ns < in->stop.limit_ns ? most_ns : in->stop.limit_ns;
 }
 
-/*
- * How large the target is, is noted in its stop, and how large the child is, before anything of that is unmapped:
- * left_out->total_bytes. @keep: what is left out is looked for, and copied, in the stop.
- */
-static int inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struct ps_duplicate *duplicate,
-		  struct ps_registers *registers, int max_registers, struct ps_left_out *left_out, bool keep)
+int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struct ps_duplicate *duplicate,
+	      struct ps_registers *registers, int max_registers, struct ps_left_out *left_out)
 {
 	const long arguments[4] = { CLONE_STILL, NOWHERE, 0, 0 };
 	struct ps_preflight preflight;
@@ -101,9 +97,8 @@ static int inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, s
 	struct injection in;
 	int64_t start = ps_now_ns();
 	bool held = false, watched = false, has_locks;
-	int64_t pages = -1;
 	long result = 0;
-	int err, statm = -1;
+	int err;
 	char why[256];
 
 	*duplicate = (struct ps_duplicate){ .target = target, .target_fd = syscall(SYS_pidfd_open, target, 0) };
@@ -112,7 +107,8 @@ static int inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, s
 		goto out;
 	ps_at(PS_STEP_CHECKED);
 	has_locks = ps_holds_posix_locks(target);
-	statm = left_out ? ps_open_size(target) : -1;
+	if (left_out)
+		ps_prepare_left_out(target, left_out);
 	duplicate->shares_files = !has_locks && ps_has_flushed_files(target);
 	err = ps_begin_injection(&in, &(struct ps_patience){ target, duplicate->target_fd, timeout_ns, limit_ns });
 	/* If it failed, too: of stops that were undone. */
@@ -140,10 +136,7 @@ static int inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, s
 	duplicate->inner_pid = result;
 	if (!err && result < 0)
 		err = clone_failed(target, result);
-	/* Of a thread that has ended since, statm tells nothing. */
-	if (!err && left_out && (pages = ps_read_size(statm)) <= 0)
-		pages = ps_size_of(in.stop.thread[0].tid);
-	if (!err && keep)
+	if (!err && left_out)
 		ps_keep_left_out(&in, ps_find_child_now(&in, result), time_for(&in, duplicate), left_out);
 	/* Where memory is tight, before the target goes on: this process may lose its CPU then. */
 	if (!err && ps_watch_is_tight(target) && (duplicate->pid = ps_find_child(&in, result))) {
@@ -164,7 +157,7 @@ static int inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, s
 			err = 0;
 	}
 	ps_release(&in.stop, -1);
-	duplicate->pause_ns = ps_now_ns() - in.stop.first_ns;
+	duplicate->pause_ns = in.stop.let_go_ns - in.stop.first_ns;
 	duplicate->window_ns = in.window_ns;
 	ps_at(PS_STEP_RELEASED);
 	if (!err && !held)
@@ -174,11 +167,10 @@ static int inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, s
 	if (!err) {
 		ps_at(PS_STEP_HELD);
 		if (left_out)
-			ps_note_left_out(pages, duplicate->pid, left_out);
+			ps_note_left_out(duplicate->pid, left_out);
 		duplicate->dropped = ps_drop_shared(duplicate, in.timeout_ns);
 		ps_dress_child(duplicate);
 		duplicate->take_ns = ps_now_ns() - start;
-		ps_close_size(statm);
 		return 0;
 	}
 	snprintf(why, sizeof(why), "%s", ps_error());
@@ -195,46 +187,8 @@ static int inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, s
 	else
 		ps_fail(err, "%s", why);
 out:
-	ps_close_size(statm);
 	if (duplicate->target_fd >= 0 && !duplicate->pid)
 		close(duplicate->target_fd);
-	return err;
-}
-
-int ps_inject(pid_t target, int cpu, int64_t timeout_ns, int64_t limit_ns, struct ps_duplicate *duplicate,
-	      struct ps_registers *registers, int max_registers, struct ps_left_out *left_out)
-{
-	int64_t start = ps_now_ns(), pause_ns;
-	struct ps_ended ended;
-	struct ps_calls calls;
-	int err = inject(target, cpu, timeout_ns, limit_ns, duplicate, registers, max_registers, left_out, false);
-
-	if (err || !left_out || !left_out->total_bytes)
-		return err;
-	/*
-	 * What it lacks may have gone elsewhere by now: another one is made, and in that stop it is looked for. One
-	 * that lacks nothing, as nearly all, pays nothing for it.
-	 */
-	calls = duplicate->calls;
-	pause_ns = duplicate->pause_ns;
-	ps_end(duplicate, timeout_ns, limit_ns, &ended);
-	ps_add_calls(&calls, &ended.calls);
-	if (ended.pause_ns > pause_ns)
-		pause_ns = ended.pause_ns;
-	ps_forget_left_out(left_out);
-	err = inject(target, cpu, timeout_ns, limit_ns, duplicate, registers, max_registers, left_out, true);
-	if (err && err != -ESRCH) {
-		/* Then without that: a target that hides something is not to escape by it. */
-		ps_add_calls(&calls, &duplicate->calls);
-		if (duplicate->pause_ns > pause_ns)
-			pause_ns = duplicate->pause_ns;
-		ps_forget_left_out(left_out);
-		err = inject(target, cpu, timeout_ns, limit_ns, duplicate, registers, max_registers, left_out, false);
-	}
-	ps_add_calls(&duplicate->calls, &calls);
-	if (pause_ns > duplicate->pause_ns)
-		duplicate->pause_ns = pause_ns;
-	duplicate->take_ns = ps_now_ns() - start;
 	return err;
 }
 

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
  * Memory that a fork leaves out can be moved, or given up, as soon as the target
- * goes on: so it is looked for in the stop. A target that has none does not pay
+ * goes on: so it is looked for in the stop. A target that has none hardly pays
  * for that: the kernel counts the size of each address space, and takes what it
- * leaves out off the child's; so one number is read in the stop, and compared
- * when the target runs again. Where they differ, another duplicate is made, in
- * whose stop both lists of regions are read side by side until all is found;
- * that is copied, the smallest regions first, as far as time and room last. Only
- * pages are read that the target has in memory: nothing is brought in, and no
- * driver is asked.
+ * leaves out off the child's; so two numbers are read. Where they differ, both
+ * lists of regions are read side by side until all is found; that is copied, the
+ * smallest regions first, as far as time and room last. Only pages are read that
+ * the target has in memory: nothing is brought in, and no driver is asked.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,6 +22,7 @@
 #define MOST_RUNS	8192
 #define TEXT_BYTES	(1UL << 20)
 #define LINE_BYTES	8192UL		/* of maps; of a longer one, with a very deep path, only so much is looked at */
+#define TOUCHED_BYTES	(1UL << 20)
 #define PIECE_BYTES	(128UL << 10)	/* read at once: then the clock is looked at */
 #define ENTRIES		512		/* of pagemap, read at once */
 #define PRESENT		(1ULL << 63)
@@ -50,14 +49,19 @@ static int open_file(pid_t pid, const char *name)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-int ps_open_size(pid_t target)
-{
-	pid_t living = ps_living_thread(target);
+/* Files that tell the sizes of target and child; and what the target's was in its stop, in pages. */
+static int size_fd = -1, childs_fd = -1;
+static int64_t size;
 
-	return living > 0 ? open_file(living, "statm") : -1;
+static void close_file(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
-int64_t ps_read_size(int fd)
+/* In pages; -1: not known; 0: it was of a thread that has ended since. */
+static int64_t read_size(int fd)
 {
 	char text[128];
 	ssize_t got = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
@@ -68,31 +72,52 @@ int64_t ps_read_size(int fd)
 	return strtoll(text, NULL, 10);
 }
 
-void ps_close_size(int fd)
+static int64_t read_size_of(pid_t pid, int *fd)
 {
-	if (fd >= 0)
-		close(fd);
+	close_file(fd);
+	*fd = open_file(pid, "statm");
+	return read_size(*fd);
 }
 
-int64_t ps_size_of(pid_t pid)
+/* @child, which has not run, and of which nothing was unmapped. */
+static void compare(pid_t child, struct ps_left_out *left_out)
 {
-	int fd = open_file(pid, "statm");
-	int64_t pages = ps_read_size(fd);
+	int64_t childs = read_size_of(child, &childs_fd);
 
-	ps_close_size(fd);
-	return pages;
+	left_out->total_bytes = childs > 0 && size > childs ? (size - childs) * PAGE : 0;
 }
 
-void ps_note_left_out(int64_t pages, pid_t child, struct ps_left_out *left_out)
+/* A first touch of memory may be slow: of what is copied nearly always enough, and of what is needed for it. */
+static void touch(void *start, size_t bytes)
 {
-	int64_t childs = ps_size_of(child);
+	volatile uint8_t *memory = start;
 
-	left_out->total_bytes = childs > 0 && pages > childs ? (pages - childs) * PAGE : 0;
+	for (size_t at = 0; at < bytes; at += PAGE)
+		memory[at] = memory[at];
 }
 
-void ps_forget_left_out(struct ps_left_out *left_out)
+void ps_prepare_left_out(pid_t target, const struct ps_left_out *left_out)
 {
-	*left_out = (struct ps_left_out){ .room = left_out->room, .room_bytes = left_out->room_bytes };
+	pid_t living = ps_living_thread(target);
+
+	touch(left_out->room, left_out->room_bytes < TOUCHED_BYTES ? left_out->room_bytes : TOUCHED_BYTES);
+	touch(&of_target, sizeof(of_target));
+	touch(&of_child, sizeof(of_child));
+	touch(found, PAGE);
+	touch(runs, PAGE);
+	touch(texts, PAGE);
+	close_file(&childs_fd);
+	close_file(&size_fd);
+	size_fd = living > 0 ? open_file(living, "statm") : -1;
+}
+
+void ps_note_left_out(pid_t child, struct ps_left_out *left_out)
+{
+	if (childs_fd < 0)
+		compare(child, left_out);
+	/* Not in the stop. */
+	close_file(&childs_fd);
+	close_file(&size_fd);
 }
 
 /* The next line, with a 0 in place of its end; NULL: there is none. */
@@ -295,8 +320,11 @@ void ps_keep_left_out(const struct injection *in, pid_t child, int64_t budget_ns
 	pid_t tid = in->stop.thread[0].tid;
 	int64_t until_ns = ps_now_ns() + budget_ns;
 
+	size = read_size(size_fd);
+	if (size <= 0)
+		size = read_size_of(tid, &size_fd);
 	if (child)
-		ps_note_left_out(ps_size_of(tid), child, left_out);
+		compare(child, left_out);
 	if (!left_out->total_bytes)
 		return;
 	find(tid, child, until_ns, left_out);

@@ -39,7 +39,6 @@ int let_threads_go(struct ps_stop *stop, int except)
 	for (int i = 0; i < stop->threads; i++)
 		if (i != except && i != first)
 			dead += let_thread_go(stop, &stop->thread[i]);
-	ps_restore_cpu();
 	return dead;
 }
 
@@ -49,6 +48,8 @@ void ps_release(struct ps_stop *stop, int except)
 	int dead = let_threads_go(stop, except);
 
 	ps_follow_entered();
+	stop->let_go_ns = ps_now_ns();
+	ps_restore_cpu();
 	/* Their parent, or an exec() of theirs, waits until we have taken note. */
 	while (dead && ps_now_ns() - start < stop->timeout_ns) {
 		for (int i = 0; i < stop->threads; i++)

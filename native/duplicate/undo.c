@@ -19,6 +19,7 @@ static void undo(struct ps_stop *stop)
 		if (stop->thread[i].stopped)
 			ps_mend_call(stop->pid, &stop->thread[i], calls);
 	let_threads_go(stop, -1);
+	ps_restore_cpu();
 	for (int i = stop->threads - 1; i >= 0; i--) {
 		struct ps_thread *thread = &stop->thread[i];
 

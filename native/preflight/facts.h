@@ -41,7 +41,8 @@ struct ps_facts {
 	bool	may_suspend;		/* we have CAP_SYS_ADMIN */
 	bool	deadline;		/* SCHED_DEADLINE without SCHED_FLAG_RESET_ON_FORK */
 	bool	new_pid_pending, new_time_pending;
-	pid_t	sharer;			/* another process that has its memory, if that was looked for */
+	pid_t	sharer;			/* another process that has its memory, and is not stopped */
+	bool	sharing_unknown;	/* not all processes could be looked at for that */
 
 	/* Memory, in KiB. */
 	int64_t	resident, anonymous, swapped, tables, data, huge;
@@ -70,7 +71,7 @@ void ps_gather(pid_t pid, struct ps_facts *facts);
 
 /* waiting.c: threads that do not stop, or not without harm; waits for a moment whether that passes. */
 void ps_gather_waiting(struct ps_facts *facts);
-/* sharing.c: looks at every process of the machine. */
+/* sharing.c: looks at every process of the machine, for 200 ms at most. */
 void ps_gather_sharing(struct ps_facts *facts);
 /* descriptors.c */
 void ps_gather_descriptors(struct ps_facts *facts);

@@ -28,7 +28,8 @@ int ps_preflight(pid_t target, enum ps_purpose purpose, struct ps_preflight *pre
 
 	ps_limits_close(&facts.limits);
 	ps_gather(target, &facts);
-	if (facts.complete && purpose & PS_FOR_PRECOPY)
+	/* One that waits for the child of its vfork(2) shares its memory until then, and is refused for that. */
+	if (facts.complete && !facts.stuck)
 		ps_gather_sharing(&facts);
 	memset(preflight, 0, sizeof(*preflight));
 	preflight->reasons = ps_judge(&facts, purpose, preflight->reason, PS_MAX_REASONS);

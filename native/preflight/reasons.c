@@ -351,8 +351,16 @@ static bool shares_memory(const struct ps_facts *f, struct ps_reason *r)
 {
 	return f->sharer && say(r, -ENOTSUP,
 		"process %d shares the memory of process %d without being a thread of it (CLONE_VM), and would write to it in "
-		"the stop: take a copy by inject",
-		f->sharer, f->pid);
+		"the stop: stop it for the time (kill -STOP %d)",
+		f->sharer, f->pid, f->sharer);
+}
+
+static bool sharing_unknown(const struct ps_facts *f, struct ps_reason *r)
+{
+	return f->sharing_unknown && !f->sharer && say(r, 0,
+		"whether another process shares the memory of process %d (CLONE_VM), and would write to it in the stop, is not "
+		"known: not all processes of this machine could be looked at within 200 ms",
+		f->pid);
 }
 
 /*
@@ -396,7 +404,8 @@ static const struct {
 	{ "descriptors-hidden", hidden, FOR_BOTH },
 	{ "cgroup-namespace", nested, PS_FOR_INJECT },
 	{ "unseen-writes", unseen_writes, PS_FOR_PRECOPY },
-	{ "shares-memory", shares_memory, PS_FOR_PRECOPY },
+	{ "shares-memory", shares_memory, FOR_BOTH },
+	{ "sharing-unknown", sharing_unknown, FOR_BOTH },
 };
 
 #define COUNT(table)	(int)(sizeof(table) / sizeof(*(table)))

@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import { Failure } from '../../common/errors.ts';
 import { PageMap, populatedRuns, unionOf, type Which } from '../../common/proc/pagemap.ts';
 import { parseRegions } from '../../common/proc/regions.ts';
+import { addon } from '../../native/addon.ts';
+import { errnoName } from '../../native/error.ts';
 import { pagesOf, partsOf } from '../../native/index.ts';
 import { startTarget, temporaryFolder } from '../acquire/help.ts';
-import { program } from './help.ts';
+import { program, start } from './help.ts';
 
 const PAGE = 4096;
 const WHICH: Which[] = ['all', 'own', 'resident'];
@@ -39,6 +41,16 @@ for (const [kind, count] of [['regions', 500], ['private', 16], ['guard', 16], [
 
 test('a look that finds more runs than the kernel keeps at a time has come behind all that it has found', (t) => {
 	t.regex(execFileSync(program('scanned'), { encoding: 'utf8' }), /^(?:ok|not here)$/m);
+});
+
+test('one look at a live process walks no more of its addresses than it may have pages', async (t) => {
+	const target = await start(t, 'left-out', 'plain', PAGE), from = target.number(1) - 2 ** 40, mostPages = 1 << 15;
+	const fd = openSync(`/proc/${target.pid}/pagemap`, 'r');
+	t.teardown(() => closeSync(fd));
+	// No time is left, so that there is one look alone; what lies below the process's memory is empty.
+	const { code, walked } = await addon().scanPages(fd, from, from + 2 ** 40, mostPages, 0);
+	t.log(code === 0 ? `${(walked - from) / PAGE} pages` : `not here: ${errnoName(code)}`);
+	t.true(code !== 0 || walked === from + mostPages * PAGE);
 });
 
 test('nothing is asked of no range', async (t) => {

@@ -93,11 +93,13 @@ test('each reason that is not a matter of figures', (t) => {
 		[{ locks: 2 }, 'held', null, /flock/],
 		[{ io_uring: 3 }, 'held', null, /io_uring/],
 		[{ io_uring: 3, purpose: PRECOPY }, 'unseen-writes', 'ENOTSUP', /42 has an io_uring: .* by inject$/],
-		[{ sharer: 7, purpose: PRECOPY }, 'shares-memory', 'ENOTSUP', /process 7 shares the memory of process 42 .*CLONE_VM/],
+		[{ sharer: 7 }, 'shares-memory', 'ENOTSUP', /process 7 shares the memory of process 42 .*CLONE_VM.* -STOP 7/],
+		[{ sharer: 7, purpose: PRECOPY }, 'shares-memory', 'ENOTSUP', /process 7 shares the memory of process 42 /],
+		[{ sharing_unknown: 1 }, 'sharing-unknown', null, /CLONE_VM.* is not known/],
 		[{ descriptors_hidden: 1 }, 'descriptors-hidden', null, /not all looked at/],
 	];
 	for (const [facts, name, errno, text] of cases) alone(t, judge(facts), name, errno, text);
-	t.deepEqual(names(judge({ sharer: 7 })), [], 'a fork stands still whoever has the memory');
+	t.deepEqual(names(judge({ sharer: 7, sharing_unknown: 1 })), ['shares-memory'], 'one is enough');
 	t.deepEqual(names(judge({ io_uring: 3, kernel: 6001 })), ['direct-io?', 'held?']);
 	t.deepEqual(names(judge({ io_uring: 3, kernel: 6005 })), ['held?'], 'since 6.5 a direct read pins its pages');
 	t.deepEqual(names(judge({ filtered: 1 })), [], 'with CAP_SYS_ADMIN it is suspended');

@@ -3,7 +3,7 @@
  * are taken.
  */
 import test, { type ExecutionContext } from 'ava';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Tracer } from '../../native/index.ts';
@@ -256,3 +256,21 @@ test('figures: the estimate grows with the memory, as the target\'s does, and no
 	tracer.end();
 	t.log(`estimated ${b.pauseNs} ns, was ${pauseNs} ns`);
 });
+
+for (const mode of ['shared', 'orphaned', 'shared-leaderless'])
+	test(`another process has the same memory (${mode}): refused, with its pid, until it is stopped`, async (t) => {
+		const target = await start(t, 'changes', mode), other = target.number(GO);
+		t.teardown(() => process.kill(other, 'SIGKILL'));
+		refused(
+			t, target, 'shares-memory', 'ENOTSUP',
+			new RegExp(`^process ${other} shares the memory of process ${target.pid} .*kill -STOP ${other}`)
+		);
+		process.kill(other, 'SIGSTOP');
+		// In that of the last of its threads.
+		const its = (): number => Number(readdirSync(`/proc/${other}/task`).at(-1));
+		await until('it is stopped', () => state(its()) === 'T');
+		taken(t, target);
+		process.kill(other, 'SIGCONT');
+		await until('it goes on', () => state(its()) !== 'T');
+		refused(t, target, 'shares-memory', 'ENOTSUP', /CLONE_VM/);
+	});

@@ -29,6 +29,7 @@
  *   leaderless		no first thread any more
  *   vforks		children by vfork(2) that write in its place
  *   shared, orphaned	a process that shares its memory and writes to it, a child or not
+ *   shared-leaderless	the same, whose first thread has ended
  */
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -288,6 +289,14 @@ static int share(void *arg)
 	return 0;
 }
 
+/* A process whose first thread ends, while another one writes on. */
+static int share_leaderless(void *arg)
+{
+	clone(share, (char *)arg - 8 * PAGE, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, NULL);
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	pthread_t thread;
@@ -297,11 +306,12 @@ int main(int argc, char **argv)
 	map_area(argc > 2 ? argv[2] : NULL);
 	printf("%lx %lx %lx\n", (long)counter, (long)area, pages);
 	ready();
-	if (is("shared") || is("orphaned")) {
+	if (is("shared") || is("orphaned") || is("shared-leaderless")) {
 		char *stack = map(16, PROT_READ | PROT_WRITE);
 		int relation = is("orphaned") ? CLONE_PARENT : 0;
 
-		word[3] = clone(share, stack + 16 * PAGE, CLONE_VM | SIGCHLD | relation, NULL);
+		word[3] = clone(is("shared-leaderless") ? share_leaderless : share, stack + 16 * PAGE,
+				CLONE_VM | SIGCHLD | relation, is("shared-leaderless") ? stack + 16 * PAGE : NULL);
 		need(word[3] > 0, "clone");
 		for (;;)
 			pause();

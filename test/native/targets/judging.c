@@ -61,6 +61,7 @@ static const struct { const char *name; enum kind kind; size_t offset;
 	FIELD(direct_remote, BOOL),
 	FIELD(io_uring, INT),
 	FIELD(sharer, INT),
+	FIELD(sharing_unknown, BOOL),
 	FIELD(aio, BOOL),
 	FIELD(sysv, BOOL),
 	FIELD(locks, INT),
