@@ -3,8 +3,8 @@
  */
 import { Failure, messageOf } from '../common/errors.ts';
 import type { Run } from '../common/proc/pagemap.ts';
-import { startTicksOf } from '../common/proc/process.ts';
-import { hasFile } from '../common/proc/regions.ts';
+import { regionsOf, startTicksOf } from '../common/proc/process.ts';
+import { hasFile, uncovered } from '../common/proc/regions.ts';
 import type { Mechanism } from '../mechanisms/shared/types.ts';
 import { ProcsnapError, type CallCount } from '../native/index.ts';
 import { endInVain } from './ending.ts';
@@ -57,10 +57,13 @@ export async function findHidden(pid: number, mechanism: Mechanism, stopLimitMs?
 		});
 		const there = hidden.filter(({ isLost }) => !isLost).map(({ region }) => region);
 		const resident = await live.pages(there);
+		// One that has moved away meanwhile has no pages here, which is not to say that it has none.
+		const gone = uncovered(there, regionsOf(pid, 'maps'));
 		const found = hidden.map(({ region, why, isLost }): HiddenRegion => {
 			const { start, end, name } = region;
+			const isThere = !isLost && !gone.some((part) => part.start < end && part.end > start);
 			return {
-				start, end, name, why, residentBytes: isLost ? null : bytesIn(resident?.(region, 'resident') ?? []),
+				start, end, name, why, residentBytes: isThere ? bytesIn(resident?.(region, 'resident') ?? []) : null,
 			};
 		});
 		const { calls, texts } = endInVain(tracer, still, counts?.calls ?? []);

@@ -91,7 +91,8 @@ function growth(results: Results): Table {
 			{ key: 'nothing', title: 'nothing done', unit: 'us' },
 			{ key: 'gone', title: 'kill until gone', unit: 'us' },
 			{ key: 'end', title: 'pause at end, inside', unit: 'us' },
-			{ key: 'fork', title: 'own fork()', unit: 'us' }, { key: 'floor', title: 'pause to fork()', unit: 'ratio' },
+			{ key: 'ownFork', title: 'own fork()', unit: 'us' },
+			{ key: 'floor', title: 'pause to fork()', unit: 'ratio' },
 			{ key: 'floorWithin', title: '95 % of it' },
 			{ key: 'n', title: 'n', unit: 'count' }, { key: 'blocks', title: 'blocks', unit: 'count' },
 		],
@@ -107,7 +108,7 @@ function growth(results: Results): Table {
 				nothing: cell(variant, 'nothingPauseNs') ?? '–',
 				gone: orDash(variant, 'reapNs', cell(variant, 'firstReapNs')),
 				end: orDash(variant, 'targetEndPauseNs', cell(variant, 'firstTargetEndPauseNs')),
-				fork: cell(variant, 'floorNs'), floor: floor?.value ?? '–', floorWithin: timesBetween(floor) ?? '–',
+				ownFork: cell(variant, 'floorNs'), floor: floor?.value ?? '–', floorWithin: timesBetween(floor) ?? '–',
 				n: roundsOf(variant, 'takeNs'), blocks: of(variant, 'takeNs', 'blocks'),
 			};
 		}),
