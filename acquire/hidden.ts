@@ -61,10 +61,9 @@ export async function findHidden(pid: number, mechanism: Mechanism, stopLimitMs?
 		const gone = uncovered(there, regionsOf(pid, 'maps'));
 		const found = hidden.map(({ region, why, isLost }): HiddenRegion => {
 			const { start, end, name } = region;
-			const isThere = !isLost && !gone.some((part) => part.start < end && part.end > start);
-			return {
-				start, end, name, why, residentBytes: isThere ? bytesIn(resident?.(region, 'resident') ?? []) : null,
-			};
+			const bytes = bytesIn(isLost ? [] : resident?.(region, 'resident') ?? []);
+			const isKnown = bytes > 0 || !(isLost || gone.some((part) => part.start < end && part.end > start));
+			return { start, end, name, why, residentBytes: isKnown ? bytes : null };
 		});
 		const { calls, texts } = endInVain(tracer, still, counts?.calls ?? []);
 		const unlocatedBytes = survey.unlocatedBytes(classified);

@@ -28,8 +28,8 @@ struct scan_argument {					/* struct pm_scan_arg */
 #define PM_SCAN_WP_MATCHING	(1 << 0)
 
 /*
- * One such call: how many runs, or a negative errno. @arg->walk_end is how far it has come, behind all that it has found.
- * A kernel that does not know PAGE_IS_GUARD is asked again without it, and @arg is left so.
+ * One such call: how many runs, or a negative errno. @arg->walk_end is how far it has come, behind all that it has
+ * found. A kernel that does not know PAGE_IS_GUARD is asked again without it, and @arg is left so.
  */
 int ps_pagemap_scan(int pagemap, struct scan_argument *arg);
 

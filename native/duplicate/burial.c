@@ -46,7 +46,8 @@ void ps_bury_later(const struct ps_duplicate *duplicate, int pidfd)
 	ps_identify(duplicate->pid, &identity);
 	graves[count++] = (struct grave){
 		.pid = duplicate->pid, .target = duplicate->target, .inner_pid = duplicate->inner_pid, .pidfd = pidfd,
-		.own_pidfd = syscall(SYS_pidfd_open, duplicate->pid, 0), .started = identity.started, .next_ns = ps_now_ns() + FIRST_NS, .pause_ns = FIRST_NS,
+		.own_pidfd = syscall(SYS_pidfd_open, duplicate->pid, 0), .started = identity.started,
+		.next_ns = ps_now_ns() + FIRST_NS, .pause_ns = FIRST_NS,
 	};
 }
 

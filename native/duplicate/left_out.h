@@ -11,7 +11,7 @@ void ps_prepare_left_out(pid_t target, const struct ps_left_out *left_out);
  * one has and the other has not, and copy it. At most @budget_ns is used. @child: 0 where it is not found yet.
  */
 void ps_keep_left_out(const struct injection *in, pid_t child, int64_t budget_ns, struct ps_left_out *left_out);
-/* When the target runs again: how much was left out of @child, if that was not known yet. Nothing of it was unmapped. */
+/* When the target runs again: how much @child lacks, if that was not known yet. Nothing of it was unmapped. */
 void ps_note_left_out(pid_t child, struct ps_left_out *left_out);
 
 #endif

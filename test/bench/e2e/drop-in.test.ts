@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, globSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, globSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
@@ -12,7 +12,7 @@ import type { Manifest } from '../../../acquire/evidence/manifest.ts';
 import { startTarget } from '../../acquire/help.ts';
 import { children, until } from '../../native/help.ts';
 import { NODE } from '../../processes.ts';
-import { aFolder, run } from './procsnap.ts';
+import { aFolder } from './procsnap.ts';
 
 const EXPERIMENT = `
 import { Workload } from '../targets/workload.ts';
@@ -196,7 +196,7 @@ setInterval(() => {}, 1000);
 
 const NAME = 'dropped-in-mechanism';
 const runIn = (cwd: string, ...args: string[]) =>
-	spawnSync(NODE[0], [...NODE.slice(1), ...args], { cwd, encoding: 'utf8', timeout: 60_000 });
+	spawnSync(NODE[0], [...NODE.slice(1), ...args], { cwd, encoding: 'utf8', timeout: 240_000 });
 const tool = (...args: string[]) => runIn('.', 'acquire/cli.ts', ...args);
 
 /** That the mechanism's contract holds in a checkout: what ava says. */
@@ -211,18 +211,19 @@ function contract(t: ExecutionContext, checkout: string, name: string): void {
 
 test.serial('a temporary experiment and a temporary mechanism, one file each', async (t) => {
 	const files = [['bench/experiments/dropped-in.ts', EXPERIMENT], [`mechanisms/${NAME}.ts`, MECHANISM]] as const;
-	t.teardown(() => { for (const [path] of files) rmSync(path, { force: true }); });
-	for (const [path, text] of files) writeFileSync(path, text);
+	// Not in the checkout itself: the guest that is tested beside this has the same files.
+	const folder = aFolder(t), copy = copyOfCheckout(folder), dir = join(folder, 'run');
+	for (const [path, text] of files) writeFileSync(join(copy, path), text);
+	const tool = (...args: string[]) => runIn(copy, 'acquire/cli.ts', ...args);
 
-	const list = await run(['bench', '--list']);
-	t.regex(list.output, /dropped-in {2,}Dropped in/);
-	t.regex(list.output, /dropped-in-mechanism {2,}a copy in memory/);
-	const folder = aFolder(t), dir = join(folder, 'run');
-	const { code, output } = await run([
-		'bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'dropped-in', '--experiment',
-		'integrity', '--out', dir,
-	]);
-	t.is(code, 0, output);
+	const list = runIn(copy, 'bench/cli.ts', 'bench', '--list');
+	t.regex(list.stdout, /dropped-in {2,}Dropped in/, list.stderr);
+	t.regex(list.stdout, /dropped-in-mechanism {2,}a copy in memory/);
+	const { status, stdout, stderr } = runIn(
+		copy, 'bench/cli.ts', 'bench', '--environment', 'host', '--profile', 'smoke', '--experiment', 'dropped-in',
+		'--experiment', 'integrity', '--out', dir
+	);
+	t.is(status, 0, stdout + stderr);
 	const table = readFileSync(join(dir, 'tables/dropped-in.csv'), 'utf8');
 	t.regex(table, /^dropped-in-mechanism,\d+/m);
 	t.regex(table, /^inject,\d+/m);
@@ -246,7 +247,8 @@ test.serial('a temporary experiment and a temporary mechanism, one file each', a
 	);
 	const verified = tool('verify', out, '--key', `${key}.pub`);
 	t.is(verified.status, 0, verified.stdout + verified.stderr);
-	contract(t, '.', NAME);
+	contract(t, copy, NAME);
+	t.deepEqual(changedIn(copy), files.map(([path]) => path).sort());
 });
 
 const CHECKOUT = fileURLToPath(new URL('../../../', import.meta.url));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * ended-size: the first thread of a process ends after its size was opened to be read, and so does not tell it any more.
- * What was left out of its fork is found all the same? Says "ok", or what is wrong.
+ * ended-size: the first thread of a process ends after its size was opened to be read, and so does not tell it any
+ * more. What was left out of its fork is found all the same? Says "ok", or what is wrong.
  */
 #include <pthread.h>
 #include <stdio.h>
