@@ -1,7 +1,7 @@
 /**
  * Intervals that respect blocks. Rounds of one block share a target, and a moment of the machine: they are more alike
  * than those of two blocks (a third of the variance lies between blocks in our runs). An interval that takes them for
- * independent holds the true median in 24 to 60 % of trials where it says 95.
+ * independent holds the true median in 6 of 10 trials where it says 95 %.
  *
  * So a resample draws blocks with replacement, and of each one drawn, rounds with replacement. Of few blocks that is
  * still too narrow, as a normal interval is where Student's t is due: it is widened by the same factor, which depends
