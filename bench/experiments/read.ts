@@ -51,15 +51,17 @@ const hints = ({ way, sizeKiB }: { way: Way; sizeKiB: number }): Pick<Variant, '
 	({ tooSlowEmulated: way === 'peek' && sizeKiB > LARGEST_EMULATED_PEEK_KIB });
 
 /** Many short blocks, each with a target of its own. */
-const BLOCKS = 20;
-const inBlocks = (rounds: number): Pick<Variant, 'rounds' | 'warmupRounds' | 'blockRounds'> =>
-	({ rounds, warmupRounds: 1, blockRounds: Math.ceil(rounds / BLOCKS) });
+const BLOCKS: Record<ProfileName, number> = { paper: 20, smoke: 3 };
+const inBlocks = (
+	rounds: number, profile: ProfileName
+): Pick<Variant, 'rounds' | 'warmupRounds' | 'blockRounds'> =>
+	({ rounds, warmupRounds: 1, blockRounds: Math.ceil(rounds / BLOCKS[profile]) });
 
 function sizeVariants(profile: ProfileName, mechanism: string): Variant[] {
 	return Object.entries(SIZES[profile]).flatMap(([kib, most]) => WAYS.flatMap((way): Variant[] => {
 		const rounds = way === 'peek' ? Math.min(most, PEEK_ROUNDS[Number(kib)] ?? 0) : most;
 		const factors = { mechanism, target: 'resident', way, sizeKiB: Number(kib) };
-		return rounds === 0 ? [] : [{ id: `${way} size=${kib}KiB`, factors, ...inBlocks(rounds), ...hints(factors) }];
+		return rounds === 0 ? [] : [{ id: `${way} size=${kib}KiB`, factors, ...inBlocks(rounds, profile), ...hints(factors) }];
 	}));
 }
 
@@ -132,7 +134,7 @@ export const experiment: Experiment = {
 		if (mechanism === undefined) return [];
 		const text = TEXT_KIB.flatMap((sizeKiB) => PAPER_WAYS.map((way): Variant => ({
 			id: `${way} bash text=${sizeKiB}KiB`, factors: { mechanism, target: 'bash', way, sizeKiB },
-			...inBlocks(profile === 'paper' ? 1000 : 20), ...hints({ way, sizeKiB }),
+			...inBlocks(profile === 'paper' ? 1000 : 20, profile), ...hints({ way, sizeKiB }),
 		})));
 		return [...text, ...sizeVariants(profile, mechanism)];
 	},
