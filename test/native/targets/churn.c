@@ -66,7 +66,7 @@ static void churn_children(void)
 			word[3] = getpid();
 			ready();
 			if (i % 3)
-				usleep(i % 7 * 300);
+				usleep(i % 7 * 1000);	/* some for longer than a look at them takes */
 			_exit(7);
 		}
 		if (waitpid(-1, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 7)
