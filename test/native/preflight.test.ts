@@ -259,7 +259,10 @@ test('figures: the estimate grows with the memory, as the target\'s does, and no
 
 for (const mode of ['shared', 'orphaned', 'shared-leaderless'])
 	test(`another process has the same memory (${mode}): refused, with its pid, until it is stopped`, async (t) => {
-		const target = await start(t, 'changes', mode), other = target.number(GO);
+		const target = await start(t, 'changes', mode);
+		// It is made after the target has said that it is ready; and a signal to process 0 is one to all of us.
+		await until('the other is there', () => target.number(GO) > 0);
+		const other = target.number(GO);
 		t.teardown(() => process.kill(other, 'SIGKILL'));
 		refused(
 			t, target, 'shares-memory', 'ENOTSUP',
