@@ -18,7 +18,7 @@ const OPTIONS = {
 const HELP = `npm run test:readers -- [options]
 
 Starts real programs, takes evidence of each by every mechanism, and has it read by gdb, lldb,
-elfutils, YARA, OpenJDK's jhsdb and Go's delve. What they say is compared with what is true of the
+elfutils and YARA (jhsdb and delve are known, and asked of no program yet). What they say is compared with what is true of the
 program; and what they say of it when it is stopped, with what they say of a core by gcore.
 
 ${helpFor(OPTIONS)}
@@ -40,7 +40,9 @@ class Ending {
 
 const write = (text: string): void => void process.stdout.write(`${text}\n`);
 const line = ({ program, core, reader, outcome, text }: Row): string =>
-	[program.padEnd(12), core.padEnd(10), reader.padEnd(14), outcome.toUpperCase().padEnd(9), text.slice(0, 400)].join(' ');
+	[
+		program.padEnd(12), core.padEnd(10), reader.padEnd(14), outcome.toUpperCase().padEnd(9), text.slice(0, 400),
+	].join(' ');
 
 async function main(args: string[]): Promise<number> {
 	const { flags, values } = parseOptions(args, OPTIONS);
@@ -51,7 +53,8 @@ async function main(args: string[]): Promise<number> {
 	const names = PROGRAMS.map(({ name }) => name);
 	const only = (values.only ?? []).map((name) => expectOneOf('program', name, names));
 	const programs = PROGRAMS.filter(({ name }) => only.length === 0 || only.includes(name));
-	const missing = packagesFor(...programs.map(({ needs }) => needs), ...READERS.map(({ needs }) => needs), { gcore: 'gdb' });
+	const needs = [...programs, ...READERS].map((each) => each.needs);
+	const missing = packagesFor(...needs, { gcore: 'gdb' });
 	if (flags.has('install') && missing.length > 0) install(missing);
 	const rows: Row[] = READERS.filter(({ needs }) => packagesFor(needs).length > 0).map(({ name, needs }) => ({
 		program: '', core: '', reader: name, outcome: 'not here', text: `package ${packagesFor(needs).join(', ')}`,

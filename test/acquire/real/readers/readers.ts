@@ -57,7 +57,8 @@ const yara: Reader = {
 			const { stdout, stderr } = await ran('yara', ['-s', rules, path]);
 			const offsets = [...stdout.matchAll(/^(0x[0-9a-f]+):\$text: /gm)].map(([, offset]) => Number(offset));
 			const addresses = offsets.map(addressAt);
-			const right = addresses.filter((address) => address !== null && memoryAt(pid, address, text.length) === text);
+			const right = addresses
+				.filter((address) => address !== null && memoryAt(pid, address, text.length) === text);
 			return {
 				said: addresses.map(String).sort(), detail: `${right.length} of ${offsets.length} places`,
 				faults: [

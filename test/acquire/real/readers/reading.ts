@@ -1,4 +1,4 @@
-/** One program: taken as users take it, verified, and read by each reader; beside it gcore's core, which is the measure. */
+/** One program: taken as users take it, verified, read by each reader; beside it gcore's core, which is the measure. */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -70,9 +70,12 @@ async function* readTake(
 	const chosen = WAYS.slice(1).includes(way) ? ['--mechanism', way] : [];
 	const taken = await procsnap('take', String(running.pid), '--out', out, '--key', key, '--json', ...chosen);
 	if (taken.code !== 0) {
-		const error = taken.stdout.includes('"error"') ? (JSON.parse(taken.stdout) as { error: string }).error : taken.text;
+		const error = taken.stdout.includes('"error"')
+			? (JSON.parse(taken.stdout) as { error: string }).error
+			: taken.text;
 		const expected = running.refusedBy?.[way];
-		yield { ...row, outcome: taken.code === 1 && expected?.test(error) === true ? 'refused' : 'differs', text: error };
+		const isExpected = taken.code === 1 && expected?.test(error) === true;
+		yield { ...row, outcome: isExpected ? 'refused' : 'differs', text: error };
 		return;
 	}
 	const after = tidsOf(running.pid);
@@ -113,7 +116,7 @@ async function gcore(pid: number, folder: string): Promise<Core> {
 	const { code, text } = await ran('gcore', ['-o', join(folder, 'gcore'), String(pid)]);
 	if (code !== 0) throw new Error(`gcore: ${text}`);
 	const path = join(folder, `gcore.${pid}`), tids = tidsOf(pid), closing: Array<() => void> = [];
-	const { loads } = CoreFile.open({ teardown: (close) => closing.push(close as () => void) }, path);
+	const { loads } = CoreFile.open({ teardown: (close) => closing.push(() => void close()) }, path);
 	for (const close of closing) close();
 	return {
 		path, threads: { least: tids, most: tids },
@@ -131,7 +134,9 @@ async function* readings(core: Core, running: Running): AsyncGenerator<[Reader, 
 		if (packagesFor(reader.needs).length > 0) continue;
 		const reading = await reader.read(core, running)
 			.catch((error: unknown): Reading => ({ faults: [messageOf(error)], said: [] }));
-		const others = elfutils === undefined || reading.traces === undefined ? [] : disagreement(elfutils, reading.traces);
+		const others = elfutils === undefined || reading.traces === undefined
+			? []
+			: disagreement(elfutils, reading.traces);
 		if (others.length > 0) reading.faults.push(`thread ${others.join(', ')} is not where eu-stack finds it`);
 		if (reader.name === 'eu-stack') elfutils = reading.traces;
 		yield [reader, reading];
@@ -142,7 +147,8 @@ function rowOf(program: string, core: string, reader: Reader, { faults, detail }
 	const why = unfit?.[reader.name];
 	const row = { program, core, reader: reader.name };
 	if (faults.length === 0) return { ...row, outcome: 'ok', text: detail ?? '' };
-	return { ...row, outcome: why === undefined ? 'differs' : 'unfit', text: [why, ...faults].filter(Boolean).join('; ') };
+	const text = [why, ...faults].filter(Boolean).join('; ');
+	return { ...row, outcome: why === undefined ? 'differs' : 'unfit', text };
 }
 
 /** Of our core and gcore's a reader has to say the same. */

@@ -41,7 +41,7 @@ export const redis: Program = {
 export const postgres: Program = {
 	name: 'PostgreSQL', needs: { [`${programsFolder() ?? '/usr/lib/postgresql'}/postgres`]: 'postgresql' }, small: false,
 	async start(ends) {
-		const programs = programsFolder() ?? '', database = await Database.start(ends, programs, { shared_buffers: '32MB' });
+		const database = await Database.start(ends, programsFolder() ?? '', { shared_buffers: '32MB' });
 		const session = database.connect(ends), [first, second] = halvesOf('postgres');
 		await session.ask(`CREATE TABLE kept (id int PRIMARY KEY, text text);
 			INSERT INTO kept SELECT id, '${first}' || '${second}' FROM generate_series(1, 10000) id;
@@ -49,7 +49,7 @@ export const postgres: Program = {
 		const pid = Number((await session.ask('SELECT pg_backend_pid();'))[0]);
 		await atRest(pid);
 		return {
-			pid, executable: realpathSync(join(programs, 'postgres')), text: textOf('postgres'),
+			pid, executable: realpathSync(join(programsFolder() ?? '', 'postgres')), text: textOf('postgres'),
 			stacks: [['epoll_wait', 'WaitEventSetWait', 'secure_read', 'PostgresMain', 'PostmasterMain', 'main']],
 		};
 	},
@@ -65,7 +65,8 @@ export const nginx: Program = {
 			daemon off; master_process on; worker_processes 1; pid ${folder}/pid; error_log ${folder}/errors; user root;
 			events { }
 			http { access_log off; server { listen unix:${socket}; root ${folder}/www; } }`);
-		const server = spawn('/usr/sbin/nginx', ['-p', folder, '-c', configuration, '-e', join(folder, 'errors')], { stdio: 'ignore' });
+		const options = ['-p', folder, '-c', configuration, '-e', join(folder, 'errors')];
+		const server = spawn('/usr/sbin/nginx', options, { stdio: 'ignore' });
 		ends.teardown(() => server.kill('SIGTERM'));
 		await eventually(() => (existsSync(socket) ? true : undefined), 'nginx listens');
 		const client = connect(socket), text = textOf('nginx');
@@ -81,7 +82,9 @@ export const nginx: Program = {
 		await atRest(pid);
 		return {
 			pid, executable: '/usr/sbin/nginx', text,
-			stacks: [['epoll_wait', 'ngx_process_events_and_timers', 'ngx_spawn_process', 'ngx_master_process_cycle', 'main']],
+			stacks: [[
+				'epoll_wait', 'ngx_process_events_and_timers', 'ngx_spawn_process', 'ngx_master_process_cycle', 'main',
+			]],
 		};
 	},
 };

@@ -7,7 +7,7 @@ import { packagesFor } from './running.ts';
 import type { Ends } from './types.ts';
 
 /** In any program's memory, and made there: no file has all of it, nor an argument. */
-export const textOf = (program: string): string => `known-${program}-${'0123456789'}`;
+export const textOf = (program: string): string => `known-${program}-0123456789`;
 /** How a program makes it: of two halves. */
 export const halvesOf = (program: string): [string, string] => [`known-${program}-01234`, '56789'];
 

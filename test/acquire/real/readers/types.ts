@@ -1,4 +1,4 @@
-/** Real programs whose evidence is read by readers that nobody here wrote: what is true of the one, what the other says. */
+/** Real programs whose evidence readers read that nobody here wrote: what is true of the one, what the other says. */
 import type { ExecutionContext } from 'ava';
 
 /** A test, or whatever else ends what it has started. */
