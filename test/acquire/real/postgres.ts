@@ -49,7 +49,9 @@ export class Database {
 	}
 
 	/** Serving, with checksums of its pages, and ended with the test. */
-	static async start(t: Pick<ExecutionContext, 'teardown'>, programs: string, settings: Record<string, string>): Promise<Database> {
+	static async start(
+		t: Pick<ExecutionContext, 'teardown'>, programs: string, settings: Record<string, string>
+	): Promise<Database> {
 		const folder = join(temporaryFolder(t), 'postgres');
 		mkdirSync(folder, { mode: 0o755 });
 		const { uid, gid } = owner();
